@@ -1,0 +1,56 @@
+"""The whole server, run inside the test process on a thread of its own, with real HTTP on a real port."""
+
+import queue
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import trio
+
+from tests.support.clock import HandClock
+from wr.process import Clocks, Ready, run
+from wr.settings import load_settings
+
+
+@contextmanager
+def running_server(clock: HandClock | None, **settings: str) -> Iterator[Ready]:
+    """Run a server with these settings until the block ends; `clock` moves all of its time."""
+    outbox: queue.Queue[Ready | BaseException] = queue.Queue()
+    stops: queue.Queue[tuple[trio.Event, trio.lowlevel.TrioToken]] = queue.Queue()
+
+    async def main() -> None:
+        stop = trio.Event()
+        stops.put((stop, trio.lowlevel.current_trio_token()))
+        clocks = Clocks() if clock is None else Clocks(store_ms=clock, token_ms=clock)
+        async with trio.open_nursery() as nursery:
+
+            async def serve(task_status: trio.TaskStatus[Ready]) -> None:
+                await run(
+                    load_settings({"bind": "127.0.0.1:0", **settings}, {}),
+                    stop=stop,
+                    clocks=clocks,
+                    task_status=task_status,
+                )
+
+            outbox.put(await nursery.start(serve))
+
+    def guarded() -> None:
+        try:
+            trio.run(main)
+        except BaseException as error:  # noqa: BLE001 - whatever it was, the test must hear of it
+            outbox.put(error)
+
+    thread = threading.Thread(target=guarded, daemon=True)
+    thread.start()
+    ready = outbox.get(timeout=30)
+    if isinstance(ready, BaseException):
+        raise ready
+    try:
+        yield ready
+    finally:
+        stop, token = stops.get()
+        token.run_sync_soon(stop.set)
+        thread.join(timeout=30)
+        if not outbox.empty():
+            raise AssertionError("the server ended with an error") from outbox.get()  # type: ignore[misc]
+        assert not thread.is_alive(), "the server did not stop"

@@ -1,0 +1,113 @@
+"""A server as its clients see it: visitors and operators over HTTP."""
+
+import itertools
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+
+from tests.support.clock import HandClock
+from tests.support.engines import Engine
+
+BASE = "/api/v1"
+_addresses = itertools.count(1)
+
+
+def new_address() -> str:
+    """An address that no other visitor of this test run has."""
+    number = next(_addresses)
+    return f"10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}"
+
+
+@dataclass
+class Site:
+    """One server, its clock, and the store behind it."""
+
+    url: str
+    admin_key: str
+    clock: HandClock
+    engine: Engine
+    prefix: str
+    http: httpx.Client = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.http = httpx.Client(base_url=self.url, timeout=10)
+
+    def admin(self, method: str, path: str, json: Any = None, **more: Any) -> httpx.Response:
+        headers = {"X-Admin-Key": self.admin_key, **more.pop("headers", {})}
+        body = {} if json is None else {"json": json}
+        return self.http.request(method, f"{BASE}/admin{path}", headers=headers, **body, **more)
+
+    def make_queue(self, **settings: Any) -> str:
+        """Make a queue with these settings (generous ones otherwise) and return its id."""
+        queue_id = settings.pop("id", f"q-{secrets.token_hex(6)}")
+        response = self.admin(
+            "POST", "/queues", {"id": queue_id, "target_url": "https://shop.example/checkout", **settings}
+        )
+        assert response.status_code == 201, response.text
+        return str(queue_id)
+
+    def join(
+        self,
+        queue_id: str,
+        body: Any = None,
+        *,
+        address: str | None = None,
+        token: str | None = None,
+        **more: Any,
+    ) -> httpx.Response:
+        headers = {"X-Forwarded-For": address or new_address(), **more.pop("headers", {})}
+        if token is not None:
+            headers["Authorization"] = f"Bearer {token}"
+        content = {} if body is None else {"json": body}
+        return self.http.post(f"{BASE}/queues/{queue_id}/enqueue", headers=headers, **content, **more)
+
+    def call(
+        self, method: str, path: str, token: str | None = None, json: Any = None, **more: Any
+    ) -> httpx.Response:
+        headers = more.pop("headers", {})
+        if token is not None:
+            headers["Authorization"] = f"Bearer {token}"
+        body = {} if json is None else {"json": json}
+        return self.http.request(method, f"{BASE}{path}", headers=headers, **body, **more)
+
+    def status(self, queue_id: str, token: str) -> httpx.Response:
+        return self.call("GET", f"/queues/{queue_id}/status", token)
+
+    def heartbeat(self, queue_id: str, token: str) -> httpx.Response:
+        return self.call("POST", f"/queues/{queue_id}/heartbeat", token)
+
+    def admitted(self, queue_id: str, token: str) -> dict[str, Any]:
+        """Wait until the holder of the token is let in; returns the admitted form of the status."""
+        return self.wait_for(
+            lambda: self.status(queue_id, token), lambda r: r.json().get("status") == "admitted"
+        ).json()  # type: ignore[no-any-return]
+
+    def wait_for(
+        self,
+        ask: Callable[[], httpx.Response],
+        until: Callable[[httpx.Response], bool],
+        seconds: float = 10.0,
+    ) -> httpx.Response:
+        """Ask again and again until the answer is what is waited for."""
+        deadline = time.monotonic() + seconds
+        while True:
+            response = ask()
+            if until(response):
+                return response
+            if time.monotonic() > deadline:
+                raise AssertionError(f"still {response.status_code} {response.text}")
+            time.sleep(0.01)
+
+
+def error_code(response: httpx.Response) -> str:
+    """The code in the envelope, after checking that the envelope is the contract's."""
+    body = response.json()
+    assert set(body) == {"error", "request_id"}, body
+    assert set(body["error"]) <= {"code", "message", "details"}
+    assert body["request_id"] == response.headers["x-request-id"]
+    assert response.headers["content-type"] == "application/json"
+    return str(body["error"]["code"])

@@ -1,0 +1,5 @@
+"""`python -m wr` is `wr`."""
+
+from wr.cli import main
+
+main()

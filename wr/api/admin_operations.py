@@ -1,0 +1,143 @@
+"""Operations of operators (contract: Admin Endpoints, and what operators need beyond it)."""
+
+from collections.abc import Iterable
+
+import msgspec
+from msgspec import UNSET
+
+from wr.api.calls import Answer, Call, Services
+from wr.api.messages import (
+    CreateQueueRequest,
+    DeleteQueueResponse,
+    FlushResponse,
+    KeyListResponse,
+    KeyResponse,
+    QueueListResponse,
+    QueueResponse,
+    QueueSummary,
+    StatsResponse,
+    TerminateRequest,
+    TerminateResponse,
+    UpdateQueueRequest,
+)
+from wr.model.queue import QueueConfig
+from wr.model.signing import SigningKey
+from wr.model.times import rfc3339
+from wr.office import Stats
+
+
+async def create_queue(services: Services, call: Call) -> Answer:
+    """Create a queue."""
+    wish: CreateQueueRequest = call.body
+    settings = msgspec.structs.asdict(wish)
+    if wish.name is UNSET:
+        settings["name"] = wish.id
+    return Answer(201, _queue(await services.office.create_queue(QueueConfig(**settings))))
+
+
+async def update_queue(services: Services, call: Call) -> Answer:
+    """Change a queue's settings; holds at every replica within one admission interval."""
+    wish: UpdateQueueRequest = call.body
+    changes = {name: value for name, value in msgspec.structs.asdict(wish).items() if value is not UNSET}
+    return Answer(200, _queue(await services.office.update_queue(call.parameters["queue_id"], changes)))
+
+
+async def get_queue(services: Services, call: Call) -> Answer:
+    """Show a queue's settings."""
+    return Answer(200, _queue(await services.office.queue(call.parameters["queue_id"])))
+
+
+async def list_queues(services: Services, _call: Call) -> Answer:
+    """List every queue with its figures."""
+    found = await services.office.queues()
+    summaries = [QueueSummary(queue=_queue(stats.config), stats=_stats(stats)) for stats in found]
+    return Answer(200, QueueListResponse(queues=summaries))
+
+
+async def delete_queue(services: Services, call: Call) -> Answer:
+    """Delete a queue and everyone in it."""
+    queue_id = call.parameters["queue_id"]
+    await services.office.delete_queue(queue_id)
+    return Answer(200, DeleteQueueResponse(id=queue_id))
+
+
+async def flush_queue(services: Services, call: Call) -> Answer:
+    """Send away everyone who waits; sessions go on."""
+    queue_id = call.parameters["queue_id"]
+    return Answer(200, FlushResponse(queue_id=queue_id, flushed=await services.office.flush(queue_id)))
+
+
+async def queue_stats(services: Services, call: Call) -> Answer:
+    """Show a queue's figures; how each is measured stands in the schema of the response."""
+    return Answer(200, _stats(await services.office.stats(call.parameters["queue_id"])))
+
+
+async def terminate_session(services: Services, call: Call) -> Answer:
+    """End a session at once."""
+    wish: TerminateRequest = call.body
+    session_id = call.parameters["session_id"]
+    ended_ms = await services.office.terminate(session_id)
+    return Answer(
+        200, TerminateResponse(session_id=session_id, terminated_at=rfc3339(ended_ms), reason=wish.reason)
+    )
+
+
+async def list_keys(services: Services, _call: Call) -> Answer:
+    """List the signing keys, without what is secret of them."""
+    return Answer(200, _keys(await services.office.keys()))
+
+
+async def rotate_keys(services: Services, _call: Call) -> Answer:
+    """Make new signing keys; tokens signed with earlier ones stay valid until they expire."""
+    return Answer(201, _keys(await services.office.rotate_keys()))
+
+
+def _queue(config: QueueConfig) -> QueueResponse:
+    return QueueResponse(
+        id=config.id,
+        name=config.name,
+        status=config.status,
+        target_url=config.target_url,
+        max_active_users=config.max_active_users,
+        max_queue_size=config.max_queue_size,
+        admission_rate=config.admission_rate,
+        session_timeout_seconds=config.session_timeout_seconds,
+        heartbeat_interval_seconds=config.heartbeat_interval_seconds,
+        heartbeat_timeout_seconds=config.heartbeat_timeout_seconds,
+        unique_by=config.unique_by,
+        created_at=rfc3339(config.created_ms),
+        updated_at=rfc3339(config.updated_ms),
+    )
+
+
+def _stats(stats: Stats) -> StatsResponse:
+    figures = stats.figures
+    mean_wait_s = figures.waited_ms_today / figures.admitted_today / 1000 if figures.admitted_today else 0.0
+    return StatsResponse(
+        queue_id=stats.config.id,
+        status=stats.config.status,
+        current_waiting=figures.waiting,
+        current_active=figures.active,
+        total_enqueued_today=figures.enqueued_today,
+        total_admitted_today=figures.admitted_today,
+        total_expired_today=figures.expired_today,
+        total_cancelled_today=figures.cancelled_today,
+        avg_wait_time_seconds=round(mean_wait_s, 3),
+        peak_queue_size=figures.peak_waiting_today,
+        admission_rate_actual=round(stats.admitted_per_s, 3),
+    )
+
+
+def _keys(keys: Iterable[SigningKey]) -> KeyListResponse:
+    return KeyListResponse(
+        keys=[
+            KeyResponse(
+                kid=key.kid,
+                purpose=key.purpose,
+                algorithm=key.algorithm,
+                created_at=rfc3339(key.created_ms),
+                active_at=rfc3339(key.active_ms),
+            )
+            for key in keys
+        ]
+    )

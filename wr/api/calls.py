@@ -1,0 +1,66 @@
+"""A call as an operation sees it, and its answer: plain objects that know no framework."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from wr.keeper import KeyKeeper
+from wr.model.limits import Usage
+from wr.model.tokens import SessionClaims
+from wr.office import Office
+from wr.room import PositionProof, Room
+from wr.store.counts import Counted
+
+
+class HttpRequest(msgspec.Struct, frozen=True):
+    """One request as a lane received it: header names in lower case, `body` None when it was too long."""
+
+    method: str
+    path: str
+    headers: dict[str, str]
+    body: bytes | None
+    peer: str
+
+
+class HttpResponse(msgspec.Struct, frozen=True):
+    """One response as a lane sends it; Content-Length is the lane's business."""
+
+    status: int
+    headers: list[tuple[str, str]]
+    body: bytes
+
+
+@dataclass(slots=True)
+class Call:
+    """What an operation is given: parameters checked, body read, caller authenticated."""
+
+    parameters: dict[str, str]
+    address: str
+    user_agent: str
+    counted: Counted | None
+    usage: Usage | None = None
+    body: Any = None
+    position: PositionProof | None = None
+    session: SessionClaims | None = None
+    notes: dict[str, str] = field(default_factory=dict)
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What an operation gives back: a status, a message, and what was used of a limit."""
+
+    status: int
+    body: msgspec.Struct
+    usage: Usage | None = None
+
+
+class Services(msgspec.Struct, frozen=True):
+    """What operations work with."""
+
+    room: Room
+    office: Office
+    keeper: KeyKeeper
+    is_store_healthy: Callable[[], Any]
+    uptime_s: Callable[[], float]
+    openapi: bytes = b""

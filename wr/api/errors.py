@@ -1,0 +1,54 @@
+"""How each refusal looks on the wire: status, code, headers (contract: Error Responses)."""
+
+from typing import NamedTuple
+
+from wr.model import refusals
+from wr.model.refusals import Refusal
+
+RETRY_AFTER_S = 2
+"""When to ask again after a 503: about as long as a store takes to come back."""
+
+
+class WireForm(NamedTuple):
+    """The status and code of a refusal."""
+
+    status: int
+    code: str
+    description: str
+
+
+WIRE_FORMS: dict[type[Refusal], WireForm] = {
+    refusals.InvalidRequest: WireForm(400, "INVALID_REQUEST", "Request validation failed"),
+    refusals.TooLarge: WireForm(413, "INVALID_REQUEST", "The body is longer than any request needs"),
+    refusals.Unauthorized: WireForm(401, "UNAUTHORIZED", "Missing or invalid authentication"),
+    refusals.Forbidden: WireForm(403, "FORBIDDEN", "Insufficient permissions"),
+    refusals.NotFound: WireForm(404, "NOT_FOUND", "Resource not found"),
+    refusals.MethodNotAllowed: WireForm(405, "METHOD_NOT_ALLOWED", "The path has no such method"),
+    refusals.Conflict: WireForm(409, "CONFLICT", "Resource exists already"),
+    refusals.PositionExpired: WireForm(410, "POSITION_EXPIRED", "Position has expired"),
+    refusals.SessionExpired: WireForm(410, "SESSION_EXPIRED", "Session has expired"),
+    refusals.RateLimited: WireForm(429, "RATE_LIMITED", "Rate limit exceeded"),
+    refusals.QueueFull: WireForm(503, "QUEUE_FULL", "Queue is at maximum capacity"),
+    refusals.Maintenance: WireForm(503, "MAINTENANCE_MODE", "Queue is in maintenance mode"),
+    refusals.Unavailable: WireForm(503, "SERVICE_UNAVAILABLE", "The store cannot be reached just now"),
+}
+INTERNAL_ERROR = WireForm(500, "INTERNAL_ERROR", "Internal server error")
+BAD_REQUEST_LINE = WIRE_FORMS[refusals.InvalidRequest]
+
+
+def wire_form(refusal: Refusal) -> WireForm:
+    """Give the status and code of a refusal."""
+    return WIRE_FORMS[type(refusal)]
+
+
+def refusal_headers(refusal: Refusal) -> list[tuple[str, str]]:
+    """Give the headers that a refusal brings beside the envelope."""
+    if isinstance(refusal, refusals.RateLimited) and refusal.usage is not None:
+        return [("Retry-After", str(refusal.usage.retry_after_s))]
+    if isinstance(refusal, refusals.Unavailable | refusals.QueueFull | refusals.Maintenance):
+        return [("Retry-After", str(RETRY_AFTER_S))]
+    if isinstance(refusal, refusals.Unauthorized):
+        return [("WWW-Authenticate", "Bearer")]
+    if isinstance(refusal, refusals.MethodNotAllowed):
+        return [("Allow", ", ".join(refusal.allow))]
+    return []

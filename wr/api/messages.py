@@ -1,0 +1,305 @@
+"""What goes over the wire, as the contract spells it: validation and JSON Schema from one definition."""
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from wr.model.queue import (
+    AdmissionRate,
+    HeartbeatInterval,
+    HeartbeatTimeout,
+    MaxActiveUsers,
+    MaxQueueSize,
+    Name,
+    QueueId,
+    QueueStatus,
+    SessionTimeout,
+    TargetUrl,
+    UniqueBy,
+)
+
+Uuid = Annotated[str, Meta(extra_json_schema={"format": "uuid"})]
+Time = Annotated[str, Meta(extra_json_schema={"format": "date-time"}, examples=["2024-01-01T12:30:00Z"])]
+Timestamp = Annotated[int, Meta(ge=0, le=2**53, description="The client's clock, milliseconds since 1970")]
+Count = Annotated[int, Meta(ge=0)]
+Seconds = Annotated[int, Meta(ge=0, description="Seconds")]
+
+
+class HealthResponse(msgspec.Struct, kw_only=True):
+    """Whether the service can do its work just now."""
+
+    status: Literal["healthy", "unhealthy"]
+    version: str
+    uptime_seconds: int
+    components: dict[str, str]
+
+
+class EnqueueRequest(msgspec.Struct, kw_only=True):
+    """A wish to join; all of it may be left out."""
+
+    priority: Annotated[int, Meta(ge=0, le=3)] = 0
+    metadata: dict[str, str | int | float | bool] = {}
+
+
+class EnqueueResponse(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """A place in line; for a person who has been let in already also the way in."""
+
+    position_id: Uuid
+    queue_id: str
+    position: int
+    queue_length: int
+    estimated_wait_seconds: int
+    status: Literal["waiting", "admitted", "expired"]
+    token: str | UnsetType = UNSET
+    heartbeat_interval_seconds: int
+    heartbeat_timeout_seconds: int
+    expires_at: Time | UnsetType = UNSET
+    session_token: str | UnsetType = UNSET
+    redirect_url: str | UnsetType = UNSET
+    session_expires_at: Time | UnsetType = UNSET
+
+
+class WaitingStatus(msgspec.Struct, kw_only=True):
+    """Where somebody in line stands."""
+
+    position_id: Uuid
+    queue_id: str
+    status: Literal["waiting"] = "waiting"
+    position: int
+    queue_length: int
+    estimated_wait_seconds: int
+    admitted: bool = False
+    token: str
+    expires_at: Time
+
+
+class AdmittedStatus(msgspec.Struct, kw_only=True):
+    """The way in for somebody who has been let in."""
+
+    position_id: Uuid
+    queue_id: str
+    status: Literal["admitted"] = "admitted"
+    position: int = 0
+    queue_length: int
+    estimated_wait_seconds: int = 0
+    admitted: bool = True
+    session_token: str
+    redirect_url: str
+    session_expires_at: Time
+
+
+class HeartbeatRequest(msgspec.Struct, kw_only=True):
+    """A sign of life; all of it may be left out."""
+
+    timestamp: Timestamp | UnsetType = UNSET
+    client_id: Annotated[str, Meta(max_length=256)] | UnsetType = UNSET
+
+
+class WaitingHeartbeat(msgspec.Struct, kw_only=True):
+    """The place is kept."""
+
+    position_id: Uuid
+    status: Literal["waiting"] = "waiting"
+    position: int
+    queue_length: int
+    estimated_wait_seconds: int
+    token: str
+    next_heartbeat_seconds: int
+
+
+class AdmittedHeartbeat(msgspec.Struct, kw_only=True):
+    """No more heartbeats are needed: this is the way in."""
+
+    position_id: Uuid
+    status: Literal["admitted"] = "admitted"
+    session_token: str
+    redirect_url: str
+
+
+class CancelResponse(msgspec.Struct, kw_only=True):
+    """The place is given up."""
+
+    position_id: Uuid
+    status: Literal["cancelled"] = "cancelled"
+    cancelled_at: Time
+
+
+class SessionResponse(msgspec.Struct, kw_only=True):
+    """An active session."""
+
+    session_id: str
+    queue_id: str
+    position_id: Uuid
+    status: Literal["active"] = "active"
+    started_at: Time
+    expires_at: Time
+    last_activity: Time
+    page_views: Count
+    remaining_seconds: Seconds
+
+
+class ActivityRequest(msgspec.Struct, kw_only=True):
+    """What a visitor did; the action `page_view` counts as one."""
+
+    action: Annotated[str, Meta(min_length=1, max_length=64, examples=["page_view"])] = "activity"
+    page: Annotated[str, Meta(max_length=2048, examples=["/checkout"])] | UnsetType = UNSET
+    timestamp: Timestamp | UnsetType = UNSET
+
+
+class ActivityResponse(msgspec.Struct, kw_only=True):
+    """The activity is recorded."""
+
+    session_id: str
+    status: Literal["active"] = "active"
+    page_views: Count
+    expires_at: Time
+
+
+class CreateQueueRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """A new queue; what is left out gets its default."""
+
+    id: QueueId
+    name: Name | UnsetType = UNSET
+    target_url: TargetUrl
+    max_active_users: MaxActiveUsers = 1000
+    max_queue_size: MaxQueueSize = 50_000
+    admission_rate: AdmissionRate = 10.0
+    session_timeout_seconds: SessionTimeout = 3600
+    heartbeat_interval_seconds: HeartbeatInterval = 10
+    heartbeat_timeout_seconds: HeartbeatTimeout = 60
+    unique_by: UniqueBy = UniqueBy.CLIENT
+    status: QueueStatus = QueueStatus.ACTIVE
+
+
+class UpdateQueueRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Changes to a queue; what is left out stays."""
+
+    name: Name | UnsetType = UNSET
+    target_url: TargetUrl | UnsetType = UNSET
+    max_active_users: MaxActiveUsers | UnsetType = UNSET
+    max_queue_size: MaxQueueSize | UnsetType = UNSET
+    admission_rate: AdmissionRate | UnsetType = UNSET
+    session_timeout_seconds: SessionTimeout | UnsetType = UNSET
+    heartbeat_interval_seconds: HeartbeatInterval | UnsetType = UNSET
+    heartbeat_timeout_seconds: HeartbeatTimeout | UnsetType = UNSET
+    unique_by: UniqueBy | UnsetType = UNSET
+    status: QueueStatus | UnsetType = UNSET
+
+
+class QueueResponse(msgspec.Struct, kw_only=True):
+    """A queue's settings."""
+
+    id: QueueId
+    name: str
+    status: QueueStatus
+    target_url: str
+    max_active_users: int
+    max_queue_size: int
+    admission_rate: float
+    session_timeout_seconds: int
+    heartbeat_interval_seconds: int
+    heartbeat_timeout_seconds: int
+    unique_by: UniqueBy
+    created_at: Time
+    updated_at: Time
+
+
+class StatsResponse(msgspec.Struct, kw_only=True):
+    """A queue's figures; «today» is the UTC day of the store's clock."""
+
+    queue_id: str
+    status: QueueStatus
+    current_waiting: Annotated[Count, Meta(description="People in line now, counted in the line itself")]
+    current_active: Annotated[Count, Meta(description="Sessions whose time is not over, counted now")]
+    total_enqueued_today: Annotated[Count, Meta(description="New places given today")]
+    total_admitted_today: Annotated[Count, Meta(description="People let in today")]
+    total_expired_today: Annotated[Count, Meta(description="Places lost today by silence")]
+    total_cancelled_today: Annotated[Count, Meta(description="Places given up or flushed today")]
+    avg_wait_time_seconds: Annotated[
+        float, Meta(description="Mean of the exact waits of everyone let in today; 0 while nobody was")
+    ]
+    peak_queue_size: Annotated[Count, Meta(description="Longest the line has been today")]
+    admission_rate_actual: Annotated[
+        float,
+        Meta(description="People let in per second over the last minute, or since the queue's creation"),
+    ]
+
+
+class QueueListResponse(msgspec.Struct, kw_only=True):
+    """Every queue, by id."""
+
+    queues: list["QueueSummary"]
+
+
+class QueueSummary(msgspec.Struct, kw_only=True):
+    """A queue's settings and figures."""
+
+    queue: QueueResponse
+    stats: StatsResponse
+
+
+class DeleteQueueResponse(msgspec.Struct, kw_only=True):
+    """The queue and everyone in it are gone."""
+
+    id: str
+    status: Literal["deleted"] = "deleted"
+
+
+class FlushResponse(msgspec.Struct, kw_only=True):
+    """The line is empty; sessions go on."""
+
+    queue_id: str
+    flushed: Annotated[Count, Meta(description="People sent away")]
+
+
+class TerminateRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """Why a session is terminated; may be left out."""
+
+    reason: Annotated[str, Meta(max_length=200, examples=["abuse_detected"])] = "terminated"
+
+
+class TerminateResponse(msgspec.Struct, kw_only=True):
+    """The session has ended."""
+
+    session_id: str
+    status: Literal["terminated"] = "terminated"
+    terminated_at: Time
+    reason: str
+
+
+class KeyResponse(msgspec.Struct, kw_only=True):
+    """A signing key; what is secret of it is never shown."""
+
+    kid: str
+    purpose: str
+    algorithm: str
+    created_at: Time
+    active_at: Annotated[Time, Meta(description="From when on it signs new tokens")]
+
+
+class KeyListResponse(msgspec.Struct, kw_only=True):
+    """Signing keys, newest first."""
+
+    keys: list[KeyResponse]
+
+
+class JwksResponse(msgspec.Struct, kw_only=True):
+    """What verifies session tokens (RFC 7517)."""
+
+    keys: list[dict[str, str]]
+
+
+class ErrorFacts(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """What went wrong."""
+
+    code: str
+    message: str
+    details: dict[str, Any] | UnsetType = UNSET
+
+
+class ErrorResponse(msgspec.Struct, kw_only=True):
+    """The form of every error."""
+
+    error: ErrorFacts
+    request_id: str

@@ -1,0 +1,159 @@
+"""The OpenAPI 3.0.3 document, made from the route table and the messages."""
+
+import re
+from typing import Any
+
+import msgspec
+
+from wr.api.errors import INTERNAL_ERROR, WIRE_FORMS
+from wr.api.messages import ErrorResponse
+from wr.api.public_operations import Document
+from wr.api.routes import BASE, ROUTES, Auth, Route
+
+_COMPONENTS = "#/components/schemas/{name}"
+_RATE_HEADERS = {
+    "X-RateLimit-Limit": "Requests that one window allows",
+    "X-RateLimit-Remaining": "Requests left in this window",
+    "X-RateLimit-Reset": "Unix seconds at which the next window begins",
+}
+_SECURITY: dict[Auth, list[dict[str, list[str]]]] = {
+    Auth.NOBODY: [],
+    Auth.MAY_HAVE_POSITION: [{}, {"BearerAuth": []}],
+    Auth.POSITION: [{"BearerAuth": []}],
+    Auth.SESSION: [{"BearerAuth": []}],
+    Auth.ADMIN: [{"AdminKey": []}],
+}
+_PARAMETER_HELP = {
+    "queue_id": ("Queue identifier", {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,64}$"}),
+    "session_id": ("Session identifier", {"type": "string"}),
+}
+
+
+def openapi_document() -> dict[str, Any]:
+    """Describe every route; the paths under `/api/v1` are relative to the servers, as in the contract."""
+    kinds = {ErrorResponse} | {route.body for route in ROUTES if route.body is not None}
+    for route in ROUTES:
+        for _, _, answer in route.answers:
+            kinds.update(answer if isinstance(answer, tuple) else (answer,))
+    kinds.discard(Document)
+    ordered = sorted(kinds, key=lambda kind: kind.__name__)
+    _, components = msgspec.json.schema_components(ordered, ref_template=_COMPONENTS)
+    paths: dict[str, Any] = {}
+    for route in ROUTES:
+        relative = route.path.removeprefix(BASE)
+        # `/health` stands at both places; the one below the base is the contract's.
+        if route.path != relative or relative != "/health":
+            item = paths.setdefault(relative, {})
+            item[route.method.lower()] = _operation(route)
+            if route.path == relative:
+                item["servers"] = [{"url": "/"}]
+    return {
+        "openapi": "3.0.3",
+        "info": {
+            "title": "Waiting Room API",
+            "version": "1.0.0",
+            "description": "API for managing virtual waiting rooms",
+        },
+        "servers": [
+            {"url": BASE, "description": "This server"},
+            {"url": f"https://waitingroom.example.com{BASE}", "description": "Production"},
+            {"url": f"http://localhost:8080{BASE}", "description": "Development"},
+        ],
+        "paths": paths,
+        "components": {
+            "schemas": {name: _as_3_0(schema) for name, schema in sorted(components.items())},
+            "securitySchemes": {
+                "BearerAuth": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
+                "AdminKey": {"type": "apiKey", "in": "header", "name": "X-Admin-Key"},
+            },
+        },
+        "security": [{"BearerAuth": []}],
+    }
+
+
+def _operation(route: Route) -> dict[str, Any]:
+    described: dict[str, Any] = {
+        "operationId": route.name,
+        "summary": route.summary,
+        "tags": [route.tag],
+        "security": _SECURITY[route.auth],
+        "responses": _responses(route),
+    }
+    names = re.findall(r"\{(\w+)\}", route.path)
+    if names:
+        described["parameters"] = [
+            {
+                "name": name,
+                "in": "path",
+                "required": True,
+                "description": _PARAMETER_HELP[name][0],
+                "schema": _PARAMETER_HELP[name][1],
+            }
+            for name in names
+        ]
+    if route.body is not None:
+        described["requestBody"] = {"content": _json(_reference(route.body))}
+    return described
+
+
+def _responses(route: Route) -> dict[str, Any]:
+    headers = {"X-Request-Id": {"description": "Names this request in logs", "schema": {"type": "string"}}}
+    if route.scope is not None:
+        headers |= {
+            name: {"description": text, "schema": {"type": "integer"}} for name, text in _RATE_HEADERS.items()
+        }
+    responses: dict[str, Any] = {}
+    for status, meaning, answer in route.answers:
+        if answer is Document:
+            schema: dict[str, Any] = {"type": "object"}
+        elif isinstance(answer, tuple):
+            schema = {"oneOf": [_reference(kind) for kind in answer]}
+        else:
+            schema = _reference(answer)
+        responses[str(status)] = {"description": meaning, "headers": headers, "content": _json(schema)}
+    for status, meaning in _errors(route).items():
+        responses.setdefault(
+            str(status),
+            {"description": meaning, "headers": headers, "content": _json(_reference(ErrorResponse))},
+        )
+    return responses
+
+
+def _errors(route: Route) -> dict[int, str]:
+    meanings: dict[int, list[str]] = {}
+    for form in [*(WIRE_FORMS[refusal] for refusal in route.all_refusals()), INTERNAL_ERROR]:
+        meanings.setdefault(form.status, []).append(f"`{form.code}`: {form.description}")
+    return {status: "; ".join(dict.fromkeys(texts)) for status, texts in sorted(meanings.items())}
+
+
+def _json(schema: dict[str, Any]) -> dict[str, Any]:
+    return {"application/json": {"schema": schema}}
+
+
+def _reference(kind: type[msgspec.Struct]) -> dict[str, str]:
+    return {"$ref": _COMPONENTS.format(name=kind.__name__)}
+
+
+def _as_3_0(schema: Any) -> Any:
+    """Rewrite JSON Schema 2020-12 into the dialect of OpenAPI 3.0: one example, boolean exclusive bounds,
+    enums for constants."""
+    if isinstance(schema, list):
+        return [_as_3_0(part) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    rewritten = {key: _as_3_0(value) for key, value in schema.items()}
+    if "examples" in rewritten and isinstance(rewritten["examples"], list):
+        rewritten["example"] = rewritten.pop("examples")[0]
+    for bound in ("Minimum", "Maximum"):
+        exclusive = rewritten.get(f"exclusive{bound}")
+        if isinstance(exclusive, int | float) and not isinstance(exclusive, bool):
+            rewritten[bound.lower()] = exclusive
+            rewritten[f"exclusive{bound}"] = True
+    if "const" in rewritten:
+        rewritten["enum"] = [rewritten.pop("const")]
+    if "enum" in rewritten and "type" not in rewritten:
+        rewritten["type"] = "string"
+    if "$ref" in rewritten and len(rewritten) > 1:
+        # A reference may have no neighbours in 3.0.
+        return {"allOf": [{"$ref": rewritten.pop("$ref")}], **rewritten}
+    return rewritten

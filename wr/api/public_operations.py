@@ -1,0 +1,37 @@
+"""Operations that need no token: health (contract: Health Check), verification keys, the OpenAPI document."""
+
+import msgspec
+
+from wr import __version__
+from wr.api.calls import Answer, Call, Services
+from wr.api.messages import HealthResponse, JwksResponse
+
+
+class Document(msgspec.Struct, frozen=True):
+    """A response that is JSON already."""
+
+    text: msgspec.Raw
+
+
+async def health(services: Services, _call: Call) -> Answer:
+    """Tell whether the store answers: 200 when it does, 503 when not."""
+    is_healthy = await services.is_store_healthy()
+    return Answer(
+        200 if is_healthy else 503,
+        HealthResponse(
+            status="healthy" if is_healthy else "unhealthy",
+            version=__version__,
+            uptime_seconds=int(services.uptime_s()),
+            components={"dragonflydb": "healthy" if is_healthy else "unhealthy", "nats": "disabled"},
+        ),
+    )
+
+
+async def jwks(services: Services, _call: Call) -> Answer:
+    """Publish the keys that verify session tokens."""
+    return Answer(200, JwksResponse(keys=services.keeper.ring.jwks()["keys"]))
+
+
+async def openapi(services: Services, _call: Call) -> Answer:
+    """Describe this API as OpenAPI 3.0.3."""
+    return Answer(200, Document(msgspec.Raw(services.openapi)))

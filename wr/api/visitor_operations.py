@@ -1,0 +1,178 @@
+"""Operations of visitors (contract: Enqueue to Session Activity)."""
+
+from wr.api.calls import Answer, Call, Services
+from wr.api.messages import (
+    ActivityRequest,
+    ActivityResponse,
+    AdmittedHeartbeat,
+    AdmittedStatus,
+    CancelResponse,
+    EnqueueRequest,
+    EnqueueResponse,
+    SessionResponse,
+    WaitingHeartbeat,
+    WaitingStatus,
+)
+from wr.model.ids import id_text, session_id_text
+from wr.model.times import rfc3339
+from wr.model.tokens import SessionClaims
+from wr.room import Line, PositionProof, Visitor
+from wr.store.polls import PollKind
+from wr.store.visits import VisitKind
+
+
+async def enqueue(services: Services, call: Call) -> Answer:
+    """Join a queue: 201 with a new place, 200 with the one the same person has already."""
+    wish: EnqueueRequest = call.body
+    visitor = Visitor(call.address, call.user_agent, call.position)
+    place = await services.room.enqueue(call.parameters["queue_id"], visitor, wish.priority, wish.metadata)
+    if isinstance(place, Line):
+        return Answer(
+            201 if place.is_new else 200,
+            EnqueueResponse(
+                position_id=id_text(place.position_id),
+                queue_id=place.config.id,
+                position=place.position,
+                queue_length=place.queue_length,
+                estimated_wait_seconds=place.estimated_wait_s,
+                status="waiting",
+                token=place.token,
+                heartbeat_interval_seconds=place.config.heartbeat_interval_seconds,
+                heartbeat_timeout_seconds=place.config.heartbeat_timeout_seconds,
+                expires_at=rfc3339(place.token_expires_s * 1000),
+            ),
+            place.usage,
+        )
+    return Answer(
+        200,
+        EnqueueResponse(
+            position_id=id_text(place.position_id),
+            queue_id=place.config.id,
+            position=0,
+            queue_length=place.queue_length,
+            estimated_wait_seconds=0,
+            status="admitted",
+            heartbeat_interval_seconds=place.config.heartbeat_interval_seconds,
+            heartbeat_timeout_seconds=place.config.heartbeat_timeout_seconds,
+            session_token=place.session_token,
+            redirect_url=place.config.target_url,
+            session_expires_at=rfc3339(place.session_expires_ms),
+        ),
+        place.usage,
+    )
+
+
+async def status(services: Services, call: Call) -> Answer:
+    """Tell where the holder of the token stands; not a sign of life."""
+    place = await services.room.poll(_proof(call), PollKind.STATUS)
+    if isinstance(place, Line):
+        return Answer(
+            200,
+            WaitingStatus(
+                position_id=id_text(place.position_id),
+                queue_id=place.config.id,
+                position=place.position,
+                queue_length=place.queue_length,
+                estimated_wait_seconds=place.estimated_wait_s,
+                token=place.token,
+                expires_at=rfc3339(place.token_expires_s * 1000),
+            ),
+            place.usage,
+        )
+    return Answer(
+        200,
+        AdmittedStatus(
+            position_id=id_text(place.position_id),
+            queue_id=place.config.id,
+            queue_length=place.queue_length,
+            session_token=place.session_token,
+            redirect_url=place.config.target_url,
+            session_expires_at=rfc3339(place.session_expires_ms),
+        ),
+        place.usage,
+    )
+
+
+async def heartbeat(services: Services, call: Call) -> Answer:
+    """Keep the place in line."""
+    place = await services.room.poll(_proof(call), PollKind.HEARTBEAT)
+    if isinstance(place, Line):
+        return Answer(
+            200,
+            WaitingHeartbeat(
+                position_id=id_text(place.position_id),
+                position=place.position,
+                queue_length=place.queue_length,
+                estimated_wait_seconds=place.estimated_wait_s,
+                token=place.token,
+                next_heartbeat_seconds=place.config.heartbeat_interval_seconds,
+            ),
+            place.usage,
+        )
+    return Answer(
+        200,
+        AdmittedHeartbeat(
+            position_id=id_text(place.position_id),
+            session_token=place.session_token,
+            redirect_url=place.config.target_url,
+        ),
+        place.usage,
+    )
+
+
+async def cancel(services: Services, call: Call) -> Answer:
+    """Leave: give up the place, or the session it became."""
+    left = await services.room.leave(_proof(call).claims)
+    return Answer(
+        200,
+        CancelResponse(position_id=id_text(left.position_id), cancelled_at=rfc3339(left.at_ms)),
+        left.usage,
+    )
+
+
+async def session_status(services: Services, call: Call) -> Answer:
+    """Tell how a session stands."""
+    state = await services.room.session(_session(call), VisitKind.STATUS)
+    visit = state.visit
+    return Answer(
+        200,
+        SessionResponse(
+            session_id=session_id_text(state.claims.position_id),
+            queue_id=state.claims.queue_id,
+            position_id=id_text(state.claims.position_id),
+            started_at=rfc3339(visit.started_ms),
+            expires_at=rfc3339(visit.expires_ms),
+            last_activity=rfc3339(visit.last_activity_ms),
+            page_views=visit.page_views,
+            remaining_seconds=max(0, visit.expires_ms - state.now_ms) // 1000,
+        ),
+        state.usage,
+    )
+
+
+async def session_activity(services: Services, call: Call) -> Answer:
+    """Record that a visitor did something in a session."""
+    report: ActivityRequest = call.body
+    kind = VisitKind.PAGE_VIEW if report.action == "page_view" else VisitKind.ACTIVITY
+    state = await services.room.session(_session(call), kind)
+    return Answer(
+        200,
+        ActivityResponse(
+            session_id=session_id_text(state.claims.position_id),
+            page_views=state.visit.page_views,
+            expires_at=rfc3339(state.visit.expires_ms),
+        ),
+        state.usage,
+    )
+
+
+def _proof(call: Call) -> PositionProof:
+    if call.position is None:
+        raise AssertionError("the route asks for a position token")
+    return call.position
+
+
+def _session(call: Call) -> SessionClaims:
+    if call.session is None:
+        raise AssertionError("the route asks for a session token")
+    return call.session

@@ -1,0 +1,171 @@
+"""The keeper of signing keys: makes the first ones, rotates them, and knows what other replicas made."""
+
+from collections.abc import Callable
+from itertools import pairwise
+
+import structlog
+import trio
+
+from wr.model.signing import Algorithm, KeyRing, Purpose, SigningKey, load_key, make_key
+from wr.model.tokens import (
+    PositionClaims,
+    SessionClaims,
+    UnknownKey,
+    read_position,
+    read_session,
+    sign_position,
+    sign_session,
+)
+from wr.store.secrets import SecretShelf
+
+log = structlog.get_logger("wr.keys")
+
+ACTIVATION_DELAY_MS = 5_000
+"""A new key waits this long before it signs; every replica refreshes more often than that."""
+REFRESH_S = 2.0
+OLDEST_SESSION_MS = 8 * 24 * 3600 * 1000
+"""A session lasts a week at most; a day later no living token can name a key that was replaced."""
+_RELOAD_PAUSE_S = 1.0
+_SIGNERS = 2
+
+
+class KeyKeeper:
+    """Signs and reads tokens with the keys that all replicas share through the store."""
+
+    def __init__(
+        self,
+        shelf: SecretShelf,
+        clock_ms: Callable[[], int],
+        random_bytes: Callable[[int], bytes],
+        algorithms: dict[Purpose, Algorithm],
+    ) -> None:
+        self._shelf = shelf
+        self._clock_ms = clock_ms
+        self._random_bytes = random_bytes
+        self._algorithms = algorithms
+        self._signers = trio.CapacityLimiter(_SIGNERS)
+        self._reload_lock = trio.Lock()
+        self._reloaded_at = -_RELOAD_PAUSE_S
+        self.ring = KeyRing(())
+
+    async def open(self, session_key_file: str = "") -> None:
+        """Read the shared keys and make what is missing: a first key, or one of a newly chosen algorithm.
+
+        Raises:
+            OSError, ValueError: the session key file cannot be read, or holds no key for the algorithm.
+        """
+        await self.refresh()
+        if session_key_file:
+            await self._adopt(await trio.Path(session_key_file).read_text())
+        for purpose in Purpose:
+            newest = next((key for key in self.ring.all() if key.purpose is purpose), None)
+            if newest is None or newest.algorithm is not self._algorithms[purpose]:
+                await self._make(purpose, active_ms=self._clock_ms())
+        await self.refresh()
+
+    async def refresh(self) -> None:
+        """Read the shared keys again. One round trip; keys are parsed only when they changed."""
+        keys = await self._shelf.signing_keys()
+        self._reloaded_at = trio.current_time()
+        if sorted(key.kid for key in keys) != sorted(key.kid for key in self.ring.all()):
+            self.ring = await trio.to_thread.run_sync(KeyRing, keys)
+
+    async def keep_fresh(self) -> None:
+        """Refresh every two seconds, for ever; what other replicas rotated is known before it signs."""
+        while True:
+            await trio.sleep(REFRESH_S)
+            try:
+                await self.refresh()
+            except Exception as error:  # noqa: BLE001 - the keys at hand stay good; the next round asks again
+                log.warning("signing keys could not be refreshed", error=str(error))
+
+    async def rotate(self) -> list[SigningKey]:
+        """Make a new key of each purpose, which signs a few seconds from now; earlier ones go on verifying.
+
+        Keys that no living token can name are forgotten. Returns the new keys.
+        """
+        active_ms = self._clock_ms() + ACTIVATION_DELAY_MS
+        made = [await self._make(purpose, active_ms=active_ms) for purpose in Purpose]
+        await self._forget_old()
+        await self.refresh()
+        return made
+
+    def sign_position(self, claims: PositionClaims) -> str:
+        """Sign a position token."""
+        return sign_position(claims, self.ring, self._clock_ms())
+
+    async def sign_session(self, claims: SessionClaims) -> str:
+        """Sign a session token in a worker thread, so that the event loop goes on."""
+        return await trio.to_thread.run_sync(
+            sign_session, claims, self.ring, self._clock_ms(), limiter=self._signers
+        )
+
+    async def read_position(self, token: str) -> PositionClaims:
+        """Verify a position token; raises as `tokens.read_position`."""
+        try:
+            return read_position(token, self.ring, self._clock_ms())
+        except UnknownKey:
+            await self._reload()
+            return read_position(token, self.ring, self._clock_ms())
+
+    async def read_session(self, token: str) -> SessionClaims:
+        """Verify a session token; raises as `tokens.read_session`."""
+        try:
+            return read_session(token, self.ring, self._clock_ms())
+        except UnknownKey:
+            await self._reload()
+            return read_session(token, self.ring, self._clock_ms())
+
+    async def _reload(self) -> None:
+        """Look for a key that another replica has just made; at most once a second, whoever asks."""
+        async with self._reload_lock:
+            if trio.current_time() >= self._reloaded_at + _RELOAD_PAUSE_S:
+                await self.refresh()
+
+    async def _make(self, purpose: Purpose, *, active_ms: int) -> SigningKey:
+        def make() -> SigningKey:
+            return make_key(
+                purpose,
+                self._algorithms[purpose],
+                created_ms=self._clock_ms(),
+                active_ms=active_ms,
+                random_bytes=self._random_bytes,
+            )
+
+        key = await trio.to_thread.run_sync(make)
+        await self._shelf.add_signing_key(key)
+        return key
+
+    async def _adopt(self, pem: str) -> None:
+        """Share the operator's own session key, unless it is shared already."""
+        if any(key.secret == pem for key in self.ring.all()):
+            return
+        now_ms = self._clock_ms()
+        key = SigningKey(
+            kid=f"session-{self._random_bytes(6).hex()}",
+            purpose=Purpose.SESSION,
+            algorithm=self._algorithms[Purpose.SESSION],
+            secret=pem,
+            created_ms=now_ms,
+            active_ms=now_ms,
+        )
+        loaded = load_key(key)
+        if loaded.jwk is None or loaded.jwk["kty"] != _KEY_TYPE[key.algorithm]:
+            raise ValueError(f"it holds no {key.algorithm} key")
+        await self._shelf.add_signing_key(key)
+        await self.refresh()
+
+    async def _forget_old(self) -> None:
+        keys = await self._shelf.signing_keys()
+        doomed = []
+        for purpose in Purpose:
+            oldest_first = sorted(
+                (key for key in keys if key.purpose is purpose), key=lambda key: key.active_ms
+            )
+            for key, successor in pairwise(oldest_first):
+                if successor.active_ms + OLDEST_SESSION_MS < self._clock_ms():
+                    doomed.append(key.kid)
+        await self._shelf.remove_signing_keys(doomed)
+
+
+_KEY_TYPE = {Algorithm.RS256: "RSA", Algorithm.ES256: "EC", Algorithm.EDDSA: "OKP"}

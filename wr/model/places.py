@@ -1,0 +1,81 @@
+"""What the room knows of one person: waiting, admitted, gone; and of one session."""
+
+from enum import IntEnum
+
+import msgspec
+
+
+class Reason(IntEnum):
+    """Why a position or session ended; the number is what the store keeps."""
+
+    HEARTBEAT_TIMEOUT = 1
+    CANCELLED = 2
+    FLUSHED = 3
+    SESSION_TIMEOUT = 4
+    TERMINATED = 5
+
+    @property
+    def text(self) -> str:
+        """The word for it on the wire: `heartbeat_timeout`."""
+        return self.name.lower()
+
+    @property
+    def ends_a_session(self) -> bool:
+        """Whether the person had been let in before."""
+        return self in (Reason.SESSION_TIMEOUT, Reason.TERMINATED)
+
+
+class Waiting(msgspec.Struct, frozen=True):
+    """Someone in line; `position` counts from 1."""
+
+    position: int
+
+
+class Admitted(msgspec.Struct, frozen=True):
+    """Someone with an active session."""
+
+    started_ms: int
+    expires_ms: int
+
+
+class Gone(msgspec.Struct, frozen=True):
+    """Someone whose place or session ended within the last hour."""
+
+    ended_ms: int
+    reason: Reason
+
+
+class Unknown(msgspec.Struct, frozen=True):
+    """Nobody: never here, or gone for more than an hour."""
+
+
+class Limited(msgspec.Struct, frozen=True):
+    """Nothing was looked at or changed: the limit of this window is used up."""
+
+
+class NoQueue(msgspec.Struct, frozen=True):
+    """There is no such queue."""
+
+
+class Full(msgspec.Struct, frozen=True):
+    """Not let into line: it is as long as it may be."""
+
+
+class Closed(msgspec.Struct, frozen=True):
+    """Not let into line: the queue is in maintenance."""
+
+
+class Visit(msgspec.Struct, frozen=True):
+    """An active session: times in milliseconds since 1970."""
+
+    started_ms: int
+    expires_ms: int
+    last_activity_ms: int
+    page_views: int
+
+
+UNKNOWN = Unknown()
+LIMITED = Limited()
+NO_QUEUE = NoQueue()
+FULL = Full()
+CLOSED = Closed()

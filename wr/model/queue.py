@@ -1,0 +1,112 @@
+"""What an operator sets about a queue, and which settings make sense together."""
+
+from enum import StrEnum
+from typing import Annotated
+from urllib.parse import urlsplit
+
+import msgspec
+from msgspec import Meta
+
+from wr.model.ids import QUEUE_ID_PATTERN
+from wr.model.refusals import InvalidRequest
+
+WEEK_S = 7 * 24 * 3600
+
+QueueId = Annotated[
+    str,
+    Meta(
+        pattern=QUEUE_ID_PATTERN,
+        description="Queue identifier: letters, digits, dot, underscore and hyphen",
+        examples=["concert-tickets"],
+    ),
+]
+Name = Annotated[str, Meta(min_length=1, max_length=200, description="What people see", examples=["Concert"])]
+TargetUrl = Annotated[
+    str,
+    Meta(
+        max_length=2048,
+        description="Where an admitted visitor goes: an http or https URL",
+        examples=["https://example.com/checkout"],
+    ),
+]
+MaxActiveUsers = Annotated[
+    int, Meta(ge=1, le=1_000_000_000, description="Sessions that may be active at once")
+]
+MaxQueueSize = Annotated[
+    int, Meta(ge=0, le=1_000_000_000, description="People who may wait at once; 0 means unlimited")
+]
+AdmissionRate = Annotated[
+    float, Meta(gt=0, le=1_000_000, description="People let in per second; may be a fraction above 0")
+]
+SessionTimeout = Annotated[
+    int, Meta(ge=1, le=WEEK_S, description="Seconds that a session lasts from its admission")
+]
+HeartbeatInterval = Annotated[int, Meta(ge=1, le=3600, description="Seconds between two heartbeats")]
+HeartbeatTimeout = Annotated[
+    int, Meta(ge=2, le=WEEK_S, description="Seconds of silence after which a place in line is lost")
+]
+
+
+class QueueStatus(StrEnum):
+    """What a queue is doing just now."""
+
+    ACTIVE = "active"
+    """People join and are let in."""
+    PAUSED = "paused"
+    """People join and keep their places; nobody is let in."""
+    MAINTENANCE = "maintenance"
+    """Nobody new may join and nobody is let in; places are kept."""
+
+
+class UniqueBy(StrEnum):
+    """What makes two joins the same person, who then gets the same place."""
+
+    CLIENT = "client"
+    """Same `metadata.user_id`, client address and user agent; without a user id nobody is the same."""
+    USER_ID = "user_id"
+    """Same `metadata.user_id`, wherever from."""
+    IP = "ip"
+    """Same client address."""
+    NONE = "none"
+    """Only a valid position token proves a place."""
+
+
+class QueueConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """The settings of one queue, as kept in the store."""
+
+    id: QueueId
+    name: Name
+    target_url: TargetUrl
+    max_active_users: MaxActiveUsers = 1000
+    max_queue_size: MaxQueueSize = 50_000
+    admission_rate: AdmissionRate = 10.0
+    session_timeout_seconds: SessionTimeout = 3600
+    heartbeat_interval_seconds: HeartbeatInterval = 10
+    heartbeat_timeout_seconds: HeartbeatTimeout = 60
+    unique_by: UniqueBy = UniqueBy.CLIENT
+    status: QueueStatus = QueueStatus.ACTIVE
+    created_ms: int = 0
+    updated_ms: int = 0
+    version: int = 0
+    """Grows by one with every change; a writer names the version it read."""
+
+
+def check_queue(config: QueueConfig) -> None:
+    """Refuse settings that make no sense together.
+
+    Raises:
+        InvalidRequest: the target is not an http(s) URL with a host, or the heartbeat timeout is not
+            above its interval; `details` names the field.
+    """
+    try:
+        target = urlsplit(config.target_url)
+        sound = target.scheme in ("http", "https") and bool(target.hostname) and target.port != 0
+    except ValueError:
+        sound = False
+    if not sound or any(character <= " " or character == "\x7f" for character in config.target_url):
+        raise InvalidRequest("target_url must be an http or https URL", field="target_url")
+    if config.heartbeat_timeout_seconds <= config.heartbeat_interval_seconds:
+        raise InvalidRequest(
+            "heartbeat_timeout_seconds must be above heartbeat_interval_seconds",
+            field="heartbeat_timeout_seconds",
+        )

@@ -1,0 +1,69 @@
+"""Every way the waiting room says no, as one exception class each (their wire form: `wr.api.errors`)."""
+
+from wr.model.limits import Usage
+
+
+class Refusal(Exception):
+    """A request that is answered with an error. `details` holds facts for the client, never secrets."""
+
+    def __init__(self, message: str, *, usage: Usage | None = None, **details: object) -> None:
+        super().__init__(message)
+        self.message = message
+        self.details = details
+        self.usage = usage
+
+
+class InvalidRequest(Refusal):
+    """What was sent is not what the contract allows."""
+
+
+class TooLarge(Refusal):
+    """The body is longer than any request needs."""
+
+
+class Unauthorized(Refusal):
+    """A token is missing, or not one that this queue or session can accept."""
+
+
+class Forbidden(Refusal):
+    """The admin key is missing or wrong."""
+
+
+class NotFound(Refusal):
+    """There is no such queue, position, session or path."""
+
+
+class MethodNotAllowed(Refusal):
+    """The path exists, the method does not; `allow` lists those that do."""
+
+    def __init__(self, message: str, allow: tuple[str, ...]) -> None:
+        super().__init__(message)
+        self.allow = allow
+
+
+class Conflict(Refusal):
+    """The queue exists already."""
+
+
+class PositionExpired(Refusal):
+    """The position has ended: silence, leaving, a flush, or the end of the session it became."""
+
+
+class SessionExpired(Refusal):
+    """The session has ended: its time is over, or an operator or the visitor ended it."""
+
+
+class RateLimited(Refusal):
+    """Too many requests in this window; `usage` says when the next one begins."""
+
+
+class QueueFull(Refusal):
+    """The line is as long as it may be."""
+
+
+class Maintenance(Refusal):
+    """The queue takes nobody new for now."""
+
+
+class Unavailable(Refusal):
+    """The store cannot be reached or has too much to do: nothing was promised, ask again shortly."""

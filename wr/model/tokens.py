@@ -1,0 +1,174 @@
+"""Tokens: what a position or session token says, how it is signed, and when it is believed."""
+
+from typing import Any
+
+import jwt
+import msgspec
+
+from wr.model.ids import id_text, parse_position_id, parse_session_id, session_id_text
+from wr.model.signing import KeyRing, Purpose
+
+ISSUER = "wr"
+MAX_TOKEN_LENGTH = 4096
+_AUDIENCE = {Purpose.POSITION: "wr:position", Purpose.SESSION: "wr:session"}
+# What is past its time is told apart from what is false, so the time is checked here and not by the library.
+_DECODE_OPTIONS: Any = {
+    "require": ["exp", "iat", "sub", "aud", "iss"],
+    "verify_exp": False,
+    "verify_iat": False,
+    "verify_nbf": False,
+}
+
+
+class InvalidToken(Exception):
+    """It is not a token of ours, or not of the kind asked for. The message is safe to show."""
+
+
+class UnknownKey(InvalidToken):
+    """It names a key that this ring does not hold; a newer ring may."""
+
+
+class ExpiredToken(Exception):
+    """It is truly ours, but its time is over. `claims` are what it said."""
+
+    def __init__(self, claims: "PositionClaims | SessionClaims") -> None:
+        super().__init__("the token has expired")
+        self.claims = claims
+
+
+class PositionClaims(msgspec.Struct, frozen=True, kw_only=True):
+    """What a position token says; nothing of it is kept in the store for someone who waits."""
+
+    position_id: bytes
+    queue_id: str
+    priority: int
+    enqueued_ms: int
+    issued_s: int
+    expires_s: int
+
+    def is_half_over(self, now_ms: int) -> bool:
+        """Whether it is time to hand out a fresh one."""
+        return now_ms >= (self.issued_s + self.expires_s) * 500
+
+
+class SessionClaims(msgspec.Struct, frozen=True, kw_only=True):
+    """What a session token says to the origin that verifies it."""
+
+    position_id: bytes
+    queue_id: str
+    admitted_ms: int
+    expires_s: int
+
+
+def sign_position(claims: PositionClaims, keys: KeyRing, now_ms: int) -> str:
+    """Sign a position token; about 15 µs with HS256."""
+    return _sign(
+        {
+            "sub": id_text(claims.position_id),
+            "queue_id": claims.queue_id,
+            "priority": claims.priority,
+            "enqueued_ms": claims.enqueued_ms,
+            "iat": claims.issued_s,
+            "exp": claims.expires_s,
+        },
+        Purpose.POSITION,
+        keys,
+        now_ms,
+    )
+
+
+def sign_session(claims: SessionClaims, keys: KeyRing, now_ms: int) -> str:
+    """Sign a session token; about 230 µs with RS256, so off the event loop and once per admission."""
+    return _sign(
+        {
+            "sub": session_id_text(claims.position_id),
+            "position_id": id_text(claims.position_id),
+            "queue_id": claims.queue_id,
+            "admitted_ms": claims.admitted_ms,
+            "iat": claims.admitted_ms // 1000,
+            "exp": claims.expires_s,
+        },
+        Purpose.SESSION,
+        keys,
+        now_ms,
+    )
+
+
+def read_position(token: str, keys: KeyRing, now_ms: int) -> PositionClaims:
+    """Verify a position token; about 20 µs with HS256.
+
+    Raises:
+        InvalidToken: malformed, unsigned, signed with a key or algorithm not ours, or a session token.
+        ExpiredToken: ours, and over.
+    """
+    payload = _verified(token, Purpose.POSITION, keys)
+    position_id = parse_position_id(payload["sub"])
+    if position_id is None:
+        raise InvalidToken("The token names no position")
+    claims = PositionClaims(
+        position_id=position_id,
+        queue_id=str(payload["queue_id"]),
+        priority=int(payload["priority"]),
+        enqueued_ms=int(payload["enqueued_ms"]),
+        issued_s=int(payload["iat"]),
+        expires_s=int(payload["exp"]),
+    )
+    if now_ms >= claims.expires_s * 1000:
+        raise ExpiredToken(claims)
+    return claims
+
+
+def read_session(token: str, keys: KeyRing, now_ms: int) -> SessionClaims:
+    """Verify a session token; about 60 µs with RS256.
+
+    Raises:
+        InvalidToken: malformed, unsigned, signed with a key or algorithm not ours, or a position token.
+        ExpiredToken: ours, and over.
+    """
+    payload = _verified(token, Purpose.SESSION, keys)
+    position_id = parse_session_id(payload["sub"])
+    if position_id is None:
+        raise InvalidToken("The token names no session")
+    claims = SessionClaims(
+        position_id=position_id,
+        queue_id=str(payload["queue_id"]),
+        admitted_ms=int(payload["admitted_ms"]),
+        expires_s=int(payload["exp"]),
+    )
+    if now_ms >= claims.expires_s * 1000:
+        raise ExpiredToken(claims)
+    return claims
+
+
+def _sign(payload: dict[str, Any], purpose: Purpose, keys: KeyRing, now_ms: int) -> str:
+    loaded = keys.signing(purpose, now_ms)
+    return jwt.encode(
+        {**payload, "iss": ISSUER, "aud": _AUDIENCE[purpose], "typ": str(purpose)},
+        loaded.signer,
+        algorithm=loaded.key.algorithm,
+        headers={"kid": loaded.key.kid},
+    )
+
+
+def _verified(token: str, purpose: Purpose, keys: KeyRing) -> dict[str, Any]:
+    if len(token) > MAX_TOKEN_LENGTH:
+        raise InvalidToken("The token is too long")
+    try:
+        kid = jwt.get_unverified_header(token).get("kid")
+        loaded = keys.find(kid, purpose) if isinstance(kid, str) else None
+        if loaded is None:
+            raise UnknownKey(f"The token is not signed as a {purpose} token of this waiting room")
+        # Only the key's own algorithm: whatever the token claims for itself is not asked.
+        payload: dict[str, Any] = jwt.decode(
+            token,
+            loaded.verifier,
+            algorithms=[loaded.key.algorithm],
+            audience=_AUDIENCE[purpose],
+            issuer=ISSUER,
+            options=_DECODE_OPTIONS,
+        )
+    except (jwt.PyJWTError, UnicodeError, ValueError) as error:
+        raise InvalidToken("The token is not valid") from error
+    if payload.get("typ") != purpose:
+        raise InvalidToken(f"The token is not a {purpose} token")
+    return payload

@@ -1,0 +1,254 @@
+"""The process: what starts, in which order, and what stops, in the other. Read from top to bottom."""
+
+import os
+import secrets
+import signal
+import socket
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import msgspec
+import orjson
+import structlog
+import trio
+
+from wr.api.calls import Services
+from wr.api.dispatch import Api
+from wr.api.openapi import openapi_document
+from wr.keeper import KeyKeeper
+from wr.model.queue import QueueConfig
+from wr.model.refusals import Conflict, Unavailable
+from wr.model.signing import Purpose
+from wr.office import Office
+from wr.queue_book import QueueBook
+from wr.room import Room
+from wr.serve.general_lane import serve_general_lane
+from wr.settings import Settings
+from wr.store.embedded import embedded_store
+from wr.store.store import Store, open_store, store_clock
+from wr.tasks.admission import run_admission
+
+log = structlog.get_logger("wr")
+
+ADMIN_KEY_FILE = "admin-key"
+_HEALTH_PATIENCE_S = 1.0
+
+DEMO_QUEUE = QueueConfig(
+    id="demo",
+    name="Demo sale",
+    target_url="https://example.com/checkout",
+    max_active_users=200,
+    max_queue_size=100_000,
+    admission_rate=100.0,
+    session_timeout_seconds=60,
+    heartbeat_interval_seconds=5,
+    heartbeat_timeout_seconds=15,
+)
+
+
+class StartUpFailure(Exception):
+    """The server cannot start; the message is one line that says why."""
+
+
+class Ready(msgspec.Struct, frozen=True):
+    """Where a server that has started is reached, and its admin key: ours or the operator's, new or not."""
+
+    url: str
+    admin_key: str
+    admin_key_is_ours: bool
+    admin_key_is_new: bool
+
+
+class Clocks(msgspec.Struct, frozen=True):
+    """Where the time comes from: production takes the store's for all state, and its own for tokens."""
+
+    store_ms: Callable[[], int] = store_clock
+    token_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000
+
+
+PRODUCTION_CLOCKS = Clocks()
+
+
+async def run(
+    settings: Settings,
+    *,
+    stop: trio.Event,
+    clocks: Clocks = PRODUCTION_CLOCKS,
+    task_status: trio.TaskStatus[Ready] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Serve until `stop` is set, then end in order and return.
+
+    Raises:
+        StartUpFailure, StoreFailure: the server cannot start; perhaps inside an exception group.
+    """
+    started_at = trio.current_time()
+    listener = _bind(settings.bind)
+    async with (
+        _store_url(settings) as url,
+        open_store(url, settings.limits, prefix=settings.store_prefix, now_ms=clocks.store_ms) as store,
+    ):
+        await _require_answer(store)
+        keeper = KeyKeeper(
+            store.secrets,
+            clocks.token_ms,
+            os.urandom,
+            {Purpose.POSITION: settings.position_algorithm, Purpose.SESSION: settings.session_algorithm},
+        )
+        await _open_keys(keeper, settings)
+        admin_key, admin_key_is_new = await _admin_key(store, settings)
+        book = QueueBook(store.queues)
+        office = Office(store, keeper, book)
+        if settings.demo_queue:
+            await _make_demo_queue(store, office)
+        room = Room(
+            store,
+            keeper,
+            book,
+            limits=settings.limits,
+            clock_ms=clocks.token_ms,
+            random_bytes=os.urandom,
+            token_lifetime_s=settings.position_token_lifetime,
+        )
+        services = Services(
+            room=room,
+            office=office,
+            keeper=keeper,
+            is_store_healthy=lambda: _answers(store),
+            uptime_s=lambda: trio.current_time() - started_at,
+            openapi=orjson.dumps(openapi_document()),
+        )
+        api = Api(
+            services,
+            store,
+            book,
+            admin_key=admin_key,
+            trusted_proxies=settings.trusted_proxies,
+            random_bytes=os.urandom,
+        )
+        async with trio.open_nursery() as tasks:
+            tasks.start_soon(keeper.keep_fresh)
+            await tasks.start(_admission, store, book, settings.admission_interval)
+            async with trio.open_nursery() as serving:
+                await serving.start(_lane, api, listener, settings.grace, stop)
+                task_status.started(
+                    Ready(_url(listener), admin_key, not settings.admin_key, admin_key_is_new)
+                )
+                await stop.wait()
+                log.info("stopping: no new requests, those under way are answered", grace_s=settings.grace)
+            # Nobody asks any more: now the loops may end, then the batches, then the store.
+            tasks.cancel_scope.cancel()
+    log.info("stopped")
+
+
+async def stop_on_signal(stop: trio.Event) -> None:
+    """Set `stop` at the first SIGTERM or Ctrl-C; a second one ends the process at once."""
+    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        async for number in signals:
+            if stop.is_set():
+                os._exit(128 + number)
+            stop.set()
+
+
+def _bind(bind: str) -> socket.socket:
+    """Take the address before anything else is started, so that a taken port costs nothing."""
+    host, _, port = bind.rpartition(":")
+    host = host.strip("[]")
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        listener.bind((host, int(port)))
+    except OSError as error:
+        listener.close()
+        raise StartUpFailure(f"cannot listen on {bind}: {error.strerror or error}") from error
+    return listener
+
+
+def _url(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+@asynccontextmanager
+async def _store_url(settings: Settings) -> AsyncIterator[str]:
+    """Start the embedded store, unless another one is to be used; stopped last of all."""
+    if settings.store_url:
+        yield settings.store_url
+        return
+    async with embedded_store(settings.data_dir, settings.store_fsync) as url:
+        yield url
+
+
+async def _require_answer(store: Store) -> None:
+    try:
+        await store.ping()
+    except Unavailable as error:
+        raise StartUpFailure(f"the store does not answer: {error.__cause__}") from error
+
+
+async def _open_keys(keeper: KeyKeeper, settings: Settings) -> None:
+    try:
+        await keeper.open(settings.session_key_file)
+    except (OSError, ValueError) as error:
+        raise StartUpFailure(f"session_key_file {settings.session_key_file}: {error}") from error
+
+
+async def _admin_key(store: Store, settings: Settings) -> tuple[str, bool]:
+    """Find the admin key: the operator's, or one of ours that all replicas share and the data folder repeats
+    for the commands that run beside the server."""
+    if settings.admin_key:
+        return settings.admin_key, False
+    generated = secrets.token_urlsafe(24)
+    key = await store.secrets.first_admin_key(generated)
+    await trio.to_thread.run_sync(_note_admin_key, settings.data_dir, key)
+    return key, key == generated
+
+
+def _note_admin_key(data_dir: Path, key: str) -> None:
+    path = data_dir / ADMIN_KEY_FILE
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:  # noqa: PTH123 - a mode
+            file.write(key + "\n")
+    except OSError as error:
+        log.warning("the admin key could not be noted for local commands", file=str(path), error=str(error))
+
+
+async def _make_demo_queue(store: Store, office: Office) -> None:
+    if not await store.queues.names():
+        try:
+            await office.create_queue(DEMO_QUEUE)
+        except Conflict:
+            log.info("another replica made the demo queue")
+
+
+async def _answers(store: Store) -> bool:
+    """Whether the store answers within a second."""
+    with trio.move_on_after(_HEALTH_PATIENCE_S):
+        try:
+            await store.ping()
+        except Unavailable:
+            return False
+        return True
+    return False
+
+
+async def _admission(
+    store: Store,
+    book: QueueBook,
+    interval_s: float,
+    task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    await run_admission(store, store.queues, book, interval_s=interval_s, task_status=task_status)
+
+
+async def _lane(
+    api: Api,
+    listener: socket.socket,
+    grace_s: float,
+    stop: trio.Event,
+    task_status: trio.TaskStatus[list[str]] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    await serve_general_lane(api, listener, grace_s=grace_s, until=stop.wait, task_status=task_status)

@@ -1,0 +1,81 @@
+"""The queue book: what this replica knows of each queue without asking the store."""
+
+import msgspec
+
+from wr.model.pace import Pace, estimated_wait_s, observe
+from wr.model.queue import QueueConfig
+from wr.model.refusals import NotFound
+from wr.store.admissions import Pass
+from wr.store.queues import QueueShelf
+
+
+class QueueView(msgspec.Struct, frozen=True):
+    """One queue as of the last admission pass: at most one admission interval old."""
+
+    config: QueueConfig
+    waiting: int = 0
+    active: int = 0
+    pace: Pace = Pace()
+
+    def estimated_wait_s(self, position: int) -> int:
+        """Estimate the seconds until that position is let in."""
+        return estimated_wait_s(position, self.config, self.active, self.pace)
+
+
+class QueueBook:
+    """Keeps a view of every queue; the admission pass of this replica keeps it fresh."""
+
+    def __init__(self, shelf: QueueShelf) -> None:
+        self._shelf = shelf
+        self._views: dict[str, QueueView] = {}
+
+    def knows(self, queue_id: str) -> bool:
+        """Whether the queue existed at the last look."""
+        return queue_id in self._views
+
+    async def get(self, queue_id: str) -> QueueView:
+        """Return the view of a queue, asking the store for one that is not known yet.
+
+        Raises:
+            NotFound: there is no such queue.
+            Unavailable: the store cannot be asked.
+        """
+        return self._views.get(queue_id) or await self.reload(queue_id)
+
+    async def reload(self, queue_id: str) -> QueueView:
+        """Read the queue's settings again; raises as `get`."""
+        config = await self._shelf.read(queue_id)
+        if config is None:
+            self.forget(queue_id)
+            raise no_such_queue(queue_id)
+        known = self._views.get(queue_id)
+        view = QueueView(config) if known is None else msgspec.structs.replace(known, config=config)
+        self._views[queue_id] = view
+        return view
+
+    async def learn(self, queue_id: str, admission: Pass | None) -> None:
+        """Take in what an admission pass saw; reads the settings again when their version is another."""
+        if admission is None:
+            self.forget(queue_id)
+            return
+        view = self._views.get(queue_id)
+        if view is None or view.config.version != admission.config_version:
+            try:
+                view = await self.reload(queue_id)
+            except NotFound:
+                return
+        self._views[queue_id] = QueueView(
+            view.config,
+            admission.waiting,
+            admission.active,
+            observe(admission.seconds, admission.now_ms, view.config.created_ms),
+        )
+
+    def forget(self, queue_id: str) -> None:
+        """Drop what is known of a queue."""
+        self._views.pop(queue_id, None)
+
+
+def no_such_queue(queue_id: str) -> NotFound:
+    """The refusal for a queue that does not exist."""
+    return NotFound("There is no such queue", queue_id=queue_id)

@@ -1,0 +1,383 @@
+"""The room: what visitors do. Each method is one use case; it knows neither HTTP nor Lua."""
+
+from collections import OrderedDict
+from collections.abc import Callable
+from hashlib import blake2b
+
+import msgspec
+
+from wr.keeper import KeyKeeper
+from wr.model import places
+from wr.model.client_address import limited_address
+from wr.model.ids import id_text, new_position_id, session_id_text
+from wr.model.limits import Limit, Usage
+from wr.model.queue import QueueConfig, UniqueBy
+from wr.model.refusals import (
+    InvalidRequest,
+    Maintenance,
+    NotFound,
+    PositionExpired,
+    QueueFull,
+    RateLimited,
+    Refusal,
+    SessionExpired,
+)
+from wr.model.times import rfc3339
+from wr.model.tokens import PositionClaims, SessionClaims
+from wr.queue_book import QueueBook, QueueView, no_such_queue
+from wr.store.departures import Departure
+from wr.store.joins import InLine, Join, Joined
+from wr.store.polls import Poll, PollKind
+from wr.store.store import Store
+from wr.store.visits import VisitCall, VisitKind
+
+MAX_METADATA_BYTES = 4096
+_KEPT_SESSION_TOKENS = 10_000
+
+Metadata = dict[str, str | int | float | bool]
+
+
+class PositionProof(msgspec.Struct, frozen=True):
+    """A verified position token, as it was sent."""
+
+    claims: PositionClaims
+    token: str
+
+
+class Visitor(msgspec.Struct, frozen=True):
+    """Who asks for a place: what is known from the request itself."""
+
+    address: str
+    user_agent: str
+    proof: PositionProof | None = None
+
+
+class Line(msgspec.Struct, frozen=True):
+    """A place in line, and the token that proves it."""
+
+    position_id: bytes
+    config: QueueConfig
+    position: int
+    queue_length: int
+    estimated_wait_s: int
+    token: str
+    token_expires_s: int
+    is_new: bool
+    usage: Usage | None
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """Somebody let in: the session, and the token the origin verifies."""
+
+    position_id: bytes
+    config: QueueConfig
+    queue_length: int
+    session_token: str
+    session_expires_ms: int
+    usage: Usage | None
+
+
+class SessionState(msgspec.Struct, frozen=True):
+    """An active session at `now_ms`."""
+
+    claims: SessionClaims
+    visit: places.Visit
+    now_ms: int
+    usage: Usage | None
+
+
+class Left(msgspec.Struct, frozen=True):
+    """Somebody gone by their own wish."""
+
+    position_id: bytes
+    at_ms: int
+    usage: Usage | None
+
+
+class Room:
+    """Visitors' use cases. All raise `Unavailable` while the store is away: nothing is promised then."""
+
+    def __init__(
+        self,
+        store: Store,
+        keeper: KeyKeeper,
+        book: QueueBook,
+        *,
+        limits: dict[str, Limit],
+        clock_ms: Callable[[], int],
+        random_bytes: Callable[[int], bytes],
+        token_lifetime_s: float,
+    ) -> None:
+        self._store = store
+        self._keeper = keeper
+        self._book = book
+        self._limits = limits
+        self._clock_ms = clock_ms
+        self._random_bytes = random_bytes
+        self._token_lifetime_s = token_lifetime_s
+        self._session_tokens: OrderedDict[bytes, tuple[int, str]] = OrderedDict()
+
+    async def enqueue(
+        self, queue_id: str, visitor: Visitor, priority: int, metadata: Metadata
+    ) -> Line | Entry:
+        """Put the visitor in line, or find the place the same person has already.
+
+        Raises:
+            NotFound: no such queue.
+            InvalidRequest: the metadata is longer than 4 KiB.
+            QueueFull, Maintenance, RateLimited: nobody new for now.
+        """
+        view = await self._book.get(queue_id)
+        proof = visitor.proof
+        if proof is not None and proof.claims.queue_id != queue_id:
+            proof = None
+        joined = await self._store.join(
+            queue_id,
+            Join(
+                new_id=new_position_id(self._random_bytes),
+                known_id=proof.claims.position_id if proof else b"",
+                priority=priority,
+                subject=limited_address(visitor.address).encode(),
+                person=_person(view.config.unique_by, visitor, metadata),
+                metadata=_metadata_text(metadata),
+            ),
+        )
+        usage = self._usage("enqueue", joined.used, joined.now_ms)
+        place = joined.place
+        if isinstance(place, InLine):
+            return self._line(view, joined, place, proof, usage)
+        if isinstance(place, places.Admitted):
+            return await self._entry(joined.position_id, view.config, place, joined.queue_length, usage)
+        if isinstance(place, places.Full):
+            raise QueueFull("The queue is at its maximum capacity", usage=usage, queue_id=queue_id)
+        if isinstance(place, places.Closed):
+            raise Maintenance(
+                "The queue is in maintenance and takes nobody new", usage=usage, queue_id=queue_id
+            )
+        raise self._not_served(place, queue_id, usage)
+
+    async def poll(self, proof: PositionProof, kind: PollKind) -> Line | Entry:
+        """Tell where the holder of a position token stands; with a heartbeat, keep the place.
+
+        Raises:
+            NotFound: no such queue; for a status call also: no such position, or one that was cancelled.
+            PositionExpired: the place or its session is over; for a heartbeat also: no such position.
+            RateLimited: too many calls in this window.
+        """
+        claims = proof.claims
+        view = await self._book.get(claims.queue_id)
+        polled = await self._store.poll(
+            claims.queue_id, Poll(position_id=claims.position_id, kind=kind, subject=claims.position_id)
+        )
+        scope = "heartbeat" if kind is PollKind.HEARTBEAT else "status"
+        usage = self._usage(scope, polled.used, polled.now_ms)
+        place = polled.place
+        if isinstance(place, places.Waiting):
+            token, expires_s = self._fresh(proof)
+            return Line(
+                position_id=claims.position_id,
+                config=view.config,
+                position=place.position,
+                queue_length=polled.queue_length,
+                estimated_wait_s=view.estimated_wait_s(place.position),
+                token=token,
+                token_expires_s=expires_s,
+                is_new=False,
+                usage=usage,
+            )
+        if isinstance(place, places.Admitted):
+            return await self._entry(claims.position_id, view.config, place, polled.queue_length, usage)
+        if isinstance(place, places.Gone):
+            if place.reason is places.Reason.CANCELLED and kind is PollKind.STATUS:
+                raise NotFound(
+                    "You have left the queue", usage=usage, position_id=id_text(claims.position_id)
+                )
+            raise position_expired(claims.position_id, place.ended_ms, place.reason.text, usage)
+        if isinstance(place, places.Unknown):
+            if kind is PollKind.HEARTBEAT:
+                raise position_expired(claims.position_id, usage=usage)
+            raise NotFound("There is no such position", usage=usage, position_id=id_text(claims.position_id))
+        raise self._not_served(place, claims.queue_id, usage)
+
+    async def leave(self, claims: PositionClaims) -> Left:
+        """Give up the place, or end the session it became, so that someone else gets in.
+
+        Raises:
+            NotFound: no such queue, or the position is not there any more.
+            RateLimited: too many calls in this window.
+        """
+        departed = await self._store.depart(
+            claims.queue_id,
+            Departure(
+                position_id=claims.position_id,
+                reason=places.Reason.CANCELLED,
+                session_only=False,
+                subject=claims.position_id,
+            ),
+        )
+        usage = self._usage("status", departed.used, departed.now_ms)
+        state = departed.state
+        if departed.ended_now and isinstance(state, places.Gone):
+            return Left(claims.position_id, state.ended_ms, usage)
+        if isinstance(state, places.Gone | places.Unknown):
+            raise NotFound("There is no such position", usage=usage, position_id=id_text(claims.position_id))
+        raise self._not_served(state, claims.queue_id, usage)
+
+    async def session(self, claims: SessionClaims, kind: VisitKind) -> SessionState:
+        """Tell how a session stands; with activity, record it.
+
+        Raises:
+            NotFound: no such queue; for a status call also: no such session.
+            SessionExpired: the session is over; for activity also: no such session.
+            RateLimited: too many calls in this window.
+        """
+        visited = await self._store.visit(
+            claims.queue_id, VisitCall(position_id=claims.position_id, kind=kind, subject=claims.position_id)
+        )
+        scope = "status" if kind is VisitKind.STATUS else "activity"
+        usage = self._usage(scope, visited.used, visited.now_ms)
+        state = visited.state
+        if isinstance(state, places.Visit):
+            return SessionState(claims, state, visited.now_ms, usage)
+        if isinstance(state, places.Gone):
+            raise session_expired(claims.position_id, state.ended_ms, state.reason.text, usage)
+        if isinstance(state, places.Unknown):
+            if kind is VisitKind.STATUS:
+                raise NotFound(
+                    "There is no such session", usage=usage, session_id=session_id_text(claims.position_id)
+                )
+            raise session_expired(claims.position_id, usage=usage)
+        raise self._not_served(state, claims.queue_id, usage)
+
+    def _line(
+        self, view: QueueView, joined: Joined, place: InLine, proof: PositionProof | None, usage: Usage | None
+    ) -> Line:
+        if proof is not None and proof.claims.position_id == joined.position_id:
+            token, expires_s = self._fresh(proof)
+        else:
+            token, expires_s = self._sign(
+                joined.position_id, view.config.id, place.priority, place.enqueued_ms
+            )
+        return Line(
+            position_id=joined.position_id,
+            config=view.config,
+            position=place.position,
+            queue_length=joined.queue_length,
+            estimated_wait_s=view.estimated_wait_s(place.position),
+            token=token,
+            token_expires_s=expires_s,
+            is_new=place.is_new,
+            usage=usage,
+        )
+
+    async def _entry(
+        self,
+        position_id: bytes,
+        config: QueueConfig,
+        place: places.Admitted,
+        queue_length: int,
+        usage: Usage | None,
+    ) -> Entry:
+        """Hand out the session token, signed once here and kept for who asks again."""
+        kept = self._session_tokens.get(position_id)
+        if kept is None or kept[0] != place.expires_ms:
+            claims = SessionClaims(
+                position_id=position_id,
+                queue_id=config.id,
+                admitted_ms=place.started_ms,
+                expires_s=-(-place.expires_ms // 1000),
+            )
+            kept = (place.expires_ms, await self._keeper.sign_session(claims))
+            self._session_tokens[position_id] = kept
+            if len(self._session_tokens) > _KEPT_SESSION_TOKENS:
+                self._session_tokens.popitem(last=False)
+        return Entry(
+            position_id=position_id,
+            config=config,
+            queue_length=queue_length,
+            session_token=kept[1],
+            session_expires_ms=place.expires_ms,
+            usage=usage,
+        )
+
+    def _fresh(self, proof: PositionProof) -> tuple[str, int]:
+        """Hand the token back unchanged until half its life is over, then a new one."""
+        claims = proof.claims
+        if not claims.is_half_over(self._clock_ms()):
+            return proof.token, claims.expires_s
+        return self._sign(claims.position_id, claims.queue_id, claims.priority, claims.enqueued_ms)
+
+    def _sign(self, position_id: bytes, queue_id: str, priority: int, enqueued_ms: int) -> tuple[str, int]:
+        issued_s = self._clock_ms() // 1000
+        claims = PositionClaims(
+            position_id=position_id,
+            queue_id=queue_id,
+            priority=priority,
+            enqueued_ms=enqueued_ms,
+            issued_s=issued_s,
+            expires_s=issued_s + max(1, int(self._token_lifetime_s)),
+        )
+        return self._keeper.sign_position(claims), claims.expires_s
+
+    def _usage(self, scope: str, used: int, now_ms: int) -> Usage | None:
+        limit = self._limits[scope]
+        return Usage(limit, used, now_ms) if limit.count and used else None
+
+    def _not_served(self, place: object, queue_id: str, usage: Usage | None) -> Refusal:
+        if isinstance(place, places.Limited):
+            return rate_limited(usage)
+        self._book.forget(queue_id)
+        return no_such_queue(queue_id)
+
+
+def rate_limited(usage: Usage | None) -> RateLimited:
+    """The refusal for a window that is used up."""
+    if usage is None:
+        return RateLimited("Too many requests")
+    return RateLimited(
+        f"Too many requests: {usage.limit.count} are allowed in {usage.limit.window_s} seconds",
+        usage=usage,
+        retry_after_seconds=usage.retry_after_s,
+    )
+
+
+def position_expired(
+    position_id: bytes, ended_ms: int | None = None, reason: str = "", usage: Usage | None = None
+) -> PositionExpired:
+    """The refusal for a place that is over; with when and why, where that is known."""
+    facts = {} if ended_ms is None else {"expired_at": rfc3339(ended_ms), "reason": reason}
+    return PositionExpired(
+        "Your position in the queue has expired", usage=usage, position_id=id_text(position_id), **facts
+    )
+
+
+def session_expired(
+    position_id: bytes, ended_ms: int | None = None, reason: str = "", usage: Usage | None = None
+) -> SessionExpired:
+    """The refusal for a session that is over; with when and why, where that is known."""
+    facts = {} if ended_ms is None else {"expired_at": rfc3339(ended_ms), "reason": reason}
+    return SessionExpired(
+        "Your session has expired", usage=usage, session_id=session_id_text(position_id), **facts
+    )
+
+
+def _metadata_text(metadata: Metadata) -> bytes:
+    text = msgspec.json.encode(metadata) if metadata else b""
+    if len(text) > MAX_METADATA_BYTES:
+        raise InvalidRequest(f"metadata is longer than {MAX_METADATA_BYTES} bytes", field="metadata")
+    return text
+
+
+def _person(unique_by: UniqueBy, visitor: Visitor, metadata: Metadata) -> bytes:
+    """Recognise a person: 16 bytes that are the same for the same one, or none when nobody is the same."""
+    user_id = metadata.get("user_id")
+    if unique_by is UniqueBy.NONE or (user_id is None and unique_by is not UniqueBy.IP):
+        return b""
+    facts: list[object] = [str(unique_by)]
+    if unique_by is not UniqueBy.IP:
+        facts.append(user_id)
+    if unique_by is not UniqueBy.USER_ID:
+        facts.append(visitor.address)
+    if unique_by is UniqueBy.CLIENT:
+        facts.append(visitor.user_agent)
+    return blake2b(msgspec.json.encode(facts), digest_size=16).digest()

@@ -1,0 +1,81 @@
+"""The admission pass: `admit.lua`."""
+
+from typing import Any
+
+import msgspec
+
+from wr.model.pace import Second
+from wr.store.keys import Keys
+from wr.store.script import load_script
+
+MOST_PER_CALL = 2_000
+"""People handled per kind in one call: about 10 ms of the store's time at most."""
+
+_PARTS = (
+    "config",
+    "waiting",
+    "seen",
+    "sessions",
+    "records",
+    "extras",
+    "people",
+    "tombstones",
+    "counters",
+    "bucket",
+    "ring",
+)
+
+
+class Pass(msgspec.Struct, frozen=True, kw_only=True):
+    """What one admission pass over one queue did and saw."""
+
+    now_ms: int
+    config_version: int
+    waiting: int
+    active: int
+    more: bool
+    """Whether there was more to do than one call does."""
+    dropped: list[bytes]
+    ended: list[bytes]
+    admitted: list[bytes]
+    sessions_end_ms: int
+    """When the sessions of those admitted end."""
+    seconds: list[Second]
+    """What happened in each of the last seconds."""
+
+
+class AdmitScript:
+    """Calls of `admit.lua`."""
+
+    script = load_script("admit")
+
+    def __init__(self, keys: Keys, most: int = MOST_PER_CALL) -> None:
+        self._keys = keys
+        self._most = most
+
+    def call(self, queue_id: str, now_ms: int) -> tuple[list[str], list[Any]]:
+        """Spell KEYS and ARGV for a pass over one queue."""
+        return self._keys.queue(queue_id, *_PARTS), [now_ms, self._most]
+
+    def reply(self, raw: list[Any]) -> Pass | None:
+        """Read the reply; None when there is no such queue."""
+        exists, now_ms, version, waiting, active, more, dropped, ended, admitted, seconds, end_ms = raw
+        if not exists:
+            return None
+        return Pass(
+            now_ms=now_ms,
+            config_version=version,
+            waiting=waiting,
+            active=active,
+            more=bool(more),
+            dropped=dropped,
+            ended=ended,
+            admitted=admitted,
+            sessions_end_ms=end_ms,
+            seconds=read_seconds(seconds),
+        )
+
+
+def read_seconds(values: list[bytes]) -> list[Second]:
+    """Read the ring's values `second:admitted:ended`."""
+    return [Second(*map(int, value.split(b":"))) for value in values]

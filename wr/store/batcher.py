@@ -1,0 +1,111 @@
+"""Batching: many callers, one round trip.
+
+There is no timer. While one batch is in flight the next gathers; whatever has arrived when it returns is the
+next batch. An idle server answers at once, a busy one spreads the cost of a round trip over hundreds.
+"""
+
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Generic, TypeVar
+
+import outcome
+import trio
+
+from wr.model.refusals import Unavailable
+
+Item = TypeVar("Item")
+Reply = TypeVar("Reply")
+
+
+class _Waiter(Generic[Item]):
+    """One caller: what it asks, and its task, which is None once it has given up."""
+
+    __slots__ = ("item", "task")
+
+    def __init__(self, item: Item, task: trio.lowlevel.Task) -> None:
+        self.item = item
+        self.task: trio.lowlevel.Task | None = task
+
+
+class Batcher(Generic[Item, Reply]):
+    """Gathers items per key and runs `execute(key, items)` for up to `most` of them at a time.
+
+    One batch per key is in flight. Every caller gets its own reply, or the exception its whole batch met.
+    A caller that is cancelled stops waiting; its item may still be carried out. At most `most_waiting`
+    callers wait; further ones are refused at once rather than kept in a line that only grows.
+    """
+
+    def __init__(
+        self,
+        nursery: trio.Nursery,
+        execute: Callable[[str, Sequence[Item]], Awaitable[Sequence[Reply]]],
+        *,
+        most: int = 256,
+        most_waiting: int = 20_000,
+    ) -> None:
+        self._nursery = nursery
+        self._execute = execute
+        self._most = most
+        self._most_waiting = most_waiting
+        self._lanes: dict[str, deque[_Waiter[Item]]] = {}
+        self._waiting = 0
+
+    async def submit(self, key: str, item: Item) -> Reply:
+        """Have `item` carried out in the next batch of `key` and return its reply.
+
+        Raises:
+            Unavailable: the store cannot be reached, or too many callers wait already.
+        """
+        if self._waiting >= self._most_waiting:
+            raise Unavailable("The waiting room has more to do than it can do just now")
+        waiter = _Waiter(item, trio.lowlevel.current_task())
+        lane = self._lanes.get(key)
+        if lane is None:
+            self._lanes[key] = lane = deque()
+            self._nursery.start_soon(self._run, key, lane, name=f"batches of {key}")
+        lane.append(waiter)
+        self._waiting += 1
+
+        def give_up(_raise_cancel: Any) -> trio.lowlevel.Abort:
+            waiter.task = None
+            return trio.lowlevel.Abort.SUCCEEDED
+
+        # A plain reschedule: an event per caller would cost more than the caller's share of the batch.
+        reply: Reply = await trio.lowlevel.wait_task_rescheduled(give_up)
+        return reply
+
+    async def _run(self, key: str, lane: deque[_Waiter[Item]]) -> None:
+        batch: list[_Waiter[Item]] = []
+        try:
+            while lane:
+                batch = [lane.popleft() for _ in range(min(self._most, len(lane)))]
+                self._waiting -= len(batch)
+                await self._settle(key, batch)
+        finally:
+            # The room is closing: whoever still waits must not wait for ever.
+            del self._lanes[key]
+            self._waiting -= len(lane)
+            for waiter in (*batch, *lane):
+                _wake(waiter, outcome.Error(Unavailable("The waiting room is shutting down")))
+
+    async def _settle(self, key: str, batch: list[_Waiter[Item]]) -> None:
+        try:
+            replies = await self._execute(key, [waiter.item for waiter in batch])
+        except Exception as error:  # noqa: BLE001 - whatever it was, each caller must hear of it
+            for waiter in batch:
+                _wake(waiter, outcome.Error(_own(error)))
+            return
+        for waiter, reply in zip(batch, replies, strict=True):
+            _wake(waiter, outcome.Value(reply))
+
+
+def _wake(waiter: _Waiter[Any], result: outcome.Outcome[Any]) -> None:
+    task = waiter.task
+    if task is not None:
+        waiter.task = None
+        trio.lowlevel.reschedule(task, result)
+
+
+def _own(error: Exception) -> Exception:
+    """Give each caller an exception of its own: one raised in hundreds of tasks gathers all their frames."""
+    return Unavailable(error.message) if isinstance(error, Unavailable) else error

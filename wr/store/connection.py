@@ -1,0 +1,113 @@
+"""The connection to the store: redis-py in worker threads, its failures told apart from our mistakes."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import redis
+import trio
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from wr.model.refusals import Unavailable
+from wr.store.script import Script
+
+T = TypeVar("T")
+
+_UNAVAILABLE = (
+    redis.ConnectionError,
+    redis.TimeoutError,
+    redis.ReadOnlyError,
+    redis.OutOfMemoryError,
+    redis.exceptions.ClusterDownError,
+    redis.exceptions.MasterDownError,
+    redis.exceptions.TryAgainError,
+)
+# What a server says when it is up but cannot serve for now, and the client has no class for it.
+_UNAVAILABLE_PREFIXES = ("MISCONF", "NOREPLICAS", "LOADING", "MASTERDOWN", "CLUSTERDOWN", "BUSY")
+
+
+class Connection:
+    """Runs commands and scripts, each in a worker thread, at most `connections` at once.
+
+    A call that fails is not tried again here: it may have been carried out, and only the caller knows
+    whether that matters.
+    """
+
+    def __init__(self, url: str, *, connections: int = 16, timeout_s: float = 3.0) -> None:
+        self.client: redis.Redis = redis.Redis.from_url(
+            url,
+            protocol=2,
+            socket_timeout=timeout_s,
+            socket_connect_timeout=timeout_s,
+            max_connections=connections + 2,
+            retry=Retry(NoBackoff(), 0),
+            driver_info=None,
+        )
+        self._limiter = trio.CapacityLimiter(connections)
+
+    async def run(self, command: Callable[[redis.Redis], T]) -> T:
+        """Run `command` in a worker thread; a caller that is cancelled does not wait for it to end.
+
+        Raises:
+            Unavailable: the store cannot be reached or cannot serve; the command may have been carried out.
+        """
+        return await trio.to_thread.run_sync(
+            self._guarded, command, limiter=self._limiter, abandon_on_cancel=True
+        )
+
+    async def call(self, script: Script, keys: Sequence[str], arguments: Sequence[Any]) -> Any:
+        """Run one script in one round trip (three when the store does not know it yet).
+
+        Raises:
+            Unavailable: as in `run`.
+        """
+        return await self.run(lambda client: evaluate(client, script, keys, arguments))
+
+    async def call_each(
+        self, script: Script, calls: Sequence[tuple[Sequence[str], Sequence[Any]]]
+    ) -> list[Any]:
+        """Run one script for several queues in one round trip; replies in the order of the calls.
+
+        Raises:
+            Unavailable: as in `run`.
+        """
+        return await self.run(lambda client: evaluate_each(client, script, calls))
+
+    def close(self) -> None:
+        """Close every connection."""
+        self.client.close()
+
+    def _guarded(self, command: Callable[[redis.Redis], T]) -> T:
+        try:
+            return command(self.client)
+        except _UNAVAILABLE as error:
+            raise Unavailable("The waiting room's store cannot be reached just now") from error
+        except redis.ResponseError as error:
+            if str(error).startswith(_UNAVAILABLE_PREFIXES):
+                raise Unavailable("The waiting room's store cannot serve just now") from error
+            raise
+
+
+def evaluate(client: redis.Redis, script: Script, keys: Sequence[str], arguments: Sequence[Any]) -> Any:
+    """Call a script by its SHA-1, and by its text when the store does not know it."""
+    try:
+        return client.evalsha(script.sha, len(keys), *keys, *arguments)
+    except redis.exceptions.NoScriptError:
+        return client.eval(script.text, len(keys), *keys, *arguments)
+
+
+def evaluate_each(
+    client: redis.Redis, script: Script, calls: Sequence[tuple[Sequence[str], Sequence[Any]]]
+) -> list[Any]:
+    """Call a script for each (keys, arguments) in one pipeline; those the store did not know it for again."""
+    with client.pipeline(transaction=False) as pipeline:
+        for keys, arguments in calls:
+            pipeline.evalsha(script.sha, len(keys), *keys, *arguments)
+        replies = pipeline.execute(raise_on_error=False)
+    for index, reply in enumerate(replies):
+        if isinstance(reply, redis.exceptions.NoScriptError):
+            keys, arguments = calls[index]
+            replies[index] = evaluate(client, script, keys, arguments)
+        elif isinstance(reply, Exception):
+            raise reply
+    return replies

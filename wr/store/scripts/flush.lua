@@ -1,0 +1,25 @@
+--@use clock departures statistics
+-- Sends people at the front of the line away; called again until as many are gone as waited at first.
+--
+-- KEYS  config waiting seen extras people tombstones counters
+-- ARGV  now_ms, most (people per call)
+-- reply exists (0, 1), people sent away, people still waiting
+-- cost  O(log waiting) for each person
+local now = clock_ms(ARGV[1])
+if redis.call('EXISTS', KEYS[1]) == 0 then
+  return {0, 0, 0}
+end
+local popped = redis.call('ZPOPMIN', KEYS[2], tonumber(ARGV[2]))
+local ids = {}
+for index = 1, #popped, 2 do
+  ids[#ids + 1] = popped[index]
+end
+in_chunks(ids, function(...) redis.call('ZREM', KEYS[3], ...) end)
+forget_person(KEYS[4], KEYS[5], ids)
+bury(KEYS[6], now, 3, ids)
+local waiting = redis.call('ZCARD', KEYS[2])
+if #ids > 0 then
+  open_day(KEYS[7], now, waiting)
+  redis.call('HINCRBY', KEYS[7], 'cancelled', #ids)
+end
+return {1, #ids, waiting}

@@ -1,0 +1,54 @@
+-- bury(key, now, reason, ids): remembers for an hour that these ended and why; score = time * 8 + reason.
+-- forget_person(extras, people, ids): drops what was stored beside a place: its metadata, and the entry that
+-- recognises the person. An extras value is the 16-byte person digest (or 16 zero bytes) and then the JSON.
+-- in_chunks(ids, call): both dialects fail to unpack several thousand values, so at most 1,000 at a time.
+local unpack_values = table.unpack or unpack
+local TOMBSTONE_MS = 3600000
+local NOBODY = string.rep('\0', 16)
+
+local function in_chunks(values, call)
+  local first = 1
+  while first <= #values do
+    local last = math.min(first + 999, #values)
+    call(unpack_values(values, first, last))
+    first = last + 1
+  end
+end
+
+local function bury(key, now, reason, ids)
+  local score = whole(now * 8 + reason)
+  local pairs_of = {}
+  for index = 1, #ids do
+    pairs_of[index * 2 - 1] = score
+    pairs_of[index * 2] = ids[index]
+  end
+  in_chunks(pairs_of, function(...) redis.call('ZADD', key, ...) end)
+end
+
+local function tombstone(key, id, now)
+  local score = tonumber(redis.call('ZSCORE', key, id) or nil)
+  if not score then
+    return nil
+  end
+  local ended = math.floor(score / 8)
+  if ended <= now - TOMBSTONE_MS then
+    return nil
+  end
+  return ended, math.floor(score % 8)
+end
+
+local function forget_person(extras, people, ids)
+  if #ids == 0 or redis.call('EXISTS', extras) == 0 then
+    return
+  end
+  for index = 1, #ids do
+    local extra = redis.call('HGET', extras, ids[index])
+    if extra then
+      redis.call('HDEL', extras, ids[index])
+      local person = string.sub(extra, 1, 16)
+      if person ~= NOBODY and redis.call('HGET', people, person) == ids[index] then
+        redis.call('HDEL', people, person)
+      end
+    end
+  end
+end

@@ -1,0 +1,74 @@
+--@use clock limits departures
+-- Tells how sessions stand; for those that report activity, also counts it.
+--
+-- KEYS  config sessions records tombstones status_even status_odd activity_even activity_odd
+-- ARGV  now_ms, status limit (0 = none), its window_ms, activity limit (0 = none), its window_ms,
+--       then three per item: id (16 bytes), kind ('s' status, 'a' activity, 'v' activity that is a page view),
+--       limit subject
+-- reply now_ms, 0, then six per item: outcome, a, b, last activity ms, page views, requests used
+--       2 active: a start ms, b end ms    3 gone: a ended ms, b reason    4 unknown    6 limited
+--       0 no such queue
+-- cost  status 3 commands an item, activity 4; O(log sessions) each
+local now = clock_ms(ARGV[1])
+local exists = redis.call('EXISTS', KEYS[1]) == 1
+local limits = {s = tonumber(ARGV[2]), a = tonumber(ARGV[4])}
+local windows = {}
+
+local function used_by(scope, subject)
+  if limits[scope] == 0 then
+    return 0
+  end
+  if not windows[scope] then
+    if scope == 's' then
+      windows[scope] = open_window(KEYS[5], KEYS[6], now, tonumber(ARGV[3]))
+    else
+      windows[scope] = open_window(KEYS[7], KEYS[8], now, tonumber(ARGV[5]))
+    end
+  end
+  return redis.call('HINCRBY', windows[scope], subject, 1)
+end
+
+local function look(id, kind)
+  local expires = tonumber(redis.call('ZSCORE', KEYS[2], id) or nil)
+  if not expires then
+    local ended, reason = tombstone(KEYS[4], id, now)
+    if ended then
+      return 3, ended, reason, 0, 0
+    end
+    return 4, 0, 0, 0, 0
+  end
+  if expires <= now then
+    return 3, math.floor(expires), 4, 0, 0
+  end
+  local record = redis.call('HGET', KEYS[3], id) or ''
+  local started, last, views = string.match(record, '^(%d+):(%d+):(%d+)$')
+  if kind ~= 's' then
+    last = now
+    views = tonumber(views) + (kind == 'v' and 1 or 0)
+    redis.call('HSET', KEYS[3], id, started .. ':' .. whole(last) .. ':' .. whole(views))
+  end
+  return 2, tonumber(started), math.floor(expires), tonumber(last), tonumber(views)
+end
+
+local reply = {now, 0}
+for item = 6, #ARGV, 3 do
+  local outcome, a, b, last, views, used = 0, 0, 0, 0, 0, 0
+  if exists then
+    local kind = ARGV[item + 1]
+    local scope = kind == 's' and 's' or 'a'
+    used = used_by(scope, ARGV[item + 2])
+    if used > limits[scope] then
+      outcome = 6
+    else
+      outcome, a, b, last, views = look(ARGV[item], kind)
+    end
+  end
+  local at = #reply
+  reply[at + 1] = outcome
+  reply[at + 2] = a
+  reply[at + 3] = b
+  reply[at + 4] = last
+  reply[at + 5] = views
+  reply[at + 6] = used
+end
+return reply

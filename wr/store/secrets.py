@@ -1,0 +1,44 @@
+"""What replicas share in secret: the signing keys and the admin key."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from wr.model.signing import SigningKey
+from wr.store.connection import Connection
+from wr.store.keys import Keys
+
+
+class SecretShelf:
+    """Reads and writes secrets; all in the store, so that every replica signs and verifies alike."""
+
+    def __init__(self, connection: Connection, keys: Keys) -> None:
+        self._connection = connection
+        self._signing = keys.shared("signing_keys")
+        self._admin = keys.shared("admin_key")
+
+    async def signing_keys(self) -> list[SigningKey]:
+        """Read every signing key. One round trip."""
+        values: Any = await self._connection.run(lambda client: client.hvals(self._signing))
+        return [msgspec.json.decode(value, type=SigningKey) for value in values]
+
+    async def add_signing_key(self, key: SigningKey) -> None:
+        """Add a key. One round trip."""
+        text = msgspec.json.encode(key)
+        await self._connection.run(lambda client: client.hset(self._signing, key.kid, text))
+
+    async def remove_signing_keys(self, kids: Sequence[str]) -> None:
+        """Forget keys that no living token can name. One round trip."""
+        if kids:
+            await self._connection.run(lambda client: client.hdel(self._signing, *kids))
+
+    async def first_admin_key(self, generated: str) -> str:
+        """Keep `generated` as the admin key unless one is kept already; return the one that is."""
+
+        def keep(client: Any) -> bytes:
+            client.set(self._admin, generated, nx=True)
+            kept: bytes = client.get(self._admin)
+            return kept
+
+        return (await self._connection.run(keep)).decode()

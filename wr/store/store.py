@@ -1,0 +1,174 @@
+"""The store as the room sees it: one method per operation, hot ones batched."""
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, Protocol, TypeVar
+
+import trio
+
+from wr.model.limits import Limit, Usage
+from wr.store.admissions import AdmitScript, Pass
+from wr.store.batcher import Batcher
+from wr.store.connection import Connection
+from wr.store.counts import Counted, LimitScript, lane_of
+from wr.store.departures import Departed, Departure, LeaveScript
+from wr.store.embedded import StoreFailure
+from wr.store.figures import Figures, StatisticsScript
+from wr.store.joins import Join, Joined, JoinScript
+from wr.store.keys import Keys
+from wr.store.polls import Poll, Polled, PollScript
+from wr.store.queues import QueueShelf
+from wr.store.script import Script
+from wr.store.secrets import SecretShelf
+from wr.store.visits import VisitCall, Visited, VisitScript
+
+Item = TypeVar("Item")
+Reply = TypeVar("Reply")
+ItemT = TypeVar("ItemT", contravariant=True)
+ReplyT = TypeVar("ReplyT", covariant=True)
+
+QUEUES_PER_ROUND_TRIP = 64
+
+
+def store_clock() -> int:
+    """Pass the time to no script: each takes the store's own, so that replicas never disagree."""
+    return 0
+
+
+class _Batched(Protocol[ItemT, ReplyT]):
+    """A script that does many items in one call."""
+
+    script: Script
+
+    def call(self, queue_id: str, now_ms: int, items: Sequence[ItemT], /) -> tuple[list[str], list[Any]]: ...
+
+    def replies(self, raw: list[Any], /) -> Sequence[ReplyT]: ...
+
+
+class Store:
+    """Every operation on the store. All methods raise `Unavailable` when it cannot be reached.
+
+    `now_ms` gives the time each script works with; 0, the default, is the clock of the store.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        nursery: trio.Nursery,
+        keys: Keys,
+        limits: Mapping[str, Limit],
+        now_ms: Callable[[], int] = store_clock,
+    ) -> None:
+        self._connection = connection
+        self._now_ms = now_ms
+        self._admit = AdmitScript(keys)
+        self._statistics = StatisticsScript(keys)
+        self._limit = LimitScript(keys, dict(limits))
+        self.queues = QueueShelf(connection, keys)
+        self.secrets = SecretShelf(connection, keys)
+        self._joins: Batcher[Join, Joined] = Batcher(
+            nursery, self._executor(JoinScript(keys, limits["enqueue"]))
+        )
+        self._polls: Batcher[Poll, Polled] = Batcher(
+            nursery, self._executor(PollScript(keys, limits["status"], limits["heartbeat"]))
+        )
+        self._visits: Batcher[VisitCall, Visited] = Batcher(
+            nursery, self._executor(VisitScript(keys, limits["status"], limits["activity"]))
+        )
+        self._departures: Batcher[Departure, Departed] = Batcher(
+            nursery, self._executor(LeaveScript(keys, limits["status"]))
+        )
+        self._counts: Batcher[bytes, Usage] = Batcher(nursery, self._count)
+
+    async def join(self, queue_id: str, join: Join) -> Joined:
+        """Put someone in line."""
+        return await self._joins.submit(queue_id, join)
+
+    async def poll(self, queue_id: str, poll: Poll) -> Polled:
+        """Tell where someone stands; with a heartbeat, keep the place."""
+        return await self._polls.submit(queue_id, poll)
+
+    async def visit(self, queue_id: str, call: VisitCall) -> Visited:
+        """Tell how a session stands; with activity, count it."""
+        return await self._visits.submit(queue_id, call)
+
+    async def depart(self, queue_id: str, departure: Departure) -> Departed:
+        """End a place or a session."""
+        return await self._departures.submit(queue_id, departure)
+
+    async def count(self, counted: Counted) -> Usage | None:
+        """Count one request; None where its scope has no limit."""
+        if self._limit.limit_of(counted.scope).count == 0:
+            return None
+        return await self._counts.submit(lane_of(counted), counted.subject)
+
+    async def admit(self, queue_ids: Sequence[str]) -> dict[str, Pass | None]:
+        """Run an admission pass over each queue; None for those that do not exist.
+
+        One round trip for each 64 queues.
+        """
+        passes: dict[str, Pass | None] = {}
+        for start in range(0, len(queue_ids), QUEUES_PER_ROUND_TRIP):
+            chunk = queue_ids[start : start + QUEUES_PER_ROUND_TRIP]
+            calls = [self._admit.call(queue_id, self._now_ms()) for queue_id in chunk]
+            replies = await self._connection.call_each(self._admit.script, calls)
+            passes.update(zip(chunk, map(self._admit.reply, replies), strict=True))
+        return passes
+
+    async def figures(self, queue_id: str) -> Figures | None:
+        """Read a queue's figures; None when there is no such queue."""
+        keys, arguments = self._statistics.call(queue_id, self._now_ms())
+        return self._statistics.reply(await self._connection.call(self._statistics.script, keys, arguments))
+
+    async def flush(self, queue_id: str) -> int | None:
+        """Send away everyone who waits; how many, or None when there is no such queue."""
+        return await self.queues.flush(queue_id, self._now_ms())
+
+    async def ping(self) -> None:
+        """Make one round trip."""
+        await self._connection.run(lambda client: client.ping())
+
+    async def clock_ms(self) -> int:
+        """Read the store's clock: milliseconds since 1970."""
+        given = self._now_ms()
+        if given:
+            return given
+        seconds, microseconds = await self._connection.run(lambda client: client.time())
+        return int(seconds) * 1000 + int(microseconds) // 1000
+
+    def _executor(self, batched: _Batched[Item, Reply]) -> Any:
+        async def execute(queue_id: str, items: Sequence[Item]) -> Sequence[Reply]:
+            keys, arguments = batched.call(queue_id, self._now_ms(), items)
+            return batched.replies(await self._connection.call(batched.script, keys, arguments))
+
+        return execute
+
+    async def _count(self, counter: str, subjects: Sequence[bytes]) -> Sequence[Usage]:
+        keys, arguments = self._limit.call(counter, self._now_ms(), subjects)
+        return self._limit.replies(counter, await self._connection.call(self._limit.script, keys, arguments))
+
+
+@asynccontextmanager
+async def open_store(
+    url: str,
+    limits: Mapping[str, Limit],
+    *,
+    prefix: str = "wr",
+    now_ms: Callable[[], int] = store_clock,
+) -> AsyncIterator[Store]:
+    """Open the store at `url`.
+
+    Raises:
+        StoreFailure: it is not a URL that the client understands.
+    """
+    try:
+        connection = Connection(url)
+    except ValueError as error:
+        raise StoreFailure(f"store_url: {error}") from error
+    try:
+        async with trio.open_nursery() as nursery:
+            yield Store(connection, nursery, Keys(prefix), limits, now_ms)
+            # Callers are gone by now; a batch nobody waits for need not be waited for either.
+            nursery.cancel_scope.cancel()
+    finally:
+        connection.close()

@@ -1,0 +1,94 @@
+"""The admission loop: every interval, one pass over every queue."""
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+import structlog
+import trio
+
+from wr.model.refusals import Unavailable
+from wr.store.admissions import Pass
+
+log = structlog.get_logger("wr.admission")
+
+_MOST_ROUNDS = 20
+
+
+class Admitting(Protocol):
+    """What the loop needs of the store."""
+
+    async def admit(self, queue_ids: Sequence[str], /) -> Mapping[str, Pass | None]:
+        """Run one pass over each queue."""
+        ...
+
+
+class Listing(Protocol):
+    """What the loop needs of the registry of queues."""
+
+    async def names(self) -> list[str]:
+        """List the ids of all queues."""
+        ...
+
+
+class Learning(Protocol):
+    """What the loop tells what it saw."""
+
+    async def learn(self, queue_id: str, admission: Pass | None, /) -> None:
+        """Take in what a pass over a queue saw."""
+        ...
+
+
+async def admit_once(store: Admitting, registry: Listing, book: Learning) -> int:
+    """Run a pass over every queue, again over those with more to do; returns how many people got in.
+
+    Raises:
+        Unavailable: the store cannot be reached; nobody was let in whom the next pass would not count.
+    """
+    admitted = 0
+    pending = await registry.names()
+    for _ in range(_MOST_ROUNDS):
+        if not pending:
+            break
+        passes = await store.admit(pending)
+        for queue_id, admission in passes.items():
+            await book.learn(queue_id, admission)
+        admitted += sum(len(admission.admitted) for admission in passes.values() if admission is not None)
+        pending = [
+            queue_id for queue_id, admission in passes.items() if admission is not None and admission.more
+        ]
+    return admitted
+
+
+async def run_admission(
+    store: Admitting,
+    registry: Listing,
+    book: Learning,
+    *,
+    interval_s: float,
+    task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Run a pass every `interval_s` seconds, for ever; reports ready after the first.
+
+    While the store is away nobody is let in: people are held rather than let pass, because how many are
+    inside is known there and nowhere else.
+    """
+    is_away = False
+    is_ready = False
+    next_pass = trio.current_time()
+    while True:
+        try:
+            await admit_once(store, registry, book)
+        except Unavailable as error:
+            if not is_away:
+                log.warning("nobody is let in while the store is away", error=str(error.__cause__ or error))
+            is_away = True
+        else:
+            if is_away:
+                log.info("the store is back and people are let in again")
+            is_away = False
+        if not is_ready:
+            is_ready = True
+            task_status.started()
+        # A pass that took long is not made up for: the tokens in the store already account for the time.
+        next_pass = max(next_pass + interval_s, trio.current_time())
+        await trio.sleep_until(next_pass)
