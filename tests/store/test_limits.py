@@ -1,0 +1,78 @@
+"""Counting requests in fixed windows."""
+
+import pytest
+
+from tests.store.conftest import MakeQueue
+from tests.support.scripted_queue import new_id
+from wr.model import places
+from wr.model.limits import Limit
+from wr.store.joins import Join
+from wr.store.polls import PollKind
+from wr.store.visits import VisitKind
+
+
+def test_a_window_allows_its_count_to_each_subject_and_the_next_begins_anew(make_queue: MakeQueue) -> None:
+    queue = make_queue(limits={"enqueue": Limit(3)}, status="paused")
+    queue.now_ms = queue.now_ms // 60_000 * 60_000
+    joins = [Join(new_id(), b"", 0, b"one", b"", b"") for _ in range(4)]
+    joins.append(Join(new_id(), b"", 0, b"two", b"", b""))
+    joined = queue.join_many(joins)
+    assert [each.used for each in joined] == [1, 2, 3, 4, 1]
+    assert [each.place == places.LIMITED for each in joined] == [False, False, False, True, False]
+    assert queue.size("waiting") == 4
+    queue.advance(59.999)
+    assert queue.join(subject=b"one").place == places.LIMITED
+    queue.advance(0.001)
+    assert queue.join(subject=b"one").used == 1
+
+
+def test_windows_that_share_a_hash_do_not_add_up(make_queue: MakeQueue) -> None:
+    queue = make_queue(limits={"enqueue": Limit(3)}, status="paused")
+    for _ in range(5):
+        assert queue.join(subject=b"one").used == 1
+        queue.advance(120)
+
+
+@pytest.mark.parametrize("kind", list(PollKind))
+def test_status_and_heartbeat_are_counted_apart(make_queue: MakeQueue, kind: PollKind) -> None:
+    queue = make_queue(limits={"status": Limit(2), "heartbeat": Limit(2)}, status="paused")
+    queue.now_ms = queue.now_ms // 60_000 * 60_000
+    visitor = queue.join().position_id
+    other = PollKind.STATUS if kind is PollKind.HEARTBEAT else PollKind.HEARTBEAT
+    uses = [queue.poll(visitor, kind=kind)[0] for _ in range(3)]
+    assert [each.used for each in uses] == [1, 2, 3]
+    assert uses[2].place == places.LIMITED
+    assert queue.poll(visitor, kind=other)[0].used == 1
+
+
+def test_a_heartbeat_over_the_limit_keeps_no_place(make_queue: MakeQueue) -> None:
+    queue = make_queue(limits={"heartbeat": Limit(1, 3600)}, status="paused", heartbeat_timeout_seconds=60)
+    queue.now_ms = queue.now_ms // 3_600_000 * 3_600_000
+    visitor = queue.join().position_id
+    queue.heartbeat(visitor)
+    queue.advance(59)
+    assert queue.heartbeat(visitor)[0].place == places.LIMITED
+    queue.advance(1)
+    assert queue.admit().dropped == [visitor]
+
+
+def test_activity_over_the_limit_counts_no_page_view(make_queue: MakeQueue) -> None:
+    queue = make_queue(limits={"activity": Limit(2)})
+    queue.now_ms = queue.now_ms // 60_000 * 60_000
+    visitor = queue.join().position_id
+    queue.admit()
+    states = [queue.visit(visitor, VisitKind.PAGE_VIEW).state for _ in range(3)]
+    assert states[2] == places.LIMITED
+    queue.advance(60)
+    state = queue.visit(visitor, VisitKind.PAGE_VIEW).state
+    assert isinstance(state, places.Visit)
+    assert state.page_views == 3
+
+
+def test_counters_expire_by_themselves(make_queue: MakeQueue) -> None:
+    queue = make_queue(limits={"enqueue": Limit(3)}, status="paused")
+    queue.join()
+    lives = [
+        queue.client.pttl(key) for key in queue.keys.queue(queue.queue_id, "enqueue_even", "enqueue_odd")
+    ]
+    assert sum(0 < life <= 120_000 for life in lives) == 1

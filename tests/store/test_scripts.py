@@ -1,0 +1,65 @@
+"""Each Lua file says what it takes, and takes what its Python caller gives."""
+
+import re
+from importlib.resources import files
+from typing import Any
+
+import pytest
+
+from wr.model.limits import Limit
+from wr.store.admissions import AdmitScript
+from wr.store.departures import LeaveScript
+from wr.store.figures import StatisticsScript
+from wr.store.joins import JoinScript
+from wr.store.keys import Keys
+from wr.store.polls import PollScript
+from wr.store.script import load_script
+from wr.store.visits import VisitScript
+
+FOLDER = files("wr.store") / "scripts"
+NAMES = sorted(entry.name.removesuffix(".lua") for entry in FOLDER.iterdir() if entry.name.endswith(".lua"))
+LIMIT = Limit(1)
+KEYS = Keys("p")
+CALLS: dict[str, Any] = {
+    "enqueue": lambda: JoinScript(KEYS, LIMIT).call("q", 0, []),
+    "poll": lambda: PollScript(KEYS, LIMIT, LIMIT).call("q", 0, []),
+    "visit": lambda: VisitScript(KEYS, LIMIT, LIMIT).call("q", 0, []),
+    "leave": lambda: LeaveScript(KEYS, LIMIT).call("q", 0, []),
+    "admit": lambda: AdmitScript(KEYS).call("q", 0),
+    "statistics": lambda: StatisticsScript(KEYS).call("q", 0),
+}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_script_opens_with_its_keys_arguments_reply_and_cost(name: str) -> None:
+    text = (FOLDER / f"{name}.lua").read_text()
+    header = "\n".join(line for line in text.split("\nlocal ")[0].splitlines() if line.startswith("--"))
+    for part in ("KEYS", "ARGV", "reply", "cost"):
+        assert re.search(rf"^-- {part}\s+\S", header, re.MULTILINE), f"{name}.lua says nothing of its {part}"
+
+
+@pytest.mark.parametrize("name", sorted(CALLS))
+def test_a_script_is_given_the_keys_its_header_names_in_that_order(name: str) -> None:
+    text = (FOLDER / f"{name}.lua").read_text()
+    named = re.search(r"^-- KEYS\s+(.+)$", text, re.MULTILINE)
+    assert named is not None
+    keys, _ = CALLS[name]()
+    assert [key.removeprefix("p:{q}:") for key in keys] == named[1].split()
+
+
+def test_every_key_a_script_names_is_one_a_queue_is_known_to_have() -> None:
+    known = set(KEYS.all_of("q"))
+    for call in CALLS.values():
+        keys, _ = call()
+        assert set(keys) <= known
+
+
+def test_all_keys_of_a_queue_share_its_hash_tag() -> None:
+    assert {re.findall(r"\{(.+?)\}", key)[0] for key in KEYS.all_of("concert-1")} == {"concert-1"}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_script_asks_for_what_the_engines_do_not_share(name: str) -> None:
+    text = load_script(name).text
+    for foreign in ("#!lua", "cjson", "cmsgpack", "math.random", "redis.replicate", "table.getn", "//"):
+        assert foreign not in text.replace("://", ""), f"{name}.lua uses {foreign}"

@@ -1,0 +1,146 @@
+"""One queue through its scripts alone, at times that a test chooses: no server, no clock, no batches."""
+
+import itertools
+import secrets
+from dataclasses import dataclass, field
+from typing import Any
+
+from wr.model.limits import Limit
+from wr.model.places import Reason
+from wr.store.admissions import AdmitScript, Pass
+from wr.store.connection import evaluate
+from wr.store.departures import Departed, Departure, LeaveScript
+from wr.store.figures import Figures, StatisticsScript
+from wr.store.joins import Join, Joined, JoinScript
+from wr.store.keys import Keys
+from wr.store.polls import Poll, Polled, PollKind, PollScript
+from wr.store.script import load_script
+from wr.store.visits import VisitCall, Visited, VisitKind, VisitScript
+
+NO_LIMIT = Limit(0)
+START_MS = 1_800_000_000_000
+_ids = itertools.count(1)
+
+SETTINGS = {
+    "name": "Test",
+    "target_url": "https://shop.example/",
+    "status": "active",
+    "admission_rate": 10,
+    "max_active_users": 1000,
+    "max_queue_size": 0,
+    "session_timeout_seconds": 3600,
+    "heartbeat_interval_seconds": 10,
+    "heartbeat_timeout_seconds": 60,
+}
+
+
+def new_id() -> bytes:
+    """16 bytes that no other place of this run has."""
+    return next(_ids).to_bytes(16, "big")
+
+
+@dataclass
+class ScriptedQueue:
+    """A queue on one client; `now_ms` is what each script is told the time is."""
+
+    client: Any
+    prefix: str
+    limits: dict[str, Limit] = field(default_factory=dict)
+    now_ms: int = START_MS
+    most_per_pass: int = 2000
+
+    def __post_init__(self) -> None:
+        self.queue_id = f"s-{secrets.token_hex(6)}"
+        self.keys = Keys(self.prefix)
+        limit = {
+            scope: self.limits.get(scope, NO_LIMIT)
+            for scope in ("enqueue", "status", "heartbeat", "activity")
+        }
+        self._join = JoinScript(self.keys, limit["enqueue"])
+        self._poll = PollScript(self.keys, limit["status"], limit["heartbeat"])
+        self._visit = VisitScript(self.keys, limit["status"], limit["activity"])
+        self._leave = LeaveScript(self.keys, limit["status"])
+        self._version = 0
+
+    def configure(self, **settings: Any) -> None:
+        merged = {**SETTINGS, **settings} if self._version == 0 else settings
+        arguments = [part for name, value in merged.items() for part in (name, str(value))]
+        written, _, self._version = evaluate(
+            self.client,
+            load_script("configure"),
+            self.keys.queue(self.queue_id, "config"),
+            [self.now_ms, self._version, *arguments],
+        )
+        assert written
+
+    def advance(self, seconds: float) -> None:
+        self.now_ms += round(seconds * 1000)
+
+    def join_many(self, joins: list[Join]) -> list[Joined]:
+        return self._join.replies(
+            self._call(self._join.script, self._join.call(self.queue_id, self.now_ms, joins))
+        )
+
+    def join(
+        self,
+        priority: int = 0,
+        *,
+        known: bytes = b"",
+        person: bytes = b"",
+        metadata: bytes = b"",
+        subject: bytes = b"somebody",
+    ) -> Joined:
+        return self.join_many([Join(new_id(), known, priority, subject, person, metadata)])[0]
+
+    def poll(self, *ids: bytes, kind: PollKind = PollKind.STATUS) -> list[Polled]:
+        polls = [Poll(position_id, kind, position_id) for position_id in ids]
+        return self._poll.replies(
+            self._call(self._poll.script, self._poll.call(self.queue_id, self.now_ms, polls))
+        )
+
+    def heartbeat(self, *ids: bytes) -> list[Polled]:
+        return self.poll(*ids, kind=PollKind.HEARTBEAT)
+
+    def visit(self, position_id: bytes, kind: VisitKind = VisitKind.STATUS) -> Visited:
+        calls = [VisitCall(position_id, kind, position_id)]
+        raw = self._call(self._visit.script, self._visit.call(self.queue_id, self.now_ms, calls))
+        return self._visit.replies(raw)[0]
+
+    def leave(self, position_id: bytes, reason: Reason = Reason.CANCELLED) -> Departed:
+        departures = [Departure(position_id, reason, reason is Reason.TERMINATED, position_id)]
+        raw = self._call(self._leave.script, self._leave.call(self.queue_id, self.now_ms, departures))
+        return self._leave.replies(raw)[0]
+
+    def admit(self) -> Pass:
+        script = AdmitScript(self.keys, self.most_per_pass)
+        done = script.reply(self._call(script.script, script.call(self.queue_id, self.now_ms)))
+        assert done is not None
+        return done
+
+    def figures(self) -> Figures:
+        script = StatisticsScript(self.keys)
+        figures = script.reply(self._call(script.script, script.call(self.queue_id, self.now_ms)))
+        assert figures is not None
+        return figures
+
+    def flush(self, most: int = 2000) -> list[int]:
+        keys = self.keys.queue(
+            self.queue_id, "config", "waiting", "seen", "extras", "people", "tombstones", "counters"
+        )
+        reply: list[int] = evaluate(self.client, load_script("flush"), keys, [self.now_ms, most])
+        return reply
+
+    def delete(self) -> int:
+        deleted: int = evaluate(self.client, load_script("delete"), self.keys.all_of(self.queue_id), [])
+        return deleted
+
+    def size(self, part: str) -> int:
+        """How many entries the queue keeps under one of its keys."""
+        (key,) = self.keys.queue(self.queue_id, part)
+        kind = self.client.type(key)
+        if kind == b"none":
+            return 0
+        return int(self.client.zcard(key) if kind == b"zset" else self.client.hlen(key))
+
+    def _call(self, script: Any, call: tuple[list[str], list[Any]]) -> Any:
+        return evaluate(self.client, script, *call)
