@@ -1,14 +1,13 @@
 """The command line: `wr`."""
 
 import sys
-from collections.abc import Callable
-from dataclasses import fields
 from typing import Any
 
 import click
 
 from wr import __version__
-from wr.settings import BadSetting, Settings, environment_name, load_settings
+from wr.command_options import GroupedCommand, setting_options
+from wr.settings import BadSetting, Settings, load_settings
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -17,28 +16,8 @@ def main() -> None:
     """A virtual waiting room: holds a crowd in front of a site and lets people in at a rate it can bear."""
 
 
-def _setting_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command one option for each setting."""
-    for setting in reversed(fields(Settings)):
-        flag = f"--{setting.name.replace('_', '-')}"
-        is_switch = isinstance(setting.default, bool)
-        shown = (
-            ", ".join(map(str, setting.default)) if isinstance(setting.default, tuple) else setting.default
-        )
-        help_text = f"{setting.metadata['help']}. [{environment_name(setting.name)}]"
-        if is_switch:
-            command = click.option(
-                flag, setting.name, is_flag=True, flag_value="yes", default=None, help=help_text
-            )(command)
-        else:
-            command = click.option(
-                flag, setting.name, metavar="VALUE", help=f"{help_text} [default: {shown or 'none'}]"
-            )(command)
-    return command
-
-
-@main.command()
-@_setting_options
+@main.command(cls=GroupedCommand)
+@setting_options
 def serve(**flags: str | None) -> None:
     """Run the server, with an embedded store unless --store-url names another.
 

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,21 @@ class BadSetting(ValueError):
     """A setting has a value that it cannot have; the message names it and says what it takes."""
 
 
-def _setting(default: Any, help_text: str, read: Any = str) -> Any:
-    return field(default=default, metadata={"help": help_text, "read": read})
+class Group(StrEnum):
+    """The headings that settings are shown under, in that order."""
+
+    NETWORK = "Network"
+    STORE = "Store"
+    ADMIN = "Admin key"
+    LIMITS = "Rate limits (10/60 is ten times in 60 seconds, 0 is no limit)"
+    ADMISSION = "Admission"
+    TOKENS = "Tokens"
+    RUNNING = "Running"
+
+
+def _setting(default: Any, help_text: str, read: Any = str, *, group: Group, form: str = "TEXT") -> Any:
+    """Describe a setting; `form` is what a value looks like, `read` makes it of text or raises ValueError."""
+    return field(default=default, metadata={"help": help_text, "read": read, "group": group, "form": form})
 
 
 def _boolean(text: str) -> bool:
@@ -28,10 +42,30 @@ def _boolean(text: str) -> bool:
 
 
 def _seconds(text: str) -> float:
-    value = float(text)
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
     if not 0 < value < 1e9:
         raise ValueError(f"'{text}' is not a number of seconds above 0")
     return value
+
+
+def split_bind(bind: str) -> tuple[str, int]:
+    """Split an address to listen on into host (an IPv6 one without its brackets) and port.
+
+    Raises:
+        ValueError: it is not ADDRESS:PORT.
+    """
+    host, _, port = bind.rpartition(":")
+    if not host or not port.isdecimal() or int(port) > 65535:
+        raise ValueError(f"'{bind}' is not ADDRESS:PORT, such as 127.0.0.1:8080")
+    return host.strip("[]"), int(port)
+
+
+def _bind(text: str) -> str:
+    split_bind(text)
+    return text
 
 
 def _choice(*choices: str) -> Any:
@@ -44,61 +78,146 @@ def _choice(*choices: str) -> Any:
 
 
 def _algorithm(text: str) -> Algorithm:
-    return Algorithm(_choice(*(str(algorithm) for algorithm in Algorithm))(text))
+    return Algorithm(_choice(*Algorithm)(text))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     """What `wr serve` is told. Each field `x_y` is the flag `--x-y` and the environment variable `WR_X_Y`."""
 
-    bind: str = _setting("127.0.0.1:8080", "Address and port to listen on; port 0 picks a free one")
-    data_dir: Path = _setting(Path("data"), "Folder of the embedded store and the admin key file", Path)
-    store_url: str = _setting(
-        "", "Store to use, such as redis://host:6379 or unix:///path; empty: start an embedded one"
-    )
-    store_fsync: str = _setting(
-        "everysec",
-        "When the embedded store writes to disk: everysec, or always (slower, loses nothing)",
-        _choice("everysec", "always"),
-    )
-    store_prefix: str = _setting("wr", "First part of every key, to keep several waiting rooms apart")
-    admin_key: str = _setting(
-        "", "Key of the admin API; empty: one is generated, printed once and kept in the store"
+    bind: str = _setting(
+        "127.0.0.1:8080",
+        "Address and port to listen on: 127.0.0.1 is reached from this machine only, 0.0.0.0 from "
+        "everywhere; port 0 picks a free one",
+        _bind,
+        group=Group.NETWORK,
+        form="ADDRESS:PORT",
     )
     trusted_proxies: tuple[Network, ...] = _setting(
         parse_networks("127.0.0.0/8, ::1/128"),
-        "Comma-separated addresses or networks whose X-Forwarded-For is believed",
+        "Addresses or networks of your own proxies, separated by commas; nobody else is believed about whose "
+        "address stands in X-Forwarded-For",
         parse_networks,
+        group=Group.NETWORK,
+        form="NETWORKS",
     )
-    limit_enqueue: Limit = _setting(
-        Limit(10), "Joins per client address, COUNT/SECONDS; 0: none", parse_limit
+    data_dir: Path = _setting(
+        Path("data"),
+        "Folder of the embedded store's data and of the admin-key file",
+        Path,
+        group=Group.STORE,
+        form="FOLDER",
     )
-    limit_status: Limit = _setting(Limit(60), "Status calls per token, COUNT/SECONDS; 0: none", parse_limit)
-    limit_heartbeat: Limit = _setting(Limit(30), "Heartbeats per token, COUNT/SECONDS; 0: none", parse_limit)
-    limit_activity: Limit = _setting(
-        Limit(100), "Activity reports per session, COUNT/SECONDS; 0: none", parse_limit
+    store_url: str = _setting(
+        "",
+        "DragonflyDB, Valkey or Redis server that keeps all state, such as redis://host:6379, "
+        "rediss://host:6379 (TLS) or unix:///path; unless given, wr starts a store of its own in the data "
+        "folder",
+        group=Group.STORE,
+        form="URL",
     )
-    limit_admin: Limit = _setting(Limit(100), "Admin calls per key, COUNT/SECONDS; 0: none", parse_limit)
-    admission_interval: float = _setting(0.25, "Seconds between two admission passes", _seconds)
-    position_token_lifetime: float = _setting(
-        1800.0, "Seconds that a position token lasts; a visitor who keeps asking gets a fresh one", _seconds
+    store_fsync: str = _setting(
+        "everysec",
+        "How often the embedded store makes sure that its data is on disk: everysec (a crash of the machine "
+        "costs the last second) or always (costs nothing but speed)",
+        _choice("everysec", "always"),
+        group=Group.STORE,
+        form="everysec|always",
     )
-    position_algorithm: Algorithm = _setting(
-        Algorithm.HS256, "How position tokens are signed: HS256, RS256, ES256 or EdDSA", _algorithm
+    store_prefix: str = _setting(
+        "wr",
+        "First part of every key in the store; servers that share a store are one waiting room if they share "
+        "this too, and know nothing of each other if not",
+        group=Group.STORE,
     )
-    session_algorithm: Algorithm = _setting(
-        Algorithm.RS256, "How session tokens are signed: HS256, RS256, ES256 or EdDSA", _algorithm
+    admin_key: str = _setting(
+        "",
+        "Secret that admin calls send as X-Admin-Key; rather set the variable, for command lines are no "
+        "secret; unless given, one is generated, printed once and kept in the store and the data folder",
+        group=Group.ADMIN,
+        form="KEY",
     )
-    session_key_file: str = _setting("", "PEM file with the private key that signs session tokens")
-    grace: float = _setting(10.0, "Seconds that requests under way have to finish at shutdown", _seconds)
-    log_format: str = _setting(
-        "text", "Form of the log: text for people, json for machines", _choice("text", "json")
-    )
-    demo_queue: bool = _setting(False, "Make a queue called demo if there is no queue yet", _boolean)
     show_admin_key: bool = _setting(
         False,
         "Print the admin key at every start, not only when it is generated",
         _boolean,
+        group=Group.ADMIN,
+    )
+    limit_enqueue: Limit = _setting(
+        Limit(10),
+        "Joins to one queue from one client address",
+        parse_limit,
+        group=Group.LIMITS,
+        form="COUNT/SECONDS",
+    )
+    limit_status: Limit = _setting(
+        Limit(60),
+        "Questions where one stands, and leaving, with one token",
+        parse_limit,
+        group=Group.LIMITS,
+        form="COUNT/SECONDS",
+    )
+    limit_heartbeat: Limit = _setting(
+        Limit(30), "Heartbeats with one token", parse_limit, group=Group.LIMITS, form="COUNT/SECONDS"
+    )
+    limit_activity: Limit = _setting(
+        Limit(100), "Activity reports of one session", parse_limit, group=Group.LIMITS, form="COUNT/SECONDS"
+    )
+    limit_admin: Limit = _setting(
+        Limit(100), "Admin calls with the admin key", parse_limit, group=Group.LIMITS, form="COUNT/SECONDS"
+    )
+    admission_interval: float = _setting(
+        0.25,
+        "Seconds between two rounds of letting people in; how many get in is each queue's own setting",
+        _seconds,
+        group=Group.ADMISSION,
+        form="SECONDS",
+    )
+    position_token_lifetime: float = _setting(
+        1800.0,
+        "Seconds that a position token is valid; a visitor who keeps asking is given a fresh one in time",
+        _seconds,
+        group=Group.TOKENS,
+        form="SECONDS",
+    )
+    position_algorithm: Algorithm = _setting(
+        Algorithm.HS256,
+        "How position tokens are signed; only wr reads them, so the quickest will do",
+        _algorithm,
+        group=Group.TOKENS,
+        form="|".join(Algorithm),
+    )
+    session_algorithm: Algorithm = _setting(
+        Algorithm.RS256,
+        "How session tokens are signed; your site checks them with the public key that wr publishes, which "
+        "HS256 does not have",
+        _algorithm,
+        group=Group.TOKENS,
+        form="|".join(Algorithm),
+    )
+    session_key_file: str = _setting(
+        "",
+        "PEM file with the private key that signs session tokens; unless given, one is generated and kept in "
+        "the store",
+        group=Group.TOKENS,
+        form="FILE",
+    )
+    grace: float = _setting(
+        10.0,
+        "Seconds that requests under way are given to finish when the server is stopped",
+        _seconds,
+        group=Group.RUNNING,
+        form="SECONDS",
+    )
+    log_format: str = _setting(
+        "text",
+        "How the log is written: text for people, json for machines",
+        _choice("text", "json"),
+        group=Group.RUNNING,
+        form="text|json",
+    )
+    demo_queue: bool = _setting(
+        False, "Make a queue called demo at the start if there is no queue yet", _boolean, group=Group.RUNNING
     )
 
     @property
@@ -113,9 +232,49 @@ class Settings:
         }
 
 
-def environment_name(setting: str) -> str:
-    """Name the environment variable of a setting."""
-    return f"WR_{setting.upper()}"
+@dataclass(frozen=True, kw_only=True)
+class SettingDescription:
+    """One setting as operators know it: on the command line, in the environment and in the documentation."""
+
+    name: str
+    flag: str
+    variable: str
+    form: str
+    """What a value looks like; empty for a switch."""
+    default: str
+    """The default as one would write it; empty when there is none."""
+    help: str
+    group: Group
+    is_switch: bool
+
+
+def describe_settings() -> tuple[SettingDescription, ...]:
+    """Describe every setting, by group."""
+    described = [
+        SettingDescription(
+            name=setting.name,
+            flag=f"--{setting.name.replace('_', '-')}",
+            variable=f"WR_{setting.name.upper()}",
+            form="" if setting.metadata["read"] is _boolean else setting.metadata["form"],
+            default=_spell(setting.default),
+            help=setting.metadata["help"],
+            group=setting.metadata["group"],
+            is_switch=setting.metadata["read"] is _boolean,
+        )
+        for setting in fields(Settings)
+    ]
+    order = list(Group)
+    return tuple(sorted(described, key=lambda setting: order.index(setting.group)))
+
+
+def _spell(default: Any) -> str:
+    if isinstance(default, bool):
+        return "yes" if default else "no"
+    if isinstance(default, float):
+        return f"{default:g}"
+    if isinstance(default, tuple):
+        return ", ".join(map(str, default))
+    return str(default)
 
 
 def load_settings(flags: Mapping[str, str | None], environment: Mapping[str, str] = os.environ) -> Settings:
@@ -125,24 +284,15 @@ def load_settings(flags: Mapping[str, str | None], environment: Mapping[str, str
         BadSetting: one has a value that it cannot have.
     """
     values: dict[str, Any] = {}
-    for setting in fields(Settings):
-        name = environment_name(setting.name)
-        text = flags.get(setting.name)
-        source = f"--{setting.name.replace('_', '-')}"
+    readers = {setting.name: setting.metadata["read"] for setting in fields(Settings)}
+    for setting in describe_settings():
+        text, source = flags.get(setting.name), setting.flag
         if text is None:
-            text, source = environment.get(name), name
+            text, source = environment.get(setting.variable), setting.variable
         if text is None:
             continue
         try:
-            values[setting.name] = setting.metadata["read"](text)
+            values[setting.name] = readers[setting.name](text)
         except ValueError as error:
             raise BadSetting(f"{source}: {error}") from error
-    settings = Settings(**values)
-    _check_bind(settings.bind)
-    return settings
-
-
-def _check_bind(bind: str) -> None:
-    host, separator, port = bind.rpartition(":")
-    if not separator or not host or not port.isdigit() or int(port) > 65535:
-        raise BadSetting(f"bind: '{bind}' is not ADDRESS:PORT, such as 127.0.0.1:8080")
+    return Settings(**values)
