@@ -9,7 +9,7 @@ import msgspec
 from wr.keeper import KeyKeeper
 from wr.model import places
 from wr.model.client_address import limited_address
-from wr.model.ids import id_text, new_position_id, session_id_text
+from wr.model.ids import id_text, new_position_id, session_id_bytes, session_id_text
 from wr.model.limits import Limit, Usage
 from wr.model.queue import QueueConfig, UniqueBy
 from wr.model.refusals import (
@@ -67,11 +67,14 @@ class Line(msgspec.Struct, frozen=True):
 
 
 class Entry(msgspec.Struct, frozen=True):
-    """Somebody let in: the session, and the token the origin verifies."""
+    """Somebody let in: the session, and the token the origin verifies; who joins again also gets the token
+    of the place, to ask with."""
 
     position_id: bytes
     config: QueueConfig
     queue_length: int
+    token: str
+    token_expires_s: int
     session_token: str
     session_expires_ms: int
     usage: Usage | None
@@ -147,7 +150,10 @@ class Room:
         if isinstance(place, InLine):
             return self._line(view, joined, place, proof, usage)
         if isinstance(place, places.Admitted):
-            return await self._entry(joined.position_id, view.config, place, joined.queue_length, usage)
+            token, expires_s = self._proof_of(joined.position_id, queue_id, proof, priority, place.started_ms)
+            return await self._entry(
+                joined.position_id, view.config, place, joined.queue_length, token, expires_s, usage
+            )
         if isinstance(place, places.Full):
             raise QueueFull("The queue is at its maximum capacity", usage=usage, queue_id=queue_id)
         if isinstance(place, places.Closed):
@@ -186,7 +192,15 @@ class Room:
                 usage=usage,
             )
         if isinstance(place, places.Admitted):
-            return await self._entry(claims.position_id, view.config, place, polled.queue_length, usage)
+            return await self._entry(
+                claims.position_id,
+                view.config,
+                place,
+                polled.queue_length,
+                proof.token,
+                claims.expires_s,
+                usage,
+            )
         if isinstance(place, places.Gone):
             if place.reason is places.Reason.CANCELLED and kind is PollKind.STATUS:
                 raise NotFound(
@@ -232,7 +246,10 @@ class Room:
             RateLimited: too many calls in this window.
         """
         visited = await self._store.visit(
-            claims.queue_id, VisitCall(position_id=claims.position_id, kind=kind, subject=claims.position_id)
+            claims.queue_id,
+            VisitCall(
+                position_id=claims.position_id, kind=kind, subject=session_id_bytes(claims.position_id)
+            ),
         )
         scope = "status" if kind is VisitKind.STATUS else "activity"
         usage = self._usage(scope, visited.used, visited.now_ms)
@@ -252,12 +269,9 @@ class Room:
     def _line(
         self, view: QueueView, joined: Joined, place: InLine, proof: PositionProof | None, usage: Usage | None
     ) -> Line:
-        if proof is not None and proof.claims.position_id == joined.position_id:
-            token, expires_s = self._fresh(proof)
-        else:
-            token, expires_s = self._sign(
-                joined.position_id, view.config.id, place.priority, place.enqueued_ms
-            )
+        token, expires_s = self._proof_of(
+            joined.position_id, view.config.id, proof, place.priority, place.enqueued_ms
+        )
         return Line(
             position_id=joined.position_id,
             config=view.config,
@@ -276,6 +290,8 @@ class Room:
         config: QueueConfig,
         place: places.Admitted,
         queue_length: int,
+        token: str,
+        token_expires_s: int,
         usage: Usage | None,
     ) -> Entry:
         """Hand out the session token, signed once here and kept for who asks again."""
@@ -295,10 +311,20 @@ class Room:
             position_id=position_id,
             config=config,
             queue_length=queue_length,
+            token=token,
+            token_expires_s=token_expires_s,
             session_token=kept[1],
             session_expires_ms=place.expires_ms,
             usage=usage,
         )
+
+    def _proof_of(
+        self, position_id: bytes, queue_id: str, proof: PositionProof | None, priority: int, since_ms: int
+    ) -> tuple[str, int]:
+        """Give the token of a place: the one that was sent, as long as it is fresh, or a new one."""
+        if proof is not None and proof.claims.position_id == position_id:
+            return self._fresh(proof)
+        return self._sign(position_id, queue_id, priority, since_ms)
 
     def _fresh(self, proof: PositionProof) -> tuple[str, int]:
         """Hand the token back unchanged until half its life is over, then a new one."""
@@ -370,8 +396,9 @@ def _metadata_text(metadata: Metadata) -> bytes:
 
 def _person(unique_by: UniqueBy, visitor: Visitor, metadata: Metadata) -> bytes:
     """Recognise a person: 16 bytes that are the same for the same one, or none when nobody is the same."""
-    user_id = metadata.get("user_id")
-    if unique_by is UniqueBy.NONE or (user_id is None and unique_by is not UniqueBy.IP):
+    user_id = metadata.get("user_id", "")
+    # A page that has no user sends an empty id; all its guests are not one person.
+    if unique_by is UniqueBy.NONE or (user_id == "" and unique_by is not UniqueBy.IP):
         return b""
     facts: list[object] = [str(unique_by)]
     if unique_by is not UniqueBy.IP:

@@ -15,7 +15,7 @@ from wr.api.public_operations import Document
 from wr.api.routes import Auth, Route, Router
 from wr.model import refusals
 from wr.model.client_address import Network, client_address, limited_address
-from wr.model.ids import is_queue_id, parse_session_id
+from wr.model.ids import is_queue_id, parse_session_id, session_id_bytes
 from wr.model.limits import Usage
 from wr.model.places import Reason
 from wr.model.refusals import Refusal
@@ -160,7 +160,7 @@ class Api:
             raise session_expired(claims.position_id, claims.expires_s * 1000, Reason.SESSION_TIMEOUT.text)
         call.session = claims
         if call.counted is not None:
-            call.counted = Counted(claims.queue_id, call.counted.scope, claims.position_id)
+            call.counted = Counted(claims.queue_id, call.counted.scope, session_id_bytes(claims.position_id))
 
     def _read_body(self, kind: type[msgspec.Struct], request: HttpRequest) -> Any:
         body = request.body

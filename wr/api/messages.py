@@ -42,7 +42,7 @@ class EnqueueRequest(msgspec.Struct, kw_only=True):
     metadata: dict[str, str | int | float | bool] = {}
 
 
-class EnqueueResponse(msgspec.Struct, kw_only=True, omit_defaults=True):
+class EnqueueResponse(msgspec.Struct, kw_only=True):
     """A place in line; for a person who has been let in already also the way in."""
 
     position_id: Uuid
@@ -51,10 +51,10 @@ class EnqueueResponse(msgspec.Struct, kw_only=True, omit_defaults=True):
     queue_length: int
     estimated_wait_seconds: int
     status: Literal["waiting", "admitted", "expired"]
-    token: str | UnsetType = UNSET
+    token: str
     heartbeat_interval_seconds: int
     heartbeat_timeout_seconds: int
-    expires_at: Time | UnsetType = UNSET
+    expires_at: Time
     session_token: str | UnsetType = UNSET
     redirect_url: str | UnsetType = UNSET
     session_expires_at: Time | UnsetType = UNSET

@@ -33,10 +33,14 @@ def id_text(raw: bytes) -> str:
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
+def session_id_bytes(position_id: bytes) -> bytes:
+    """Turn the 16 bytes of a position into those of the session it became."""
+    return position_id[:6] + bytes([position_id[6] & 0x0F | 0x80]) + position_id[7:]
+
+
 def session_id_text(position_id: bytes) -> str:
     """Spell the id of the session that the position with these 16 bytes became."""
-    text = position_id.hex()
-    return f"{text[:8]}-{text[8:12]}-8{text[13:16]}-{text[16:20]}-{text[20:]}"
+    return id_text(session_id_bytes(position_id))
 
 
 def parse_position_id(text: str) -> bytes | None:

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Meta
 
-from wr.model.ids import QUEUE_ID_PATTERN
+from wr.model.ids import QUEUE_ID_PATTERN, is_queue_id
 from wr.model.refusals import InvalidRequest
 
 WEEK_S = 7 * 24 * 3600
@@ -95,9 +95,12 @@ def check_queue(config: QueueConfig) -> None:
     """Refuse settings that make no sense together.
 
     Raises:
-        InvalidRequest: the target is not an http(s) URL with a host, or the heartbeat timeout is not
-            above its interval; `details` names the field.
+        InvalidRequest: the id ends in a line break, the target is not an http(s) URL with a host, or the
+            heartbeat timeout is not above its interval; `details` names the field.
     """
+    # To the pattern of the message a line break at the end is not there.
+    if not is_queue_id(config.id):
+        raise InvalidRequest("id must be 1 to 64 letters, digits, dots, underscores or hyphens", field="id")
     try:
         target = urlsplit(config.target_url)
         sound = target.scheme in ("http", "https") and bool(target.hostname) and target.port != 0

@@ -2,11 +2,12 @@
 
 import socket
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import trio
 from hypercorn.config import Config
 from hypercorn.trio import serve
-from quart import Response, request
+from quart import Request, Response, Websocket, request, websocket
 from quart_trio import QuartTrio
 from werkzeug.exceptions import RequestEntityTooLarge
 
@@ -14,39 +15,72 @@ from wr.api.calls import HttpRequest
 from wr.api.dispatch import MAX_BODY_BYTES, Api
 
 KEEP_ALIVE_S = 75.0
-_METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"]
+_LAST_WORDS_S = 10.0
 
 
 def make_app(api: Api) -> QuartTrio:
-    """Make the ASGI application: every request, whatever its path, goes to `api`."""
+    """Make the ASGI application: every request, whatever its method and path, goes to `api`."""
     app = QuartTrio("wr", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
-    app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
 
-    async def answer(**_parameters: str) -> Response:
+    async def answer() -> Response:
         try:
             body: bytes | None = bytes(await request.body)
         except RequestEntityTooLarge:
             body = None
-        response = await api.handle(
-            HttpRequest(
-                method=request.method,
-                path=request.scope["path"],
-                headers={name.lower(): value for name, value in request.headers.items()},
-                body=body,
-                peer=request.remote_addr or "",
-            )
-        )
-        content = b"" if request.method == "HEAD" else response.body
-        reply = Response(content, response.status)
-        reply.headers.clear()
-        reply.headers.extend(response.headers)
-        reply.headers["Content-Length"] = str(len(response.body))
-        return reply
+        return await _answer(api, request, request.method, body)
 
-    app.add_url_rule("/", "root", answer, methods=_METHODS, provide_automatic_options=False)
-    app.add_url_rule("/<path:path>", "any", answer, methods=_METHODS, provide_automatic_options=False)
+    async def overlook_upgrade() -> Response:
+        return await _answer(api, websocket, "GET", b"")
+
+    # Ahead of routing and not as a rule of it: a rule takes known methods and well-formed paths only, and
+    # whatever it does not take is answered in HTML.
+    app.before_request(answer)
+    app.before_websocket(overlook_upgrade)
     return app
+
+
+async def _answer(api: Api, asked: Request | Websocket, method: str, body: bytes | None) -> Response:
+    headers: dict[str, str] = {}
+    for name, value in asked.headers.items():
+        key = name.lower()
+        # A header in several lines is one list: each proxy may have added a line to X-Forwarded-For.
+        headers[key] = f"{headers[key]}, {value}" if key in headers else value
+    response = await api.handle(
+        HttpRequest(
+            method=method,
+            path=asked.scope["path"],
+            headers=headers,
+            body=body,
+            peer=asked.remote_addr or "",
+        )
+    )
+    reply = Response(b"" if method == "HEAD" else response.body, response.status)
+    reply.headers.clear()
+    reply.headers.extend(response.headers)
+    reply.headers["Content-Length"] = str(len(response.body))
+    return reply
+
+
+def finish_what_is_said(app: Any) -> Any:
+    """Shield the last message of each response.
+
+    Quart-Trio cancels a request at the moment its response is complete, and that is when Hypercorn closes the
+    connection or starts to count its idle time: cancelled there, it would do neither, and the connection
+    would stay open for as long as the client likes.
+    """
+
+    async def shielded(scope: Any, receive: Any, send: Any) -> None:
+        async def send_all(message: Any) -> None:
+            if message["type"] == "http.response.body" and not message.get("more_body"):
+                with trio.move_on_after(_LAST_WORDS_S, shield=True):
+                    await send(message)
+            else:
+                await send(message)
+
+        await app(scope, receive, send_all)
+
+    return shielded
 
 
 def make_config(listener: socket.socket, grace_s: float) -> Config:
@@ -85,7 +119,7 @@ async def _serve(
     task_status: trio.TaskStatus[list[str]],
 ) -> None:
     await serve(
-        make_app(api),
+        finish_what_is_said(make_app(api)),
         make_config(listener, grace_s),
         shutdown_trigger=until,
         task_status=task_status,
