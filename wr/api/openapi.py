@@ -75,6 +75,7 @@ def _operation(route: Route) -> dict[str, Any]:
     described: dict[str, Any] = {
         "operationId": route.name,
         "summary": route.summary,
+        "description": route.description,
         "tags": [route.tag],
         "security": _SECURITY[route.auth],
         "responses": _responses(route),

@@ -48,6 +48,8 @@ class Route:
     """Status, what it means, and the message or messages it brings."""
     refusals: tuple[type[Refusal], ...] = ()
     """The refusals of its own, beside those that its limit, authentication and body bring."""
+    title: str = ""
+    """What the contract's OpenAPI block calls it, if it is in there."""
 
     @property
     def name(self) -> str:
@@ -55,9 +57,14 @@ class Route:
         return self.operation.__name__
 
     @property
-    def summary(self) -> str:
+    def description(self) -> str:
         """The first line of the operation's docstring."""
         return (self.operation.__doc__ or "").partition("\n")[0]
+
+    @property
+    def summary(self) -> str:
+        """The contract's words for it, or its description."""
+        return self.title or self.description
 
     def all_refusals(self) -> Iterator[type[Refusal]]:
         """List every refusal the route can answer with."""
@@ -108,8 +115,16 @@ ROUTES: tuple[Route, ...] = (
         operation=public_operations.health,
         tag="Service",
         answers=_HEALTH,
+        title="Health check",
     ),
-    Route(method="GET", path="/health", operation=public_operations.health, tag="Service", answers=_HEALTH),
+    Route(
+        method="GET",
+        path="/health",
+        operation=public_operations.health,
+        tag="Service",
+        answers=_HEALTH,
+        title="Health check",
+    ),
     Route(
         method="GET",
         path="/.well-known/jwks.json",
@@ -131,6 +146,7 @@ ROUTES: tuple[Route, ...] = (
         tag="Visitors",
         auth=Auth.MAY_HAVE_POSITION,
         scope="enqueue",
+        title="Join queue",
         body=messages.EnqueueRequest,
         answers=(
             (200, "Existing position returned", messages.EnqueueResponse),
