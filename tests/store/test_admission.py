@@ -223,3 +223,12 @@ def test_each_second_remembers_its_admissions_and_ends(make_queue: MakeQueue) ->
     first_s = queue.now_ms // 1000 - 5
     seen = {(each.second - first_s, each.admitted, each.ended) for each in queue.figures().seconds}
     assert seen == {(0, 4, 0), (1, 2, 0), (2, 0, 4), (3, 0, 2)}
+
+
+def test_leaving_at_the_moment_the_session_ends_is_too_late(make_queue: MakeQueue) -> None:
+    queue = make_queue(session_timeout_seconds=100)
+    (visitor,) = fill(queue, 1)
+    queue.admit()
+    queue.advance(100)
+    assert not queue.leave(visitor).ended_now
+    assert queue.visit(visitor).state == Gone(queue.now_ms, Reason.SESSION_TIMEOUT)

@@ -1,4 +1,4 @@
-"""A queue in plain Python, written from the promises and not from the scripts: the store must agree with it."""
+"""A queue in plain Python, written from the promises and not from the scripts; the store must agree."""
 
 from dataclasses import dataclass, field
 from fractions import Fraction

@@ -3,6 +3,7 @@
 import itertools
 import secrets
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from typing import Any
 
 from wr.model.limits import Limit
@@ -35,8 +36,8 @@ SETTINGS = {
 
 
 def new_id() -> bytes:
-    """16 bytes that no other place of this run has."""
-    return next(_ids).to_bytes(16, "big")
+    """16 bytes that no other place of this run has, in no order, so that ties between scores would show."""
+    return blake2b(str(next(_ids)).encode(), digest_size=16).digest()
 
 
 @dataclass

@@ -1,6 +1,6 @@
 """Tokens: what a position or session token says, how it is signed, and when it is believed."""
 
-from typing import Any
+from typing import Any, Literal, TypeVar
 
 import jwt
 import msgspec
@@ -18,6 +18,31 @@ _DECODE_OPTIONS: Any = {
     "verify_iat": False,
     "verify_nbf": False,
 }
+
+
+class _PositionPayload(msgspec.Struct, frozen=True):
+    """A position token's payload as it is spelled."""
+
+    typ: Literal["position"]
+    sub: str
+    queue_id: str
+    priority: int
+    enqueued_ms: int
+    iat: int
+    exp: int
+
+
+class _SessionPayload(msgspec.Struct, frozen=True):
+    """A session token's payload as it is spelled."""
+
+    typ: Literal["session"]
+    sub: str
+    queue_id: str
+    admitted_ms: int
+    exp: int
+
+
+Payload = TypeVar("Payload", _PositionPayload, _SessionPayload)
 
 
 class InvalidToken(Exception):
@@ -101,17 +126,17 @@ def read_position(token: str, keys: KeyRing, now_ms: int) -> PositionClaims:
         InvalidToken: malformed, unsigned, signed with a key or algorithm not ours, or a session token.
         ExpiredToken: ours, and over.
     """
-    payload = _verified(token, Purpose.POSITION, keys)
-    position_id = parse_position_id(payload["sub"])
+    payload = _verified(token, Purpose.POSITION, keys, _PositionPayload)
+    position_id = parse_position_id(payload.sub)
     if position_id is None:
         raise InvalidToken("The token names no position")
     claims = PositionClaims(
         position_id=position_id,
-        queue_id=str(payload["queue_id"]),
-        priority=int(payload["priority"]),
-        enqueued_ms=int(payload["enqueued_ms"]),
-        issued_s=int(payload["iat"]),
-        expires_s=int(payload["exp"]),
+        queue_id=payload.queue_id,
+        priority=payload.priority,
+        enqueued_ms=payload.enqueued_ms,
+        issued_s=payload.iat,
+        expires_s=payload.exp,
     )
     if now_ms >= claims.expires_s * 1000:
         raise ExpiredToken(claims)
@@ -125,15 +150,15 @@ def read_session(token: str, keys: KeyRing, now_ms: int) -> SessionClaims:
         InvalidToken: malformed, unsigned, signed with a key or algorithm not ours, or a position token.
         ExpiredToken: ours, and over.
     """
-    payload = _verified(token, Purpose.SESSION, keys)
-    position_id = parse_session_id(payload["sub"])
+    payload = _verified(token, Purpose.SESSION, keys, _SessionPayload)
+    position_id = parse_session_id(payload.sub)
     if position_id is None:
         raise InvalidToken("The token names no session")
     claims = SessionClaims(
         position_id=position_id,
-        queue_id=str(payload["queue_id"]),
-        admitted_ms=int(payload["admitted_ms"]),
-        expires_s=int(payload["exp"]),
+        queue_id=payload.queue_id,
+        admitted_ms=payload.admitted_ms,
+        expires_s=payload.exp,
     )
     if now_ms >= claims.expires_s * 1000:
         raise ExpiredToken(claims)
@@ -150,7 +175,7 @@ def _sign(payload: dict[str, Any], purpose: Purpose, keys: KeyRing, now_ms: int)
     )
 
 
-def _verified(token: str, purpose: Purpose, keys: KeyRing) -> dict[str, Any]:
+def _verified(token: str, purpose: Purpose, keys: KeyRing, kind: type[Payload]) -> Payload:
     if len(token) > MAX_TOKEN_LENGTH:
         raise InvalidToken("The token is too long")
     try:
@@ -167,8 +192,6 @@ def _verified(token: str, purpose: Purpose, keys: KeyRing) -> dict[str, Any]:
             issuer=ISSUER,
             options=_DECODE_OPTIONS,
         )
+        return msgspec.convert(payload, kind)
     except (jwt.PyJWTError, UnicodeError, ValueError) as error:
         raise InvalidToken("The token is not valid") from error
-    if payload.get("typ") != purpose:
-        raise InvalidToken(f"The token is not a {purpose} token")
-    return payload

@@ -1,0 +1,53 @@
+"""Whose address a request has."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wr.model.client_address import client_address, limited_address, parse_networks
+
+LOOPBACK = parse_networks("127.0.0.0/8, ::1/128")
+PROXIES = parse_networks("127.0.0.1, 10.0.0.0/8")
+
+
+def test_a_stranger_is_not_believed() -> None:
+    assert client_address("203.0.113.9", "198.51.100.1", LOOPBACK) == "203.0.113.9"
+
+
+def test_the_rightmost_untrusted_hop_is_the_client() -> None:
+    forwarded = "1.1.1.1, 198.51.100.7, 10.2.3.4"
+    assert client_address("127.0.0.1", forwarded, PROXIES) == "198.51.100.7"
+
+
+def test_what_a_client_wrote_itself_stays_on_the_left_and_counts_for_nothing() -> None:
+    assert client_address("127.0.0.1", "127.0.0.1, 10.0.0.1, 198.51.100.7", LOOPBACK) == "198.51.100.7"
+
+
+def test_all_hops_trusted_means_the_leftmost() -> None:
+    assert client_address("127.0.0.1", "10.0.0.5, 10.0.0.1", PROXIES) == "10.0.0.5"
+
+
+@pytest.mark.parametrize("rubbish", ["unknown", "", ",", "1.2.3", "a, b", "1.2.3.4:80", "[::1]"])
+def test_a_hop_that_is_no_address_ends_the_walk(rubbish: str) -> None:
+    assert client_address("127.0.0.1", f"{rubbish}", LOOPBACK) == "127.0.0.1"
+    assert client_address("127.0.0.1", f"{rubbish}, 198.51.100.7", LOOPBACK) == "198.51.100.7"
+
+
+def test_a_unix_socket_peer_is_on_this_machine() -> None:
+    assert client_address("", "198.51.100.7", LOOPBACK) == "127.0.0.1"
+
+
+def test_an_ipv4_address_in_ipv6_clothes_is_the_ipv4_address() -> None:
+    assert client_address("::ffff:127.0.0.1", "::ffff:198.51.100.7", LOOPBACK) == "198.51.100.7"
+
+
+def test_limits_count_an_ipv6_client_by_the_network_it_can_roam_in() -> None:
+    assert (
+        limited_address("2001:db8:1:2:3:4:5:6") == limited_address("2001:db8:1:2::9") == "2001:db8:1:2::/64"
+    )
+    assert limited_address("198.51.100.7") == "198.51.100.7"
+
+
+@given(st.text(max_size=200))
+def test_no_header_whatever_is_in_it_breaks_the_walk(header: str) -> None:
+    assert client_address("127.0.0.1", header, LOOPBACK)
