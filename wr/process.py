@@ -5,14 +5,16 @@ import secrets
 import signal
 import socket
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import msgspec
 import orjson
 import structlog
 import trio
+from cryptography.exceptions import UnsupportedAlgorithm
+from redis.exceptions import RedisError
 
 from wr.api.calls import Services
 from wr.api.dispatch import Api
@@ -84,24 +86,25 @@ async def run(
         StartUpFailure, StoreFailure: the server cannot start; perhaps inside an exception group.
     """
     started_at = trio.current_time()
-    listener = _bind(settings.bind)
     async with (
-        _store_url(settings) as url,
+        _bound(settings.bind) as listener,
+        _store_url(settings, stop) as url,
         open_store(url, settings.limits, prefix=settings.store_prefix, now_ms=clocks.store_ms) as store,
     ):
-        await _require_answer(store)
         keeper = KeyKeeper(
             store.secrets,
             clocks.token_ms,
             os.urandom,
             {Purpose.POSITION: settings.position_algorithm, Purpose.SESSION: settings.session_algorithm},
         )
-        await _open_keys(keeper, settings)
-        admin_key, admin_key_is_new = await _admin_key(store, settings)
         book = QueueBook(store.queues)
         office = Office(store, keeper, book)
-        if settings.demo_queue:
-            await _make_demo_queue(store, office)
+        with _start_up_failures():
+            await store.ping()
+            await _open_keys(keeper, settings)
+            admin_key, admin_key_is_new = await _admin_key(store, settings)
+            if settings.demo_queue:
+                await _make_demo_queue(store, office)
         room = Room(
             store,
             keeper,
@@ -131,7 +134,10 @@ async def run(
             tasks.start_soon(keeper.keep_fresh)
             await tasks.start(_admission, store, book, settings.admission_interval)
             async with trio.open_nursery() as serving:
-                await serving.start(_lane, api, listener, settings.grace, stop)
+                try:
+                    await serving.start(_lane, api, listener, settings.grace, stop)
+                except OSError as error:
+                    raise _cannot_listen(settings.bind, error) from error
                 task_status.started(
                     Ready(_url(listener), admin_key, not settings.admin_key, admin_key_is_new)
                 )
@@ -151,19 +157,23 @@ async def stop_on_signal(stop: trio.Event) -> None:
             stop.set()
 
 
-def _bind(bind: str) -> socket.socket:
+@asynccontextmanager
+async def _bound(bind: str) -> AsyncIterator[socket.socket]:
     """Take the address before anything else is started, so that a taken port costs nothing."""
     host, _, port = bind.rpartition(":")
     host = host.strip("[]")
-    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        listener.bind((host, int(port)))
-    except OSError as error:
-        listener.close()
-        raise StartUpFailure(f"cannot listen on {bind}: {error.strerror or error}") from error
-    return listener
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as listener:
+        try:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            listener.bind((host, int(port)))
+        except OSError as error:
+            raise _cannot_listen(bind, error) from error
+        yield listener
+
+
+def _cannot_listen(bind: str, error: OSError) -> StartUpFailure:
+    return StartUpFailure(f"cannot listen on {bind}: {error.strerror or error}")
 
 
 def _url(listener: socket.socket) -> str:
@@ -172,27 +182,32 @@ def _url(listener: socket.socket) -> str:
 
 
 @asynccontextmanager
-async def _store_url(settings: Settings) -> AsyncIterator[str]:
+async def _store_url(settings: Settings, stop: trio.Event) -> AsyncIterator[str]:
     """Start the embedded store, unless another one is to be used; stopped last of all."""
     if settings.store_url:
         yield settings.store_url
         return
-    async with embedded_store(settings.data_dir, settings.store_fsync) as url:
+    async with embedded_store(settings.data_dir, settings.store_fsync, give_up=stop.wait) as url:
         yield url
 
 
-async def _require_answer(store: Store) -> None:
+@contextmanager
+def _start_up_failures() -> Iterator[None]:
+    """Turn what a store can do to a start into one line: not answer, go away half-way, not be of the kind."""
     try:
-        await store.ping()
+        yield
     except Unavailable as error:
-        raise StartUpFailure(f"the store does not answer: {error.__cause__}") from error
+        raise StartUpFailure(f"the store does not answer: {error.__cause__ or error}") from error
+    except RedisError as error:
+        raise StartUpFailure(f"the store cannot be used: {error}") from error
 
 
 async def _open_keys(keeper: KeyKeeper, settings: Settings) -> None:
     try:
         await keeper.open(settings.session_key_file)
-    except (OSError, ValueError) as error:
-        raise StartUpFailure(f"session_key_file {settings.session_key_file}: {error}") from error
+    except (OSError, TypeError, ValueError, UnsupportedAlgorithm) as error:
+        what = f"session_key_file {settings.session_key_file}" if settings.session_key_file else "signing keys"
+        raise StartUpFailure(f"{what}: {error}") from error
 
 
 async def _admin_key(store: Store, settings: Settings) -> tuple[str, bool]:
@@ -249,6 +264,6 @@ async def _lane(
     listener: socket.socket,
     grace_s: float,
     stop: trio.Event,
-    task_status: trio.TaskStatus[list[str]] = trio.TASK_STATUS_IGNORED,
+    task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     await serve_general_lane(api, listener, grace_s=grace_s, until=stop.wait, task_status=task_status)

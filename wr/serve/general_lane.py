@@ -6,13 +6,13 @@ from typing import Any
 
 import trio
 from hypercorn.config import Config
-from hypercorn.trio import serve
 from quart import Request, Response, Websocket, request, websocket
 from quart_trio import QuartTrio
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from wr.api.calls import HttpRequest
 from wr.api.dispatch import MAX_BODY_BYTES, Api
+from wr.serve.connections import serve_connections
 
 KEEP_ALIVE_S = 75.0
 _LAST_WORDS_S = 10.0
@@ -83,16 +83,12 @@ def finish_what_is_said(app: Any) -> Any:
     return shielded
 
 
-def make_config(listener: socket.socket, grace_s: float) -> Config:
-    """Set up Hypercorn for a bound socket, with `grace_s` seconds for what is under way at shutdown."""
+def make_config() -> Config:
+    """Set up what Hypercorn decides about a connection."""
     config = Config()
-    # Hypercorn makes a socket object of its own, so it gets a descriptor of its own.
-    config.bind = [f"fd://{listener.dup().detach()}"]
-    config.graceful_timeout = grace_s
     config.keep_alive_timeout = KEEP_ALIVE_S
     config.keep_alive_max_requests = 1_000_000
     config.include_server_header = False
-    config.backlog = 4096
     config.errorlog = None
     config.accesslog = None
     return config
@@ -104,24 +100,18 @@ async def serve_general_lane(
     *,
     grace_s: float,
     until: Callable[[], Awaitable[None]],
-    task_status: trio.TaskStatus[list[str]] = trio.TASK_STATUS_IGNORED,
+    task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Serve on a bound socket until `until` returns, then finish what is under way; says when it listens."""
-    with listener:
-        await _serve(api, listener, grace_s, until, task_status)
+    """Serve on a bound socket until `until` returns, then finish what is under way; says when it listens.
 
-
-async def _serve(
-    api: Api,
-    listener: socket.socket,
-    grace_s: float,
-    until: Callable[[], Awaitable[None]],
-    task_status: trio.TaskStatus[list[str]],
-) -> None:
-    await serve(
+    Raises:
+        OSError: the socket cannot listen.
+    """
+    await serve_connections(
         finish_what_is_said(make_app(api)),
-        make_config(listener, grace_s),
-        shutdown_trigger=until,
+        make_config(),
+        listener,
+        grace_s=grace_s,
+        until=until,
         task_status=task_status,
-        mode="asgi",
     )

@@ -16,6 +16,8 @@ from wr.model.refusals import Unavailable
 Item = TypeVar("Item")
 Reply = TypeVar("Reply")
 
+_CLOSING = "The waiting room is shutting down"
+
 
 class _Waiter(Generic[Item]):
     """One caller: what it asks, and its task, which is None once it has given up."""
@@ -61,8 +63,12 @@ class Batcher(Generic[Item, Reply]):
         waiter = _Waiter(item, trio.lowlevel.current_task())
         lane = self._lanes.get(key)
         if lane is None:
-            self._lanes[key] = lane = deque()
-            self._nursery.start_soon(self._run, key, lane, name=f"batches of {key}")
+            lane = deque()
+            try:
+                self._nursery.start_soon(self._run, key, lane, name=f"batches of {key}")
+            except RuntimeError as error:
+                raise Unavailable(_CLOSING) from error
+            self._lanes[key] = lane
         lane.append(waiter)
         self._waiting += 1
 
@@ -86,17 +92,22 @@ class Batcher(Generic[Item, Reply]):
             del self._lanes[key]
             self._waiting -= len(lane)
             for waiter in (*batch, *lane):
-                _wake(waiter, outcome.Error(Unavailable("The waiting room is shutting down")))
+                _wake(waiter, outcome.Error(Unavailable(_CLOSING)))
 
     async def _settle(self, key: str, batch: list[_Waiter[Item]]) -> None:
         try:
             replies = await self._execute(key, [waiter.item for waiter in batch])
         except Exception as error:  # noqa: BLE001 - whatever it was, each caller must hear of it
-            for waiter in batch:
-                _wake(waiter, outcome.Error(_own(error)))
-            return
-        for waiter, reply in zip(batch, replies, strict=True):
-            _wake(waiter, outcome.Value(reply))
+            failure = error
+        else:
+            if len(replies) == len(batch):
+                for waiter, reply in zip(batch, replies, strict=True):
+                    _wake(waiter, outcome.Value(reply))
+                return
+            # Whose reply is missing cannot be known, and a guess would give someone another's place.
+            failure = ValueError(f"{len(replies)} replies to {len(batch)} items")
+        for waiter in batch:
+            _wake(waiter, outcome.Error(_own(failure)))
 
 
 def _wake(waiter: _Waiter[Any], result: outcome.Outcome[Any]) -> None:

