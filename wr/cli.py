@@ -1,27 +1,46 @@
-"""The command line: `wr`."""
+"""The command line: `wr`. What commands do stands elsewhere and is loaded when it is needed."""
 
+import os
 import sys
+from pathlib import Path
 from typing import Any
 
 import click
+from msgspec import Struct
 
 from wr import __version__
-from wr.command_options import GroupedCommand, setting_options
+from wr.admin_client import AdminClient
+from wr.api.messages import CreateQueueRequest, UpdateQueueRequest
+from wr.command_options import (
+    CommandFailure,
+    OrderedGroup,
+    UsageFailure,
+    admin_command,
+    known_variables,
+    message_options,
+    setting_options,
+)
 from wr.settings import BadSetting, Settings, load_settings
 
+_queue_id = click.argument("queue_id", metavar="QUEUE", help="Id of the queue.")
+_yes = click.option("--yes", "-y", is_flag=True, help="Do it without asking.")
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+
+@click.group(
+    cls=OrderedGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110}
+)
 @click.version_option(__version__, prog_name="wr")
 def main() -> None:
     """A virtual waiting room: holds a crowd in front of a site and lets people in at a rate it can bear."""
 
 
-@main.command(cls=GroupedCommand)
+@main.command()
 @setting_options
 def serve(**flags: str | None) -> None:
-    """Run the server, with an embedded store unless --store-url names another.
+    """Run the server.
 
-    Every option can be given as an environment variable instead, named in brackets; an option wins.
+    Without --store-url it starts a store of its own. Every option can be given as the environment variable
+    that is named beside it; where both are given, the option wins.
     """
     import trio
 
@@ -32,12 +51,13 @@ def serve(**flags: str | None) -> None:
     try:
         settings = load_settings(flags)
     except BadSetting as error:
-        _fail(str(error), status=2)
+        raise UsageFailure(str(error)) from error
     set_up_logs(settings.log_format)
     try:
         trio.run(_serve, settings)
     except* (StartUpFailure, StoreFailure) as group:
-        _fail(str(_first(group)))
+        failure = _first(group)
+        raise CommandFailure(str(failure)) from failure
 
 
 async def _serve(settings: Settings) -> None:
@@ -75,6 +95,157 @@ def _first(group: BaseExceptionGroup[Any]) -> BaseException:
     return error
 
 
-def _fail(message: str, status: int = 1) -> "Any":
-    click.echo(f"wr: {message}", err=True)
-    sys.exit(status)
+@main.group()
+def queue() -> None:
+    """Make, watch, change and empty the queues of a running server."""
+
+
+@queue.command("create")
+@_queue_id
+@message_options(CreateQueueRequest, heading="Settings of the queue", without=("id",))
+@admin_command
+def create_queue(api: AdminClient, queue_id: str, **settings: object) -> Struct:
+    """Make a queue. People who are let in are sent to its --target-url.
+
+    Whoever joins twice keeps one place; --unique-by says who is the same person: client, the same user id,
+    address and browser; user_id, the same user id wherever from; ip, the same address; none, nobody.
+    """
+    return api.create_queue({"id": queue_id, **settings})
+
+
+@queue.command("list")
+@admin_command
+def list_queues(api: AdminClient) -> Struct:
+    """List the queues: what each is doing and how full it is."""
+    return api.queues()
+
+
+@queue.command("show")
+@_queue_id
+@admin_command
+def show_queue(api: AdminClient, queue_id: str) -> Struct:
+    """Show a queue's settings and what they mean."""
+    return api.queue(queue_id)
+
+
+@queue.command("update")
+@_queue_id
+@message_options(UpdateQueueRequest, heading="Settings to change")
+@admin_command
+def update_queue(api: AdminClient, queue_id: str, **changes: object) -> Struct:
+    """Change settings of a queue; the rest stays.
+
+    A change holds at every server within one admission interval. --status paused keeps the line and lets
+    nobody in; maintenance takes nobody new either; active ends both.
+    """
+    if not changes:
+        raise click.UsageError("Give at least one setting to change.")
+    return api.update_queue(queue_id, changes)
+
+
+@queue.command("stats")
+@_queue_id
+@click.option("--watch", is_flag=True, help="Look again every second, until Ctrl-C.")
+@admin_command
+def queue_stats(api: AdminClient, queue_id: str, watch: bool) -> Struct | None:
+    """Show a queue's figures and how each is measured."""
+    if not watch:
+        return api.stats(queue_id)
+    from wr import command_tables
+
+    as_json = click.get_current_context().params["as_json"]
+    with command_tables.stats_display(as_json=as_json) as display:
+        command_tables.watch(lambda: api.stats(queue_id), display)
+    return None
+
+
+@queue.command("delete")
+@_queue_id
+@_yes
+@admin_command
+def delete_queue(api: AdminClient, queue_id: str, yes: bool) -> Struct:
+    """Delete a queue and everyone in it.
+
+    Those who wait lose their places, and those who have been let in their sessions.
+    """
+    if not yes:
+        now = api.stats(queue_id)
+        _confirm(
+            f"Delete {queue_id}, with {now.current_waiting:,} waiting and {now.current_active:,} inside?"
+        )
+    return api.delete_queue(queue_id)
+
+
+@queue.command("flush")
+@_queue_id
+@_yes
+@admin_command
+def flush_queue(api: AdminClient, queue_id: str, yes: bool) -> Struct:
+    """Send away everyone who waits. Those who have been let in stay."""
+    if not yes:
+        _confirm(f"Send away everyone who waits in {queue_id}, {api.stats(queue_id).current_waiting:,} now?")
+    return api.flush(queue_id)
+
+
+@main.group()
+def keys() -> None:
+    """See and renew the keys that a running server signs tokens with."""
+
+
+@keys.command("list")
+@admin_command
+def list_keys(api: AdminClient) -> Struct:
+    """List the signing keys, newest first; nothing secret is shown."""
+    return api.keys()
+
+
+@keys.command("rotate")
+@admin_command
+def rotate_keys(api: AdminClient) -> Struct:
+    """Make new signing keys. Tokens signed with earlier ones stay valid until they expire."""
+    return api.rotate_keys()
+
+
+@main.command()
+@setting_options
+def doctor(**flags: str | None) -> None:
+    """Check the set-up and say what to mend. Takes what `wr serve` takes; changes nothing.
+
+    Each line is one check: ✓ is good, ! deserves a look, ✗ has to be mended (exit code 1).
+    """
+    from wr.doctor.examination import examine
+
+    is_well = True
+    for finding in examine(flags, os.environ, known_variables(main)):
+        click.echo(str(finding))
+        is_well = is_well and not finding.is_bad
+    sys.exit(0 if is_well else 1)
+
+
+@main.command()
+@click.option(
+    "--output",
+    "-o",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write it here, not to the terminal.",
+)
+def openapi(output: Path | None) -> None:
+    """Print the description of the API: OpenAPI 3.0.3, as JSON."""
+    import json
+
+    from wr.api.openapi import openapi_document
+
+    text = json.dumps(openapi_document(), indent=2, ensure_ascii=False)
+    if output is None:
+        click.echo(text)
+        return
+    try:
+        output.write_text(text + "\n", encoding="utf-8")
+    except OSError as error:
+        raise CommandFailure(f"{output} cannot be written: {error.strerror}") from error
+
+
+def _confirm(question: str) -> None:
+    # On standard error, so that what goes to a program or file is the answer alone.
+    click.confirm(question, abort=True, err=True)

@@ -1,0 +1,202 @@
+"""HTTP to the admin API of a running server, for the commands that work beside it."""
+
+import http.client
+import ssl
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+from urllib.parse import quote, urlsplit
+
+import msgspec
+
+from wr.api.messages import (
+    DeleteQueueResponse,
+    ErrorResponse,
+    FlushResponse,
+    KeyListResponse,
+    QueueListResponse,
+    QueueResponse,
+    StatsResponse,
+)
+
+ADMIN_PATH = "/api/v1/admin"
+ADMIN_KEY_FILE = "admin-key"
+DEFAULT_URL = "http://127.0.0.1:8080"
+_CONNECT_S = 5.0
+_ANSWER_S = 60.0  # emptying a line of a million takes a while
+
+Message = TypeVar("Message", bound=msgspec.Struct)
+
+
+class AdminFailure(Exception):
+    """A call that did not do what was asked; the message is one line that says why and what to do.
+
+    `may_pass` tells whether the same call may well succeed a little later.
+    """
+
+    def __init__(self, message: str, *, may_pass: bool = False) -> None:
+        super().__init__(message)
+        self.may_pass = may_pass
+
+
+class AdminKey(NamedTuple):
+    """An admin key and where it was found; empty, with where it was looked for, when there is none."""
+
+    value: str
+    source: str
+
+
+def find_admin_key(given: str, data_dir: Path) -> AdminKey:
+    """Take the key that was given, else the one that a server on this machine keeps in its data folder."""
+    if given:
+        return AdminKey(given, "--admin-key or WR_ADMIN_KEY")
+    path = data_dir / ADMIN_KEY_FILE
+    try:
+        return AdminKey(path.read_text().strip(), str(path))
+    except FileNotFoundError:
+        # Whether a key is missed is for the server to say: it may not even be there.
+        return AdminKey("", str(path))
+    except OSError as error:
+        return AdminKey("", f"{path} ({error.strerror})")
+
+
+class AdminClient:
+    """The admin API, one method for each call. All raise `AdminFailure`, after at most about a minute."""
+
+    def __init__(self, url: str, key: AdminKey) -> None:
+        """Speak to the server at `url`; a path in it stands before every path of the API.
+
+        Raises:
+            ValueError: it is not an http or https URL, or the key cannot be sent.
+        """
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError(f"'{url}' is not an http or https URL")
+        if not key.value.isascii() or not key.value.isprintable():
+            raise ValueError(f"the admin key from {key.source} has characters that no header can carry")
+        self._is_secure = parts.scheme == "https"
+        self._host = parts.hostname
+        self._port = parts.port
+        self._stem = parts.path.rstrip("/")
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        port = "" if self._port is None else f":{self._port}"
+        self.url = f"{parts.scheme}://{host}{port}{self._stem}"
+        self._key = key
+
+    def create_queue(self, settings: dict[str, object]) -> QueueResponse:
+        """Create a queue; what `settings` leaves out gets the server's default."""
+        return self._call("POST", "/queues", QueueResponse, settings)
+
+    def queues(self) -> QueueListResponse:
+        """List every queue with its figures."""
+        return self._call("GET", "/queues", QueueListResponse)
+
+    def queue(self, queue_id: str) -> QueueResponse:
+        """Read a queue's settings."""
+        return self._call("GET", _queue_path(queue_id), QueueResponse)
+
+    def update_queue(self, queue_id: str, changes: dict[str, object]) -> QueueResponse:
+        """Change settings of a queue; what `changes` leaves out stays."""
+        return self._call("PATCH", _queue_path(queue_id), QueueResponse, changes)
+
+    def delete_queue(self, queue_id: str) -> DeleteQueueResponse:
+        """Delete a queue and everyone in it."""
+        return self._call("DELETE", _queue_path(queue_id), DeleteQueueResponse)
+
+    def stats(self, queue_id: str) -> StatsResponse:
+        """Read a queue's figures."""
+        return self._call("GET", _queue_path(queue_id, "/stats"), StatsResponse)
+
+    def flush(self, queue_id: str) -> FlushResponse:
+        """Send away everyone who waits."""
+        return self._call("POST", _queue_path(queue_id, "/flush"), FlushResponse)
+
+    def keys(self) -> KeyListResponse:
+        """List the signing keys."""
+        return self._call("GET", "/keys", KeyListResponse)
+
+    def rotate_keys(self) -> KeyListResponse:
+        """Make new signing keys; returns those."""
+        return self._call("POST", "/keys/rotate", KeyListResponse)
+
+    def _call(
+        self, method: str, path: str, kind: type[Message], body: dict[str, object] | None = None
+    ) -> Message:
+        status, headers, content = self._exchange(method, path, body)
+        if status in (200, 201):
+            try:
+                return msgspec.json.decode(content, type=kind)
+            except (msgspec.DecodeError, UnicodeDecodeError) as error:
+                raise self._no_such_server(status) from error
+        try:
+            envelope = msgspec.json.decode(content, type=ErrorResponse)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise self._no_such_server(status) from error
+        raise self._refused(status, headers, envelope)
+
+    def _exchange(
+        self, method: str, path: str, body: dict[str, object] | None
+    ) -> tuple[int, http.client.HTTPMessage, bytes]:
+        """Send one request. Neither proxies nor redirects are followed: the key is for this server alone."""
+        kind = http.client.HTTPSConnection if self._is_secure else http.client.HTTPConnection
+        connection = kind(self._host, self._port, timeout=_CONNECT_S)
+        headers = {"X-Admin-Key": self._key.value, "Accept": "application/json", "User-Agent": "wr"}
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+        try:
+            connection.connect()
+            connection.sock.settimeout(_ANSWER_S)
+            content = None if body is None else msgspec.json.encode(body)
+            connection.request(method, self._stem + ADMIN_PATH + path, content, headers)
+            response = connection.getresponse()
+            return response.status, response.headers, response.read()
+        except ssl.SSLError as error:
+            raise AdminFailure(f"no secure connection to {self.url}: {error.reason or error}") from error
+        except (OSError, http.client.HTTPException) as error:
+            raise AdminFailure(
+                f"no server answers at {self.url} ({_reason(error)}): start one with `wr serve`, "
+                "or say with --url or WR_URL where it is",
+                may_pass=True,
+            ) from error
+        finally:
+            connection.close()
+
+    def _refused(
+        self, status: int, headers: http.client.HTTPMessage, envelope: ErrorResponse
+    ) -> AdminFailure:
+        message = envelope.error.message
+        if status == 403 and not self._key.value:
+            return AdminFailure(
+                f"an admin key is needed: give --admin-key or WR_ADMIN_KEY, or the server's --data-dir; "
+                f"there is none in {self._key.source}"
+            )
+        if status == 403:
+            return AdminFailure(
+                f"the server at {self.url} refuses the admin key from {self._key.source}: "
+                f"the right one is in {ADMIN_KEY_FILE} in its data folder, or what its own WR_ADMIN_KEY says"
+            )
+        facts: dict[str, Any] = envelope.error.details or {}
+        field = facts.get("field")
+        if field and field not in message:
+            message = f"{field}: {message}"
+        pause = headers.get("Retry-After")
+        if pause:
+            message = f"{message}; ask again in {pause} s"
+        return AdminFailure(message, may_pass=pause is not None)
+
+    def _no_such_server(self, status: int) -> AdminFailure:
+        return AdminFailure(
+            f"what answers at {self.url} (status {status}) is no wr server: "
+            "say with --url or WR_URL where one is"
+        )
+
+
+def _queue_path(queue_id: str, rest: str = "") -> str:
+    return f"/queues/{quote(queue_id, safe='')}{rest}"
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return str(error) or type(error).__name__

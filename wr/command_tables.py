@@ -1,0 +1,196 @@
+"""What the commands show to people: tables of queues, figures and keys. Programs get JSON instead."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import singledispatch
+from typing import Any
+
+import click
+import msgspec
+from rich.console import Console, RenderableType
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from wr.admin_client import AdminFailure
+from wr.api.messages import (
+    CreateQueueRequest,
+    DeleteQueueResponse,
+    FlushResponse,
+    KeyListResponse,
+    QueueListResponse,
+    QueueResponse,
+    StatsResponse,
+)
+from wr.command_options import field_help
+
+WATCH_S = 1.0
+"""Time between two looks of `--watch`: 60 calls a minute, which the limit of the admin API allows."""
+_WIDTH_WITHOUT_TERMINAL = 160
+
+
+def make_console() -> Console:
+    """Make a console on standard output that takes text as it is: what people named is never markup."""
+    console = Console(markup=False, highlight=False, emoji=False)
+    if not console.is_terminal:
+        console.width = _WIDTH_WITHOUT_TERMINAL  # 80 columns would cut what nobody needs to be cut
+    return console
+
+
+def show_answer(answer: msgspec.Struct, *, as_json: bool) -> None:
+    """Print an answer of the API: as indented JSON, or in the form that suits its kind."""
+    if as_json:
+        click.echo(msgspec.json.format(msgspec.json.encode(answer), indent=2))
+    else:
+        make_console().print(in_words(answer))
+
+
+@singledispatch
+def in_words(answer: msgspec.Struct) -> RenderableType:
+    """Put an answer of the API into the form that suits its kind.
+
+    Raises:
+        TypeError: there is no form for that kind.
+    """
+    raise TypeError(f"nobody said how to show a {type(answer).__name__}")
+
+
+@in_words.register
+def _queue_list(answer: QueueListResponse) -> RenderableType:
+    """Show every queue in a row: what it is doing and how full it is."""
+    if not answer.queues:
+        return Text("There is no queue yet: make one with `wr queue create`.")
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in ("queue", "name", "status"):
+        table.add_column(heading, overflow="fold")
+    for heading in ("waiting", "inside", "at most", "per second", "at most", "let in today"):
+        table.add_column(heading, justify="right")
+    for summary in answer.queues:
+        queue, stats = summary.queue, summary.stats
+        numbers = (
+            stats.current_waiting,
+            stats.current_active,
+            queue.max_active_users,
+            stats.admission_rate_actual,
+            queue.admission_rate,
+            stats.total_admitted_today,
+        )
+        table.add_row(_plain(queue.id), _plain(queue.name), _status(queue.status), *map(_spell, numbers))
+    return table
+
+
+@in_words.register
+def _queue(queue: QueueResponse) -> RenderableType:
+    """Show a queue's settings, each with what it means."""
+    return _facts(queue, field_help(CreateQueueRequest))
+
+
+@in_words.register
+def _stats(stats: StatsResponse) -> RenderableType:
+    """Show a queue's figures, each with how it is measured."""
+    return _facts(stats, field_help(StatsResponse))
+
+
+@in_words.register
+def _keys(answer: KeyListResponse) -> RenderableType:
+    """Show signing keys; what is secret of them never leaves the server."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in ("key", "signs", "algorithm", "made", "signs new tokens from"):
+        table.add_column(heading, overflow="fold")
+    for key in answer.keys:
+        table.add_row(
+            _plain(key.kid),
+            _plain(f"{key.purpose} tokens"),
+            _plain(key.algorithm),
+            _plain(key.created_at),
+            _plain(key.active_at),
+        )
+    return table
+
+
+@in_words.register
+def _deleted(answer: DeleteQueueResponse) -> RenderableType:
+    return _plain(f"{answer.id} is deleted.")
+
+
+@in_words.register
+def _flushed(answer: FlushResponse) -> RenderableType:
+    return _plain(f"{answer.flushed:,} sent away from {answer.queue_id}.")
+
+
+def watch(
+    look: Callable[[], StatsResponse],
+    display: Callable[[StatsResponse], None],
+    pause: Callable[[float], None] = time.sleep,
+) -> None:
+    """Display what `look` finds, once a second until Ctrl-C; a server that goes away is waited for.
+
+    Raises:
+        AdminFailure: the first look failed, or a later one in a way that will not pass.
+    """
+    try:
+        display(look())
+        while True:
+            pause(WATCH_S)
+            try:
+                display(look())
+            except AdminFailure as failure:
+                if not failure.may_pass:
+                    raise
+                click.echo(f"wr: {failure}", err=True)
+    except KeyboardInterrupt:
+        return
+
+
+@contextmanager
+def stats_display(*, as_json: bool) -> Iterator[Callable[[StatsResponse], None]]:
+    """Give what displays figures again and again: in place on a terminal, else one after the other.
+
+    As JSON, one line each time.
+    """
+    console = make_console()
+    if as_json:
+        yield lambda stats: click.echo(msgspec.json.encode(stats))
+    elif console.is_terminal:
+        with Live(console=console, auto_refresh=False) as live:
+            yield lambda stats: live.update(in_words(stats), refresh=True)
+    else:
+        yield lambda stats: console.print(in_words(stats))
+
+
+def _facts(answer: msgspec.Struct, meanings: dict[str, str]) -> Table:
+    table = Table(box=None, pad_edge=False, show_header=False)
+    table.add_column(style="bold")
+    table.add_column(overflow="fold", max_width=60)
+    table.add_column(style="dim")
+    for name, value in msgspec.structs.asdict(answer).items():
+        shown = _status(value) if name == "status" else _spell(value)
+        table.add_row(_plain(name.replace("_", " ")), shown, _plain(meanings.get(name, "")))
+    return table
+
+
+def _status(status: str) -> Text:
+    colour = {"active": "green", "paused": "yellow", "maintenance": "red"}.get(status, "")
+    return Text(_printable(status), style=colour)
+
+
+def _spell(value: Any) -> Text:
+    if isinstance(value, bool):
+        return Text("yes" if value else "no")
+    if isinstance(value, int):
+        return Text(f"{value:,}")
+    if isinstance(value, float):
+        return Text(f"{value:,.3f}".rstrip("0").rstrip("."))
+    return _plain(str(value))
+
+
+def _plain(text: str) -> Text:
+    return Text(_printable(text))
+
+
+def _printable(text: str) -> str:
+    """Replace what a terminal would obey rather than show: names are free text."""
+    return "".join(
+        character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text
+    )

@@ -1,0 +1,84 @@
+"""The whole examination: every check, in the order in which a start would meet what it checks."""
+
+import difflib
+import sys
+from collections.abc import Collection, Iterator, Mapping, Sequence
+
+from wr.doctor import machine
+from wr.doctor.finding import Finding, bad, good, unsure
+from wr.doctor.store import check_engine, check_store
+from wr.model.client_address import Network
+from wr.settings import BadSetting, Settings, describe_settings, load_settings
+
+_TESTS_OWN = "WR_TEST_"
+
+
+def examine(
+    flags: Mapping[str, str | None], environment: Mapping[str, str], known_variables: Collection[str]
+) -> Iterator[Finding]:
+    """Check the set-up that `wr serve` would start with; yields each finding as soon as it is there.
+
+    `known_variables` are the environment variables that some command of wr reads.
+    """
+    settings: Settings | None = None
+    try:
+        settings = load_settings(flags, environment)
+    except BadSetting as error:
+        yield bad("settings", str(error), "correct it; what depends on settings is not checked until then")
+    else:
+        yield _given_settings(flags, environment)
+    yield machine.check_python(sys.version_info[:3])
+    if settings is not None:
+        yield from _check_what_is_set(settings)
+    yield machine.check_open_files(machine.open_file_limit())
+    yield from check_environment(environment, known_variables)
+
+
+def _given_settings(flags: Mapping[str, str | None], environment: Mapping[str, str]) -> Finding:
+    given = [
+        setting.flag if flags.get(setting.name) is not None else setting.variable
+        for setting in describe_settings()
+        if flags.get(setting.name) is not None or setting.variable in environment
+    ]
+    return good("settings", f"given: {', '.join(given)}" if given else "all at their defaults")
+
+
+def _check_what_is_set(settings: Settings) -> Iterator[Finding]:
+    yield machine.check_data_dir(settings.data_dir)
+    if settings.store_url:
+        yield from check_store(settings.store_url)
+    else:
+        yield check_engine()
+    yield machine.check_address(settings.bind)
+    yield machine.check_admin_key(settings.admin_key, settings.data_dir)
+    if settings.session_key_file:
+        yield machine.check_session_key(settings.session_key_file)
+    yield check_proxies(settings.trusted_proxies)
+
+
+def check_proxies(networks: Sequence[Network]) -> Finding:
+    """Check that not everybody is believed about whose request it is."""
+    everyone = [str(network) for network in networks if network.prefixlen == 0]
+    if everyone:
+        return unsure(
+            "trusted proxies",
+            f"{', '.join(everyone)} is everybody: who claims new addresses meets no limit by address",
+            "name your own proxies alone in --trusted-proxies",
+        )
+    believed = ", ".join(map(str, networks)) or "nobody"
+    return good("trusted proxies", f"believed in X-Forwarded-For: {believed}")
+
+
+def check_environment(environment: Mapping[str, str], known: Collection[str]) -> list[Finding]:
+    """Find variables that look like ours and that no command reads: misspelt, most likely."""
+    strangers = sorted(
+        name
+        for name in environment
+        if name.startswith("WR_") and name not in known and not name.startswith(_TESTS_OWN)
+    )
+    findings = []
+    for name in strangers:
+        near = difflib.get_close_matches(name, known, n=1)
+        mend = f"did you mean {near[0]}?" if near else "see `wr serve --help`"
+        findings.append(unsure("environment", f"{name} is set, but nothing reads it", mend))
+    return findings or [good("environment", "every WR_ variable is one that wr reads")]
