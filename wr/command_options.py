@@ -1,16 +1,16 @@
 """Options of commands, made from what they stand for: settings, fields of messages, the way to a server."""
 
 import functools
-import inspect
 from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 import msgspec
-from msgspec.inspect import EnumType, Field, FloatType, IntType, Metadata, StrType, StructType, type_info
+from msgspec.inspect import EnumType, Field, FloatType, IntType, Metadata, StrType
 
 from wr.admin_client import DEFAULT_URL, AdminClient, AdminFailure, find_admin_key
+from wr.message_fields import meaning, message_fields
 from wr.settings import SettingDescription, Settings, describe_settings
 
 Function = TypeVar("Function", bound=Callable[..., None])
@@ -105,11 +105,6 @@ def _as_text(_context: click.Context, _option: click.Parameter, switch: bool | N
     return None if switch is None else ("yes" if switch else "no")
 
 
-def field_help(kind: type[msgspec.Struct]) -> dict[str, str]:
-    """Say of each field of a message what it is, in the message's own words; empty where it has none."""
-    return {field.encode_name: _help(field) for field in _fields(kind)}
-
-
 def message_options(
     kind: type[msgspec.Struct], *, heading: str, without: Collection[str] = ()
 ) -> Callable[[Function], Function]:
@@ -120,19 +115,12 @@ def message_options(
     """
 
     def give(command: Function) -> Function:
-        for field in reversed(_fields(kind)):
+        for field in reversed(message_fields(kind)):
             if field.encode_name not in without:
                 command = _field_option(field, heading)(command)
         return command
 
     return give
-
-
-def _fields(kind: type[msgspec.Struct]) -> tuple[Field, ...]:
-    info = type_info(kind)
-    if not isinstance(info, StructType):
-        raise TypeError(f"{kind} is no message")
-    return info.fields
 
 
 def _field_option(field: Field, heading: str) -> Callable[[Function], Function]:
@@ -144,8 +132,7 @@ def _field_option(field: Field, heading: str) -> Callable[[Function], Function]:
         type=_option_type(field),
         metavar=_metavar(field),
         required=field.required,
-        default=None,
-        help=f"{_help(field)}.",
+        help=f"{meaning(field)}.",
         # The server fills in what is not sent; here its default is only shown.
         otherwise="" if field.default is msgspec.NODEFAULT else f"{field.default}",
     )
@@ -168,15 +155,6 @@ def _option_type(field: Field) -> click.ParamType[Any]:
 def _metavar(field: Field) -> str | None:
     kind = _option_type(field)
     return None if isinstance(kind, click.Choice) else "TEXT" if kind is click.STRING else "NUMBER"
-
-
-def _help(field: Field) -> str:
-    if isinstance(field.type, Metadata) and field.type.extra_json_schema:
-        return str(field.type.extra_json_schema.get("description", ""))
-    kind = field.type
-    if isinstance(kind, EnumType):
-        return inspect.cleandoc(kind.cls.__doc__ or "").partition("\n")[0].rstrip(".")
-    return ""
 
 
 def admin_command(command: Callable[..., msgspec.Struct | None]) -> Callable[..., None]:

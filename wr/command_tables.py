@@ -23,7 +23,7 @@ from wr.api.messages import (
     QueueResponse,
     StatsResponse,
 )
-from wr.command_options import field_help
+from wr.message_fields import meanings
 
 WATCH_S = 1.0
 """Time between two looks of `--watch`: 60 calls a minute, which the limit of the admin API allows."""
@@ -83,13 +83,13 @@ def _queue_list(answer: QueueListResponse) -> RenderableType:
 @in_words.register
 def _queue(queue: QueueResponse) -> RenderableType:
     """Show a queue's settings, each with what it means."""
-    return _facts(queue, field_help(CreateQueueRequest))
+    return _facts(queue, meanings(CreateQueueRequest))
 
 
 @in_words.register
 def _stats(stats: StatsResponse) -> RenderableType:
     """Show a queue's figures, each with how it is measured."""
-    return _facts(stats, field_help(StatsResponse))
+    return _facts(stats, meanings(StatsResponse))
 
 
 @in_words.register
@@ -159,14 +159,14 @@ def stats_display(*, as_json: bool) -> Iterator[Callable[[StatsResponse], None]]
         yield lambda stats: console.print(in_words(stats))
 
 
-def _facts(answer: msgspec.Struct, meanings: dict[str, str]) -> Table:
+def _facts(answer: msgspec.Struct, means: dict[str, str]) -> Table:
     table = Table(box=None, pad_edge=False, show_header=False)
     table.add_column(style="bold")
     table.add_column(overflow="fold", max_width=60)
     table.add_column(style="dim")
     for name, value in msgspec.structs.asdict(answer).items():
         shown = _status(value) if name == "status" else _spell(value)
-        table.add_row(_plain(name.replace("_", " ")), shown, _plain(meanings.get(name, "")))
+        table.add_row(_plain(name.replace("_", " ")), shown, _plain(means.get(name, "")))
     return table
 
 

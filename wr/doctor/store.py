@@ -107,11 +107,12 @@ def read_store(url: str) -> StoreFacts:
 
 
 def _facts(client: redis.Redis, skew_s: float) -> StoreFacts:
-    server = _allowed(lambda: client.info("server"))
-    memory = _allowed(lambda: client.info("memory"))
-    persistence = _allowed(lambda: client.info("persistence"))
-    config = _allowed(lambda: client.config_get("appendfsync", "save", "snapshot_cron", "dbfilename"))
-    config = {_text(name): _text(value) for name, value in config.items()}
+    server = _allowed(client.info, "server")
+    memory = _allowed(client.info, "memory")
+    persistence = _allowed(client.info, "persistence")
+    config: dict[str, str] = {}
+    for name in ("appendfsync", "save", "snapshot_cron", "dbfilename"):  # DragonflyDB takes one at a time
+        config |= {_text(key): _text(value) for key, value in _allowed(client.config_get, name).items()}
     names = {"dragonfly_version": "DragonflyDB", "valkey_version": "Valkey", "redis_version": "Redis"}
     told = next((name for name in names if name in server), None)
     is_dragonfly = told == "dragonfly_version"
@@ -132,10 +133,10 @@ def _facts(client: redis.Redis, skew_s: float) -> StoreFacts:
     )
 
 
-def _allowed(ask: Callable[[], Any]) -> Mapping[str, Any]:
+def _allowed(ask: Callable[[str], Any], about: str) -> Mapping[str, Any]:
     """Ask what some servers do not tell everybody; nothing then."""
     try:
-        answer: Mapping[str, Any] = ask()
+        answer: Mapping[str, Any] = ask(about)
     except redis.ResponseError:
         return {}
     return answer

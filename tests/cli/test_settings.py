@@ -1,0 +1,101 @@
+"""Settings: from flags, environment and defaults to one frozen object, or one clear complaint."""
+
+import socket
+from dataclasses import fields
+
+import click
+import pytest
+
+from tests.cli.conftest import run_wr
+from wr.command_options import setting_options
+from wr.settings import BadSetting, Settings, describe_settings, load_settings, split_bind
+
+DESCRIBED = {setting.name: setting for setting in describe_settings()}
+
+
+def test_every_setting_is_described_once() -> None:
+    assert sorted(DESCRIBED) == sorted(field.name for field in fields(Settings))
+    assert len(DESCRIBED) == len(describe_settings())
+
+
+@pytest.mark.parametrize("name", sorted(DESCRIBED))
+def test_a_default_written_out_means_the_default(name: str) -> None:
+    setting = DESCRIBED[name]
+    assert load_settings({name: setting.default}, {}) == Settings()
+    assert load_settings({}, {setting.variable: setting.default}) == Settings()
+
+
+@pytest.mark.parametrize("name", sorted(DESCRIBED))
+def test_the_names_of_a_setting_follow_from_each_other(name: str) -> None:
+    assert DESCRIBED[name].flag == "--" + name.replace("_", "-")
+    assert DESCRIBED[name].variable == "WR_" + name.upper()
+    assert DESCRIBED[name].help[0].isupper()
+    assert not DESCRIBED[name].help.endswith(".")
+
+
+def test_a_flag_wins_over_the_environment_and_that_over_the_default() -> None:
+    environment = {"WR_GRACE": "3", "WR_STORE_PREFIX": "other"}
+    settings = load_settings({"grace": "5", "store_prefix": None}, environment)
+    assert (settings.grace, settings.store_prefix, settings.bind) == (5.0, "other", "127.0.0.1:8080")
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("bind", "8080"),
+        ("bind", ":8080"),
+        ("bind", "127.0.0.1:http"),
+        ("bind", "127.0.0.1:65536"),
+        ("trusted_proxies", "10.0.0.0/40"),
+        ("store_fsync", "never"),
+        ("limit_enqueue", "10"),
+        ("limit_enqueue", "10/0"),
+        ("limit_admin", "-1/60"),
+        ("admission_interval", "0"),
+        ("admission_interval", "nan"),
+        ("grace", "soon"),
+        ("session_algorithm", "none"),
+        ("position_algorithm", "hs256"),
+        ("log_format", "xml"),
+        ("demo_queue", "perhaps"),
+    ],
+)
+def test_a_bad_value_is_reported_under_the_name_it_was_given_by(name: str, text: str) -> None:
+    with pytest.raises(BadSetting, match=rf"^{DESCRIBED[name].flag}: .*'?{text}"):
+        load_settings({name: text}, {})
+    with pytest.raises(BadSetting, match=rf"^{DESCRIBED[name].variable}: "):
+        load_settings({}, {DESCRIBED[name].variable: text})
+
+
+def test_an_address_is_split_into_host_and_port() -> None:
+    assert split_bind("127.0.0.1:8080") == ("127.0.0.1", 8080)
+    assert split_bind("[::1]:0") == ("::1", 0)
+
+
+def test_a_switch_can_be_turned_off_where_the_environment_turns_it_on() -> None:
+    seen: list[dict[str, str | None]] = []
+
+    @click.command()
+    @setting_options
+    def command(**flags: str | None) -> None:
+        seen.append(flags)
+
+    for given in (["--no-demo-queue"], ["--demo-queue"], []):
+        command.main(given, standalone_mode=False)
+    assert [flags["demo_queue"] for flags in seen] == ["no", "yes", None]
+    loaded = [load_settings(flags, {"WR_DEMO_QUEUE": "yes"}).demo_queue for flags in seen]
+    assert loaded == [False, True, True]
+
+
+def test_a_bad_setting_ends_wr_serve_with_one_line_and_exit_code_2() -> None:
+    result = run_wr("serve", "--bind", "nowhere")
+    assert result.exit_code == 2
+    assert result.stderr == "wr: --bind: 'nowhere' is not ADDRESS:PORT, such as 127.0.0.1:8080\n"
+
+
+def test_a_port_that_is_taken_ends_wr_serve_with_one_line_and_exit_code_1(tmp_path: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        bind = f"127.0.0.1:{taken.getsockname()[1]}"
+        result = run_wr("serve", "--bind", bind, "--data-dir", str(tmp_path))
+    assert result.exit_code == 1
+    assert result.stderr == f"wr: cannot listen on {bind}: Address already in use\n"

