@@ -29,6 +29,7 @@ _UNAVAILABLE = (
 )
 # What a server says when it is up but cannot serve for now, and the client has no class for it.
 _UNAVAILABLE_PREFIXES = ("MISCONF", "NOREPLICAS", "LOADING", "MASTERDOWN", "CLUSTERDOWN", "BUSY")
+_SHORT_S = 0.5
 
 
 class Connection:
@@ -37,21 +38,14 @@ class Connection:
     A call that fails is not tried again here: it may have been carried out, and only the caller knows
     whether that matters.
 
-    After a call that got no answer in time, one call at a time goes to the store and the rest are refused at
-    once, until one is answered. Otherwise each would wait its turn and then the whole time again, and a store
-    that wakes up would carry out, all together, what nobody waits for any more.
+    After a call that got no answer in time, nothing is sent until the store answers a short question. Each
+    call would otherwise wait its turn and then the whole time again, and a store that wakes up would carry
+    out, all at once, what nobody waits for any more.
     """
 
     def __init__(self, url: str, *, connections: int = 16, timeout_s: float = 3.0) -> None:
-        self.client: redis.Redis = redis.Redis.from_url(
-            url,
-            protocol=2,
-            socket_timeout=timeout_s,
-            socket_connect_timeout=timeout_s,
-            max_connections=connections + 2,
-            retry=Retry(NoBackoff(), 0),
-            driver_info=None,
-        )
+        self.client = _client(url, timeout_s, connections + 2)
+        self._questioner = _client(url, min(_SHORT_S, timeout_s), 2)
         try:
             # The pool would find an option that no connection knows at the first call only.
             self.client.connection_pool.connection_class(**self.client.connection_pool.connection_kwargs)
@@ -59,7 +53,7 @@ class Connection:
             raise ValueError(str(error)) from error
         self._limiter = trio.CapacityLimiter(connections)
         self._hangs = False
-        self._probe = threading.Lock()
+        self._questions = threading.Lock()
 
     async def run(self, command: Callable[[redis.Redis], T]) -> T:
         """Run `command` in a worker thread; a caller that is cancelled does not wait for it to end.
@@ -92,21 +86,26 @@ class Connection:
     def close(self) -> None:
         """Close every connection."""
         self.client.close()
+        self._questioner.close()
 
     def _guarded(self, command: Callable[[redis.Redis], T]) -> T:
-        if not self._hangs:
-            return self._attempt(command)
-        if not self._probe.acquire(blocking=False):
+        if self._hangs:
+            self._ask_whether_it_answers()
+        return self._attempt(self.client, command)
+
+    def _ask_whether_it_answers(self) -> None:
+        """Raise `Unavailable` unless it does; one call at a time asks, the others need not wait for it."""
+        if not self._questions.acquire(blocking=False):
             raise Unavailable("The waiting room's store does not answer just now")
         try:
-            return self._attempt(command)
+            self._attempt(self._questioner, lambda client: client.ping())
         finally:
-            self._probe.release()
+            self._questions.release()
 
-    def _attempt(self, command: Callable[[redis.Redis], T]) -> T:
+    def _attempt(self, client: redis.Redis, command: Callable[[redis.Redis], T]) -> T:
         hangs = False
         try:
-            return command(self.client)
+            return command(client)
         except _UNAVAILABLE as error:
             hangs = isinstance(error, redis.TimeoutError)
             raise Unavailable("The waiting room's store cannot be reached just now") from error
@@ -116,6 +115,18 @@ class Connection:
             raise
         finally:
             self._hangs = hangs
+
+
+def _client(url: str, timeout_s: float, connections: int) -> redis.Redis:
+    return redis.Redis.from_url(
+        url,
+        protocol=2,
+        socket_timeout=timeout_s,
+        socket_connect_timeout=timeout_s,
+        max_connections=connections,
+        retry=Retry(NoBackoff(), 0),
+        driver_info=None,
+    )
 
 
 def evaluate(client: redis.Redis, script: Script, keys: Sequence[str], arguments: Sequence[Any]) -> Any:

@@ -1,0 +1,166 @@
+"""The server as operators run it: a process of its own, to be killed, frozen, stopped and started again."""
+
+import contextlib
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from tests.support.clock import HandClock
+from tests.support.engines import Engine
+from tests.support.site import Site
+
+T = TypeVar("T")
+
+ADMIN_KEY = "admin-key-of-the-tests"
+START_S = 30.0
+STOP_S = 30.0
+"""Far more than it takes: other tests may share the machine. Conditions are exact, patience is not."""
+
+_SERVES_AT = re.compile(r"serves at (http://\S+)")
+_GENEROUS = {"limit_enqueue": "0", "limit_status": "0", "limit_heartbeat": "0", "limit_admin": "0"}
+
+
+def eventually(condition: Callable[[], T | None], what: str, seconds: float = 20.0) -> T:
+    """Ask until the answer is true, and return it. The one place where these tests sleep."""
+    deadline = time.monotonic() + seconds
+    while True:
+        answer = condition()
+        if answer:
+            return answer
+        if time.monotonic() > deadline:
+            raise AssertionError(f"after {seconds} s still not so: {what}")
+        time.sleep(0.005)
+
+
+def runs(pid: int, argument: object) -> bool:
+    """Whether the process of that number still runs, and was started with `argument` in its command."""
+    try:
+        return str(argument).encode() in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def serve_command(**settings: str) -> list[str]:
+    """Spell `wr serve` with these settings as flags."""
+    flags = [part for name, value in settings.items() for part in (f"--{name.replace('_', '-')}", value)]
+    return [sys.executable, "-m", "wr", "serve", *flags]
+
+
+@dataclass
+class ServerProcess:
+    """A `wr serve` and what it wrote; `data_dir` holds its embedded store."""
+
+    process: subprocess.Popen[bytes]
+    data_dir: Path
+    output: Path
+    errors: Path
+
+    @property
+    def url(self) -> str:
+        """Where it serves, once it has said so."""
+
+        def said() -> str | None:
+            found = _SERVES_AT.search(self.output.read_text())
+            if found is None and self.process.poll() is not None:
+                raise AssertionError(f"the server did not start: {self.log}")
+            return found and found[1]
+
+        return eventually(said, "the server serves", START_S)
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Its host and port."""
+        host, _, port = self.url.removeprefix("http://").partition(":")
+        return host, int(port)
+
+    @property
+    def log(self) -> str:
+        """What it wrote to standard error so far."""
+        return self.errors.read_text()
+
+    @property
+    def store_pid(self) -> int:
+        """The process of its embedded store; 0 while none runs."""
+        pid = int((self.data_dir / "store.lock").read_text() or 0)
+        return pid if pid and runs(pid, self.data_dir) else 0
+
+    def store_has_ended(self) -> bool:
+        """Whether no store of its runs."""
+        return not self.store_pid
+
+    @property
+    def store(self) -> Engine:
+        """Its embedded store."""
+        return Engine("embedded", f"unix://{self.data_dir / 'store.sock'}")
+
+    @contextmanager
+    def site(self) -> Iterator[Site]:
+        """The server as its clients see it."""
+        site = Site(self.url, ADMIN_KEY, HandClock(), self.store, "wr")
+        with site.http:
+            yield site
+
+    def send(self, number: int) -> None:
+        """Send it a signal."""
+        self.process.send_signal(number)
+
+    def ended(self, seconds: float = STOP_S) -> int:
+        """Wait until it has ended; returns its exit code."""
+        return self.process.wait(seconds)
+
+    def kill(self) -> None:
+        """End it as the kernel does when memory runs out."""
+        self.process.kill()
+        self.process.wait()
+
+    def freeze_store(self) -> None:
+        """Have its embedded store hang."""
+        os.kill(self.store_pid, signal.SIGSTOP)
+
+    def thaw_store(self) -> None:
+        """End what `freeze_store` began."""
+        os.kill(self.store_pid, signal.SIGCONT)
+
+    def kill_store(self) -> None:
+        """End its embedded store with `kill -9`, if it runs."""
+        pid = self.store_pid
+        if pid:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+
+@contextmanager
+def starting_server(data_dir: Path, **settings: str) -> Iterator[ServerProcess]:
+    """Start a server on a free port; at the end of the block it is killed and its store is gone."""
+    data_dir.mkdir(parents=True, exist_ok=True)
+    number = sum(1 for _ in data_dir.glob("output-*"))
+    output, errors = data_dir / f"output-{number}", data_dir / f"errors-{number}"
+    command = serve_command(
+        **{"bind": "127.0.0.1:0", "data_dir": str(data_dir), "admin_key": ADMIN_KEY, **_GENEROUS, **settings}
+    )
+    with output.open("wb") as stdout, errors.open("wb") as stderr:
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr)
+    server = ServerProcess(process, data_dir, output, errors)
+    try:
+        yield server
+    finally:
+        server.kill()
+        if (data_dir / "store.lock").exists():
+            server.kill_store()
+            eventually(server.store_has_ended, "the store has ended")
+
+
+@contextmanager
+def running_server_process(data_dir: Path, **settings: str) -> Iterator[ServerProcess]:
+    """Run a server that has started."""
+    with starting_server(data_dir, **settings) as server:
+        assert server.url
+        yield server
