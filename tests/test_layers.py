@@ -32,7 +32,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "command_tables": {"admin_client", "api", "message_fields"},
     "command_options": {"admin_client", "command_tables", "message_fields", "settings"},
     "doctor": {"model", "store", "api", "settings", "admin_client"},
-    "rehearse": {"admin_client"},
+    "rehearse": {"admin_client", "command_options"},
     "cli": {
         *("model", "store", "api", "process", "settings", "logs"),
         *("admin_client", "command_options", "command_tables", "doctor", "rehearse"),

@@ -157,13 +157,8 @@ def _metavar(field: Field) -> str | None:
     return None if isinstance(kind, click.Choice) else "TEXT" if kind is click.STRING else "NUMBER"
 
 
-def admin_command(command: Callable[..., msgspec.Struct | None]) -> Callable[..., None]:
-    """Make a command one that talks to a server: it gets an `AdminClient` as `api`; what it returns is shown.
-
-    It gets those options only that were given. What the client raises ends it with one line and exit code 1.
-    """
-
-    @click.option(
+_SERVER_OPTIONS = (
+    click.option(
         "--url",
         cls=GroupedOption,
         heading="Server",
@@ -173,8 +168,8 @@ def admin_command(command: Callable[..., msgspec.Struct | None]) -> Callable[...
         show_default=True,
         metavar="URL",
         help="Address of the server.",
-    )
-    @click.option(
+    ),
+    click.option(
         "--admin-key",
         cls=GroupedOption,
         heading="Server",
@@ -183,8 +178,8 @@ def admin_command(command: Callable[..., msgspec.Struct | None]) -> Callable[...
         default="",
         metavar="KEY",
         help="Its admin key; unless given, the one in its data folder.",
-    )
-    @click.option(
+    ),
+    click.option(
         "--data-dir",
         cls=GroupedOption,
         heading="Server",
@@ -195,7 +190,24 @@ def admin_command(command: Callable[..., msgspec.Struct | None]) -> Callable[...
         type=click.Path(path_type=Path),
         metavar="FOLDER",
         help="Its data folder, if it runs on this machine.",
-    )
+    ),
+)
+
+
+def server_options(command: Function) -> Function:
+    """Give a command the options that say where a server is and how it is asked: url, admin_key, data_dir."""
+    for option in reversed(_SERVER_OPTIONS):
+        command = option(command)
+    return command
+
+
+def admin_command(command: Callable[..., msgspec.Struct | None]) -> Callable[..., None]:
+    """Make a command one that talks to a server: it gets an `AdminClient` as `api`; what it returns is shown.
+
+    It gets those options only that were given. What the client raises ends it with one line and exit code 1.
+    """
+
+    @server_options
     @click.option(
         "--json", "as_json", is_flag=True, help="Print JSON, for programs, in place of what is for people."
     )

@@ -57,7 +57,9 @@ def test_looking_at_a_data_folder_leaves_it_free_for_a_server(tmp_path: Path) ->
 
 def test_an_address_is_free_impossible_or_taken_by_another_program() -> None:
     assert machine.check_address(f"127.0.0.1:{free_port()}").verdict is Verdict.GOOD
-    assert machine.check_address("192.0.2.1:8080").is_bad
+    impossible = machine.check_address("192.0.2.1:8080")
+    assert impossible.is_bad
+    assert "cannot be used" in impossible.found
     with socket.create_server(("127.0.0.1", 0)) as taken:
 
         def hang_up() -> None:
