@@ -173,7 +173,8 @@ class Api:
         if decoder is None:
             self._decoders[kind] = decoder = msgspec.json.Decoder(kind)
         try:
-            return decoder.decode(body or b"{}")
+            # As text: the decoder would overlook bytes that are no UTF-8 in fields it does not know.
+            return decoder.decode(body.decode() or "{}")
         except msgspec.ValidationError as error:
             message, _, field = str(error).partition(" - at `$")
             if not field:

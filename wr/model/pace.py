@@ -8,6 +8,8 @@ import msgspec
 from wr.model.queue import QueueConfig
 
 WINDOW_S = 60
+LONGEST_WAIT_S = 2**31 - 1
+"""More than any estimate can mean; a rate of almost nothing would make it more than clients can read."""
 
 
 class Second(msgspec.Struct, frozen=True):
@@ -52,6 +54,10 @@ def estimated_wait_s(position: int, config: QueueConfig, active: int, pace: Pace
     free = max(0, config.max_active_users - active)
     fills_in_s = free / (entry - pace.ended_per_s) if entry > pace.ended_per_s else math.inf
     if position <= entry * fills_in_s:
-        return max(1, math.ceil(position / entry))
+        return _whole(position / entry)
     turnover = pace.ended_per_s or config.max_active_users / config.session_timeout_seconds
-    return max(1, math.ceil(fills_in_s + (position - entry * fills_in_s) / min(entry, turnover)))
+    return _whole(fills_in_s + (position - entry * fills_in_s) / min(entry, turnover))
+
+
+def _whole(wait_s: float) -> int:
+    return max(1, math.ceil(min(wait_s, LONGEST_WAIT_S)))

@@ -25,9 +25,13 @@ def make_app(api: Api) -> QuartTrio:
 
     async def answer() -> Response:
         try:
-            body: bytes | None = bytes(await request.body)
+            body = bytes(await request.body)
         except RequestEntityTooLarge:
-            body = None
+            reply = await _answer(api, request, request.method, None)
+            if request.http_version.startswith("1"):
+                # The rest of the body is not waited for, so the connection can bring no further request.
+                reply.headers["Connection"] = "close"
+            return reply
         return await _answer(api, request, request.method, body)
 
     async def overlook_upgrade() -> Response:
