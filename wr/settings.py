@@ -118,8 +118,8 @@ class Settings:
     )
     store_fsync: str = _setting(
         "everysec",
-        "How often the embedded store makes sure that its data is on disk: everysec (a crash of the machine "
-        "costs the last second) or always (costs nothing but speed)",
+        "How often the embedded Valkey makes sure that its data is on disk: everysec (a crash of the machine "
+        "costs the last second) or always (costs nothing but speed); a dragonfly saves once a minute",
         _choice("everysec", "always"),
         group=Group.STORE,
         form="everysec|always",

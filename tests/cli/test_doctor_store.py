@@ -34,11 +34,23 @@ def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
         yield engine
 
 
-def test_the_embedded_engine_is_named_with_its_version() -> None:
+def test_the_embedded_engine_is_named_with_its_version(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
     finding = store.check_engine()
     assert finding.verdict is Verdict.GOOD
-    assert finding.found.split()[0] in ("valkey", "dragonfly")
-    assert finding.found.split()[1][0].isdigit()
+    assert finding.found.startswith("valkey 9.")
+
+
+def test_an_embedded_dragonfly_is_warned_of_for_what_its_crash_costs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake = tmp_path / "dragonfly"
+    fake.write_text("#!/bin/sh\necho dragonfly v1.40.0-0123abc\n")
+    fake.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    finding = store.check_engine()
+    assert finding.verdict is Verdict.UNSURE
+    assert finding.found.startswith(f"dragonfly 1.40.0, {fake}: ")
 
 
 def test_an_engine_that_does_not_run_is_bad(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

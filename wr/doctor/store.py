@@ -56,7 +56,14 @@ def check_engine() -> Finding:
     except (OSError, subprocess.SubprocessError) as error:
         return bad(subject, f"{engine.binary} does not run: {error}", "reinstall it, or give --store-url")
     version = _VERSION.search(told)
-    return good(subject, f"{engine.name} {version[1] if version else 'of unknown version'}, {engine.binary}")
+    found = f"{engine.name} {version[1] if version else 'of unknown version'}, {engine.binary}"
+    if engine.name == "dragonfly":
+        return unsure(
+            subject,
+            f"{found}: a crash costs what happened since the last snapshot, up to a minute",
+            "take dragonfly off PATH for the Valkey that comes with wr, or give --store-url",
+        )
+    return good(subject, found)
 
 
 def redacted(url: str) -> str:
