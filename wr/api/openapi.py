@@ -1,7 +1,7 @@
 """The OpenAPI 3.0.3 document, made from the route table and the messages."""
 
 import re
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 
@@ -31,13 +31,16 @@ _PARAMETER_HELP = {
 
 def openapi_document() -> dict[str, Any]:
     """Describe every route; the paths under `/api/v1` are relative to the servers, as in the contract."""
-    kinds = {ErrorResponse} | {route.body for route in ROUTES if route.body is not None}
+    answers: set[type[msgspec.Struct]] = {ErrorResponse}
     for route in ROUTES:
         for _, _, answer in route.answers:
-            kinds.update(answer if isinstance(answer, tuple) else (answer,))
-    kinds.discard(Document)
+            answers.update(answer if isinstance(answer, tuple) else (answer,))
+    answers.discard(Document)
+    kinds = answers | {route.body for route in ROUTES if route.body is not None}
     ordered = sorted(kinds, key=lambda kind: kind.__name__)
     _, components = msgspec.json.schema_components(ordered, ref_template=_COMPONENTS)
+    for kind in answers:
+        components[kind.__name__]["required"] = _always_sent(kind)
     paths: dict[str, Any] = {}
     for route in ROUTES:
         relative = route.path.removeprefix(BASE)
@@ -69,6 +72,15 @@ def openapi_document() -> dict[str, Any]:
         },
         "security": [{"BearerAuth": []}],
     }
+
+
+def _always_sent(kind: type[msgspec.Struct]) -> list[str]:
+    """List the fields that every message of the kind brings: all but those that may be unset."""
+    return [
+        field.encode_name
+        for field in msgspec.structs.fields(kind)
+        if msgspec.UnsetType not in get_args(field.type)
+    ]
 
 
 def _operation(route: Route) -> dict[str, Any]:
@@ -154,6 +166,9 @@ def _as_3_0(schema: Any) -> Any:
         rewritten["enum"] = [rewritten.pop("const")]
     if "enum" in rewritten and "type" not in rewritten:
         rewritten["type"] = "string"
+    if rewritten.get("required") == []:
+        # In 3.0 the list has at least one name, or is not there.
+        del rewritten["required"]
     if "$ref" in rewritten and len(rewritten) > 1:
         # A reference may have no neighbours in 3.0.
         return {"allOf": [{"$ref": rewritten.pop("$ref")}], **rewritten}
