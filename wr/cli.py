@@ -20,6 +20,7 @@ from wr.command_options import (
     message_options,
     setting_options,
 )
+from wr.rehearse.command import rehearse
 from wr.settings import BadSetting, Settings, load_settings
 
 _queue_id = click.argument("queue_id", metavar="QUEUE", help="Id of the queue.")
@@ -78,14 +79,13 @@ async def _serve(settings: Settings) -> None:
 
 
 def _greet(ready: Any, settings: Settings) -> None:
-    lines = [f"wr {__version__} serves at {ready.url}"]
-    lines.append(f"  health     {ready.url}/health")
-    lines.append(f"  API        {ready.url}/api/v1/openapi.json")
+    click.echo(f"wr {__version__} serves at {ready.url}")
+    click.echo(f"  health     {ready.url}/health")
+    click.echo(f"  API        {ready.url}/api/v1/openapi.json")
     if ready.admin_key_is_ours and (ready.admin_key_is_new or settings.show_admin_key):
-        lines.append(f"  admin key  {ready.admin_key}   (X-Admin-Key; kept in {settings.data_dir}/admin-key)")
+        click.echo(f"  admin key  {ready.admin_key}   (X-Admin-Key; kept in {settings.data_dir}/admin-key)")
     elif ready.admin_key_is_ours:
-        lines.append(f"  admin key  in {settings.data_dir}/admin-key")
-    click.echo("\n".join(lines))
+        click.echo(f"  admin key  in {settings.data_dir}/admin-key")
 
 
 def _first(group: BaseExceptionGroup[Any]) -> BaseException:
@@ -153,8 +153,7 @@ def queue_stats(api: AdminClient, queue_id: str, watch: bool) -> Struct | None:
         return api.stats(queue_id)
     from wr import command_tables
 
-    as_json = click.get_current_context().params["as_json"]
-    with command_tables.stats_display(as_json=as_json) as display:
+    with command_tables.stats_display(as_json=click.get_current_context().params["as_json"]) as display:
         command_tables.watch(lambda: api.stats(queue_id), display)
     return None
 
@@ -204,6 +203,9 @@ def list_keys(api: AdminClient) -> Struct:
 def rotate_keys(api: AdminClient) -> Struct:
     """Make new signing keys. Tokens signed with earlier ones stay valid until they expire."""
     return api.rotate_keys()
+
+
+main.add_command(rehearse)
 
 
 @main.command()
