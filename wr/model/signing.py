@@ -3,6 +3,7 @@
 import base64
 from collections.abc import Callable, Iterable
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -129,8 +130,9 @@ def make_key(
     )
 
 
+@lru_cache(maxsize=64)
 def load_key(key: SigningKey) -> LoadedKey:
-    """Parse a key.
+    """Parse a key; once, because an RSA key takes 40 ms, and every rotation makes the ring anew.
 
     Raises:
         ValueError: its secret is not what its algorithm needs.
