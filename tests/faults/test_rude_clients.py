@@ -1,0 +1,98 @@
+"""Whatever a client sends, and whenever it goes, is its own affair: the server and everyone else go on."""
+
+import contextlib
+import socket
+import struct
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.processes import ServerProcess, eventually, running_server_process
+from tests.support.site import BASE, Site
+
+HOST = b"Host: wr\r\n"
+WEBSOCKET = b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+UPGRADE = b"GET /health HTTP/1.1\r\n" + HOST + WEBSOCKET + b"Sec-WebSocket-Version: 13\r\n\r\n"
+HTTP2 = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+JOIN = f"POST {BASE}/queues/line/enqueue HTTP/1.1\r\n".encode() + HOST
+
+RUDE = {
+    "nothing": b"",
+    "no HTTP": b"GARBAGE\r\n\r\n",
+    "TLS": bytes.fromhex("16030102000100"),
+    "a head without end": b"GET /health HTTP/1.1\r\nA: " + b"x" * 100_000,
+    "half a head": b"GET /health HTTP/1.1\r\nHo",
+    "half a body": JOIN + b'Content-Length: 500\r\n\r\n{"priority"',
+    "a body of odd chunks": JOIN + b"Transfer-Encoding: chunked\r\n\r\nZZ\r\n",
+    "a body longer than allowed": JOIN + b"Content-Length: 100000000\r\n\r\n" + b" " * 200_000,
+    "two lengths": JOIN + b"Content-Length: 3\r\nContent-Length: 4\r\n\r\n{}  ",
+    "an upgrade to WebSocket and garbage": UPGRADE + b"\xff\xff\xff\xff",
+    "an upgrade to WebSocket without a key": UPGRADE.replace(b"Sec-WebSocket-Key", b"X-Key") + b"\xff" * 9,
+    "an upgrade to HTTP/2 and garbage": b"GET /health HTTP/1.1\r\n"
+    + HOST
+    + b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: !!\r\n\r\n"
+    + b"\xff" * 60,
+    "HTTP/2 and garbage": HTTP2 + b"\xff" * 60,
+    "HTTP/2 with a frame of no kind": HTTP2 + bytes(9) + b"\x00\x00\x04\xff\x00\x00\x00\x00\x01abcd",
+    "many requests and no wish to read": (b"GET /health HTTP/1.1\r\n" + HOST + b"\r\n") * 200,
+    "a request after one that is to be the last": (
+        b"GET /health HTTP/1.1\r\n" + HOST + b"Connection: close\r\n\r\n"
+    )
+    * 2,
+}
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    with running_server_process(tmp_path_factory.mktemp("rude")) as running:
+        with running.site() as site:
+            site.make_queue(id="line", status="paused")
+        yield running
+
+
+@pytest.fixture(scope="module")
+def site(server: ServerProcess) -> Iterator[Site]:
+    with server.site() as visitor:
+        yield visitor
+
+
+def say(server: ServerProcess, data: bytes, *, reset: bool) -> socket.socket:
+    """Send, and go away: politely, or with a reset."""
+    client = socket.create_connection(server.address, timeout=10)
+    if reset:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    with contextlib.suppress(OSError):  # it may have closed already, which is its right
+        client.sendall(data)
+    return client
+
+
+@pytest.mark.parametrize("reset", [False, True], ids=["closed", "reset"])
+@pytest.mark.parametrize("name", RUDE)
+def test_no_client_can_end_the_server(server: ServerProcess, site: Site, name: str, reset: bool) -> None:
+    for _ in range(5):
+        say(server, RUDE[name], reset=reset).close()
+    lingering = say(server, RUDE[name], reset=reset)
+    with lingering:
+        assert site.http.get("/health").status_code == 200
+        waiting = site.join("line")
+        assert waiting.status_code == 201, waiting.text
+    assert server.process.poll() is None, server.log
+
+
+def test_who_goes_away_in_the_middle_of_a_request_leaves_the_others_their_answers(
+    server: ServerProcess, site: Site
+) -> None:
+    request = JOIN + b"Content-Length: 0\r\n\r\n"
+    before = site.admin("GET", "/queues/line/stats").json()["total_enqueued_today"]
+    for _ in range(50):
+        say(server, request, reset=True).close()
+        assert site.join("line").status_code == 201
+    after = site.admin("GET", "/queues/line/stats").json()["total_enqueued_today"]
+    assert after - before >= 50
+
+
+def test_the_log_of_a_server_with_rude_clients_holds_no_traceback(server: ServerProcess, site: Site) -> None:
+    for data in RUDE.values():
+        say(server, data, reset=True).close()
+    eventually(lambda: site.http.get("/health").status_code == 200, "the server answers")
+    assert "Traceback" not in server.log, server.log

@@ -1,0 +1,164 @@
+"""The admission loop, in virtual time and with a store that does what the test tells it."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+import pytest
+import trio
+from structlog.testing import capture_logs
+from trio.testing import MockClock
+
+from wr.model.refusals import Unavailable
+from wr.store.admissions import Pass
+from wr.tasks.admission import run_admission
+
+AWAY = Unavailable("away")
+
+
+def a_pass(*, admitted: int = 0, more: bool = False) -> Pass:
+    return Pass(
+        now_ms=0,
+        config_version=1,
+        waiting=0,
+        active=0,
+        more=more,
+        dropped=[],
+        ended=[],
+        admitted=[b"somebody"] * admitted,
+        sessions_end_ms=0,
+        seconds=[],
+    )
+
+
+class ScriptedStore:
+    """The registry, the store and the book in one; remembers what was asked, and when."""
+
+    def __init__(self, answer: Callable[[int, str], Pass | Exception | None], *queues: str) -> None:
+        self.queues = list(queues or ("q",))
+        self.asked: list[tuple[float, list[str]]] = []
+        self.learned: list[tuple[str, Pass | None]] = []
+        self.lasts_s = 0.0
+        self._answer = answer
+
+    async def names(self) -> list[str]:
+        await trio.lowlevel.checkpoint()
+        return self.queues
+
+    async def admit(self, queue_ids: Sequence[str]) -> Mapping[str, Pass | None]:
+        number = len(self.asked)
+        self.asked.append((trio.current_time(), list(queue_ids)))
+        await trio.sleep(self.lasts_s)
+        answers = {queue_id: self._answer(number, queue_id) for queue_id in queue_ids}
+        for answer in answers.values():
+            if isinstance(answer, Exception):
+                raise answer
+        return answers  # type: ignore[return-value]
+
+    async def learn(self, queue_id: str, admission: Pass | None) -> None:
+        await trio.lowlevel.checkpoint()
+        self.learned.append((queue_id, admission))
+
+    @property
+    def times(self) -> list[float]:
+        """When each pass began, in seconds from the first."""
+        return [round(time - self.asked[0][0], 6) for time, _ in self.asked]
+
+    async def run_for(self, seconds: float, interval_s: float = 0.25) -> None:
+        """Run the loop for so long, just beyond the last pass that belongs to that time."""
+        with trio.move_on_after(seconds):
+            await run_admission(self, self, self, interval_s=interval_s)
+
+
+async def test_in_two_and_a_half_seconds_there_are_exactly_ten_passes(autojump_clock: MockClock) -> None:
+    store = ScriptedStore(lambda _number, _queue: a_pass())
+    await store.run_for(2.4)
+    assert store.times == [number * 0.25 for number in range(10)]
+
+
+async def test_a_slow_pass_does_not_shift_those_after_it(autojump_clock: MockClock) -> None:
+    store = ScriptedStore(lambda _number, _queue: a_pass())
+    store.lasts_s = 0.2
+    await store.run_for(2.4)
+    assert store.times == [number * 0.25 for number in range(10)]
+
+
+async def test_passes_that_were_missed_are_not_made_up_for(autojump_clock: MockClock) -> None:
+    store = ScriptedStore(lambda _number, _queue: a_pass())
+    store.lasts_s = 1.0
+    await store.run_for(3.9)
+    assert store.times == [0, 1, 2, 3]
+
+
+async def test_a_queue_with_more_to_do_gets_another_pass_at_once_and_the_others_do_not(
+    autojump_clock: MockClock,
+) -> None:
+    store = ScriptedStore(lambda number, queue: a_pass(more=queue == "long" and number < 2), "long", "short")
+    await store.run_for(0.4)
+    assert [(time, queues) for time, (_, queues) in zip(store.times, store.asked, strict=True)] == [
+        (0, ["long", "short"]),
+        (0, ["long"]),
+        (0, ["long"]),
+        (0.25, ["long", "short"]),
+    ]
+
+
+async def test_a_queue_that_always_has_more_to_do_does_not_keep_the_others_from_theirs(
+    autojump_clock: MockClock,
+) -> None:
+    store = ScriptedStore(lambda _number, queue: a_pass(more=queue == "endless"), "endless", "other")
+    await store.run_for(0.4)
+    assert [
+        time for time, (_, queues) in zip(store.times, store.asked, strict=True) if "other" in queues
+    ] == [
+        0,
+        0.25,
+    ]
+
+
+async def test_what_each_pass_saw_is_passed_on_and_so_is_that_a_queue_is_gone(
+    autojump_clock: MockClock,
+) -> None:
+    seen = a_pass(admitted=3)
+    store = ScriptedStore(lambda _number, queue: seen if queue == "here" else None, "gone", "here")
+    await store.run_for(0.1)
+    assert store.learned == [("gone", None), ("here", seen)]
+
+
+@pytest.mark.parametrize(
+    "trouble", [AWAY, ZeroDivisionError("a mistake"), OSError("odd")], ids=["away", "mistake", "odd"]
+)
+async def test_the_loop_outlives_whatever_the_store_does_and_nobody_is_let_in_meanwhile(
+    autojump_clock: MockClock, trouble: Exception
+) -> None:
+    store = ScriptedStore(lambda number, _queue: trouble if 2 <= number < 6 else a_pass(admitted=1))
+    with capture_logs() as logs:
+        await store.run_for(2.4)
+    assert store.times == [number * 0.25 for number in range(10)]
+    assert len(store.learned) == 6
+    said = [entry["event"] for entry in logs]
+    assert len(said) == 2, f"it says so once, and once that it is over: {said}"
+
+
+async def test_it_is_ready_after_the_first_pass_and_not_before(autojump_clock: MockClock) -> None:
+    store = ScriptedStore(lambda _number, _queue: a_pass())
+    store.lasts_s = 5.0
+    async with trio.open_nursery() as nursery:
+        start = trio.current_time()
+        await nursery.start(
+            lambda task_status: run_admission(store, store, store, interval_s=0.25, task_status=task_status)
+        )
+        assert (trio.current_time() - start, len(store.learned)) == (5.0, 1)
+        nursery.cancel_scope.cancel()
+
+
+async def test_it_is_ready_though_the_store_is_away_because_it_will_come_back(
+    autojump_clock: MockClock,
+) -> None:
+    store = ScriptedStore(lambda number, _queue: AWAY if number == 0 else a_pass())
+    async with trio.open_nursery() as nursery:
+        await nursery.start(
+            lambda task_status: run_admission(store, store, store, interval_s=0.25, task_status=task_status)
+        )
+        assert store.learned == []
+        await trio.sleep(0.3)
+        assert len(store.learned) == 1
+        nursery.cancel_scope.cancel()
