@@ -16,7 +16,7 @@ from hypercorn.events import RawData
 import wr.process
 import wr.serve.connections
 from tests.support.raw_http import CutOff, connected
-from wr.process import Ready, run
+from wr.process import Ready, StartUpFailure, run
 from wr.serve.connections import serve_connections
 from wr.settings import load_settings
 from wr.store.embedded import embedded_store
@@ -110,6 +110,28 @@ async def test_when_a_loop_fails_for_good_the_store_still_ends_last_with_its_dat
         pytest.raises((FileNotFoundError, ConnectionRefusedError)),
     ):
         client.connect(str(tmp_path / "store.sock"))  # … but it did end
+
+
+async def test_a_port_that_another_takes_during_the_start_is_one_line_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.socket() as rival:
+        # Two sockets may be bound to one port; the first to listen has it.
+        rival.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        rival.bind(("127.0.0.1", 0))
+        bind = f"127.0.0.1:{rival.getsockname()[1]}"
+
+        @asynccontextmanager
+        async def store_after_the_rival(*args: Any, **kwargs: Any) -> AsyncIterator[str]:
+            rival.listen()
+            async with embedded_store(*args, **kwargs) as url:
+                yield url
+
+        monkeypatch.setattr(wr.process, "embedded_store", store_after_the_rival)
+        settings = load_settings({**SETTINGS, "bind": bind, "data_dir": str(tmp_path)}, {})
+        with trio.fail_after(60), pytest.raises(ExceptionGroup) as caught:
+            await run(settings, stop=trio.Event())
+        assert caught.group_contains(StartUpFailure, match=f"cannot listen on {bind}: .*in use")
 
 
 async def hello(scope: Any, receive: Any, send: Any) -> None:

@@ -36,7 +36,7 @@ class ScriptedStore:
         self.queues = list(queues or ("q",))
         self.asked: list[tuple[float, list[str]]] = []
         self.learned: list[tuple[str, Pass | None]] = []
-        self.lasts_s = 0.0
+        self.lasts_s: Callable[[int], float] = lambda _number: 0.0
         self._answer = answer
 
     async def names(self) -> list[str]:
@@ -46,7 +46,7 @@ class ScriptedStore:
     async def admit(self, queue_ids: Sequence[str]) -> Mapping[str, Pass | None]:
         number = len(self.asked)
         self.asked.append((trio.current_time(), list(queue_ids)))
-        await trio.sleep(self.lasts_s)
+        await trio.sleep(self.lasts_s(number))
         answers = {queue_id: self._answer(number, queue_id) for queue_id in queue_ids}
         for answer in answers.values():
             if isinstance(answer, Exception):
@@ -76,16 +76,16 @@ async def test_in_two_and_a_half_seconds_there_are_exactly_ten_passes(autojump_c
 
 async def test_a_slow_pass_does_not_shift_those_after_it(autojump_clock: MockClock) -> None:
     store = ScriptedStore(lambda _number, _queue: a_pass())
-    store.lasts_s = 0.2
+    store.lasts_s = lambda _number: 0.2
     await store.run_for(2.4)
     assert store.times == [number * 0.25 for number in range(10)]
 
 
 async def test_passes_that_were_missed_are_not_made_up_for(autojump_clock: MockClock) -> None:
     store = ScriptedStore(lambda _number, _queue: a_pass())
-    store.lasts_s = 1.0
-    await store.run_for(3.9)
-    assert store.times == [0, 1, 2, 3]
+    store.lasts_s = lambda number: 1.1 if number == 0 else 0.0
+    await store.run_for(1.7)
+    assert store.times == [0, 1.1, 1.35, 1.6]
 
 
 async def test_a_queue_with_more_to_do_gets_another_pass_at_once_and_the_others_do_not(
@@ -124,23 +124,24 @@ async def test_what_each_pass_saw_is_passed_on_and_so_is_that_a_queue_is_gone(
 
 
 @pytest.mark.parametrize(
-    "trouble", [AWAY, ZeroDivisionError("a mistake"), OSError("odd")], ids=["away", "mistake", "odd"]
+    ("trouble", "level"),
+    [(AWAY, "warning"), (ZeroDivisionError("a mistake"), "error"), (OSError("odd"), "error")],
+    ids=["away", "mistake", "odd"],
 )
 async def test_the_loop_outlives_whatever_the_store_does_and_nobody_is_let_in_meanwhile(
-    autojump_clock: MockClock, trouble: Exception
+    autojump_clock: MockClock, trouble: Exception, level: str
 ) -> None:
     store = ScriptedStore(lambda number, _queue: trouble if 2 <= number < 6 else a_pass(admitted=1))
     with capture_logs() as logs:
         await store.run_for(2.4)
     assert store.times == [number * 0.25 for number in range(10)]
     assert len(store.learned) == 6
-    said = [entry["event"] for entry in logs]
-    assert len(said) == 2, f"it says so once, and once that it is over: {said}"
+    assert [entry["log_level"] for entry in logs] == [level, "info"], "once, and once that it is over"
 
 
 async def test_it_is_ready_after_the_first_pass_and_not_before(autojump_clock: MockClock) -> None:
     store = ScriptedStore(lambda _number, _queue: a_pass())
-    store.lasts_s = 5.0
+    store.lasts_s = lambda _number: 5.0
     async with trio.open_nursery() as nursery:
         start = trio.current_time()
         await nursery.start(
