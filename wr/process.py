@@ -206,7 +206,9 @@ async def _open_keys(keeper: KeyKeeper, settings: Settings) -> None:
     try:
         await keeper.open(settings.session_key_file)
     except (OSError, TypeError, ValueError, UnsupportedAlgorithm) as error:
-        what = f"session_key_file {settings.session_key_file}" if settings.session_key_file else "signing keys"
+        what = (
+            f"session_key_file {settings.session_key_file}" if settings.session_key_file else "signing keys"
+        )
         raise StartUpFailure(f"{what}: {error}") from error
 
 
