@@ -1,0 +1,164 @@
+"""Servers beside the usual one, the document every answer is held against, and tidying up."""
+
+import secrets
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import redis
+import structlog
+
+from tests.conftest import TEST_SETTINGS
+from tests.contract.documented import Documented
+from tests.contract.helpers import Visit, enter, fresh_minute, open_queue, waiting
+from tests.support.clock import HandClock
+from tests.support.engines import Engine, running_engine
+from tests.support.server import running_server
+from tests.support.site import BASE, Site
+from wr.logs import log_processors
+from wr.store.keys import Keys
+
+
+@contextmanager
+def running_site(
+    engine: Engine, prefix: str, clock: HandClock, folder: pytest.TempPathFactory, **settings: str
+) -> Iterator[Site]:
+    """Run a server on the engine, every answer of which is held against its own document."""
+    everything = {
+        "store_url": engine.url,
+        "store_prefix": prefix,
+        "data_dir": str(folder.mktemp("site")),
+        "grace": "0.2",
+        **settings,
+    }
+    with running_server(clock, **everything) as ready:
+        running = Site(ready.url, ready.admin_key, clock, engine, prefix)
+        hold_to_document(running)
+        yield running
+        running.http.close()
+
+
+def hold_to_document(site: Site) -> None:
+    document = site.http.get(f"{BASE}/openapi.json").json()
+    site.http.event_hooks = {"response": [Documented(document)]}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def plain_logs() -> None:
+    """Log as production does: the library's own default shows variables, which takes seconds."""
+    structlog.configure(processors=log_processors("text"))
+
+
+@pytest.fixture(scope="session")
+def site(site: Site) -> Site:
+    """The usual server; each of its answers must be one that its OpenAPI document describes."""
+    hold_to_document(site)
+    return site
+
+
+@pytest.fixture(scope="session")
+def store(engine: Engine) -> Iterator[redis.Redis]:
+    """The store itself, to look behind the scene."""
+    with engine.client() as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def replica(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """A second server on the store of the usual one."""
+    with running_site(site.engine, site.prefix, site.clock, tmp_path_factory, **TEST_SETTINGS) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def limited_prefix(engine: Engine, store: redis.Redis) -> Iterator[str]:
+    own = f"wr-test-{secrets.token_hex(4)}"
+    yield own
+    for key in store.scan_iter(match=f"{own}:*", count=1000):
+        store.delete(key)
+
+
+@pytest.fixture(scope="session")
+def limited_server(
+    engine: Engine, limited_prefix: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Site]:
+    with running_site(
+        engine, limited_prefix, HandClock(), tmp_path_factory, admission_interval="0.05"
+    ) as running:
+        yield running
+
+
+@pytest.fixture
+def limited(limited_server: Site) -> Site:
+    """A server with the limits of the contract, at the beginning of a minute."""
+    fresh_minute(limited_server.clock)
+    return limited_server
+
+
+@pytest.fixture(scope="module")
+def limited_replica(limited_server: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """A second server on the store of the limited one."""
+    with running_site(
+        limited_server.engine,
+        limited_server.prefix,
+        limited_server.clock,
+        tmp_path_factory,
+        admission_interval="0.05",
+    ) as running:
+        yield running
+
+
+@dataclass
+class Stranded:
+    """A server whose store is gone, and what was there before."""
+
+    site: Site
+    queue_id: str
+    token: str
+    visit: Visit
+
+
+@pytest.fixture(scope="session")
+def stranded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stranded]:
+    """A server of its own whose store was killed after somebody joined and somebody was let in."""
+    with ExitStack() as stack:
+        store_life = ExitStack()
+        stack.push(store_life)
+        engine = store_life.enter_context(running_engine("valkey", tmp_path_factory.mktemp("stranded")))
+        # Rare passes: those that fail would take time from all tests that come after.
+        site = stack.enter_context(
+            running_site(
+                engine, "wr", HandClock(), tmp_path_factory, admission_interval="0.2", limit_admin="0"
+            )
+        )
+        queue_id = site.make_queue(status="paused")
+        scene = Stranded(site, queue_id, waiting(site, queue_id), enter(site, open_queue(site)))
+        store_life.close()
+        yield scene
+
+
+@pytest.fixture(autouse=True)
+def tidy(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Remove the queues a test made: each admission pass would go on looking after them."""
+    names = [name for name in ("site", "limited_server") if name in request.fixturenames]
+    prefixes = [request.getfixturevalue(name).prefix for name in names]
+    store = request.getfixturevalue("store") if names else None
+    before = [registered(store, prefix) for prefix in prefixes]
+    yield
+    for prefix, older in zip(prefixes, before, strict=True):
+        remove_queues(store, prefix, registered(store, prefix) - older)
+
+
+def registered(store: redis.Redis, prefix: str) -> set[bytes]:
+    members: Any = store.smembers(Keys(prefix).shared("queues"))
+    return set(members)
+
+
+def remove_queues(store: redis.Redis, prefix: str, queue_ids: set[bytes]) -> None:
+    keys = Keys(prefix)
+    for queue_id in queue_ids:
+        store.srem(keys.shared("queues"), queue_id)
+        for key in keys.all_of(queue_id.decode()):
+            store.delete(key)
