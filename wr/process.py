@@ -1,12 +1,13 @@
 """The process: what starts, in which order, and what stops, in the other. Read from top to bottom."""
 
 import os
+import resource
 import secrets
 import signal
 import socket
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 
 import msgspec
@@ -86,6 +87,7 @@ async def run(
         StartUpFailure, StoreFailure: the server cannot start; perhaps inside an exception group.
     """
     started_at = trio.current_time()
+    _allow_many_connections()
     async with (
         _bound(settings.bind) as listener,
         _store_url(settings, stop) as url,
@@ -155,6 +157,13 @@ async def stop_on_signal(stop: trio.Event) -> None:
             if stop.is_set():
                 os._exit(128 + number)
             stop.set()
+
+
+def _allow_many_connections() -> None:
+    """Use all the descriptors the system grants: the usual soft limit would turn a crowd away at 1,024."""
+    _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 @asynccontextmanager

@@ -1,13 +1,17 @@
 """Whatever a client sends, and whenever it goes, is its own affair: the server and everyone else go on."""
 
 import contextlib
+import resource
 import socket
 import struct
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+import wr.serve.general_lane
 from tests.support.processes import ServerProcess, eventually, running_server_process
+from tests.support.server import running_server
 from tests.support.site import BASE, Site
 
 HOST = b"Host: wr\r\n"
@@ -18,6 +22,7 @@ JOIN = f"POST {BASE}/queues/line/enqueue HTTP/1.1\r\n".encode() + HOST
 
 RUDE = {
     "nothing": b"",
+    "a request": b"GET /health HTTP/1.1\r\n" + HOST + b"\r\n",
     "no HTTP": b"GARBAGE\r\n\r\n",
     "TLS": bytes.fromhex("16030102000100"),
     "a head without end": b"GET /health HTTP/1.1\r\nA: " + b"x" * 100_000,
@@ -25,6 +30,9 @@ RUDE = {
     "half a body": JOIN + b'Content-Length: 500\r\n\r\n{"priority"',
     "a body of odd chunks": JOIN + b"Transfer-Encoding: chunked\r\n\r\nZZ\r\n",
     "a body longer than allowed": JOIN + b"Content-Length: 100000000\r\n\r\n" + b" " * 200_000,
+    "an upgrade to HTTP/2 with settings that are none": b"GET /health HTTP/1.1\r\n"
+    + HOST
+    + b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: A\r\n\r\n",
     "two lengths": JOIN + b"Content-Length: 3\r\nContent-Length: 4\r\n\r\n{}  ",
     "an upgrade to WebSocket and garbage": UPGRADE + b"\xff\xff\xff\xff",
     "an upgrade to WebSocket without a key": UPGRADE.replace(b"Sec-WebSocket-Key", b"X-Key") + b"\xff" * 9,
@@ -50,7 +58,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
         yield running
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def site(server: ServerProcess) -> Iterator[Site]:
     with server.site() as visitor:
         yield visitor
@@ -77,6 +85,8 @@ def test_no_client_can_end_the_server(server: ServerProcess, site: Site, name: s
         waiting = site.join("line")
         assert waiting.status_code == 201, waiting.text
     assert server.process.poll() is None, server.log
+    site.http.close()
+    eventually(lambda: server.open_connections() == 0, "the connections of those who have gone are gone")
 
 
 def test_who_goes_away_in_the_middle_of_a_request_leaves_the_others_their_answers(
@@ -89,6 +99,47 @@ def test_who_goes_away_in_the_middle_of_a_request_leaves_the_others_their_answer
         assert site.join("line").status_code == 201
     after = site.admin("GET", "/queues/line/stats").json()["total_enqueued_today"]
     assert after - before >= 50
+
+
+def test_a_body_that_does_not_arrive_is_not_waited_for_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wr.serve.general_lane, "BODY_PATIENCE_S", 0.2)
+    with running_server(None, data_dir=str(tmp_path)) as ready:
+        host, _, port = ready.url.removeprefix("http://").partition(":")
+        with socket.create_connection((host, int(port)), timeout=30) as client:
+            client.sendall(RUDE["half a body"])
+            answer = client.makefile("rb").read()
+        assert answer.startswith(b"HTTP/1.1 408")
+        assert b"INVALID_REQUEST" in answer
+        assert b"connection: close" in answer.lower()
+
+
+def test_a_server_takes_as_many_connections_as_the_system_grants(tmp_path: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 256), hard))
+    try:
+        with running_server_process(tmp_path) as many:
+            assert resource.prlimit(many.process.pid, resource.RLIMIT_NOFILE) == (hard, hard)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_when_there_are_no_descriptors_left_newcomers_wait_and_the_server_goes_on(tmp_path: Path) -> None:
+    with running_server_process(tmp_path) as crowded, crowded.site() as site:
+        queue_id = site.make_queue(status="paused")
+        token = site.join(queue_id).json()["token"]
+        _, hard = resource.prlimit(crowded.process.pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(crowded.process.pid, resource.RLIMIT_NOFILE, (64, hard))
+        with contextlib.ExitStack() as crowd:
+            for _ in range(100):
+                crowd.enter_context(say(crowded, b"", reset=False))
+            eventually(lambda: "no room for another connection" in crowded.log, "it has no room")
+            assert site.status(queue_id, token).json()["position"] == 1, "who is connected is served"
+        site.http.close()
+        with crowded.site() as newcomer:
+            assert newcomer.status(queue_id, token).json()["position"] == 1
+        assert "Traceback" not in crowded.log
 
 
 def test_the_log_of_a_server_with_rude_clients_holds_no_traceback(server: ServerProcess, site: Site) -> None:

@@ -98,6 +98,20 @@ async def test_it_saves_and_ends_with_the_block_whatever_ends_the_block(tmp_path
             assert read(url, "who") == b"the second"
 
 
+async def test_a_store_that_hangs_cannot_hold_up_the_end_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wr.store.embedded, "_STOP_S", 0.2)
+    with trio.fail_after(PATIENCE_S):
+        async with embedded_store(tmp_path, "always") as url:
+            write(url, "who", "the one before")
+            pid = int((tmp_path / "store.lock").read_text())
+            os.kill(pid, signal.SIGSTOP)
+        assert not runs(pid, tmp_path)
+        async with embedded_store(tmp_path, "always") as url:
+            assert read(url, "who") == b"the one before"
+
+
 async def test_a_store_that_cannot_be_started_again_just_now_is_tried_until_it_can(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -81,6 +81,18 @@ class ServerProcess:
         host, _, port = self.url.removeprefix("http://").partition(":")
         return host, int(port)
 
+    def open_connections(self) -> int:
+        """How many connections it holds, with clients that are there or gone."""
+        lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+        of_port = {
+            line[9] for line in lines if line[1].endswith(f":{self.address[1]:04X}") and line[3] != "0A"
+        }
+        held = 0
+        for descriptor in Path(f"/proc/{self.process.pid}/fd").iterdir():
+            with contextlib.suppress(FileNotFoundError):
+                held += str(descriptor.readlink())[len("socket:[") : -1] in of_port
+        return held
+
     @property
     def log(self) -> str:
         """What it wrote to standard error so far."""

@@ -1,9 +1,9 @@
 """Connections: accepted, kept apart from each other, and ended in order at shutdown.
 
-Hypercorn's own `serve` ends the whole server when one connection meets an exception nobody foresaw (garbage
-after a request to upgrade is enough), resets who waits to be accepted at shutdown, closes connections while a
-request is on its way, and waits without end for a client that does not read. So only its connection class is
-used, which is internal: hence the held version.
+Hypercorn's own `serve` ends the whole server when one connection meets an exception nobody foresaw (a request
+to upgrade with odd settings is enough), keeps the sockets of clients that have gone, resets who waits to be
+accepted at shutdown, closes connections while a request is on its way, and waits without end for a client
+that does not read. So only its connection class is used, which is internal: hence the held version.
 """
 
 import errno
@@ -113,9 +113,10 @@ class _Connections:
 
     async def _serve(self, stream: trio.SocketStream) -> None:
         self._open.add(stream)
-        patient: Any = _PatientStream(stream)
         try:
-            await TCPServer(self._app, self._config, self._context, ConnectionState({}), patient).run()
+            with trio.CancelScope() as connection:
+                client: Any = _Client(stream, connection)
+                await TCPServer(self._app, self._config, self._context, ConnectionState({}), client).run()
         except* Exception as group:  # noqa: BLE001 - one connection's trouble is nobody else's
             log.warning("a connection ended with an error", error=repr(_first(group)))
         finally:
@@ -128,7 +129,8 @@ class _Connections:
         async def polite(scope: Any, receive: Any, send: Any) -> None:
             async def send_all(message: Any) -> None:
                 if self._is_ending and message["type"] == "http.response.start":
-                    message = {**message, "headers": [*message["headers"], (b"connection", b"close")]}
+                    others = [header for header in message["headers"] if header[0].lower() != b"connection"]
+                    message = {**message, "headers": [*others, (b"connection", b"close")]}
                 await send(message)
 
             # HTTP/2 has its own way to say it, and no such header.
@@ -138,22 +140,41 @@ class _Connections:
         return polite
 
 
-class _PatientStream:
-    """A stream whose sends end: Hypercorn shields them, and a client need not ever read."""
+class _Client:
+    """The client's end of a stream; when it is gone, so is the connection.
 
-    def __init__(self, stream: trio.SocketStream) -> None:
+    Hypercorn would go on with what it does on the connection, such as waiting for the next request until the
+    idle time is over, or for ever, and keep the socket for as long. And it shields what it sends, though a
+    client need not ever read.
+    """
+
+    def __init__(self, stream: trio.SocketStream, connection: trio.CancelScope) -> None:
         self._stream = stream
+        self._connection = connection
         self.socket = stream.socket
-        self.receive_some = stream.receive_some
         self.send_eof = stream.send_eof
         self.aclose = stream.aclose
 
+    async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
+        try:
+            data = await self._stream.receive_some(max_bytes)
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            self._connection.cancel()
+            raise
+        if not data:
+            self._connection.cancel()
+        return data
+
     async def send_all(self, data: bytes) -> None:
-        with trio.move_on_after(SEND_PATIENCE_S) as patience:
-            await self._stream.send_all(data)
-        if patience.cancelled_caught:
-            await trio.aclose_forcefully(self._stream)
-            raise trio.BrokenResourceError("the client does not read")
+        try:
+            with trio.fail_after(SEND_PATIENCE_S):
+                await self._stream.send_all(data)
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            self._connection.cancel()
+            raise
+        except trio.TooSlowError as error:
+            self._connection.cancel()
+            raise trio.BrokenResourceError("the client does not read") from error
 
 
 def _first(group: BaseExceptionGroup[Any]) -> BaseException:

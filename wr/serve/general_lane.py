@@ -1,9 +1,11 @@
 """The general lane: Quart-Trio on Hypercorn, which speaks every dialect of HTTP and serves every route."""
 
+import os
 import socket
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import msgspec
 import trio
 from hypercorn.config import Config
 from quart import Request, Response, Websocket, request, websocket
@@ -12,9 +14,12 @@ from werkzeug.exceptions import RequestEntityTooLarge
 
 from wr.api.calls import HttpRequest
 from wr.api.dispatch import MAX_BODY_BYTES, Api
+from wr.api.messages import ErrorFacts, ErrorResponse
 from wr.serve.connections import serve_connections
 
 KEEP_ALIVE_S = 75.0
+BODY_PATIENCE_S = 20.0
+"""How long the body of a request, which is at most a few kilobytes, may take to arrive."""
 _LAST_WORDS_S = 10.0
 
 
@@ -25,14 +30,18 @@ def make_app(api: Api) -> QuartTrio:
 
     async def answer() -> Response:
         try:
-            body = bytes(await request.body)
+            with trio.fail_after(BODY_PATIENCE_S):
+                body = bytes(await request.body)
         except RequestEntityTooLarge:
             reply = await _answer(api, request, request.method, None)
-            if request.http_version.startswith("1"):
-                # The rest of the body is not waited for, so the connection can bring no further request.
-                reply.headers["Connection"] = "close"
-            return reply
-        return await _answer(api, request, request.method, body)
+        except trio.TooSlowError:
+            reply = _too_late()
+        else:
+            return await _answer(api, request, request.method, body)
+        if request.http_version.startswith("1"):
+            # The rest of the body is not waited for, so the connection can bring no further request.
+            reply.headers["Connection"] = "close"
+        return reply
 
     async def overlook_upgrade() -> Response:
         return await _answer(api, websocket, "GET", b"")
@@ -64,6 +73,13 @@ async def _answer(api: Api, asked: Request | Websocket, method: str, body: bytes
     reply.headers.extend(response.headers)
     reply.headers["Content-Length"] = str(len(response.body))
     return reply
+
+
+def _too_late() -> Response:
+    facts = ErrorFacts(code="INVALID_REQUEST", message="The body did not arrive in time")
+    request_id = f"req-{os.urandom(8).hex()}"
+    body = msgspec.json.encode(ErrorResponse(error=facts, request_id=request_id))
+    return Response(body, 408, {"Content-Type": "application/json", "X-Request-Id": request_id})
 
 
 def finish_what_is_said(app: Any) -> Any:
