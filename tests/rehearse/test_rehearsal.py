@@ -1,0 +1,112 @@
+"""A rehearsal in virtual time, against a server that answers the same for ever."""
+
+import io
+from random import Random
+
+import msgspec
+import pytest
+import trio
+import trio.testing
+from rich.console import Console
+
+from tests.rehearse.imagined_room import FACTS
+from wr.admin_client import AdminClient, AdminKey
+from wr.rehearse.client import HttpClient, Request, Response, parse_origin
+from wr.rehearse.observations import Asked, Observations, Outcome
+from wr.rehearse.operator import Look
+from wr.rehearse.plan import Behaviour, Plan, scripts
+from wr.rehearse.rehearsal import Rehearsal
+from wr.rehearse.report import show_progress
+
+NOWHERE = "http://127.0.0.1:1"
+IN_LINE = msgspec.json.encode(
+    {
+        "position_id": "p",
+        "status": "waiting",
+        "position": 1000,
+        "estimated_wait_seconds": 100,
+        "token": "t",
+        "next_heartbeat_seconds": 5,
+    }
+)
+
+
+class Unmoved(HttpClient):
+    """A server that answers everything with the same place in line."""
+
+    def __init__(self) -> None:
+        super().__init__(parse_origin(NOWHERE), most_connections=1, patience_s=1, clock=trio.current_time)
+        self.status = 200
+
+    async def send(self, request: Request) -> Response:
+        self.requests += 1
+        sent_s = trio.current_time()
+        await trio.sleep(0.01)
+        is_join = request.head.target.endswith(b"enqueue")
+        return Response(200 if is_join else self.status, IN_LINE, b"", sent_s, trio.current_time())
+
+
+def a_rehearsal(client: HttpClient, visitors: int = 40, behaviour: Behaviour = Behaviour.STAYS) -> Rehearsal:
+    plan = Plan(FACTS, visitors, 20.0, 1, "test")
+    cast = [msgspec.structs.replace(script, behaviour=behaviour) for script in scripts(plan, Random(1))]
+    return Rehearsal(plan, cast, client, AdminClient(NOWHERE, AdminKey("", "")), trio.current_time)
+
+
+async def played(rehearsal: Rehearsal) -> Observations:
+    return await rehearsal.play(Look(FACTS, 0, 0))
+
+
+async def test_a_line_that_never_moves_is_given_up(autojump_clock: trio.testing.MockClock) -> None:
+    rehearsal = a_rehearsal(Unmoved())
+    seen = await played(rehearsal)
+    assert seen.stalled_s > rehearsal.patience_s
+    assert not seen.is_interrupted
+    assert seen.facts_after is None
+    assert len(seen.visits) == 40
+
+
+async def test_heartbeats_are_sent_as_often_as_the_server_said(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    seen = await played(a_rehearsal(Unmoved(), visitors=1))
+    assert seen.effort.beats == seen.duration_s // 5
+    assert seen.effort.late_beats == 0
+    assert seen.effort.latest_beat_s == 0
+
+
+async def test_of_a_long_wait_few_answers_are_kept_and_the_last_is_among_them(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    seen = await played(a_rehearsal(Unmoved(), visitors=1))
+    answers = seen.visits[0].answers
+    assert len(answers) < seen.effort.beats / 2
+    assert answers[0].asked is Asked.JOIN
+    assert answers[-1].received_s > seen.duration_s - 6
+    # What is left out must not look like silence.
+    assert max(answer.silent_s for answer in answers) < 5
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "asked"), [(Behaviour.STAYS, Asked.HEARTBEAT), (Behaviour.LEAVES, Asked.LEAVE)]
+)
+async def test_a_fault_is_kept_and_followed_by_another_try_a_second_later(
+    autojump_clock: trio.testing.MockClock, behaviour: Behaviour, asked: Asked
+) -> None:
+    client = Unmoved()
+    client.status = 500
+    seen = await played(a_rehearsal(client, visitors=1, behaviour=behaviour))
+    first, second = [answer for answer in seen.visits[0].answers if answer.asked is asked][:2]
+    assert first.outcome is Outcome.FAILED
+    assert second.sent_s - first.received_s == pytest.approx(1.0)
+
+
+async def test_counts_are_shown_on_a_terminal_and_in_a_file(autojump_clock: trio.testing.MockClock) -> None:
+    for is_terminal in (True, False):
+        console = Console(file=io.StringIO(), force_terminal=is_terminal, width=150)
+        rehearsal = a_rehearsal(Unmoved())
+        with trio.move_on_after(30):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(show_progress, console, rehearsal, trio.current_time)
+                await played(rehearsal)
+        assert isinstance(console.file, io.StringIO)
+        assert "joined 40  waiting 40  admitted 0" in console.file.getvalue()

@@ -1,0 +1,280 @@
+"""A lean HTTP/1.1 client: keep-alive connections on Trio streams, spoken by h11.
+
+It measures as it goes: every answer says when its request was handed to the system and when the last byte of
+the answer was read, so that what follows from an answer can be told from what only seems to.
+"""
+
+import ssl
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from urllib.parse import urlsplit
+
+import h11
+import msgspec
+import trio
+
+Headers = Sequence[tuple[bytes, bytes]]
+
+_END = h11.EndOfMessage()
+_CHUNK = 65_536
+_MOST_BODY_BYTES = 1_048_576
+_MOST_IDLE_S = 20.0
+"""Below the keep-alive of the usual servers and proxies, so that a connection is rarely closed under us."""
+
+
+class Origin(msgspec.Struct, frozen=True):
+    """Where a server is."""
+
+    host: str
+    port: int
+    is_tls: bool
+    authority: bytes
+    prefix: bytes
+    """What stands before every path, without a slash at its end."""
+
+
+class Response(msgspec.Struct, frozen=True, gc=False):
+    """An answer, with the client's clock in seconds around it."""
+
+    status: int
+    body: bytes
+    retry_after: bytes
+    """The header of that name; empty when there was none."""
+    sent_s: float
+    """Just before the first byte of the request left; of its first try when it needed two."""
+    received_s: float
+    """Just after the last byte of the answer was read."""
+
+
+class Request(msgspec.Struct, frozen=True):
+    """A request, ready to be sent."""
+
+    head: h11.Request
+    body: bytes
+
+
+class Unanswered(Exception):
+    """No answer came; the message says why. Both times are on the client's clock, in seconds."""
+
+    def __init__(self, message: str, sent_s: float, given_up_s: float) -> None:
+        super().__init__(message)
+        self.sent_s = sent_s
+        self.given_up_s = given_up_s
+
+
+class _Lost(Exception):
+    """The connection broke; `has_begun` tells whether any of the answer had arrived."""
+
+    def __init__(self, message: str, *, has_begun: bool) -> None:
+        super().__init__(message)
+        self.has_begun = has_begun
+
+
+class _Stale(Exception):
+    """The connection had been used before and broke before any of the answer: the server may have closed it
+    between two requests."""
+
+
+def parse_origin(url: str) -> Origin:
+    """Read `http://host:port/prefix` or `https://…`.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or not url.isascii():
+        raise ValueError(f"'{url}' is not a URL such as http://127.0.0.1:8080")
+    is_tls = parts.scheme == "https"
+    return Origin(
+        host=parts.hostname,
+        port=parts.port or (443 if is_tls else 80),
+        is_tls=is_tls,
+        authority=parts.netloc.rpartition("@")[2].encode(),
+        prefix=parts.path.rstrip("/").encode(),
+    )
+
+
+class _Connection:
+    """One keep-alive connection, used by one request at a time."""
+
+    def __init__(self, stream: trio.abc.Stream) -> None:
+        self._stream = stream
+        self._http = h11.Connection(h11.CLIENT)
+        self.is_reused = False
+        self.idle_since_s = 0.0
+
+    @property
+    def is_reusable(self) -> bool:
+        """Whether another request may follow."""
+        return self._http.states == {h11.CLIENT: h11.IDLE, h11.SERVER: h11.IDLE}
+
+    async def exchange(self, request: Request) -> tuple[int, bytes, bytes]:
+        """Send a request and read its answer: status, body, Retry-After.
+
+        Raises:
+            _Lost: the connection broke, or what came is not HTTP.
+        """
+        http = self._http
+        content = http.send(request.head) or b""
+        if request.body:
+            content += http.send(h11.Data(data=request.body)) or b""
+        http.send(_END)
+        try:
+            await self._stream.send_all(content)
+        except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
+            raise _Lost("the connection was lost", has_begun=False) from error
+        answer = await self._read()
+        if http.our_state is h11.DONE and http.their_state is h11.DONE:
+            http.start_next_cycle()
+        self.is_reused = True
+        return answer
+
+    async def _read(self) -> tuple[int, bytes, bytes]:
+        http = self._http
+        status, content, retry_after = 0, b"", b""
+        has_begun = False
+        try:
+            while True:
+                event = http.next_event()
+                if event is h11.NEED_DATA:
+                    data = await self._stream.receive_some(_CHUNK)
+                    has_begun = has_begun or bool(data)
+                    http.receive_data(bytes(data))
+                elif isinstance(event, h11.Data):
+                    content += event.data
+                    if len(content) > _MOST_BODY_BYTES:
+                        raise _Lost("the answer is longer than 1 MiB", has_begun=True)
+                elif isinstance(event, h11.EndOfMessage):
+                    return status, content, retry_after
+                elif isinstance(event, h11.Response):
+                    status = event.status_code
+                    retry_after = next(
+                        (value for name, value in event.headers if name == b"retry-after"), b""
+                    )
+        except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
+            raise _Lost("the connection was lost", has_begun=has_begun) from error
+        except h11.RemoteProtocolError as error:
+            message = f"the answer is not HTTP: {error}" if has_begun else "the connection was closed"
+            raise _Lost(message, has_begun=has_begun) from error
+
+    async def close(self) -> None:
+        """Close it at once, without a farewell."""
+        await trio.aclose_forcefully(self._stream)
+
+
+class HttpClient:
+    """Sends requests to one origin over as few connections as it needs, and never more than it may open."""
+
+    def __init__(
+        self, origin: Origin, *, most_connections: int, patience_s: float, clock: Callable[[], float]
+    ) -> None:
+        self._origin = origin
+        self._places = trio.Semaphore(most_connections)
+        self._idle: list[_Connection] = []
+        self._patience_s = patience_s
+        self._clock = clock
+        self._tls = ssl.create_default_context() if origin.is_tls else None
+        self._host = (b"Host", origin.authority)
+        self.requests = 0
+
+    def make(self, method: bytes, path: bytes, headers: Headers = (), body: bytes = b"") -> Request:
+        """Make a request that may be sent any number of times; making it is a good part of its cost."""
+        fields = [self._host, *headers]
+        if body or method == b"POST":
+            fields += ((b"Content-Type", b"application/json"), (b"Content-Length", b"%d" % len(body)))
+        return Request(h11.Request(method=method, target=self._origin.prefix + path, headers=fields), body)
+
+    async def send(self, request: Request) -> Response:
+        """Send a request and read its answer.
+
+        Raises:
+            Unanswered: nobody is there, the connection was lost, or nothing came within the patience.
+        """
+        self.requests += 1
+        # Asking first spares a turn of the event loop.
+        try:
+            self._places.acquire_nowait()
+        except trio.WouldBlock:
+            await self._places.acquire()
+        try:
+            return await self._within_patience(request)
+        finally:
+            self._places.release()
+
+    async def close(self) -> None:
+        """Close the connections that are not in use."""
+        while self._idle:
+            await self._idle.pop().close()
+
+    async def _within_patience(self, request: Request) -> Response:
+        sent_s = self._clock()
+        # A bare scope: `fail_after` puts two generators around it, and this is on every request's way.
+        with trio.CancelScope(deadline=trio.current_time() + self._patience_s):
+            try:
+                return await self._try(request, sent_s)
+            except _Stale:
+                return await self._try(request, sent_s, on_new=True)
+            except (_Lost, OSError) as error:
+                raise Unanswered(_reason(error), sent_s, self._clock()) from error
+        raise Unanswered(f"no answer within {self._patience_s:g} s", sent_s, self._clock())
+
+    async def _try(self, request: Request, sent_s: float, *, on_new: bool = False) -> Response:
+        connection = None if on_new else await self._take_idle()
+        if connection is None:
+            connection = _Connection(await self._connect())
+        try:
+            status, content, retry_after = await connection.exchange(request)
+            received_s = self._clock()
+        except BaseException as error:
+            await connection.close()
+            if isinstance(error, _Lost) and connection.is_reused and not error.has_begun:
+                raise _Stale from error
+            raise
+        if connection.is_reusable:
+            connection.idle_since_s = received_s
+            self._idle.append(connection)
+        else:
+            await connection.close()
+        return Response(status, content, retry_after, sent_s, received_s)
+
+    async def _take_idle(self) -> _Connection | None:
+        """Take the one that was used last, so that those not needed any more grow old and are closed."""
+        if not self._idle:
+            return None
+        connection = self._idle.pop()
+        if self._clock() - connection.idle_since_s < _MOST_IDLE_S:
+            return connection
+        self._idle.append(connection)
+        await self.close()
+        return None
+
+    async def _connect(self) -> trio.abc.Stream:
+        origin = self._origin
+        if self._tls is None:
+            return await trio.open_tcp_stream(origin.host, origin.port)
+        stream = await trio.open_ssl_over_tcp_stream(
+            origin.host, origin.port, https_compatible=True, ssl_context=self._tls
+        )
+        await stream.do_handshake()
+        return stream
+
+
+@asynccontextmanager
+async def open_client(
+    origin: Origin, *, most_connections: int, patience_s: float, clock: Callable[[], float]
+) -> AsyncIterator[HttpClient]:
+    """Open a client of one server; its connections are closed at the end of the block."""
+    client = HttpClient(origin, most_connections=most_connections, patience_s=patience_s, clock=clock)
+    try:
+        yield client
+    finally:
+        with trio.CancelScope(shield=True, deadline=trio.current_time() + 1):
+            await client.close()
+
+
+def _reason(error: _Lost | OSError) -> str:
+    """Say in a few words why; Trio wraps what each address of the host said."""
+    cause: BaseException = error.__cause__ if isinstance(error, OSError) and error.__cause__ else error
+    while isinstance(cause, BaseExceptionGroup):
+        cause = cause.exceptions[0]
+    return (cause.strerror if isinstance(cause, OSError) else None) or str(cause)

@@ -1,0 +1,228 @@
+"""One visitor's requests, and the record of what was answered."""
+
+import base64
+import math
+from typing import Any
+from urllib.parse import quote
+
+import msgspec
+
+from wr.rehearse.client import Headers, HttpClient, Request, Response, Unanswered
+from wr.rehearse.observations import BEATS, Answer, Asked, Entry, Outcome, Visit
+from wr.rehearse.plan import Plan, Script
+from wr.rehearse.tally import Tally
+
+_KEPT_EVERY_S = 15.0
+"""Of a long row of heartbeats answered «waiting», one is kept this often."""
+_RETRY_S = 1.0
+_STATUS_OUTCOMES = {
+    "waiting": Outcome.WAITING,
+    "admitted": Outcome.ADMITTED,
+    "active": Outcome.ACTIVE,
+    "cancelled": Outcome.LEFT,
+}
+_NOBODY_NEW = ("QUEUE_FULL", "MAINTENANCE_MODE")
+
+
+class _Problem(msgspec.Struct, frozen=True):
+    code: str
+    details: dict[str, Any] = {}
+
+
+class _Told(msgspec.Struct, frozen=True):
+    """What any answer of the API may say; the rest is not looked at."""
+
+    status: str = ""
+    position_id: str = ""
+    position: int = 0
+    estimated_wait_seconds: int = 0
+    token: str = ""
+    session_token: str = ""
+    heartbeat_interval_seconds: int = 0
+    next_heartbeat_seconds: int = 0
+    error: _Problem | None = None
+
+
+class _Claims(msgspec.Struct, frozen=True):
+    sub: str
+    position_id: str
+    queue_id: str
+    admitted_ms: int
+    exp: int
+
+
+_TOLD = msgspec.json.Decoder(_Told)
+_CLAIMS = msgspec.json.Decoder(_Claims)
+_ENCODER = msgspec.json.Encoder()
+
+
+class Conversation:
+    """What one visitor and the server say to each other, from the join to the end."""
+
+    def __init__(
+        self, client: HttpClient, plan: Plan, script: Script, tally: Tally, *, keeps_token: bool
+    ) -> None:
+        self._client = client
+        self._script = script
+        self._tally = tally
+        self._keeps_token = keeps_token
+        self._queue = f"/api/v1/queues/{quote(plan.facts.id, safe='')}/".encode()
+        self._headers: Headers = (
+            (b"X-Forwarded-For", script.address.encode()),
+            (b"User-Agent", b"wr-rehearsal"),
+        )
+        self._authorized: Headers = self._headers
+        self._token = ""
+        self._session_token = ""
+        self._requests: dict[Asked, Request] = {}
+        self._session = b""
+        self._session_headers: Headers = ()
+        self._position_id = ""
+        self._answers: list[Answer] = []
+        self._confirmed_s = math.inf
+        self.interval_s = float(plan.facts.heartbeat_interval_seconds)
+        """What the server last said about how often to beat."""
+        self.retry_s = _RETRY_S
+        """How long to wait before trying again after a fault."""
+
+    async def ask(self, asked: Asked) -> Answer:
+        """Ask once, and note what came of it; whatever that is, it is an answer and not an exception."""
+        request = self._requests.get(asked)
+        if request is None:
+            self._requests[asked] = request = self._client.make(*self._request(asked))
+        try:
+            response = await self._client.send(request)
+        except Unanswered as error:
+            self.retry_s = _RETRY_S
+            return self._note(
+                Answer(asked, Outcome.UNANSWERED, error.sent_s, error.given_up_s, 0.0, reason=str(error))
+            )
+        self.retry_s = float(response.retry_after) if response.retry_after.isdigit() else _RETRY_S
+        return self._note(self._understood(asked, response))
+
+    @property
+    def first_sent_s(self) -> float:
+        """When the first request left."""
+        return self._answers[0].sent_s
+
+    def visit(self) -> Visit:
+        """Tell the whole visit so far."""
+        return Visit(
+            number=self._script.number,
+            priority=self._script.priority,
+            behaviour=self._script.behaviour,
+            position_id=self._position_id,
+            answers=tuple(self._answers),
+            session_token=self._session_token if self._keeps_token else "",
+        )
+
+    def _request(self, asked: Asked) -> tuple[bytes, bytes, Headers, bytes]:
+        if asked is Asked.HEARTBEAT:
+            return b"POST", self._queue + b"heartbeat", self._authorized, b'{"client_id":"rehearsal"}'
+        if asked is Asked.STATUS:
+            return b"GET", self._queue + b"status", self._authorized, b""
+        if asked is Asked.JOIN:
+            script = self._script
+            body = _ENCODER.encode({"priority": script.priority, "metadata": script.metadata})
+            return b"POST", self._queue + b"enqueue", self._headers, body
+        if asked is Asked.LEAVE:
+            return b"DELETE", self._queue + b"position", self._authorized, b""
+        if asked is Asked.ACTIVITY:
+            body = b'{"action":"page_view","page":"/checkout"}'
+            return b"POST", self._session + b"/activity", self._session_headers, body
+        return b"GET", self._session, self._session_headers, b""
+
+    def _understood(self, asked: Asked, response: Response) -> Answer:
+        status = response.status
+        try:
+            told = _TOLD.decode(response.body)
+            outcome, reason = _outcome(asked, status, told)
+            entry = None
+            if outcome is Outcome.ADMITTED:
+                entry = self._take_session(told.session_token)
+            elif outcome is Outcome.WAITING:
+                self._take_place(told)
+        except (msgspec.DecodeError, ValueError) as error:
+            told, outcome, reason, entry = (
+                _Told(),
+                Outcome.FAILED,
+                f"not the contract's answer: {error}",
+                None,
+            )
+        return Answer(
+            asked,
+            outcome,
+            response.sent_s,
+            response.received_s,
+            max(0.0, response.sent_s - self._confirmed_s),
+            status,
+            reason,
+            told.position,
+            told.estimated_wait_seconds,
+            entry,
+        )
+
+    def _take_place(self, told: _Told) -> None:
+        self._position_id = self._position_id or told.position_id
+        self.interval_s = float(
+            told.next_heartbeat_seconds or told.heartbeat_interval_seconds or self.interval_s
+        )
+        if told.token and told.token != self._token:
+            self._token = told.token
+            self._authorized = (*self._headers, (b"Authorization", b"Bearer " + told.token.encode()))
+            self._requests.clear()
+
+    def _take_session(self, token: str) -> Entry:
+        claims = read_claims(token)
+        self._position_id = self._position_id or claims.position_id
+        self._session_token = token
+        self._session = b"/api/v1/sessions/" + quote(claims.session_id, safe="").encode()
+        self._session_headers = (*self._headers, (b"Authorization", b"Bearer " + token.encode()))
+        return claims
+
+    def _note(self, answer: Answer) -> Answer:
+        kept = self._answers
+        if answer.asked in BEATS:
+            self._confirmed_s = answer.received_s if answer.outcome is Outcome.WAITING else math.inf
+        row = (*kept[-2:], answer)
+        if (
+            len(row) == 3
+            and all(map(_is_beat_in_line, row))
+            and row[1].sent_s - row[0].sent_s < _KEPT_EVERY_S
+        ):
+            kept.pop()
+        kept.append(answer)
+        if answer.outcome.is_fault:
+            self._tally.errors += 1
+        return answer
+
+
+def read_claims(token: str) -> Entry:
+    """Read what a session token says, without verifying it.
+
+    Raises:
+        ValueError: it is not a token that says what a session token must.
+    """
+    parts = token.split(".")
+    if len(parts) != 3:
+        raise ValueError("the session token is not a JWT")
+    claims = _CLAIMS.decode(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
+    return Entry(claims.sub, claims.position_id, claims.queue_id, claims.admitted_ms, claims.exp)
+
+
+def _outcome(asked: Asked, status: int, told: _Told) -> tuple[Outcome, str]:
+    problem = told.error
+    code = problem.code if problem else ""
+    if status in (200, 201):
+        return _STATUS_OUTCOMES.get(told.status, Outcome.FAILED), ""
+    if status == 410:
+        return Outcome.EXPIRED, str(problem.details.get("reason", "")) if problem else ""
+    if status == 404:
+        return Outcome.UNKNOWN, code
+    if status == 503 and asked is Asked.JOIN and code in _NOBODY_NEW:
+        return Outcome.TURNED_AWAY, code
+    return Outcome.FAILED if status >= 500 else Outcome.REFUSED, code
+
+
+def _is_beat_in_line(answer: Answer) -> bool:
+    return answer.asked is Asked.HEARTBEAT and answer.outcome is Outcome.WAITING

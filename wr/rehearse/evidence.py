@@ -1,0 +1,88 @@
+"""What all that was seen proves, put together once for every judgement. Pure."""
+
+import math
+from collections import Counter
+from typing import Any
+
+import msgspec
+
+from wr.rehearse.measures import Admission, Entrant, Offset, clock_offset
+from wr.rehearse.observations import Observations
+from wr.rehearse.plan import QueueFacts
+from wr.rehearse.story import Loss, Story, tell, why_lost
+
+_LAG_S = 0.25
+"""What this machine may be late beyond what it noticed."""
+
+
+class Evidence(msgspec.Struct, frozen=True):
+    """What is proved."""
+
+    seen: Observations
+    facts: QueueFacts
+    is_changed: bool
+    """Whether the settings were changed meanwhile, so that none of them held all the time."""
+    stories: tuple[Story, ...]
+    """Of everybody who got in line."""
+    offset: Offset | None
+    """None when nobody was let in."""
+    losses: tuple[tuple[Story, Loss], ...]
+    entrants: tuple[Entrant, ...]
+    """Empty when nobody was let in."""
+    admitted_ms: tuple[int, ...]
+    """When people were let in, sorted."""
+    faults: Counter[tuple[Any, int, str]]
+    """Answers that nobody should get, by outcome, status and reason."""
+
+
+def gather(seen: Observations) -> Evidence:
+    """Put together what was seen."""
+    facts = seen.plan.facts
+    stories = tuple(story for story in map(tell, seen.visits) if story is not None)
+    admissions = [
+        Admission(story.entry.admitted_ms, story.waiting_until_s, story.heard_s)
+        for story in stories
+        if story.entry is not None
+    ]
+    offset = clock_offset(admissions)
+    lag_s = seen.effort.worst_lag_s + _LAG_S
+    reasons = ((story, why_lost(story, facts, lag_s)) for story in stories)
+    return Evidence(
+        seen=seen,
+        facts=facts,
+        is_changed=seen.facts_after is not None
+        and msgspec.structs.replace(seen.facts_after, status=facts.status) != facts,
+        stories=stories,
+        offset=offset,
+        losses=tuple((story, loss) for story, loss in reasons if loss is not None),
+        entrants=tuple(_entrant(story, offset) for story in stories) if offset else (),
+        admitted_ms=tuple(sorted(admission.admitted_ms for admission in admissions)),
+        faults=Counter(
+            (answer.outcome, answer.status, answer.reason)
+            for visit in seen.visits
+            for answer in visit.answers
+            if answer.outcome.is_fault
+        ),
+    )
+
+
+def _entrant(story: Story, offset: Offset) -> Entrant:
+    entry = story.entry
+    waiting_until_ms = story.waiting_until_s * 1000 + offset.earliest_ms
+    return Entrant(
+        priority=story.visit.priority,
+        join_sent_s=story.join_sent_s,
+        join_received_s=story.join_received_s,
+        not_before_ms=entry.admitted_ms if entry else waiting_until_ms,
+        admitted_ms=entry.admitted_ms if entry else None,
+    )
+
+
+def session_spans(evidence: Evidence) -> list[tuple[float, float]]:
+    """List from when to when each session surely went on, on the server's clock in milliseconds."""
+    earliest_ms = evidence.offset.earliest_ms if evidence.offset else math.nan
+    return [
+        (story.entry.admitted_ms, max(story.entry.admitted_ms, story.active_until_s * 1000 + earliest_ms))
+        for story in evidence.stories
+        if story.entry is not None
+    ]

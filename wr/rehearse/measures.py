@@ -1,0 +1,168 @@
+"""Measures over a whole sale. Pure, and none slower than O(n log n)."""
+
+import math
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+
+import msgspec
+
+_DRIFT_MS = 50.0
+"""How far two clocks may drift apart during a sale: 500 parts per million for 100 s."""
+
+
+class Offset(msgspec.Struct, frozen=True):
+    """What the server's clock is ahead of this machine's, in milliseconds: somewhere between these."""
+
+    earliest_ms: float
+    latest_ms: float
+    contradiction_ms: float = 0.0
+    """How far what was seen early and late does not fit together: a clock was set, or a token says a false
+    time."""
+
+    @property
+    def middle_ms(self) -> float:
+        """The best guess."""
+        return (self.earliest_ms + self.latest_ms) / 2
+
+
+class Admission(msgspec.Struct, frozen=True):
+    """What is known of when somebody was let in."""
+
+    admitted_ms: int
+    not_before_s: float
+    not_after_s: float
+
+
+class Entrant(msgspec.Struct, frozen=True):
+    """One person in line, as far as the order goes."""
+
+    priority: int
+    join_sent_s: float
+    join_received_s: float
+    not_before_ms: float
+    """Let in then by a session token, or not before then."""
+    admitted_ms: int | None
+
+
+def clock_offset(admissions: Iterable[Admission]) -> Offset | None:
+    """Bound the offset: each admission lies between the last «waiting» and the first «admitted» answer."""
+    earliest_ms, latest_ms = -math.inf, math.inf
+    for admission in admissions:
+        earliest_ms = max(earliest_ms, admission.admitted_ms - admission.not_after_s * 1000)
+        # The server's milliseconds are rounded down.
+        latest_ms = min(latest_ms, admission.admitted_ms + 1 - admission.not_before_s * 1000)
+    if math.isinf(earliest_ms):
+        return None
+    contradiction_ms = max(0.0, earliest_ms - latest_ms)
+    slack_ms = _DRIFT_MS + contradiction_ms
+    return Offset(
+        min(earliest_ms, latest_ms) - slack_ms, max(earliest_ms, latest_ms) + slack_ms, contradiction_ms
+    )
+
+
+def inversions(entrants: Iterable[Entrant]) -> int:
+    """Count pairs of one priority in which the later one was let in first.
+
+    A was before B only if the answer to A's join was there before B's request to join left: joins that
+    overlap have no order. B was let in first only if B's token names an earlier time than A's, or A was seen
+    waiting after it.
+    """
+    by_priority = sorted(entrants, key=lambda entrant: entrant.priority)
+    return sum(
+        _inversions(list(group)) for _, group in groupby(by_priority, key=lambda entrant: entrant.priority)
+    )
+
+
+def _inversions(entrants: list[Entrant]) -> int:
+    """Go through the joins in time, with a Fenwick tree that counts by when people were let in."""
+    times = sorted(entrant.not_before_ms for entrant in entrants)
+    tree = [0] * (len(times) + 1)
+    earlier = iter(sorted(entrants, key=lambda entrant: entrant.join_received_s))
+    ahead = next(earlier, None)
+    in_tree = count = 0
+    for entrant in sorted(entrants, key=lambda entrant: entrant.join_sent_s):
+        while ahead is not None and ahead.join_received_s < entrant.join_sent_s:
+            slot = bisect_left(times, ahead.not_before_ms) + 1
+            while slot < len(tree):
+                tree[slot] += 1
+                slot += slot & -slot
+            in_tree += 1
+            ahead = next(earlier, None)
+        if entrant.admitted_ms is not None:
+            slot = bisect_right(times, entrant.admitted_ms)
+            not_later = 0
+            while slot:
+                not_later += tree[slot]
+                slot -= slot & -slot
+            count += in_tree - not_later
+    return count
+
+
+def passed_over(entrants: Sequence[Entrant], offset: Offset) -> int:
+    """Count people who were let in while somebody of a higher priority was surely waiting."""
+    waiting = iter(sorted(entrants, key=lambda entrant: entrant.join_received_s))
+    ahead = next(waiting, None)
+    latest_by_priority: dict[int, float] = {}
+    count = 0
+    admitted = [(e.admitted_ms, e.priority) for e in entrants if e.admitted_ms is not None]
+    for admitted_ms, priority in sorted(admitted):
+        while ahead is not None and ahead.join_received_s * 1000 + offset.latest_ms < admitted_ms:
+            known = latest_by_priority.get(ahead.priority, -math.inf)
+            latest_by_priority[ahead.priority] = max(known, ahead.not_before_ms)
+            ahead = next(waiting, None)
+        count += any(
+            higher > priority and latest_ms > admitted_ms for higher, latest_ms in latest_by_priority.items()
+        )
+    return count
+
+
+def most_at_once(spans: Iterable[tuple[float, float]]) -> int:
+    """Count how many spans from start to end overlap at most; one that ends where another starts does not.
+
+    A span of no length still counts at its instant.
+    """
+    events: list[tuple[float, int]] = []
+    for start, end in spans:
+        events.append((start, 1))
+        events.append((end, 0 if end > start else 2))
+    active = most = 0
+    for _, kind in sorted(events):
+        active += 1 if kind == 1 else -1
+        most = max(most, active)
+    return most
+
+
+def most_beyond(times_ms: Iterable[int], rate: float) -> tuple[float, float]:
+    """Find the window in which most people came beyond what `rate` per second allows, burst aside.
+
+    Returns how many beyond rate times its length, and that length in seconds.
+    """
+    most, length_s = 0.0, 0.0
+    least, least_at_ms = math.inf, 0
+    for count, time_ms in enumerate(sorted(times_ms)):
+        # In the window from i to j there are j - i + 1, and rate * (time j - time i) are allowed.
+        level = count - rate * time_ms / 1000
+        if level < least:
+            least, least_at_ms = level, time_ms
+        if level - least + 1 > most:
+            most, length_s = level - least + 1, (time_ms - least_at_ms) / 1000
+    return most, length_s
+
+
+def most_within(times_ms: Iterable[int], window_ms: int) -> int:
+    """Count how many came within any window of that length."""
+    times = sorted(times_ms)
+    first = most = 0
+    for last, time_ms in enumerate(times):
+        while time_ms - times[first] >= window_ms:
+            first += 1
+        most = max(most, last - first + 1)
+    return most
+
+
+def quantile(values: Sequence[float], share: float) -> float:
+    """Give the value that `share` of the sorted values do not exceed; nan for none."""
+    if not values:
+        return math.nan
+    return values[min(len(values) - 1, max(0, math.ceil(share * len(values)) - 1))]

@@ -1,0 +1,87 @@
+"""A rehearsal from the first look at the queue to the printed verdict."""
+
+import os
+import resource
+from pathlib import Path
+from random import Random
+
+import trio
+from rich.console import Console
+
+from wr.admin_client import AdminClient, find_admin_key
+from wr.rehearse.client import open_client, parse_origin
+from wr.rehearse.observations import Observations
+from wr.rehearse.operator import CannotPlay, check_playable, look_at
+from wr.rehearse.plan import Plan, scripts
+from wr.rehearse.rehearsal import Rehearsal
+from wr.rehearse.report import announce, report, show_progress
+from wr.rehearse.verdict import Verdict, judge
+
+__all__ = ["CannotPlay", "perform"]
+
+_SPARE_DESCRIPTORS = 64
+_PATIENCE_S = 30.0
+_WIDTH = 110
+"""Characters on a line of a file; a terminal has its own width."""
+
+
+def perform(
+    queue_id: str, visitors: int, join_rate: float, seed: int, url: str, admin_key: str, data_dir: Path
+) -> Verdict:
+    """Play a sale, show how it goes and print the verdict.
+
+    Raises:
+        CannotPlay: it cannot be played.
+    """
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = _WIDTH
+    try:
+        admin = AdminClient(url, find_admin_key(admin_key, data_dir))
+    except ValueError as error:
+        raise CannotPlay(str(error)) from error
+    try:
+        seen = trio.run(_play, console, admin, queue_id, visitors, join_rate, seed)
+    except* CannotPlay as group:
+        raise _first(group) from group
+    verdict = judge(seen)
+    report(console, seen.plan, verdict)
+    return verdict
+
+
+async def _play(
+    console: Console, admin: AdminClient, queue_id: str, visitors: int, join_rate: float, seed: int
+) -> Observations:
+    clock = trio.current_time
+    before = await look_at(admin, queue_id)
+    check_playable(before.facts)
+    plan = Plan(before.facts, visitors, join_rate, seed, run_id=os.urandom(6).hex())
+    announce(console, plan, before, admin.url)
+    cast = scripts(plan, Random(seed))  # noqa: S311 - a play that can be repeated, not a secret
+    async with open_client(
+        parse_origin(admin.url), most_connections=_connections(visitors), patience_s=_PATIENCE_S, clock=clock
+    ) as client:
+        rehearsal = Rehearsal(plan, cast, client, admin, clock)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(show_progress, console, rehearsal, clock)
+            seen = await rehearsal.play(before)
+            nursery.cancel_scope.cancel()
+    return seen
+
+
+def _connections(visitors: int) -> int:
+    """Let this process open a connection for each visitor, or as many as the system grants.
+
+    A server that answers at once needs few; but nobody must wait here because it is slow with others.
+    """
+    limit, granted = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = visitors + _SPARE_DESCRIPTORS
+    if limit != resource.RLIM_INFINITY and limit < wanted:
+        limit = wanted if granted == resource.RLIM_INFINITY else min(wanted, granted)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, granted))
+    return visitors if limit == resource.RLIM_INFINITY else max(1, min(wanted, limit) - _SPARE_DESCRIPTORS)
+
+
+def _first(group: BaseExceptionGroup[CannotPlay]) -> CannotPlay:
+    (error, *_) = group.exceptions
+    return _first(error) if isinstance(error, BaseExceptionGroup) else error

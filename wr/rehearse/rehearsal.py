@@ -1,0 +1,122 @@
+"""The sale itself: visitors come, everything is watched, and what was seen is handed over to be judged."""
+
+import signal
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+
+import trio
+
+from wr.admin_client import AdminClient
+from wr.rehearse.client import HttpClient
+from wr.rehearse.conversation import Conversation
+from wr.rehearse.observations import Observations
+from wr.rehearse.operator import CannotPlay, Look, look_at, published_keys
+from wr.rehearse.plan import Plan, Script
+from wr.rehearse.tally import Tally
+from wr.rehearse.visitor import play
+from wr.rehearse.watch import Watch
+
+MOST_VERIFIED = 500
+"""Of so many visitors, evenly spread, the session token is kept to be verified."""
+
+_LAST_WORD_S = 10.0
+
+
+class Rehearsal:
+    """One sale, played once."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        cast: Iterable[Script],
+        client: HttpClient,
+        admin: AdminClient,
+        clock: Callable[[], float],
+    ) -> None:
+        self.plan = plan
+        self.tally = Tally()
+        self._cast = cast
+        self._client = client
+        self._admin = admin
+        self._clock = clock
+        self._watch = Watch(clock)
+        self._talks: list[Conversation] = []
+        self._is_interrupted = False
+        self._stalled_s = 0.0
+
+    @property
+    def requests(self) -> int:
+        """How many requests have been sent."""
+        return self._client.requests
+
+    async def play(self, before: Look) -> Observations:
+        """Play until every visit is over, Ctrl-C, or nothing has moved for `patience_s`.
+
+        Raises:
+            CannotPlay: the server takes all visitors for one; perhaps inside an exception group.
+        """
+        started_s = self._clock()
+        async with trio.open_nursery() as around:
+            around.start_soon(self._watch.run)
+            around.start_soon(self._stop_on_signal, around.cancel_scope)
+            around.start_soon(self._stop_when_stalled, around.cancel_scope)
+            async with trio.open_nursery() as visitors:
+                await self._let_them_come(visitors, started_s)
+            around.cancel_scope.cancel()
+        duration_s = self._clock() - started_s
+        keys = after = None
+        with trio.move_on_after(_LAST_WORD_S), suppress(CannotPlay):
+            keys = await published_keys(self._client)
+            after = await look_at(self._admin, self.plan.facts.id)
+        return Observations(
+            plan=self.plan,
+            visits=tuple(talk.visit() for talk in self._talks),
+            effort=self._watch.effort(self._client.requests),
+            duration_s=duration_s,
+            facts_after=after.facts if after else None,
+            waiting_before=before.waiting,
+            active_before=before.active,
+            published_keys=keys,
+            is_interrupted=self._is_interrupted,
+            stalled_s=self._stalled_s,
+        )
+
+    @property
+    def patience_s(self) -> float:
+        """How long nothing may move: two minutes, or as long as letting in five or dropping one takes."""
+        facts = self.plan.facts
+        return max(120.0, 5 / facts.admission_rate, facts.heartbeat_timeout_seconds + 60.0)
+
+    async def _let_them_come(self, visitors: trio.Nursery, started_s: float) -> None:
+        keeps_every = -(-self.plan.visitors // MOST_VERIFIED)
+        for script in self._cast:
+            due_s = started_s + script.comes_at_s
+            await trio.sleep_until(due_s)
+            talk = Conversation(
+                self._client,
+                self.plan,
+                script,
+                self.tally,
+                keeps_token=script.number % keeps_every == 0,
+            )
+            self._talks.append(talk)
+            visitors.start_soon(play, self.plan, script, due_s, talk, self.tally, self._watch)
+
+    async def _stop_on_signal(self, scope: trio.CancelScope) -> None:
+        """End at the first Ctrl-C or SIGTERM, with what has been seen; a second one ends the process."""
+        with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+            async for _ in signals:
+                self._is_interrupted = True
+                scope.cancel()
+                return
+
+    async def _stop_when_stalled(self, scope: trio.CancelScope) -> None:
+        moves, moved_s = -1, self._clock()
+        while True:
+            if self.tally.moves != moves:
+                moves, moved_s = self.tally.moves, self._clock()
+            elif self._clock() - moved_s > self.patience_s:
+                self._stalled_s = self._clock() - moved_s
+                scope.cancel()
+                return
+            await trio.sleep(1)
