@@ -68,26 +68,20 @@ def store(engine: Engine) -> Iterator[redis.Redis]:
 @pytest.fixture(scope="module")
 def replica(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """A second server on the store of the usual one."""
-    with running_site(site.engine, site.prefix, site.clock, tmp_path_factory, **TEST_SETTINGS) as running:
+    settings = {**TEST_SETTINGS, "admission_interval": "0.05"}
+    with running_site(site.engine, site.prefix, site.clock, tmp_path_factory, **settings) as running:
         yield running
 
 
-@pytest.fixture(scope="session")
-def limited_prefix(engine: Engine, store: redis.Redis) -> Iterator[str]:
-    own = f"wr-test-{secrets.token_hex(4)}"
-    yield own
-    for key in store.scan_iter(match=f"{own}:*", count=1000):
-        store.delete(key)
-
-
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def limited_server(
-    engine: Engine, limited_prefix: str, tmp_path_factory: pytest.TempPathFactory
+    engine: Engine, store: redis.Redis, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Site]:
-    with running_site(
-        engine, limited_prefix, HandClock(), tmp_path_factory, admission_interval="0.05"
-    ) as running:
+    prefix = f"wr-test-{secrets.token_hex(4)}"
+    with running_site(engine, prefix, HandClock(), tmp_path_factory, admission_interval="0.05") as running:
         yield running
+    for key in store.scan_iter(match=f"{prefix}:*", count=1000):
+        store.delete(key)
 
 
 @pytest.fixture

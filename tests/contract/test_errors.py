@@ -142,6 +142,11 @@ def test_what_is_refused_without_the_store_is_refused_as_ever_while_it_is_away(s
     assert_refused(site.http.get("/nowhere"), 404, "NOT_FOUND")
 
 
+@pytest.mark.parametrize("path", ["/.well-known/jwks.json", f"{BASE}/openapi.json"])
+def test_what_needs_no_store_is_served_while_it_is_away(stranded: Stranded, path: str) -> None:
+    assert stranded.site.http.get(path).status_code == 200
+
+
 UNKNOWN_PATHS = [
     "/",
     "/api",
@@ -181,8 +186,13 @@ def raw_request(site: Site, method: str, path: str) -> httpx.Response:
     return site.http.request(method, url)
 
 
-@pytest.mark.parametrize("method", ["GET", "POST", "DELETE", "PROPFIND", "BREW"])
 @pytest.mark.parametrize("path", UNKNOWN_PATHS)
+def test_an_unknown_path_is_404(site: Site, path: str) -> None:
+    assert_refused(raw_request(site, "GET", path), 404, "NOT_FOUND")
+
+
+@pytest.mark.parametrize("method", ["POST", "DELETE", "OPTIONS", "PROPFIND", "BREW"])
+@pytest.mark.parametrize("path", ["/", "/nowhere", "/api/v1/queues/a%0Ab/position/x"])
 def test_an_unknown_path_is_404_whatever_the_method(site: Site, path: str, method: str) -> None:
     assert_refused(raw_request(site, method, path), 404, "NOT_FOUND")
 

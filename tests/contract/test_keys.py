@@ -46,7 +46,8 @@ def test_an_origin_can_verify_a_session_token_with_the_published_keys(site: Site
     assert payload["sub"] == visit.session_id
     assert (payload["position_id"], payload["queue_id"]) == (visit.position_id, visit.queue_id)
     assert payload["typ"] == "session"
-    assert payload["exp"] == seconds_of(visit.admitted["session_expires_at"]) + 1
+    # The token says whole seconds and is never over before the session.
+    assert payload["exp"] - seconds_of(visit.admitted["session_expires_at"]) in (0, 1)
     assert jwt.get_unverified_header(visit.session_token)["alg"] == "RS256"
 
 

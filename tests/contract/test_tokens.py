@@ -5,6 +5,7 @@ import hmac
 from collections.abc import Callable
 from typing import Any
 
+import httpx
 import jwt
 import orjson
 import pytest
@@ -29,7 +30,7 @@ from tests.contract.helpers import (
     tampered,
     waiting,
 )
-from tests.support.site import Site
+from tests.support.site import Site, new_address
 from wr.model.queue import WEEK_S
 from wr.model.signing import Purpose
 
@@ -161,6 +162,11 @@ def inside(site: Site) -> Visit:
     return enter(site, open_queue(site, session_timeout_seconds=WEEK_S))
 
 
+def ask(site: Site, method: str, path: str, token: str) -> httpx.Response:
+    """Ask from an address of one's own: false tokens count against the address they come from."""
+    return site.call(method, path, token, headers={"X-Forwarded-For": new_address()})
+
+
 @forgeries
 def test_a_forged_position_token_is_401_and_the_place_is_untouched(
     site: Site, in_line: tuple[str, str], forge: Forge
@@ -169,7 +175,7 @@ def test_a_forged_position_token_is_401_and_the_place_is_untouched(
     before = stats_of(site, queue_id)
     forged = forge(site, token, Purpose.POSITION)
     for method, last in POSITION_ROUTES:
-        assert_refused(site.call(method, f"/queues/{queue_id}/{last}", forged), 401, "UNAUTHORIZED")
+        assert_refused(ask(site, method, f"/queues/{queue_id}/{last}", forged), 401, "UNAUTHORIZED")
     assert stats_of(site, queue_id) == before
     assert site.status(queue_id, position_token(site, queue_id, raw_id(token))).json()["position"] == 1
 
@@ -200,14 +206,14 @@ def test_a_position_token_of_another_queue_is_401_in_this_one(site: Site, method
     waiting(site, here)
     token = waiting(site, there)
     for given in (token, position_token(site, there, lasts_s=-1)):
-        assert_refused(site.call(method, f"/queues/{here}/{last}", given), 401, "UNAUTHORIZED")
+        assert_refused(ask(site, method, f"/queues/{here}/{last}", given), 401, "UNAUTHORIZED")
     assert [stats_of(site, queue_id)["current_waiting"] for queue_id in (here, there)] == [1, 1]
 
 
 @position_routes
 def test_a_session_token_is_no_position_token(site: Site, method: str, last: str) -> None:
     visit = enter(site, open_queue(site))
-    response = site.call(method, f"/queues/{visit.queue_id}/{last}", visit.session_token)
+    response = ask(site, method, f"/queues/{visit.queue_id}/{last}", visit.session_token)
     assert_refused(response, 401, "UNAUTHORIZED")
     assert session_call(site, visit).status_code == 200
 
@@ -231,7 +237,7 @@ def test_a_position_token_past_its_time_is_410_with_when_it_ended(site: Site, me
     queue_id = site.make_queue(status="paused", heartbeat_timeout_seconds=7200)
     joined = site.join(queue_id).json()
     site.clock.advance(1801)
-    response = site.call(method, f"/queues/{queue_id}/{last}", joined["token"])
+    response = ask(site, method, f"/queues/{queue_id}/{last}", joined["token"])
     assert assert_refused(response, 410, "POSITION_EXPIRED") == {
         "position_id": joined["position_id"],
         "expired_at": joined["expires_at"],
@@ -257,7 +263,7 @@ def test_a_session_token_past_its_time_is_410_with_when_it_ended(site: Site) -> 
         "reason": "session_timeout",
     }
     for method, last in (("GET", ""), ("POST", "/activity")):
-        response = site.call(method, f"/sessions/{session_id}{last}", token)
+        response = ask(site, method, f"/sessions/{session_id}{last}", token)
         details = assert_refused(response, 410, "SESSION_EXPIRED")
         assert seconds_of(details.pop("expired_at")) == claims_of(token)["exp"]
         assert details == expected
