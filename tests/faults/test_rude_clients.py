@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+import wr.serve.connections
 import wr.serve.general_lane
-from tests.support.processes import ServerProcess, eventually, running_server_process
+from tests.support.processes import ServerProcess, eventually, running_server_process, unread_by
 from tests.support.server import running_server
 from tests.support.site import BASE, Site
 
@@ -113,6 +114,18 @@ def test_a_body_that_does_not_arrive_is_not_waited_for_for_ever(
         assert answer.startswith(b"HTTP/1.1 408")
         assert b"INVALID_REQUEST" in answer
         assert b"connection: close" in answer.lower()
+
+
+def test_a_client_that_does_not_read_is_not_waited_for_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wr.serve.connections, "SEND_PATIENCE_S", 0.2)
+    with running_server(None, data_dir=str(tmp_path)) as ready, socket.socket() as client:
+        host, _, port = ready.url.removeprefix("http://").partition(":")
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.connect((host, int(port)))
+        client.sendall(f"GET {BASE}/openapi.json HTTP/1.1\r\nHost: wr\r\n\r\n".encode() * 1000)
+        eventually(lambda: unread_by(client) is None, "the server has let it go")
 
 
 def test_a_server_takes_as_many_connections_as_the_system_grants(tmp_path: Path) -> None:

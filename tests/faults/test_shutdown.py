@@ -12,7 +12,7 @@ import pytest
 import trio
 
 from tests.support.crowd import until
-from tests.support.processes import ServerProcess, eventually, running_server_process
+from tests.support.processes import ServerProcess, eventually, running_server_process, unread_by
 from tests.support.raw_http import RawConnection, Response, connected
 from tests.support.site import BASE, new_address
 
@@ -174,29 +174,19 @@ def test_a_client_that_does_not_read_is_cut_when_the_grace_is_over(tmp_path: Pat
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         client.connect(server.address)
         client.sendall(f"GET {BASE}/openapi.json HTTP/1.1\r\nHost: wr\r\n\r\n".encode() * 1000)
-        queued: list[int] = []
+        queued: list[int | None] = []
 
         def is_stuck() -> bool:
             """The server answers others, and has nothing more to say to this client."""
             assert site.http.get("/health").status_code == 200
-            queued.append(_bytes_not_taken_by(client))
-            return len(queued) > 10 and queued[-1] > 0 and len(set(queued[-10:])) == 1
+            queued.append(unread_by(client))
+            return len(queued) > 10 and bool(queued[-1]) and len(set(queued[-10:])) == 1
 
         with server.site() as site:
             eventually(is_stuck, "the server waits for its client to read")
         server.send(signal.SIGTERM)
         assert server.ended() == 0
         assert "the grace time is over" in server.log
-
-
-def _bytes_not_taken_by(client: socket.socket) -> int:
-    """What the server has sent to this client and the client's side has not taken."""
-    here, there = (f":{name[1]:04X}" for name in (client.getsockname(), client.getpeername()))
-    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
-        _, local, remote, _, queues, *_ = line.split()
-        if local.endswith(there) and remote.endswith(here):
-            return int(queues.partition(":")[0], 16)
-    raise AssertionError("the connection is gone")
 
 
 @STOP_SIGNALS

@@ -135,8 +135,29 @@ async def test_a_port_that_another_takes_during_the_start_is_one_line_too(
 
 
 async def hello(scope: Any, receive: Any, send: Any) -> None:
+    if scope["path"] == "/never":
+        await trio.sleep_forever()
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"5")]})
     await send({"type": "http.response.body", "body": b"hello"})
+
+
+@asynccontextmanager
+async def serving(app: Any, grace_s: float) -> AsyncIterator[tuple[str, int]]:
+    """Serve an application until the block ends, and then as long as its shutdown takes."""
+    stop = trio.Event()
+    with socket.socket() as listener, trio.fail_after(60):
+        listener.bind(("127.0.0.1", 0))
+        address = listener.getsockname()
+        async with trio.open_nursery() as nursery:
+
+            async def serve(task_status: trio.TaskStatus[None]) -> None:
+                await serve_connections(
+                    app, Config(), listener, grace_s=grace_s, until=stop.wait, task_status=task_status
+                )
+
+            await nursery.start(serve)
+            yield address
+            stop.set()
 
 
 async def test_a_connection_that_fails_in_a_way_nobody_foresaw_ends_alone(
@@ -151,20 +172,19 @@ async def test_a_connection_that_fails_in_a_way_nobody_foresaw_ends_alone(
             await super()._read_data()
 
     monkeypatch.setattr(wr.serve.connections, "TCPServer", Failing)
-    stop = trio.Event()
-    with socket.socket() as listener, trio.fail_after(60):
-        listener.bind(("127.0.0.1", 0))
-        async with trio.open_nursery() as nursery:
+    async with serving(hello, grace_s=5) as address, connected(address) as other:
+        async with connected(address) as failing:
+            with pytest.raises(CutOff):
+                await failing.request("GET", "/fail")
+        assert (await other.request("GET", "/")).body == b"hello"
 
-            async def serve(task_status: trio.TaskStatus[None]) -> None:
-                await serve_connections(
-                    hello, Config(), listener, grace_s=5, until=stop.wait, task_status=task_status
-                )
 
-            await nursery.start(serve)
-            async with connected(listener.getsockname()) as other:
-                async with connected(listener.getsockname()) as failing:
-                    with pytest.raises(CutOff):
-                        await failing.request("GET", "/fail")
-                assert (await other.request("GET", "/")).body == b"hello"
-            stop.set()
+async def test_a_request_that_never_gets_its_answer_ends_with_the_grace_whatever_comes_after_it() -> None:
+    never = b"GET /never HTTP/1.1\r\nHost: wr\r\n\r\n"
+    async with serving(hello, grace_s=0.2) as address:
+        client = await trio.open_tcp_stream(*address)
+        # With a second request behind it, the server does not read, and so does not see the connection close.
+        await client.send_all(never + never)
+        async with connected(address) as other:
+            assert (await other.request("GET", "/")).body == b"hello"
+    await client.aclose()

@@ -4,6 +4,7 @@ import contextlib
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -46,6 +47,16 @@ def runs(pid: int, argument: object) -> bool:
         return str(argument).encode() in Path(f"/proc/{pid}/cmdline").read_bytes()
     except (FileNotFoundError, ProcessLookupError):
         return False
+
+
+def unread_by(client: socket.socket) -> int | None:
+    """How many bytes the server has sent that this client has not taken; None once the server has gone."""
+    here, there = (f":{name[1]:04X}" for name in (client.getsockname(), client.getpeername()))
+    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        _, local, remote, state, queues, *_ = line.split()
+        if local.endswith(there) and remote.endswith(here) and state == "01":
+            return int(queues.partition(":")[0], 16)
+    return None
 
 
 def serve_command(**settings: str) -> list[str]:

@@ -169,12 +169,9 @@ class _Client:
         try:
             with trio.fail_after(SEND_PATIENCE_S):
                 await self._stream.send_all(data)
-        except (trio.BrokenResourceError, trio.ClosedResourceError):
+        except (trio.BrokenResourceError, trio.ClosedResourceError, trio.TooSlowError) as error:
             self._connection.cancel()
-            raise
-        except trio.TooSlowError as error:
-            self._connection.cancel()
-            raise trio.BrokenResourceError("the client does not read") from error
+            raise trio.BrokenResourceError("the client has gone, or does not read") from error
 
 
 def _first(group: BaseExceptionGroup[Any]) -> BaseException:
