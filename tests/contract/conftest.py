@@ -1,11 +1,11 @@
 """Servers beside the usual one, the document every answer is held against, and tidying up."""
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import Any
 
+import httpx
 import pytest
 import redis
 import structlog
@@ -19,6 +19,9 @@ from tests.support.server import running_server
 from tests.support.site import BASE, Site
 from wr.logs import log_processors
 from wr.store.keys import Keys
+
+made_queues: list[tuple[str, str]] = []
+"""Prefix and id of every queue made since the module's own were."""
 
 
 @contextmanager
@@ -41,8 +44,14 @@ def running_site(
 
 
 def hold_to_document(site: Site) -> None:
+    """Check every answer from now on, and note which queues are made."""
+
+    def note_queue(response: httpx.Response) -> None:
+        if response.status_code == 201 and response.request.url.path == f"{BASE}/admin/queues":
+            made_queues.append((site.prefix, response.json()["id"]))
+
     document = site.http.get(f"{BASE}/openapi.json").json()
-    site.http.event_hooks = {"response": [Documented(document)]}
+    site.http.event_hooks = {"response": [Documented(document), note_queue]}
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -136,23 +145,21 @@ def stranded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stranded]:
 @pytest.fixture(autouse=True)
 def tidy(request: pytest.FixtureRequest) -> Iterator[None]:
     """Remove the queues a test made: each admission pass would go on looking after them."""
-    names = [name for name in ("site", "limited_server") if name in request.fixturenames]
-    prefixes = [request.getfixturevalue(name).prefix for name in names]
-    store = request.getfixturevalue("store") if names else None
-    before = [registered(store, prefix) for prefix in prefixes]
+    store = request.getfixturevalue("store") if "engine" in request.fixturenames else None
+    for name in ("site", "limited_server"):
+        if name in request.fixturenames:
+            request.getfixturevalue(name)
+    older = len(made_queues)
     yield
-    for prefix, older in zip(prefixes, before, strict=True):
-        remove_queues(store, prefix, registered(store, prefix) - older)
+    if store is not None:
+        remove_queues(store, made_queues[older:])
+    del made_queues[older:]
 
 
-def registered(store: redis.Redis, prefix: str) -> set[bytes]:
-    members: Any = store.smembers(Keys(prefix).shared("queues"))
-    return set(members)
-
-
-def remove_queues(store: redis.Redis, prefix: str, queue_ids: set[bytes]) -> None:
-    keys = Keys(prefix)
-    for queue_id in queue_ids:
-        store.srem(keys.shared("queues"), queue_id)
-        for key in keys.all_of(queue_id.decode()):
-            store.delete(key)
+def remove_queues(store: redis.Redis, made: Sequence[tuple[str, str]]) -> None:
+    with store.pipeline(transaction=False) as pipeline:
+        for prefix, queue_id in made:
+            keys = Keys(prefix)
+            pipeline.srem(keys.shared("queues"), queue_id)
+            pipeline.unlink(*keys.all_of(queue_id))
+        pipeline.execute()

@@ -31,7 +31,7 @@ JSON = "application/json"
 LIMIT = 16 * 1024
 
 
-@dataclass(frozen=True)
+@dataclass
 class Scene:
     """A queue with people in line and one with somebody inside; bad input must leave both as they are."""
 
@@ -39,6 +39,7 @@ class Scene:
     store: redis.Redis
     paused: str
     inside: Visit
+    known: Any = None
 
     def look(self) -> list[Any]:
         """Read all that is kept of the two queues, and which queues there are."""
@@ -75,15 +76,17 @@ def scene(site: Site, store: redis.Redis) -> Scene:
     fresh_day(site.clock)
     wait_until(lambda: stats_of(site, paused)["total_enqueued_today"] == 0)
     let_passes_run(site)
-    return Scene(site, store, paused, inside)
+    made = Scene(site, store, paused, inside)
+    made.known = made.look()
+    return made
 
 
 @pytest.fixture
 def unchanged(scene: Scene) -> Iterator[Scene]:
     """Whatever the test sends, everything is afterwards as it was."""
-    before = scene.look()
     yield scene
-    assert scene.look() == before
+    before, scene.known = scene.known, scene.look()
+    assert scene.known == before
 
 
 def send(
@@ -428,7 +431,10 @@ def test_a_queue_without_a_required_setting_is_400(unchanged: Scene, missing: st
     assert missing in response.json()["error"]["message"]
 
 
-@pytest.mark.parametrize(("field", "value"), [*cases(BAD_SETTINGS), *cases({"id": ["other"]})])
+SOME_BAD_CHANGES = {field: values[:4] for field, values in BAD_SETTINGS.items()}
+
+
+@pytest.mark.parametrize(("field", "value"), [*cases(SOME_BAD_CHANGES), *cases({"id": ["other"]})])
 def test_an_update_with_a_bad_setting_is_400_and_changes_nothing_of_the_rest(
     unchanged: Scene, field: str, value: Any
 ) -> None:

@@ -172,11 +172,9 @@ def test_a_forged_position_token_is_401_and_the_place_is_untouched(
     site: Site, in_line: tuple[str, str], forge: Forge
 ) -> None:
     queue_id, token = in_line
-    before = stats_of(site, queue_id)
     forged = forge(site, token, Purpose.POSITION)
     for method, last in POSITION_ROUTES:
         assert_refused(ask(site, method, f"/queues/{queue_id}/{last}", forged), 401, "UNAUTHORIZED")
-    assert stats_of(site, queue_id) == before
     assert site.status(queue_id, position_token(site, queue_id, raw_id(token))).json()["position"] == 1
 
 
