@@ -5,7 +5,7 @@ the answer was read, so that what follows from an answer can be told from what o
 """
 
 import ssl
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
 
@@ -13,7 +13,7 @@ import h11
 import msgspec
 import trio
 
-Headers = Sequence[tuple[bytes, bytes]]
+from wr.rehearse.websocket import Headers, Refused, WebSocket, upgrade
 
 _END = h11.EndOfMessage()
 _CHUNK = 65_536
@@ -183,6 +183,24 @@ class HttpClient:
         if body or method == b"POST":
             fields += ((b"Content-Type", b"application/json"), (b"Content-Length", b"%d" % len(body)))
         return Request(h11.Request(method=method, target=self._origin.prefix + path, headers=fields), body)
+
+    @property
+    def now_s(self) -> float:
+        """The clock that all times are told by, in seconds."""
+        return self._clock()
+
+    async def open_websocket(self, path: bytes, headers: Headers = ()) -> WebSocket:
+        """Open a WebSocket on a connection of its own.
+
+        Raises:
+            Refused: the server answered with something else, or not within the patience.
+            OSError: nobody is there.
+        """
+        self.requests += 1
+        with trio.move_on_after(self._patience_s):
+            stream = await self._connect()
+            return await upgrade(stream, self._origin.authority, self._origin.prefix + path, headers)
+        raise Refused(0)
 
     async def send(self, request: Request) -> Response:
         """Send a request and read its answer.

@@ -53,12 +53,21 @@ INTERRUPTED = 130
     metavar="NUMBER",
     help="Play the same sale again: the seed that an earlier one named.",
 )
+@click.option(
+    "--live",
+    "is_live",
+    cls=GroupedOption,
+    heading="Sale",
+    is_flag=True,
+    help="Let visitors wait on WebSockets, as the waiting page does, instead of polling.",
+)
 @server_options
 def rehearse(
     queue_id: str,
     visitors: int,
     join_rate: float,
     seed: int | None,
+    is_live: bool,
     url: str,
     admin_key: str,
     data_dir: Path,
@@ -77,7 +86,7 @@ def rehearse(
     if seed is None:
         seed = secrets.randbelow(2**32)
     try:
-        verdict = perform(queue_id, visitors, join_rate, seed, url, admin_key, data_dir)
+        verdict = perform(queue_id, visitors, join_rate, seed, url, admin_key, data_dir, is_live=is_live)
     except CannotPlay as failure:
         raise UsageFailure(str(failure)) from failure
     if verdict.broken:

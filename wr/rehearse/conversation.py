@@ -7,10 +7,11 @@ from urllib.parse import quote
 
 import msgspec
 
-from wr.rehearse.client import Headers, HttpClient, Request, Response, Unanswered
+from wr.rehearse.client import HttpClient, Request, Response, Unanswered
 from wr.rehearse.observations import BEATS, Answer, Asked, Entry, Outcome, Visit
 from wr.rehearse.plan import Plan, Script
 from wr.rehearse.tally import Tally
+from wr.rehearse.websocket import Headers, Refused, WebSocket
 
 _KEPT_EVERY_S = 15.0
 """Of a long row of heartbeats answered «waiting», one is kept this often."""
@@ -21,6 +22,12 @@ _STATUS_OUTCOMES = {
     "active": Outcome.ACTIVE,
     "cancelled": Outcome.LEFT,
 }
+_STREAM_OUTCOMES = {
+    "position_update": Outcome.WAITING,
+    "admitted": Outcome.ADMITTED,
+    "expired": Outcome.EXPIRED,
+}
+_REFUSALS = {404: Outcome.UNKNOWN, 410: Outcome.EXPIRED}
 _NOBODY_NEW = ("QUEUE_FULL", "MAINTENANCE_MODE")
 
 
@@ -43,6 +50,20 @@ class _Told(msgspec.Struct, frozen=True):
     error: _Problem | None = None
 
 
+class _StreamData(msgspec.Struct, frozen=True):
+    """What any message of a stream may say; the rest is not looked at."""
+
+    position: int = 0
+    estimated_wait_seconds: int = 0
+    session_token: str = ""
+    reason: str = ""
+
+
+class _Said(msgspec.Struct, frozen=True):
+    type: str
+    data: _StreamData
+
+
 class _Claims(msgspec.Struct, frozen=True):
     sub: str
     position_id: str
@@ -63,6 +84,7 @@ class Conversation:
         self, client: HttpClient, plan: Plan, script: Script, tally: Tally, *, keeps_token: bool
     ) -> None:
         self._client = client
+        self._plan = plan
         self._script = script
         self._tally = tally
         self._keeps_token = keeps_token
@@ -99,6 +121,68 @@ class Conversation:
             )
         self.retry_s = float(response.retry_after) if response.retry_after.isdigit() else _RETRY_S
         return self._note(self._understood(asked, response))
+
+    async def open_stream(self) -> tuple[Answer, WebSocket | None]:
+        """Open a live stream and hear its first word; no stream when there is none to be had."""
+        path = b"/ws/queues/" + quote(self._plan.facts.id, safe="").encode()
+        sent_s = self._client.now_s
+        try:
+            socket = await self._client.open_websocket(path, self._authorized)
+        except (Refused, OSError) as error:
+            status = error.status if isinstance(error, Refused) else 0
+            outcome = _REFUSALS.get(status, Outcome.FAILED if status >= 500 else Outcome.REFUSED)
+            if not status:
+                outcome = Outcome.UNANSWERED
+            self.retry_s = _RETRY_S
+            failure = Answer(
+                Asked.STREAM, outcome, sent_s, self._client.now_s, status=status, reason=str(error)
+            )
+            return self._note(failure), None
+        messages = await socket.messages()
+        if not messages:
+            await socket.aclose()
+            return self._note(
+                Answer(Asked.STREAM, Outcome.UNANSWERED, sent_s, self._client.now_s, reason="closed at once")
+            ), None
+        answer = self._heard(messages[0], sent_s)
+        for message in messages[1:]:
+            answer = self.heard(message)
+        return answer, socket
+
+    def heard(self, message: Any) -> Answer:
+        """Note what the server said on the stream; being told is as good as having beaten."""
+        return self._heard(message, self._client.now_s)
+
+    def hung_up(self) -> None:
+        """Note that the stream is closed from this moment on, and nobody is there."""
+        self._confirmed_s = self._client.now_s
+
+    def _heard(self, message: Any, sent_s: float) -> Answer:
+        now_s = self._client.now_s
+        silent_s = max(0.0, sent_s - self._confirmed_s)
+        outcome, entry, told, reason = Outcome.FAILED, None, _StreamData(), ""
+        try:
+            said = msgspec.convert(message, _Said)
+            told = said.data
+            outcome = _STREAM_OUTCOMES[said.type]
+            reason = told.reason
+            if outcome is Outcome.ADMITTED:
+                entry = self._take_session(told.session_token)
+        except (ValueError, KeyError) as error:
+            reason = f"not the contract's message: {error}"
+        return self._note(
+            Answer(
+                Asked.STREAM,
+                outcome,
+                sent_s,
+                now_s,
+                silent_s,
+                reason=reason,
+                position=told.position,
+                estimated_wait_s=told.estimated_wait_seconds,
+                entry=entry,
+            )
+        )
 
     @property
     def first_sent_s(self) -> float:
@@ -225,4 +309,4 @@ def _outcome(asked: Asked, status: int, told: _Told) -> tuple[Outcome, str]:
 
 
 def _is_beat_in_line(answer: Answer) -> bool:
-    return answer.asked is Asked.HEARTBEAT and answer.outcome is Outcome.WAITING
+    return answer.asked in (Asked.HEARTBEAT, Asked.STREAM) and answer.outcome is Outcome.WAITING

@@ -20,9 +20,11 @@ class Asked(Enum):
     LEAVE = "leave"
     SESSION = "session"
     ACTIVITY = "activity"
+    STREAM = "stream"
+    """To be told on a live stream; opening one, and each message on it, is an answer."""
 
 
-BEATS = (Asked.JOIN, Asked.HEARTBEAT)
+BEATS = (Asked.JOIN, Asked.HEARTBEAT, Asked.STREAM)
 """What counts as a sign of life."""
 
 

@@ -26,7 +26,15 @@ _WIDTH = 110
 
 
 def perform(
-    queue_id: str, visitors: int, join_rate: float, seed: int, url: str, admin_key: str, data_dir: Path
+    queue_id: str,
+    visitors: int,
+    join_rate: float,
+    seed: int,
+    url: str,
+    admin_key: str,
+    data_dir: Path,
+    *,
+    is_live: bool = False,
 ) -> Verdict:
     """Play a sale, show how it goes and print the verdict.
 
@@ -41,7 +49,7 @@ def perform(
     except ValueError as error:
         raise CannotPlay(str(error)) from error
     try:
-        seen = trio.run(_play, console, admin, queue_id, visitors, join_rate, seed)
+        seen = trio.run(_play, console, admin, queue_id, visitors, join_rate, seed, is_live)
     except* CannotPlay as group:
         raise _first(group) from group
     verdict = judge(seen)
@@ -50,12 +58,18 @@ def perform(
 
 
 async def _play(
-    console: Console, admin: AdminClient, queue_id: str, visitors: int, join_rate: float, seed: int
+    console: Console,
+    admin: AdminClient,
+    queue_id: str,
+    visitors: int,
+    join_rate: float,
+    seed: int,
+    is_live: bool,
 ) -> Observations:
     clock = trio.current_time
     before = await look_at(admin, queue_id)
     check_playable(before.facts)
-    plan = Plan(before.facts, visitors, join_rate, seed, run_id=os.urandom(6).hex())
+    plan = Plan(before.facts, visitors, join_rate, seed, run_id=os.urandom(6).hex(), is_live=is_live)
     announce(console, plan, before, admin.url)
     cast = scripts(plan, Random(seed))  # noqa: S311 - a play that can be repeated, not a secret
     async with open_client(

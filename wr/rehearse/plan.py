@@ -75,6 +75,8 @@ class Plan(msgspec.Struct, frozen=True):
     """The same seed plays the same sale."""
     run_id: str
     """Unlike any other run's, so that nobody is taken for a visitor of an earlier one."""
+    is_live: bool = False
+    """Whether visitors wait on WebSockets instead of asking again and again."""
 
     @property
     def mean_dwell_s(self) -> float:

@@ -3,6 +3,7 @@
 import trio
 
 from wr.rehearse.conversation import Conversation
+from wr.rehearse.listening import Listening
 from wr.rehearse.observations import Answer, Asked, Outcome
 from wr.rehearse.operator import CannotPlay
 from wr.rehearse.plan import Plan, Script
@@ -27,7 +28,8 @@ async def play(
         watch.join_left(due_s, talk.first_sent_s)
         if answer.outcome is Outcome.WAITING:
             tally.joined += 1
-            answer = await Polling(plan, script, talk, watch).wait(answer)
+            waiting = Listening(plan, script, talk) if plan.is_live else Polling(plan, script, talk, watch)
+            answer = await waiting.wait(answer)
         elif answer.outcome is Outcome.ADMITTED:
             tally.joined += 1
         else:

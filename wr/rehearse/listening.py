@@ -1,0 +1,99 @@
+"""Waiting in line on a live stream: the server tells, the visitor only has to be there."""
+
+import math
+
+import trio
+
+from wr.rehearse.conversation import Conversation
+from wr.rehearse.observations import Answer, Asked, Outcome
+from wr.rehearse.plan import MARGIN_S, Behaviour, Plan, Script
+from wr.rehearse.websocket import WebSocket
+
+_TO_BE_SURE_S = 0.05
+
+
+class Listening:
+    """One visitor's wait on a WebSocket, put away and taken out again as the script says."""
+
+    def __init__(self, plan: Plan, script: Script, talk: Conversation) -> None:
+        self._plan = plan
+        self._script = script
+        self._talk = talk
+        self._acts_s = math.inf
+        """When a visitor does not only want to wait any more."""
+        self._position = 0
+
+    async def wait(self, joined: Answer) -> Answer:
+        """Behave as the script says until no longer in line; returns the answer that said so."""
+        if self._script.behaviour is not Behaviour.STAYS:
+            self._acts_s = joined.received_s + self._script.acts_after_s
+        self._position = joined.position
+        while True:
+            answer, socket = await self._talk.open_stream()
+            if socket is None:
+                if not answer.outcome.is_fault:
+                    return answer
+                await trio.sleep(self._talk.retry_s)
+                continue
+            try:
+                final = await self._listen(answer, socket)
+            finally:
+                await socket.aclose()
+            if final is not None:
+                return final
+            if self._acts_s is not math.inf and self._script.behaviour in (
+                Behaviour.RETURNS,
+                Behaviour.VANISHES,
+            ):
+                self._acts_s = math.inf
+                self._talk.hung_up()
+                if self._script.behaviour is Behaviour.VANISHES:
+                    return await self._look_in_after_the_timeout()
+                await trio.sleep(self._script.silence_s)
+            else:
+                # The server has closed, as it does when it stops: the place is kept, so open another.
+                await trio.sleep(self._talk.retry_s)
+
+    async def _listen(self, opened: Answer, socket: WebSocket) -> Answer | None:
+        """Listen until the server has said the last word, or something is to be done; then None."""
+        answer = opened
+        while True:
+            if answer.outcome is not Outcome.WAITING:
+                return answer
+            self._position = answer.position
+            with trio.move_on_at(self._acts_s if self._may_act() else math.inf) as until:
+                messages = await socket.messages()
+            if until.cancelled_caught:
+                if self._script.behaviour is Behaviour.LEAVES:
+                    return await self._leave()
+                return None
+            if not messages:
+                return None
+            for message in messages:
+                answer = self._talk.heard(message)
+
+    async def _leave(self) -> Answer:
+        while True:
+            answer = await self._talk.ask(Asked.LEAVE)
+            if not answer.outcome.is_fault:
+                return answer
+            await trio.sleep(self._talk.retry_s)
+
+    def _may_act(self) -> bool:
+        """Whether a silence would be over, or noticed, before the turn comes. Otherwise a session would be
+        kept from others by somebody who is not there."""
+        behaviour = self._script.behaviour
+        if behaviour is Behaviour.LEAVES:
+            return True
+        silence_s = self._script.silence_s
+        if behaviour is Behaviour.VANISHES:
+            silence_s = self._plan.facts.heartbeat_timeout_seconds + MARGIN_S
+        return self._plan.is_far_back(self._position, silence_s)
+
+    async def _look_in_after_the_timeout(self) -> Answer:
+        await trio.sleep(self._plan.facts.heartbeat_timeout_seconds + MARGIN_S + _TO_BE_SURE_S)
+        while True:
+            answer = await self._talk.ask(Asked.STATUS)
+            if not answer.outcome.is_fault:
+                return answer
+            await trio.sleep(self._talk.retry_s)
