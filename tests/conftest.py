@@ -12,7 +12,12 @@ from tests.support.server import running_server
 from tests.support.site import Site
 
 # Waiting for a real minute to pass would make the suite slow; status calls that wait for something are many.
-TEST_SETTINGS = {"admission_interval": "0.02", "limit_status": "100000/60", "limit_admin": "0"}
+TEST_SETTINGS = {
+    "admission_interval": "0.02",
+    "limit_status": "100000/60",
+    "limit_admin": "0",
+    "live_interval": "0.1",
+}
 
 
 @pytest.fixture(scope="session", params=ENGINES)

@@ -10,7 +10,7 @@ from wr.model.queue import QueueConfig, check_queue
 from wr.model.refusals import Conflict, NotFound
 from wr.model.signing import SigningKey
 from wr.queue_book import QueueBook, no_such_queue
-from wr.room import session_expired
+from wr.room import Tell, session_expired
 from wr.store.departures import Departure
 from wr.store.figures import Figures
 from wr.store.store import Store
@@ -29,10 +29,11 @@ class Stats(msgspec.Struct, frozen=True):
 class Office:
     """Operators' use cases. All raise `Unavailable` while the store is away."""
 
-    def __init__(self, store: Store, keeper: KeyKeeper, book: QueueBook) -> None:
+    def __init__(self, store: Store, keeper: KeyKeeper, book: QueueBook, tell: Tell) -> None:
         self._store = store
         self._keeper = keeper
         self._book = book
+        self._tell = tell
 
     async def create_queue(self, config: QueueConfig) -> QueueConfig:
         """Create a queue.
@@ -84,6 +85,7 @@ class Office:
         if not await self._store.queues.delete(queue_id):
             raise no_such_queue(queue_id)
         self._book.forget(queue_id)
+        self._tell(queue_id, None)
 
     async def flush(self, queue_id: str) -> int:
         """Send away everyone who waits; sessions go on. Returns how many.
@@ -94,6 +96,7 @@ class Office:
         flushed = await self._store.flush(queue_id)
         if flushed is None:
             raise no_such_queue(queue_id)
+        self._tell(queue_id, None)
         return flushed
 
     async def stats(self, queue_id: str) -> Stats:
@@ -129,6 +132,7 @@ class Office:
                 state = departed.state
                 if isinstance(state, places.Gone):
                     if departed.ended_now:
+                        self._tell(queue_id, [position_id])
                         return state.ended_ms
                     raise session_expired(position_id, state.ended_ms, state.reason.text)
         raise NotFound("There is no such session", session_id=session_id)

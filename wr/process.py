@@ -5,38 +5,32 @@ import resource
 import secrets
 import signal
 import socket
-import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 
 import msgspec
-import orjson
 import structlog
 import trio
 from cryptography.exceptions import UnsupportedAlgorithm
 from redis.exceptions import RedisError
 
-from wr.api.calls import Services
 from wr.api.dispatch import Api
-from wr.api.openapi import openapi_document
+from wr.api.user_tokens import UserTokens, read_user_key
+from wr.assembly import PRODUCTION_CLOCKS, Clocks, assemble
 from wr.keeper import KeyKeeper
 from wr.model.queue import QueueConfig
 from wr.model.refusals import Conflict, Unavailable
-from wr.model.signing import Purpose
 from wr.office import Office
-from wr.queue_book import QueueBook
-from wr.room import Room
 from wr.serve.general_lane import serve_general_lane
 from wr.settings import Settings
 from wr.store.embedded import embedded_store
-from wr.store.store import Store, open_store, store_clock
-from wr.tasks.admission import run_admission
+from wr.store.store import Store, open_store
+from wr.tasks.admission import Witness, run_admission
 
 log = structlog.get_logger("wr")
 
 ADMIN_KEY_FILE = "admin-key"
-_HEALTH_PATIENCE_S = 1.0
 
 DEMO_QUEUE = QueueConfig(
     id="demo",
@@ -64,16 +58,6 @@ class Ready(msgspec.Struct, frozen=True):
     admin_key_is_new: bool
 
 
-class Clocks(msgspec.Struct, frozen=True):
-    """Where the time comes from: production takes the store's for all state, and its own for tokens."""
-
-    store_ms: Callable[[], int] = store_clock
-    token_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000
-
-
-PRODUCTION_CLOCKS = Clocks()
-
-
 async def run(
     settings: Settings,
     *,
@@ -93,51 +77,25 @@ async def run(
         _store_url(settings, stop) as url,
         open_store(url, settings.limits, prefix=settings.store_prefix, now_ms=clocks.store_ms) as store,
     ):
-        keeper = KeyKeeper(
-            store.secrets,
-            clocks.token_ms,
-            os.urandom,
-            {Purpose.POSITION: settings.position_algorithm, Purpose.SESSION: settings.session_algorithm},
-        )
-        book = QueueBook(store.queues)
-        office = Office(store, keeper, book)
+        house = assemble(store, settings, clocks, uptime_s=lambda: trio.current_time() - started_at)
         with _start_up_failures():
             await store.ping()
-            await _open_keys(keeper, settings)
+            await _open_keys(house.keeper, settings)
+            user_tokens = _user_tokens(settings)
             admin_key, admin_key_is_new = await _admin_key(store, settings)
             if settings.demo_queue:
-                await _make_demo_queue(store, office)
-        room = Room(
-            store,
-            keeper,
-            book,
-            limits=settings.limits,
-            clock_ms=clocks.token_ms,
-            random_bytes=os.urandom,
-            token_lifetime_s=settings.position_token_lifetime,
-        )
-        services = Services(
-            room=room,
-            office=office,
-            keeper=keeper,
-            is_store_healthy=lambda: _answers(store),
-            uptime_s=lambda: trio.current_time() - started_at,
-            openapi=orjson.dumps(openapi_document()),
-        )
-        api = Api(
-            services,
-            store,
-            book,
-            admin_key=admin_key,
-            trusted_proxies=settings.trusted_proxies,
-            random_bytes=os.urandom,
-        )
+                await _make_demo_queue(store, house.office)
+        api = house.api(settings, admin_key, user_tokens)
         async with trio.open_nursery() as tasks:
-            tasks.start_soon(keeper.keep_fresh)
-            await tasks.start(_admission, store, book, settings.admission_interval)
+            tasks.start_soon(house.keeper.keep_fresh)
+            tasks.start_soon(house.live.look_in_turn)
+            tasks.start_soon(house.live.look_at_once)
+            tasks.start_soon(house.announcer.announce_for_ever)
+            await tasks.start(store.announcements.listen, house.registry.hurry)
+            await tasks.start(_admission, store, house.witness, settings.admission_interval)
             async with trio.open_nursery() as serving:
                 try:
-                    await serving.start(_lane, api, listener, settings.grace, stop)
+                    await serving.start(_lane, api, listener, settings, stop)
                 except OSError as error:
                     raise _cannot_listen(settings.bind, error) from error
                 task_status.started(
@@ -145,6 +103,7 @@ async def run(
                 )
                 await stop.wait()
                 log.info("stopping: no new requests, those under way are answered", grace_s=settings.grace)
+                house.registry.close()
             # Nobody asks any more: now the loops may end, then the batches, then the store.
             tasks.cancel_scope.cancel()
     log.info("stopped")
@@ -221,6 +180,16 @@ async def _open_keys(keeper: KeyKeeper, settings: Settings) -> None:
         raise StartUpFailure(f"{what}: {error}") from error
 
 
+def _user_tokens(settings: Settings) -> UserTokens | None:
+    if settings.waiting_queue_auth == "none":
+        return None
+    path = settings.waiting_queue_key_file
+    try:
+        return read_user_key(Path(path))
+    except (OSError, TypeError, ValueError, UnsupportedAlgorithm) as error:
+        raise StartUpFailure(f"waiting_queue_key_file {path}: {error}") from error
+
+
 async def _admin_key(store: Store, settings: Settings) -> tuple[str, bool]:
     """Find the admin key: the operator's, or one of ours that all replicas share and the data folder repeats
     for the commands that run beside the server."""
@@ -250,20 +219,9 @@ async def _make_demo_queue(store: Store, office: Office) -> None:
             log.info("another replica made the demo queue")
 
 
-async def _answers(store: Store) -> bool:
-    """Whether the store answers within a second."""
-    with trio.move_on_after(_HEALTH_PATIENCE_S):
-        try:
-            await store.ping()
-        except Unavailable:
-            return False
-        return True
-    return False
-
-
 async def _admission(
     store: Store,
-    book: QueueBook,
+    book: Witness,
     interval_s: float,
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
@@ -273,8 +231,15 @@ async def _admission(
 async def _lane(
     api: Api,
     listener: socket.socket,
-    grace_s: float,
+    settings: Settings,
     stop: trio.Event,
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    await serve_general_lane(api, listener, grace_s=grace_s, until=stop.wait, task_status=task_status)
+    await serve_general_lane(
+        api,
+        listener,
+        ping_s=settings.ping_interval,
+        grace_s=settings.grace,
+        until=stop.wait,
+        task_status=task_status,
+    )

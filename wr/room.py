@@ -1,7 +1,6 @@
 """The room: what visitors do. Each method is one use case; it knows neither HTTP nor Lua."""
 
-from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from hashlib import blake2b
 
 import msgspec
@@ -25,6 +24,7 @@ from wr.model.refusals import (
 from wr.model.times import rfc3339
 from wr.model.tokens import PositionClaims, SessionClaims
 from wr.queue_book import QueueBook, QueueView, no_such_queue
+from wr.session_tokens import SessionTokens
 from wr.store.departures import Departure
 from wr.store.joins import InLine, Join, Joined
 from wr.store.polls import Poll, PollKind
@@ -32,8 +32,9 @@ from wr.store.store import Store
 from wr.store.visits import VisitCall, VisitKind
 
 MAX_METADATA_BYTES = 4096
-_KEPT_SESSION_TOKENS = 10_000
 
+Tell = Callable[[str, Iterable[bytes] | None], None]
+"""Lets live streams know that something happened to these people of a queue (None: to everybody)."""
 Metadata = dict[str, str | int | float | bool]
 
 
@@ -106,6 +107,7 @@ class Room:
         keeper: KeyKeeper,
         book: QueueBook,
         *,
+        tell: Tell,
         limits: dict[str, Limit],
         clock_ms: Callable[[], int],
         random_bytes: Callable[[int], bytes],
@@ -118,7 +120,8 @@ class Room:
         self._clock_ms = clock_ms
         self._random_bytes = random_bytes
         self._token_lifetime_s = token_lifetime_s
-        self._session_tokens: OrderedDict[bytes, tuple[int, str]] = OrderedDict()
+        self._session_tokens = SessionTokens(keeper)
+        self._tell = tell
 
     async def enqueue(
         self, queue_id: str, visitor: Visitor, priority: int, metadata: Metadata
@@ -213,6 +216,10 @@ class Room:
             raise NotFound("There is no such position", usage=usage, position_id=id_text(claims.position_id))
         raise self._not_served(place, claims.queue_id, usage)
 
+    async def let_in(self, claims: PositionClaims, config: QueueConfig, place: places.Admitted) -> str:
+        """Give the session token of somebody who was let in just now."""
+        return await self._session_tokens.of(claims.position_id, config.id, place)
+
     async def leave(self, claims: PositionClaims) -> Left:
         """Give up the place, or end the session it became, so that someone else gets in.
 
@@ -232,6 +239,7 @@ class Room:
         usage = self._usage("status", departed.used, departed.now_ms)
         state = departed.state
         if departed.ended_now and isinstance(state, places.Gone):
+            self._tell(claims.queue_id, [claims.position_id])
             return Left(claims.position_id, state.ended_ms, usage)
         if isinstance(state, places.Gone | places.Unknown):
             raise NotFound("There is no such position", usage=usage, position_id=id_text(claims.position_id))
@@ -294,26 +302,13 @@ class Room:
         token_expires_s: int,
         usage: Usage | None,
     ) -> Entry:
-        """Hand out the session token, signed once here and kept for who asks again."""
-        kept = self._session_tokens.get(position_id)
-        if kept is None or kept[0] != place.expires_ms:
-            claims = SessionClaims(
-                position_id=position_id,
-                queue_id=config.id,
-                admitted_ms=place.started_ms,
-                expires_s=-(-place.expires_ms // 1000),
-            )
-            kept = (place.expires_ms, await self._keeper.sign_session(claims))
-            self._session_tokens[position_id] = kept
-            if len(self._session_tokens) > _KEPT_SESSION_TOKENS:
-                self._session_tokens.popitem(last=False)
         return Entry(
             position_id=position_id,
             config=config,
             queue_length=queue_length,
             token=token,
             token_expires_s=token_expires_s,
-            session_token=kept[1],
+            session_token=await self._session_tokens.of(position_id, config.id, place),
             session_expires_ms=place.expires_ms,
             usage=usage,
         )

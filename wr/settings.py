@@ -173,6 +173,34 @@ class Settings:
         group=Group.ADMISSION,
         form="SECONDS",
     )
+    live_interval: float = _setting(
+        2.0,
+        "Seconds between two position updates on a live stream; people far back get them less often",
+        _seconds,
+        group=Group.ADMISSION,
+        form="SECONDS",
+    )
+    ping_interval: float = _setting(
+        15.0,
+        "Seconds between two pings on a WebSocket; a visitor who answers none of two is gone",
+        _seconds,
+        group=Group.ADMISSION,
+        form="SECONDS",
+    )
+    waiting_queue_auth: str = _setting(
+        "none",
+        "Whether the second API (/api/v1/waiting-queue) asks for your users' own tokens: none, or jwt (the "
+        "bearer token's sub must be the userId)",
+        _choice("none", "jwt"),
+        group=Group.TOKENS,
+        form="none|jwt",
+    )
+    waiting_queue_key_file: str = _setting(
+        "",
+        "File with what checks those tokens: a PEM public key, or a shared secret of at least 32 bytes",
+        group=Group.TOKENS,
+        form="FILE",
+    )
     position_token_lifetime: float = _setting(
         1800.0,
         "Seconds that a position token is valid; a visitor who keeps asking is given a fresh one in time",

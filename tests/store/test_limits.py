@@ -33,16 +33,40 @@ def test_windows_that_share_a_hash_do_not_add_up(make_queue: MakeQueue) -> None:
         queue.advance(120)
 
 
+COUNTED_AS = {
+    PollKind.STATUS: "status",
+    PollKind.KEEPING_STATUS: "status",
+    PollKind.HEARTBEAT: "heartbeat",
+    PollKind.LOOK: "nothing",
+    PollKind.KEEP: "nothing",
+}
+
+
 @pytest.mark.parametrize("kind", list(PollKind))
-def test_status_and_heartbeat_are_counted_apart(make_queue: MakeQueue, kind: PollKind) -> None:
+def test_status_calls_heartbeats_and_streams_are_counted_apart(make_queue: MakeQueue, kind: PollKind) -> None:
     queue = make_queue(limits={"status": Limit(2), "heartbeat": Limit(2)}, status="paused")
     queue.now_ms = queue.now_ms // 60_000 * 60_000
     visitor = queue.join().position_id
-    other = PollKind.STATUS if kind is PollKind.HEARTBEAT else PollKind.HEARTBEAT
     uses = [queue.poll(visitor, kind=kind)[0] for _ in range(3)]
-    assert [each.used for each in uses] == [1, 2, 3]
-    assert uses[2].place == places.LIMITED
-    assert queue.poll(visitor, kind=other)[0].used == 1
+    if COUNTED_AS[kind] == "nothing":
+        assert [each.used for each in uses] == [0, 0, 0]
+    else:
+        assert [each.used for each in uses] == [1, 2, 3]
+        assert uses[2].place == places.LIMITED
+    for other in (PollKind.STATUS, PollKind.HEARTBEAT):
+        already = 3 if COUNTED_AS[other] == COUNTED_AS[kind] else 0
+        assert queue.poll(visitor, kind=other)[0].used == already + 1
+
+
+@pytest.mark.parametrize("kind", list(PollKind))
+def test_only_signs_of_life_keep_the_place(make_queue: MakeQueue, kind: PollKind) -> None:
+    queue = make_queue(status="paused", heartbeat_timeout_seconds=60)
+    visitor = queue.join().position_id
+    queue.advance(59)
+    queue.poll(visitor, kind=kind)
+    queue.advance(1)
+    is_sign = kind in (PollKind.KEEPING_STATUS, PollKind.HEARTBEAT, PollKind.KEEP)
+    assert queue.admit().dropped == ([] if is_sign else [visitor])
 
 
 def test_a_heartbeat_over_the_limit_keeps_no_place(make_queue: MakeQueue) -> None:

@@ -48,6 +48,7 @@ class QueueModel:
         holder = self.people.get(person)
         if holder is not None:
             if any(waiter.position_id == holder for waiter in self.waiting):
+                self.heartbeat(holder, now_ms)
                 return "waiting", holder
             if self.is_active(holder, now_ms):
                 return "admitted", holder

@@ -20,6 +20,7 @@ from wr.api.messages import (
     TerminateResponse,
     UpdateQueueRequest,
 )
+from wr.concerts import default_session_timeout_s
 from wr.model.queue import QueueConfig
 from wr.model.signing import SigningKey
 from wr.model.times import rfc3339
@@ -32,6 +33,8 @@ async def create_queue(services: Services, call: Call) -> Answer:
     settings = msgspec.structs.asdict(wish)
     if wish.name is UNSET:
         settings["name"] = wish.id
+    if wish.session_timeout_seconds is UNSET:
+        settings["session_timeout_seconds"] = default_session_timeout_s(wish.id)
     return Answer(201, _queue(await services.office.create_queue(QueueConfig(**settings))))
 
 

@@ -1,12 +1,14 @@
 """A call as an operation sees it, and its answer: plain objects that know no framework."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
+from wr.concerts import Concerts
 from wr.keeper import KeyKeeper
+from wr.live.registry import Registry
 from wr.model.limits import Usage
 from wr.model.tokens import SessionClaims
 from wr.office import Office
@@ -15,10 +17,14 @@ from wr.store.counts import Counted
 
 
 class HttpRequest(msgspec.Struct, frozen=True):
-    """One request as a lane received it: header names in lower case, `body` None when it was too long."""
+    """One request as a lane received it: header names in lower case, `body` None when it was too long.
+
+    A request to upgrade to a WebSocket has the method `WEBSOCKET`.
+    """
 
     method: str
     path: str
+    query: str
     headers: dict[str, str]
     body: bytes | None
     peer: str
@@ -41,10 +47,10 @@ class Call:
     user_agent: str
     counted: Counted | None
     usage: Usage | None = None
+    query: Any = None
     body: Any = None
     position: PositionProof | None = None
     session: SessionClaims | None = None
-    notes: dict[str, str] = field(default_factory=dict)
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -59,6 +65,9 @@ class Services(msgspec.Struct, frozen=True):
     """What operations work with."""
 
     room: Room
+    concerts: Concerts
+    registry: Registry
+    clock_ms: Callable[[], int]
     office: Office
     keeper: KeyKeeper
     is_store_healthy: Callable[[], Any]

@@ -24,6 +24,7 @@ WIRE_FORMS: dict[type[Refusal], WireForm] = {
     refusals.Forbidden: WireForm(403, "FORBIDDEN", "Insufficient permissions"),
     refusals.NotFound: WireForm(404, "NOT_FOUND", "Resource not found"),
     refusals.MethodNotAllowed: WireForm(405, "METHOD_NOT_ALLOWED", "The path has no such method"),
+    refusals.UpgradeRequired: WireForm(426, "UPGRADE_REQUIRED", "The path speaks WebSocket only"),
     refusals.Conflict: WireForm(409, "CONFLICT", "Resource exists already"),
     refusals.PositionExpired: WireForm(410, "POSITION_EXPIRED", "Position has expired"),
     refusals.SessionExpired: WireForm(410, "SESSION_EXPIRED", "Session has expired"),
@@ -49,6 +50,8 @@ def refusal_headers(refusal: Refusal) -> list[tuple[str, str]]:
         return [("Retry-After", str(RETRY_AFTER_S))]
     if isinstance(refusal, refusals.Unauthorized):
         return [("WWW-Authenticate", "Bearer")]
+    if isinstance(refusal, refusals.UpgradeRequired):
+        return [("Upgrade", "websocket")]
     if isinstance(refusal, refusals.MethodNotAllowed):
         return [("Allow", ", ".join(refusal.allow))]
     return []

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from wr.concerts import UserStatus
 from wr.model.queue import (
     AdmissionRate,
     HeartbeatInterval,
@@ -22,6 +23,7 @@ from wr.model.queue import (
 Uuid = Annotated[str, Meta(extra_json_schema={"format": "uuid"})]
 Time = Annotated[str, Meta(extra_json_schema={"format": "date-time"}, examples=["2024-01-01T12:30:00Z"])]
 Timestamp = Annotated[int, Meta(ge=0, le=2**53, description="The client's clock, milliseconds since 1970")]
+Long = Annotated[int, Meta(ge=1, le=2**63 - 1, description="A positive 64-bit integer")]
 Count = Annotated[int, Meta(ge=0)]
 Seconds = Annotated[int, Meta(ge=0, description="Seconds")]
 
@@ -156,6 +158,88 @@ class ActivityResponse(msgspec.Struct, kw_only=True):
     expires_at: Time
 
 
+class PositionUpdateEventData(msgspec.Struct, kw_only=True):
+    """Where somebody in line stands."""
+
+    position: int
+    queue_length: int
+    estimated_wait_seconds: int
+
+
+class PositionUpdateEvent(msgspec.Struct, kw_only=True):
+    """Somebody in line has moved."""
+
+    type: Literal["position_update"] = "position_update"
+    data: PositionUpdateEventData
+
+
+class AdmittedEventData(msgspec.Struct, kw_only=True):
+    """The way in."""
+
+    session_token: str
+    redirect_url: str
+
+
+class AdmittedEvent(msgspec.Struct, kw_only=True):
+    """Somebody has been let in; nothing more will come."""
+
+    type: Literal["admitted"] = "admitted"
+    data: AdmittedEventData
+
+
+class ExpiredEventData(msgspec.Struct, kw_only=True):
+    """Why a place is over."""
+
+    reason: Annotated[str, Meta(examples=["heartbeat_timeout"])]
+
+
+class ExpiredEvent(msgspec.Struct, kw_only=True):
+    """A place is over; nothing more will come."""
+
+    type: Literal["expired"] = "expired"
+    data: ExpiredEventData
+
+
+class ClientHeartbeat(msgspec.Struct, kw_only=True, tag_field="type", tag="heartbeat"):
+    """What a client may say on a WebSocket: that it is there."""
+
+    data: HeartbeatRequest | UnsetType = UNSET
+
+
+class ConcertUser(msgspec.Struct, kw_only=True, rename="camel"):
+    """A user and a concert of the second API."""
+
+    user_id: Long
+    concert_id: Long
+
+
+class JoinResponse(msgspec.Struct, kw_only=True, rename="camel"):
+    """What a user became by joining."""
+
+    user_id: int
+    concert_id: int
+    status: UserStatus
+    rank: int
+
+
+class RankResponse(msgspec.Struct, kw_only=True):
+    """Where a user stands: rank from 1 in line, 0 inside, -1 otherwise."""
+
+    status: UserStatus
+    rank: int
+
+
+class ConcertEvent(msgspec.Struct, kw_only=True, rename="camel"):
+    """What the second API's stream tells."""
+
+    user_id: int
+    concert_id: int
+    status: UserStatus
+    rank: int
+    active_ttl_seconds: int = 0
+    timestamp: str = ""
+
+
 class CreateQueueRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """A new queue; what is left out gets its default."""
 
@@ -165,7 +249,10 @@ class CreateQueueRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=Tru
     max_active_users: MaxActiveUsers = 1000
     max_queue_size: MaxQueueSize = 50_000
     admission_rate: AdmissionRate = 10.0
-    session_timeout_seconds: SessionTimeout = 3600
+    session_timeout_seconds: (
+        Annotated[SessionTimeout, Meta(description="Left out: 3600 seconds, or 300 for a concert's queue")]
+        | UnsetType
+    ) = UNSET
     heartbeat_interval_seconds: HeartbeatInterval = 10
     heartbeat_timeout_seconds: HeartbeatTimeout = 60
     unique_by: UniqueBy = UniqueBy.CLIENT

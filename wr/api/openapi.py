@@ -8,7 +8,7 @@ import msgspec
 from wr.api.errors import INTERNAL_ERROR, WIRE_FORMS
 from wr.api.messages import ErrorResponse
 from wr.api.public_operations import Document
-from wr.api.routes import BASE, ROUTES, Auth, Route
+from wr.api.routes import BASE, ROUTES, WEBSOCKET, Auth, Route
 
 _COMPONENTS = "#/components/schemas/{name}"
 _RATE_HEADERS = {
@@ -22,6 +22,7 @@ _SECURITY: dict[Auth, list[dict[str, list[str]]]] = {
     Auth.POSITION: [{"BearerAuth": []}],
     Auth.SESSION: [{"BearerAuth": []}],
     Auth.ADMIN: [{"AdminKey": []}],
+    Auth.USER: [{}, {"BearerAuth": []}],
 }
 _PARAMETER_HELP = {
     "queue_id": ("Queue identifier", {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,64}$"}),
@@ -47,7 +48,8 @@ def openapi_document() -> dict[str, Any]:
         # `/health` stands at both places; the one below the base is the contract's.
         if route.path != relative or relative != "/health":
             item = paths.setdefault(relative, {})
-            item[route.method.lower()] = _operation(route)
+            # A WebSocket begins with a GET, and that is all the format can say of it.
+            item["get" if route.method == WEBSOCKET else route.method.lower()] = _operation(route)
             if route.path == relative:
                 item["servers"] = [{"url": "/"}]
     return {
@@ -85,28 +87,42 @@ def _always_sent(kind: type[msgspec.Struct]) -> list[str]:
 
 def _operation(route: Route) -> dict[str, Any]:
     described: dict[str, Any] = {
-        "operationId": route.name,
+        "operationId": f"{route.name}_{WEBSOCKET.lower()}" if route.method == WEBSOCKET else route.name,
         "summary": route.summary,
         "description": route.description,
         "tags": [route.tag],
         "security": _SECURITY[route.auth],
         "responses": _responses(route),
     }
-    names = re.findall(r"\{(\w+)\}", route.path)
-    if names:
-        described["parameters"] = [
-            {
-                "name": name,
-                "in": "path",
-                "required": True,
-                "description": _PARAMETER_HELP[name][0],
-                "schema": _PARAMETER_HELP[name][1],
-            }
-            for name in names
-        ]
+    parameters = [*_path_parameters(route), *_query_parameters(route)]
+    if parameters:
+        described["parameters"] = parameters
     if route.body is not None:
         described["requestBody"] = {"content": _json(_reference(route.body))}
     return described
+
+
+def _path_parameters(route: Route) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": name,
+            "in": "path",
+            "required": True,
+            "description": _PARAMETER_HELP[name][0],
+            "schema": _PARAMETER_HELP[name][1],
+        }
+        for name in re.findall(r"\{(\w+)\}", route.path)
+    ]
+
+
+def _query_parameters(route: Route) -> list[dict[str, Any]]:
+    if route.query is None:
+        return []
+    schema = msgspec.json.schema(route.query)["$defs"][route.query.__name__]
+    return [
+        {"name": name, "in": "query", "required": name in schema.get("required", []), "schema": _as_3_0(part)}
+        for name, part in schema["properties"].items()
+    ]
 
 
 def _responses(route: Route) -> dict[str, Any]:
@@ -123,7 +139,9 @@ def _responses(route: Route) -> dict[str, Any]:
             schema = {"oneOf": [_reference(kind) for kind in answer]}
         else:
             schema = _reference(answer)
-        responses[str(status)] = {"description": meaning, "headers": headers, "content": _json(schema)}
+        is_events = route.feed is not None and route.method != WEBSOCKET
+        content = {"text/event-stream": {"schema": schema}} if is_events else _json(schema)
+        responses[str(status)] = {"description": meaning, "headers": headers, "content": content}
     for status, meaning in _errors(route).items():
         responses.setdefault(
             str(status),

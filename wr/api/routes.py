@@ -2,17 +2,21 @@
 
 import re
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from enum import Enum
 
 import msgspec
 
-from wr.api import admin_operations, messages, public_operations, visitor_operations
+from wr.api import admin_operations, concert_operations, messages, public_operations, visitor_operations
 from wr.api.calls import Answer, Call, Services
+from wr.api.feeds import Feed, concert_feed, queue_feed
 from wr.model import refusals
 from wr.model.refusals import Refusal
 
 BASE = "/api/v1"
+WEBSOCKET = "WEBSOCKET"
+"""What a request to upgrade to a WebSocket counts as, where others have their method."""
 
 
 class Auth(Enum):
@@ -28,6 +32,8 @@ class Auth(Enum):
     """The session token of the session in the path."""
     ADMIN = "admin"
     """The admin key."""
+    USER = "user"
+    """A token of the site's own user, where the server is told to ask for one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,13 +42,18 @@ class Route:
 
     method: str
     path: str
-    operation: Callable[[Services, Call], Awaitable[Answer]]
+    """An HTTP method, or `WEBSOCKET` for a request to upgrade."""
+    operation: Callable[[Services, Call], Awaitable[Answer]] | None = None
+    """What answers a call; None for a live stream."""
+    feed: Callable[[Services, Call], AbstractAsyncContextManager[Feed]] | None = None
+    """What a live stream carries; None for a call."""
     tag: str
     auth: Auth = Auth.NOBODY
     scope: str | None = None
     """Which limit counts its calls; None: none does."""
     counts_itself: bool = False
     """Whether the operation's own script counts the call, in the same round trip."""
+    query: type[msgspec.Struct] | None = None
     body: type[msgspec.Struct] | None = None
     answers: tuple[tuple[int, str, type[msgspec.Struct] | tuple[type[msgspec.Struct], ...]], ...]
     """Status, what it means, and the message or messages it brings."""
@@ -53,13 +64,13 @@ class Route:
 
     @property
     def name(self) -> str:
-        """The operation's name."""
-        return self.operation.__name__
+        """The operation's name, or the feed's."""
+        return (self.operation or self.feed).__name__  # type: ignore[union-attr]
 
     @property
     def description(self) -> str:
-        """The first line of the operation's docstring."""
-        return (self.operation.__doc__ or "").partition("\n")[0]
+        """The first line of the docstring of the operation or the feed."""
+        return ((self.operation or self.feed).__doc__ or "").partition("\n")[0]
 
     @property
     def summary(self) -> str:
@@ -68,14 +79,18 @@ class Route:
 
     def all_refusals(self) -> Iterator[type[Refusal]]:
         """List every refusal the route can answer with."""
+        if self.query is not None:
+            yield refusals.InvalidRequest
         if self.body is not None:
             yield from (refusals.InvalidRequest, refusals.TooLarge)
-        if self.auth in (Auth.POSITION, Auth.SESSION):
+        if self.auth in (Auth.POSITION, Auth.SESSION, Auth.USER):
             yield refusals.Unauthorized
         if self.auth is Auth.ADMIN:
             yield refusals.Forbidden
         if self.scope is not None:
             yield refusals.RateLimited
+        if self.method == WEBSOCKET:
+            yield refusals.UpgradeRequired
         yield from self.refusals
         if self.auth is not Auth.NOBODY:
             yield refusals.Unavailable
@@ -105,6 +120,7 @@ _HEALTH = (
     (200, "Service is healthy", messages.HealthResponse),
     (503, "Service is unhealthy", messages.HealthResponse),
 )
+LIVE_EVENTS = (messages.PositionUpdateEvent, messages.AdmittedEvent, messages.ExpiredEvent)
 _STATUS = (messages.WaitingStatus, messages.AdmittedStatus)
 _HEARTBEAT = (messages.WaitingHeartbeat, messages.AdmittedHeartbeat)
 
@@ -206,6 +222,62 @@ ROUTES: tuple[Route, ...] = (
         answers=((200, "Activity recorded", messages.ActivityResponse),),
         refusals=(refusals.NotFound, refusals.SessionExpired),
     ),
+    Route(
+        method=WEBSOCKET,
+        path="/ws/queues/{queue_id}",
+        feed=queue_feed,
+        tag="Live",
+        auth=Auth.POSITION,
+        scope="status",
+        counts_itself=True,
+        answers=((101, "Messages follow", LIVE_EVENTS),),
+        refusals=(refusals.NotFound, refusals.PositionExpired),
+    ),
+    Route(
+        method="GET",
+        path=f"{BASE}/queues/{{queue_id}}/events",
+        feed=queue_feed,
+        tag="Live",
+        auth=Auth.POSITION,
+        scope="status",
+        counts_itself=True,
+        answers=((200, "Server-sent events follow", LIVE_EVENTS),),
+        refusals=(refusals.NotFound, refusals.PositionExpired),
+    ),
+    _visitor(
+        "POST",
+        "/waiting-queue/join",
+        concert_operations.join_concert,
+        tag="Concerts",
+        auth=Auth.USER,
+        scope="enqueue",
+        body=messages.ConcertUser,
+        answers=((200, "In line, inside, or rejected because the line is full", messages.JoinResponse),),
+        refusals=(refusals.NotFound, refusals.Maintenance),
+    ),
+    _visitor(
+        "GET",
+        "/waiting-queue/status",
+        concert_operations.concert_status,
+        tag="Concerts",
+        auth=Auth.USER,
+        scope="status",
+        query=messages.ConcertUser,
+        answers=((200, "Where the user stands", messages.RankResponse),),
+        refusals=(refusals.NotFound,),
+    ),
+    Route(
+        method="GET",
+        path=f"{BASE}/waiting-queue/subscribe",
+        feed=concert_feed,
+        tag="Concerts",
+        auth=Auth.USER,
+        scope="status",
+        counts_itself=True,
+        query=messages.ConcertUser,
+        answers=((200, "Server-sent events follow", messages.ConcertEvent),),
+        refusals=(refusals.NotFound,),
+    ),
     _admin(
         "POST",
         "/queues",
@@ -299,11 +371,13 @@ class Router:
             self._patterns.append((re.compile(shape), methods))
 
     def find(self, method: str, path: str) -> tuple[Route, dict[str, str]]:
-        """Find the route and its path parameters; HEAD is served by GET.
+        """Find the route and its path parameters; HEAD is served by GET, and an upgrade that none offers
+        is overlooked.
 
         Raises:
             NotFound: no route has that path.
             MethodNotAllowed: the path has routes, but none of that method.
+            UpgradeRequired: the path is there for WebSockets only.
         """
         methods = self._exact.get(path)
         parameters: dict[str, str] = {}
@@ -316,7 +390,23 @@ class Router:
         if methods is None:
             raise refusals.NotFound("There is nothing at this path")
         route = methods.get("GET" if method == "HEAD" else method)
+        if route is None and method == WEBSOCKET:
+            route = _answered(methods.get("GET"))
         if route is None:
-            allowed = (*methods, *(("HEAD",) if "GET" in methods else ()))
+            if list(methods) == [WEBSOCKET]:
+                raise refusals.UpgradeRequired("This path speaks WebSocket only")
+            allowed = (*methods, *(("HEAD",) if _answered(methods.get("GET")) else ()))
             raise refusals.MethodNotAllowed("This path has no such method", tuple(sorted(allowed)))
         return route, parameters
+
+    def has_feed(self, method: str, path: str) -> bool:
+        """Whether that is a live stream rather than a call."""
+        try:
+            return self.find(method, path)[0].feed is not None and method != "HEAD"
+        except Refusal:
+            return False
+
+
+def _answered(route: Route | None) -> Route | None:
+    """The route, unless it is a stream."""
+    return route if route is not None and route.operation is not None else None

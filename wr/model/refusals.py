@@ -41,6 +41,10 @@ class MethodNotAllowed(Refusal):
         self.allow = allow
 
 
+class UpgradeRequired(Refusal):
+    """The path is there for WebSockets only."""
+
+
 class Conflict(Refusal):
     """The queue exists already."""
 

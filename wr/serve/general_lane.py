@@ -8,19 +8,23 @@ from typing import Any
 import msgspec
 import trio
 from hypercorn.config import Config
-from quart import Request, Response, Websocket, request, websocket
+from quart import Request, Response, request
 from quart_trio import QuartTrio
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from wr.api.calls import HttpRequest
-from wr.api.dispatch import MAX_BODY_BYTES, Api
+from wr.api.dispatch import Api
 from wr.api.messages import ErrorFacts, ErrorResponse
+from wr.api.reception import MAX_BODY_BYTES
 from wr.serve.connections import serve_connections
+from wr.serve.hypercorn_websocket import teach_hypercorn
+from wr.serve.streams import serve_events, serve_websocket
 
 KEEP_ALIVE_S = 75.0
 BODY_PATIENCE_S = 20.0
 """How long the body of a request, which is at most a few kilobytes, may take to arrive."""
 _LAST_WORDS_S = 10.0
+LONGEST_MESSAGE_BYTES = 4096
 
 
 def make_app(api: Api) -> QuartTrio:
@@ -43,17 +47,13 @@ def make_app(api: Api) -> QuartTrio:
             reply.headers["Connection"] = "close"
         return reply
 
-    async def overlook_upgrade() -> Response:
-        return await _answer(api, websocket, "GET", b"")
-
     # Ahead of routing and not as a rule of it: a rule takes known methods and well-formed paths only, and
     # whatever it does not take is answered in HTML.
     app.before_request(answer)
-    app.before_websocket(overlook_upgrade)
     return app
 
 
-async def _answer(api: Api, asked: Request | Websocket, method: str, body: bytes | None) -> Response:
+async def _answer(api: Api, asked: Request, method: str, body: bytes | None) -> Response:
     headers: dict[str, str] = {}
     for name, value in asked.headers.items():
         key = name.lower()
@@ -63,6 +63,7 @@ async def _answer(api: Api, asked: Request | Websocket, method: str, body: bytes
         HttpRequest(
             method=method,
             path=asked.scope["path"],
+            query=asked.scope["query_string"].decode("latin-1"),
             headers=headers,
             body=body,
             peer=asked.remote_addr or "",
@@ -80,6 +81,20 @@ def _too_late() -> Response:
     request_id = f"req-{os.urandom(8).hex()}"
     body = msgspec.json.encode(ErrorResponse(error=facts, request_id=request_id))
     return Response(body, 408, {"Content-Type": "application/json", "X-Request-Id": request_id})
+
+
+def with_streams(api: Api, app: Any, ping_s: float) -> Any:
+    """Take live streams and WebSockets from the application: they are ASGI here, without a framework."""
+
+    async def split(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "websocket":
+            await serve_websocket(api, scope, receive, send, ping_s=ping_s)
+        elif scope["type"] == "http" and api.has_feed(scope["method"], scope["path"]):
+            await serve_events(api, scope, receive, send)
+        else:
+            await app(scope, receive, send)
+
+    return split
 
 
 def finish_what_is_said(app: Any) -> Any:
@@ -109,6 +124,7 @@ def make_config() -> Config:
     config.keep_alive_timeout = KEEP_ALIVE_S
     config.keep_alive_max_requests = 1_000_000
     config.include_server_header = False
+    config.websocket_max_message_size = LONGEST_MESSAGE_BYTES
     config.errorlog = None
     config.accesslog = None
     return config
@@ -118,6 +134,7 @@ async def serve_general_lane(
     api: Api,
     listener: socket.socket,
     *,
+    ping_s: float,
     grace_s: float,
     until: Callable[[], Awaitable[None]],
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
@@ -127,8 +144,9 @@ async def serve_general_lane(
     Raises:
         OSError: the socket cannot listen.
     """
+    teach_hypercorn()
     await serve_connections(
-        finish_what_is_said(make_app(api)),
+        finish_what_is_said(with_streams(api, make_app(api), ping_s)),
         make_config(),
         listener,
         grace_s=grace_s,

@@ -29,10 +29,18 @@ _OTHER: dict[int, Place] = {4: places.UNKNOWN, 6: places.LIMITED, 0: places.NO_Q
 
 
 class PollKind(Enum):
-    """Whether a poll only asks, or keeps the place too; each has its own limit."""
+    """Whether a poll only asks or keeps the place too, and which limit counts it."""
 
     STATUS = b"s"
+    """Asks; counted as a status call."""
+    KEEPING_STATUS = b"t"
+    """Asks and keeps the place; counted as a status call."""
     HEARTBEAT = b"h"
+    """Keeps the place; counted as a heartbeat."""
+    LOOK = b"l"
+    """Asks on behalf of an open stream; not counted."""
+    KEEP = b"k"
+    """Keeps the place of somebody whose stream is alive; not counted."""
 
 
 class Poll(msgspec.Struct, frozen=True):

@@ -8,6 +8,7 @@ import trio
 
 from wr.model.limits import Limit, Usage
 from wr.store.admissions import AdmitScript, Pass
+from wr.store.announcements import Announcements
 from wr.store.batcher import Batcher
 from wr.store.connection import Connection
 from wr.store.counts import Counted, LimitScript, lane_of
@@ -66,12 +67,12 @@ class Store:
         self._limit = LimitScript(keys, dict(limits))
         self.queues = QueueShelf(connection, keys)
         self.secrets = SecretShelf(connection, keys)
+        self.announcements = Announcements(connection, keys)
         self._joins: Batcher[Join, Joined] = Batcher(
             nursery, self._executor(JoinScript(keys, limits["enqueue"]))
         )
-        self._polls: Batcher[Poll, Polled] = Batcher(
-            nursery, self._executor(PollScript(keys, limits["status"], limits["heartbeat"]))
-        )
+        self._poll_now = self._executor(PollScript(keys, limits["status"], limits["heartbeat"]))
+        self._polls: Batcher[Poll, Polled] = Batcher(nursery, self._poll_now)
         self._visits: Batcher[VisitCall, Visited] = Batcher(
             nursery, self._executor(VisitScript(keys, limits["status"], limits["activity"]))
         )
@@ -87,6 +88,11 @@ class Store:
     async def poll(self, queue_id: str, poll: Poll) -> Polled:
         """Tell where someone stands; with a heartbeat, keep the place."""
         return await self._polls.submit(queue_id, poll)
+
+    async def poll_many(self, queue_id: str, polls: Sequence[Poll]) -> Sequence[Polled]:
+        """Tell where many people stand, in one call of its own."""
+        replies: Sequence[Polled] = await self._poll_now(queue_id, polls)
+        return replies
 
     async def visit(self, queue_id: str, call: VisitCall) -> Visited:
         """Tell how a session stands; with activity, count it."""

@@ -1,6 +1,6 @@
 """The admission loop: every interval, one pass over every queue."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
 import structlog
@@ -36,6 +36,20 @@ class Learning(Protocol):
     async def learn(self, queue_id: str, admission: Pass | None, /) -> None:
         """Take in what a pass over a queue saw."""
         ...
+
+
+class Witness:
+    """Takes in what passes saw: for the queue book, and for the streams of those it happened to."""
+
+    def __init__(self, book: Learning, tell: Callable[[str, Iterable[bytes]], None]) -> None:
+        self._book = book
+        self._tell = tell
+
+    async def learn(self, queue_id: str, admission: Pass | None) -> None:
+        """Take in what a pass over a queue saw."""
+        await self._book.learn(queue_id, admission)
+        if admission is not None:
+            self._tell(queue_id, [*admission.admitted, *admission.dropped, *admission.ended])
 
 
 async def admit_once(store: Admitting, registry: Listing, book: Learning) -> int:

@@ -31,6 +31,8 @@ local maximum = tonumber(config[2] or '0')
 local function place_of(id)
   local rank = redis.call('ZRANK', KEYS[2], id)
   if rank then
+    -- Who asks to join again is there.
+    redis.call('ZADD', KEYS[3], 'XX', whole(now), id)
     return 2, rank + 1, whole(tonumber(redis.call('ZSCORE', KEYS[2], id)))
   end
   local expires = tonumber(redis.call('ZSCORE', KEYS[4], id) or nil)

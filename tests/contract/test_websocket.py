@@ -1,0 +1,199 @@
+"""WebSocket /ws/queues/{queue_id}."""
+
+import pytest
+import trio
+from trio_websocket import ConnectionRejected
+
+from tests.support.site import BASE, Site, error_code
+from tests.support.sockets import websocket
+
+
+def place(site: Site, queue_id: str) -> str:
+    return str(site.join(queue_id).json()["token"])
+
+
+async def test_the_position_comes_at_once_and_again_whenever_it_changed(site: Site) -> None:
+    queue_id = site.make_queue(status="paused")
+    ahead, token = place(site, queue_id), place(site, queue_id)
+    async with websocket(site, queue_id, token) as socket:
+        first = await socket.message()
+        assert first == {
+            "type": "position_update",
+            "data": {"position": 2, "queue_length": 2, "estimated_wait_seconds": 1},
+        }
+        await trio.to_thread.run_sync(lambda: site.call("DELETE", f"/queues/{queue_id}/position", ahead))
+        second = await socket.message()
+        assert (second["type"], second["data"]["position"]) == ("position_update", 1)
+
+
+async def test_admission_brings_the_way_in_and_a_normal_close(site: Site) -> None:
+    queue_id = site.make_queue(status="paused")
+    token = place(site, queue_id)
+    async with websocket(site, queue_id, token) as socket:
+        await socket.message()
+        await trio.to_thread.run_sync(
+            lambda: site.admin("PATCH", f"/queues/{queue_id}", {"status": "active"})
+        )
+        message = await socket.message()
+        assert message["type"] == "admitted"
+        assert set(message["data"]) == {"session_token", "redirect_url"}
+        assert message["data"]["redirect_url"] == "https://shop.example/checkout"
+        assert await socket.close_code() == 1000
+    session = site.status(queue_id, token).json()["session_token"]
+    assert session == message["data"]["session_token"]
+
+
+async def test_somebody_admitted_before_gets_the_way_in_at_once(site: Site) -> None:
+    queue_id = site.make_queue()
+    token = place(site, queue_id)
+    site.admitted(queue_id, token)
+    async with websocket(site, queue_id, token) as socket:
+        assert (await socket.message())["type"] == "admitted"
+        assert await socket.close_code() == 1000
+
+
+@pytest.mark.parametrize("end", ["cancelled", "flushed", "queue_deleted"])
+async def test_the_end_of_a_place_is_told_with_its_reason(site: Site, end: str) -> None:
+    queue_id = site.make_queue(status="paused")
+    token = place(site, queue_id)
+    ends = {
+        "cancelled": lambda: site.call("DELETE", f"/queues/{queue_id}/position", token),
+        "flushed": lambda: site.admin("POST", f"/queues/{queue_id}/flush"),
+        "queue_deleted": lambda: site.admin("DELETE", f"/queues/{queue_id}"),
+    }
+    async with websocket(site, queue_id, token) as socket:
+        await socket.message()
+        await trio.to_thread.run_sync(ends[end])
+        assert await socket.message() == {"type": "expired", "data": {"reason": end}}
+        assert await socket.close_code() == 1000
+
+
+async def test_an_open_websocket_keeps_the_place(site: Site) -> None:
+    queue_id = site.make_queue(status="paused", heartbeat_interval_seconds=1, heartbeat_timeout_seconds=2)
+    token, silent = place(site, queue_id), place(site, queue_id)
+    async with websocket(site, queue_id, token) as socket:
+        await socket.message()
+        # Real seconds pass: the silent one is dropped, which shows that the timeout was over.
+        await trio.to_thread.run_sync(
+            lambda: site.wait_for(lambda: site.status(queue_id, silent), lambda r: r.status_code == 410)
+        )
+    assert site.status(queue_id, token).json()["position"] == 1
+
+
+async def test_a_heartbeat_message_counts_as_one(site: Site) -> None:
+    queue_id = site.make_queue(status="paused", heartbeat_interval_seconds=10, heartbeat_timeout_seconds=60)
+    token = place(site, queue_id)
+    async with websocket(site, queue_id, token) as socket:
+        await socket.message()
+        await socket.heartbeat()
+        used = site.heartbeat(queue_id, token).headers["x-ratelimit-remaining"]
+        await socket.heartbeat()
+        await trio.to_thread.run_sync(
+            lambda: site.wait_for(
+                lambda: site.heartbeat(queue_id, token),
+                lambda r: int(r.headers["x-ratelimit-remaining"]) < int(used) - 1,
+            )
+        )
+
+
+async def test_more_heartbeats_than_the_limit_close_it(site: Site) -> None:
+    queue_id = site.make_queue(status="paused")
+    token = place(site, queue_id)
+    async with websocket(site, queue_id, token) as socket:
+        await socket.message()
+        for _ in range(40):
+            await socket.heartbeat()
+        assert await socket.close_code() == 1008
+    assert site.status(queue_id, token).json()["position"] == 1
+
+
+@pytest.mark.parametrize(
+    ("message", "code"),
+    [
+        (b"\x00binary", 1003),
+        ("not json", 1007),
+        ('{"type": "dance"}', 1008),
+        ('{"type": "heartbeat", "data": {"timestamp": "soon"}}', 1008),
+        ("[]", 1008),
+        ("x" * 5000, 1009),
+        ("[" * 4000, 1008),
+    ],
+)
+async def test_what_is_no_message_closes_with_the_code_that_says_why(
+    site: Site, message: str | bytes, code: int
+) -> None:
+    queue_id = site.make_queue(status="paused")
+    token = place(site, queue_id)
+    async with websocket(site, queue_id, token) as socket:
+        await socket.message()
+        await socket.connection.send_message(message)
+        assert await socket.close_code() == code
+    assert site.status(queue_id, token).json()["position"] == 1
+
+
+async def test_a_heartbeat_may_come_without_its_data(site: Site) -> None:
+    queue_id = site.make_queue(status="paused")
+    ahead, token = place(site, queue_id), place(site, queue_id)
+    async with websocket(site, queue_id, token) as socket:
+        await socket.message()
+        await socket.connection.send_message('{"type": "heartbeat"}')
+        await trio.to_thread.run_sync(lambda: site.call("DELETE", f"/queues/{queue_id}/position", ahead))
+        assert (await socket.message())["data"]["position"] == 1
+
+
+async def test_a_browser_sends_the_token_as_a_subprotocol_and_gets_bearer_back(site: Site) -> None:
+    queue_id = site.make_queue(status="paused")
+    token = place(site, queue_id)
+    async with websocket(site, queue_id, protocols=["bearer", token]) as socket:
+        assert socket.connection.subprotocol == "bearer"
+        assert (await socket.message())["data"]["position"] == 1
+
+
+async def test_the_token_may_come_in_the_query(site: Site) -> None:
+    queue_id = site.make_queue(status="paused")
+    token = place(site, queue_id)
+    async with websocket(site, queue_id, query=f"?access_token={token}") as socket:
+        assert (await socket.message())["data"]["position"] == 1
+
+
+async def refusal(site: Site, queue_id: str, token: str | None = None) -> ConnectionRejected:
+    with pytest.RaisesGroup(ConnectionRejected, allow_unwrapped=True, flatten_subgroups=True) as caught:
+        async with websocket(site, queue_id, token):
+            raise AssertionError("it was opened")
+    error: BaseException = caught.value
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    assert isinstance(error, ConnectionRejected)
+    return error
+
+
+async def test_refusals_before_the_upgrade_are_plain_http_errors(site: Site) -> None:
+    queue_id, other = site.make_queue(status="paused"), site.make_queue(status="paused")
+    token = place(site, queue_id)
+    assert (await refusal(site, queue_id)).status_code == 401
+    assert (await refusal(site, queue_id, "rubbish")).status_code == 401
+    assert (await refusal(site, other, token)).status_code == 401
+    site.admin("POST", f"/queues/{queue_id}/flush")
+    assert (await refusal(site, queue_id, token)).status_code == 410
+    site.admin("DELETE", f"/queues/{queue_id}")
+    gone = await refusal(site, queue_id, token)
+    assert gone.status_code == 404
+    assert b'"code":"NOT_FOUND"' in gone.body
+    assert any(name == b"x-request-id" for name, _ in gone.headers)
+
+
+def test_a_plain_request_is_told_to_upgrade(site: Site) -> None:
+    response = site.http.get("/ws/queues/demo")
+    assert response.status_code == 426
+    assert response.headers["upgrade"] == "websocket"
+    assert error_code(response) == "UPGRADE_REQUIRED"
+
+
+def test_a_request_to_upgrade_elsewhere_is_answered_as_if_it_were_none(site: Site) -> None:
+    headers = {
+        "Connection": "Upgrade",
+        "Upgrade": "websocket",
+        "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+        "Sec-WebSocket-Version": "13",
+    }
+    assert site.http.get(f"{BASE}/health", headers=headers).json()["status"] == "healthy"

@@ -1,0 +1,218 @@
+"""The reception: finds the route of a request, and checks who calls, how often, and with what."""
+
+import hmac
+import re
+from typing import Any
+from urllib.parse import parse_qsl
+
+import msgspec
+
+from wr.api.calls import Call, HttpRequest
+from wr.api.routes import Auth, Route, Router
+from wr.api.user_tokens import UserTokens
+from wr.keeper import KeyKeeper
+from wr.model import refusals
+from wr.model.client_address import Network, client_address, limited_address
+from wr.model.ids import is_queue_id, parse_session_id, session_id_bytes
+from wr.model.places import Reason
+from wr.model.tokens import ExpiredToken, InvalidToken, PositionClaims
+from wr.queue_book import QueueBook
+from wr.room import PositionProof, position_expired, rate_limited, session_expired
+from wr.store.counts import Counted
+from wr.store.keys import GLOBAL_TAG
+from wr.store.store import Store
+
+MAX_BODY_BYTES = 16 * 1024
+_MOST_QUERY_FIELDS = 20
+_JSON_TYPE = re.compile(r"application/(?:[\w.+-]+\+)?json", re.IGNORECASE)
+
+
+class Reception:
+    """Turns a request into a call that an operation can trust, or refuses it."""
+
+    def __init__(
+        self,
+        store: Store,
+        book: QueueBook,
+        keeper: KeyKeeper,
+        user_tokens: UserTokens | None,
+        *,
+        admin_key: str,
+        trusted_proxies: tuple[Network, ...],
+    ) -> None:
+        self._store = store
+        self._book = book
+        self._keeper = keeper
+        self._user_tokens = user_tokens
+        self._admin_key = admin_key.encode()
+        self._trusted_proxies = trusted_proxies
+        self.router = Router()
+        self._decoders: dict[type[msgspec.Struct], msgspec.json.Decoder[Any]] = {}
+
+    def meet(self, request: HttpRequest) -> Call:
+        """Note where a request comes from."""
+        forwarded_for = request.headers.get("x-forwarded-for", "")
+        address = client_address(request.peer, forwarded_for, self._trusted_proxies)
+        return Call({}, address, request.headers.get("user-agent", "")[:512], None)
+
+    async def admit(self, request: HttpRequest, call: Call) -> Route:
+        """Find the route and complete the call for it.
+
+        Raises:
+            Refusal: no such path or method, no or a false token, too often, or a body that is not valid.
+        """
+        route, call.parameters = self.router.find(request.method, request.path)
+        if route.scope is not None:
+            call.counted = self._counted_by_address(route, call)
+        await self._authenticate(route, request, call)
+        if call.counted is not None and not route.counts_itself:
+            await self.count(call)
+        queue_id = call.parameters.get("queue_id")
+        if queue_id is not None and not is_queue_id(queue_id):
+            raise refusals.NotFound("There is no such queue")
+        if route.query is not None:
+            call.query = _read_query(route.query, request)
+        if route.body is not None:
+            call.body = self._read_body(route.body, request)
+        if route.auth is Auth.USER and self._user_tokens is not None:
+            self._user_tokens.check(_required_bearer(request), (call.body or call.query).user_id)
+        return route
+
+    def _counted_by_address(self, route: Route, call: Call) -> Counted:
+        """Until a token says who calls, the address does; of a queue only where that queue exists."""
+        queue_id = call.parameters.get("queue_id", "")
+        is_of_queue = route.auth is Auth.MAY_HAVE_POSITION and self._book.knows(queue_id)
+        return Counted(
+            tag=queue_id if is_of_queue else GLOBAL_TAG,
+            scope=str(route.scope),
+            subject=limited_address(call.address).encode(),
+        )
+
+    async def count(self, call: Call) -> None:
+        """Count a call that no script counts.
+
+        Raises:
+            RateLimited: it is one too many.
+        """
+        if call.counted is None:
+            return
+        call.usage = await self._store.count(call.counted)
+        if call.usage is not None and call.usage.used > call.usage.limit.count:
+            raise rate_limited(call.usage)
+
+    async def _authenticate(self, route: Route, request: HttpRequest, call: Call) -> None:
+        if route.auth is Auth.ADMIN:
+            given = request.headers.get("x-admin-key", "").encode()
+            if not hmac.compare_digest(given, self._admin_key):
+                raise refusals.Forbidden("The admin key in X-Admin-Key is missing or wrong")
+            call.counted = Counted(GLOBAL_TAG, "admin", b"admin key")
+        elif route.auth is Auth.MAY_HAVE_POSITION:
+            token = _bearer(request)
+            if token is not None:
+                try:
+                    call.position = PositionProof(await self._keeper.read_position(token), token)
+                except (InvalidToken, ExpiredToken):
+                    call.position = None  # It proves nothing, so it is as if it were not there.
+        elif route.auth is Auth.POSITION:
+            await self._authenticate_position(route, request, call)
+        elif route.auth is Auth.SESSION:
+            await self._authenticate_session(request, call)
+
+    async def _authenticate_position(self, route: Route, request: HttpRequest, call: Call) -> None:
+        token = _required_bearer(request, may_be_in_query=route.feed is not None)
+        expired = False
+        try:
+            claims = await self._keeper.read_position(token)
+        except InvalidToken as error:
+            raise refusals.Unauthorized(str(error)) from error
+        except ExpiredToken as error:
+            if not isinstance(error.claims, PositionClaims):
+                raise
+            claims, expired = error.claims, True
+        if claims.queue_id != call.parameters["queue_id"]:
+            raise refusals.Unauthorized("The token is of another queue")
+        if expired:
+            raise position_expired(claims.position_id, claims.expires_s * 1000, "token_expired")
+        call.position = PositionProof(claims, token)
+        if call.counted is not None:
+            call.counted = Counted(claims.queue_id, call.counted.scope, claims.position_id)
+
+    async def _authenticate_session(self, request: HttpRequest, call: Call) -> None:
+        token = _required_bearer(request)
+        expired = False
+        try:
+            claims = await self._keeper.read_session(token)
+        except InvalidToken as error:
+            raise refusals.Unauthorized(str(error)) from error
+        except ExpiredToken as error:
+            if isinstance(error.claims, PositionClaims):
+                raise
+            claims, expired = error.claims, True
+        if claims.position_id != parse_session_id(call.parameters["session_id"]):
+            raise refusals.Unauthorized("The token is of another session")
+        if expired:
+            raise session_expired(claims.position_id, claims.expires_s * 1000, Reason.SESSION_TIMEOUT.text)
+        call.session = claims
+        if call.counted is not None:
+            call.counted = Counted(claims.queue_id, call.counted.scope, session_id_bytes(claims.position_id))
+
+    def _read_body(self, kind: type[msgspec.Struct], request: HttpRequest) -> Any:
+        body = request.body
+        if body is None or len(body) > MAX_BODY_BYTES:
+            raise refusals.TooLarge(f"The body is longer than {MAX_BODY_BYTES} bytes")
+        content_type = request.headers.get("content-type", "application/json").partition(";")[0].strip()
+        if body and _JSON_TYPE.fullmatch(content_type) is None:
+            raise refusals.InvalidRequest("The body must be JSON: send Content-Type: application/json")
+        decoder = self._decoders.get(kind)
+        if decoder is None:
+            self._decoders[kind] = decoder = msgspec.json.Decoder(kind)
+        try:
+            # As text: the decoder would overlook bytes that are no UTF-8 in fields it does not know.
+            return decoder.decode(body.decode() or "{}")
+        except msgspec.ValidationError as error:
+            raise _not_valid(error) from error
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise refusals.InvalidRequest("The body is not valid JSON") from error
+        except RecursionError as error:
+            raise refusals.InvalidRequest("The body is nested too deeply") from error
+
+
+def _read_query(kind: type[msgspec.Struct], request: HttpRequest) -> Any:
+    try:
+        fields = dict(parse_qsl(request.query, keep_blank_values=True, max_num_fields=_MOST_QUERY_FIELDS))
+        return msgspec.convert(fields, kind, strict=False)
+    except msgspec.ValidationError as error:
+        raise _not_valid(error) from error
+    except ValueError as error:
+        raise refusals.InvalidRequest("The query is not valid") from error
+
+
+def _not_valid(error: msgspec.ValidationError) -> refusals.InvalidRequest:
+    message, _, field = str(error).partition(" - at `$")
+    if not field:
+        return refusals.InvalidRequest(message)
+    return refusals.InvalidRequest(message, field=field.rstrip("`").lstrip("."))
+
+
+def _bearer(request: HttpRequest) -> str | None:
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    token = token.strip()
+    return token if scheme.lower() == "bearer" and token else None
+
+
+def _query_token(request: HttpRequest) -> str | None:
+    """The token of a stream whose client can set no headers: browsers' WebSocket and EventSource."""
+    try:
+        fields = dict(parse_qsl(request.query, max_num_fields=_MOST_QUERY_FIELDS))
+    except ValueError:
+        return None
+    return fields.get("access_token")
+
+
+def _required_bearer(request: HttpRequest, *, may_be_in_query: bool = False) -> str:
+    token = _bearer(request)
+    if token is None and may_be_in_query:
+        token = _query_token(request)
+    if token is None:
+        raise refusals.Unauthorized("Send the token as Authorization: Bearer <token>")
+    return token

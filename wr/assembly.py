@@ -1,0 +1,125 @@
+"""The assembly: what is made of what, for one store and one set of settings."""
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import msgspec
+import orjson
+import trio
+
+from wr.api.calls import Services
+from wr.api.dispatch import Api
+from wr.api.openapi import openapi_document
+from wr.api.reception import Reception
+from wr.api.user_tokens import UserTokens
+from wr.concerts import Concerts
+from wr.keeper import KeyKeeper
+from wr.live.announcer import Announcer
+from wr.live.registry import Registry
+from wr.model.refusals import Unavailable
+from wr.model.signing import Purpose
+from wr.office import Office
+from wr.queue_book import QueueBook
+from wr.room import Room
+from wr.settings import Settings
+from wr.store.store import Store, store_clock
+from wr.tasks.admission import Witness
+from wr.tasks.live import LiveLoops
+
+_HEALTH_PATIENCE_S = 1.0
+
+
+class Clocks(msgspec.Struct, frozen=True):
+    """Where the time comes from: production takes the store's for all state, and its own for tokens."""
+
+    store_ms: Callable[[], int] = store_clock
+    token_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000
+
+
+PRODUCTION_CLOCKS = Clocks()
+
+
+@dataclass(frozen=True)
+class House:
+    """Everything that is made once and lives as long as the process."""
+
+    store: Store
+    keeper: KeyKeeper
+    book: QueueBook
+    registry: Registry
+    announcer: Announcer
+    office: Office
+    live: LiveLoops
+    witness: Witness
+    services: Services
+
+    def api(self, settings: Settings, admin_key: str, user_tokens: UserTokens | None) -> Api:
+        """Open the API, once the keys are known."""
+        reception = Reception(
+            self.store,
+            self.book,
+            self.keeper,
+            user_tokens,
+            admin_key=admin_key,
+            trusted_proxies=settings.trusted_proxies,
+        )
+        return Api(self.services, reception, random_bytes=os.urandom)
+
+
+def assemble(store: Store, settings: Settings, clocks: Clocks, *, uptime_s: Callable[[], float]) -> House:
+    """Make everything that works on `store`; does no I/O."""
+    keeper = KeyKeeper(
+        store.secrets,
+        clocks.token_ms,
+        os.urandom,
+        {Purpose.POSITION: settings.position_algorithm, Purpose.SESSION: settings.session_algorithm},
+    )
+    book = QueueBook(store.queues)
+    registry = Registry()
+    announcer = Announcer(registry, store.announcements)
+    office = Office(store, keeper, book, announcer.tell)
+    room = Room(
+        store,
+        keeper,
+        book,
+        tell=announcer.tell,
+        limits=settings.limits,
+        clock_ms=clocks.token_ms,
+        random_bytes=os.urandom,
+        token_lifetime_s=settings.position_token_lifetime,
+    )
+    services = Services(
+        room=room,
+        concerts=Concerts(store, book, settings.limits),
+        registry=registry,
+        clock_ms=clocks.token_ms,
+        office=office,
+        keeper=keeper,
+        is_store_healthy=lambda: _answers(store),
+        uptime_s=uptime_s,
+        openapi=orjson.dumps(openapi_document()),
+    )
+    return House(
+        store=store,
+        keeper=keeper,
+        book=book,
+        registry=registry,
+        announcer=announcer,
+        office=office,
+        live=LiveLoops(store, book, registry, settings.live_interval),
+        witness=Witness(book, announcer.tell),
+        services=services,
+    )
+
+
+async def _answers(store: Store) -> bool:
+    """Whether the store answers within a second."""
+    with trio.move_on_after(_HEALTH_PATIENCE_S):
+        try:
+            await store.ping()
+        except Unavailable:
+            return False
+        return True
+    return False

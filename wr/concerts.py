@@ -1,0 +1,144 @@
+"""The second API's use cases: users of a concert, known by their number instead of a token.
+
+It is the same room underneath: concert 1 is the queue `concert-1`, and a user's place in it has an id made of
+both numbers' names, so that nothing needs to be stored to find it again.
+"""
+
+import re
+from enum import StrEnum
+from hashlib import blake2b
+
+import msgspec
+
+from wr.model import places
+from wr.model.ids import new_position_id
+from wr.model.limits import Limit, Usage
+from wr.model.refusals import Maintenance, NotFound, RateLimited
+from wr.queue_book import QueueBook, QueueView
+from wr.store.joins import InLine, Join
+from wr.store.polls import Poll, Polled, PollKind
+from wr.store.store import Store
+
+NOT_IN_LINE = -1
+CONCERT_SESSION_S = 300
+OTHER_SESSION_S = 3600
+_CONCERT_QUEUE = re.compile(r"concert-[1-9]\d*")
+
+
+class UserStatus(StrEnum):
+    """What a user of a concert is."""
+
+    WAITING = "WAITING"
+    ACTIVE = "ACTIVE"
+    REJECTED = "REJECTED"
+    """Not let into line: it is as long as it may be."""
+    NONE = "NONE"
+    """Not in line and not inside."""
+
+
+class Standing(msgspec.Struct, frozen=True):
+    """A user's status; rank from 1 in line, 0 inside, −1 otherwise."""
+
+    status: UserStatus
+    rank: int
+    usage: Usage | None = None
+
+
+def default_session_timeout_s(queue_id: str) -> int:
+    """How long sessions of a new queue last unless its operator says: five minutes for a concert's (its
+    document, section 5), an hour for others."""
+    return CONCERT_SESSION_S if _CONCERT_QUEUE.fullmatch(queue_id) else OTHER_SESSION_S
+
+
+def concert_queue(concert_id: int) -> str:
+    """Name the queue of a concert."""
+    return f"concert-{concert_id}"
+
+
+def user_position(queue_id: str, user_id: int) -> bytes:
+    """Name the place a user has in a queue, or would have: 16 bytes."""
+    return new_position_id(
+        lambda count: blake2b(f"{queue_id}/{user_id}".encode(), digest_size=count, person=b"wr user").digest()
+    )
+
+
+class Concerts:
+    """Users' use cases. All raise `Unavailable` while the store is away, `NotFound` for no such concert."""
+
+    def __init__(self, store: Store, book: QueueBook, limits: dict[str, Limit]) -> None:
+        self._store = store
+        self._book = book
+        self._limits = limits
+
+    async def join(self, concert_id: int, user_id: int) -> Standing:
+        """Put a user in line, or find the place the user has already; a sign of life either way.
+
+        Raises:
+            Maintenance: nobody new for now.
+            RateLimited: this user asked too often.
+        """
+        queue_id = (await self.view(concert_id)).config.id
+        position_id = user_position(queue_id, user_id)
+        subject = b"user %d" % user_id
+        joined = await self._store.join(queue_id, Join(position_id, position_id, 0, subject, b"", b""))
+        usage = self._usage("enqueue", joined.used, joined.now_ms)
+        place = joined.place
+        if isinstance(place, InLine):
+            return Standing(UserStatus.WAITING, place.position, usage)
+        if isinstance(place, places.Admitted):
+            return Standing(UserStatus.ACTIVE, 0, usage)
+        if isinstance(place, places.Full):
+            return Standing(UserStatus.REJECTED, NOT_IN_LINE, usage)
+        if isinstance(place, places.Closed):
+            raise Maintenance("The concert's queue is in maintenance", usage=usage, concert_id=concert_id)
+        raise self._not_served(place, concert_id, usage)
+
+    async def status(self, concert_id: int, user_id: int) -> Standing:
+        """Tell where a user stands. This API has no heartbeat, so asking keeps the place.
+
+        Raises:
+            RateLimited: this user asked too often.
+        """
+        polled, usage = await self.look(concert_id, user_id)
+        if isinstance(polled.place, places.Waiting):
+            return Standing(UserStatus.WAITING, polled.place.position, usage)
+        if isinstance(polled.place, places.Admitted):
+            return Standing(UserStatus.ACTIVE, 0, usage)
+        return Standing(UserStatus.NONE, NOT_IN_LINE, usage)
+
+    async def look(self, concert_id: int, user_id: int) -> tuple[Polled, Usage | None]:
+        """Tell what the store says of a user, and keep the place; raises as `status`."""
+        queue_id = (await self.view(concert_id)).config.id
+        position_id = user_position(queue_id, user_id)
+        polled = await self._store.poll(queue_id, Poll(position_id, PollKind.KEEPING_STATUS, position_id))
+        usage = self._usage("status", polled.used, polled.now_ms)
+        if isinstance(polled.place, places.Limited | places.NoQueue):
+            raise self._not_served(polled.place, concert_id, usage)
+        return polled, usage
+
+    async def view(self, concert_id: int) -> QueueView:
+        """Return the view of a concert's queue.
+
+        Raises:
+            NotFound: there is no such concert.
+        """
+        try:
+            return await self._book.get(concert_queue(concert_id))
+        except NotFound as error:
+            raise no_such_concert(concert_id) from error
+
+    def _usage(self, scope: str, used: int, now_ms: int) -> Usage | None:
+        limit = self._limits[scope]
+        return Usage(limit, used, now_ms) if limit.count and used else None
+
+    def _not_served(self, place: object, concert_id: int, usage: Usage | None) -> NotFound | RateLimited:
+        if isinstance(place, places.Limited):
+            retry_after_s = usage.retry_after_s if usage is not None else 1
+            return RateLimited("Too Many Requests", usage=usage, retry_after_seconds=retry_after_s)
+        self._book.forget(concert_queue(concert_id))
+        return no_such_concert(concert_id)
+
+
+def no_such_concert(concert_id: int) -> NotFound:
+    """The refusal for a concert that has no queue."""
+    return NotFound("Concert Not Found", concert_id=concert_id)

@@ -1,0 +1,1 @@
+"""Live streams: who holds one open, and what each is to be told. Knows no transport."""

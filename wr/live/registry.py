@@ -1,0 +1,103 @@
+"""The registry: every stream that is open in this process, by queue and by person."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+import trio
+
+from wr.live.stream import Stream
+from wr.model.refusals import Unavailable
+
+
+class Registry:
+    """Finds streams by whom they are about, and notes whose news cannot wait for the next round."""
+
+    def __init__(self) -> None:
+        self._queues: dict[str, dict[bytes, list[Stream]]] = {}
+        self._hurried: dict[str, set[bytes] | None] = {}
+        self._departed: dict[str, set[bytes]] = {}
+        self._news = trio.Event()
+        self._is_closed = False
+        self.count = 0
+        """Streams that are open."""
+
+    @contextmanager
+    def open(self, stream: Stream, *, replace: bool = False) -> Iterator[None]:
+        """Keep `stream` registered for the block; with `replace`, other streams of that person end.
+
+        Raises:
+            Unavailable: the server is stopping.
+        """
+        if self._is_closed:
+            raise Unavailable("The waiting room is shutting down")
+        people = self._queues.setdefault(stream.queue_id, {})
+        streams = people.setdefault(stream.position_id, [])
+        if replace:
+            for earlier in streams:
+                earlier.close(is_replaced=True)
+        streams.append(stream)
+        self.count += 1
+        try:
+            yield
+        finally:
+            self.count -= 1
+            streams.remove(stream)
+            if stream.is_alive and not self._is_closed:
+                # Present until now: their time of silence begins here, not at the last look.
+                self._departed.setdefault(stream.queue_id, set()).add(stream.position_id)
+                self._news.set()
+            if not streams and people.get(stream.position_id) is streams:
+                del people[stream.position_id]
+                if not people and self._queues.get(stream.queue_id) is people:
+                    del self._queues[stream.queue_id]
+
+    def queues(self) -> list[str]:
+        """List the queues that somebody here waits in."""
+        return list(self._queues)
+
+    def due(self, queue_id: str, now: float) -> list[Stream]:
+        """List the streams of a queue that are to be looked at by Trio time `now`."""
+        people = self._queues.get(queue_id, {})
+        return [stream for streams in people.values() for stream in streams if stream.due <= now]
+
+    def streams_of(self, queue_id: str, position_ids: Iterable[bytes] | None) -> list[Stream]:
+        """List the streams of these people, or of everybody in the queue."""
+        people = self._queues.get(queue_id, {})
+        chosen = people if position_ids is None else position_ids
+        return [stream for position_id in chosen for stream in people.get(position_id, ())]
+
+    def hurry(self, queue_id: str, position_ids: Iterable[bytes] | None) -> None:
+        """Something has just happened to these people (None: to everybody in the queue): look at once."""
+        people = self._queues.get(queue_id)
+        if people is None:
+            return
+        if position_ids is None:
+            self._hurried[queue_id] = None
+        else:
+            here = {position_id for position_id in position_ids if position_id in people}
+            if not here:
+                return
+            noted = self._hurried.setdefault(queue_id, set())
+            if noted is not None:
+                noted |= here
+        self._news.set()
+
+    async def hurried(self) -> dict[str, set[bytes] | None]:
+        """Wait until some news cannot wait, or a stream has ended; take the list of whose news it is."""
+        await self._news.wait()
+        self._news = trio.Event()
+        hurried, self._hurried = self._hurried, {}
+        return hurried
+
+    def departed(self) -> dict[str, set[bytes]]:
+        """Take the list of those whose stream has ended since the last call, by queue."""
+        departed, self._departed = self._departed, {}
+        return departed
+
+    def close(self) -> None:
+        """End every stream, because the server stops; nobody loses a place."""
+        self._is_closed = True
+        for people in self._queues.values():
+            for streams in people.values():
+                for stream in streams:
+                    stream.close(is_replaced=False)

@@ -1,0 +1,106 @@
+"""One open stream: a small object that holds what its reader is to be told next, and nothing older."""
+
+import math
+
+import trio
+
+from wr.live.updates import FORGOTTEN, QUEUE_DELETED, Ended, Farewell, LetIn, Moved, Update
+from wr.model.places import Admitted, Gone, NoQueue, Waiting
+from wr.queue_book import QueueView
+from wr.store.polls import Polled
+
+
+class Stream:
+    """The reader's end and the registry's end of one stream.
+
+    The registry offers what the store says; the reader takes the newest of it when it is ready. A reader that
+    is slow misses what was in between, and costs no more memory than one that is not.
+    """
+
+    __slots__ = ("_latest", "_reader", "_told", "due", "is_alive", "position_id", "queue_id")
+
+    def __init__(self, queue_id: str, position_id: bytes, *, is_alive: bool = True) -> None:
+        self.queue_id = queue_id
+        self.position_id = position_id
+        self.is_alive = is_alive
+        """Whether the stream counts as a sign of life; a transport whose peer stops answering says no."""
+        self.due = -math.inf
+        """Trio time from which on the next look is due."""
+        self._latest: Update | None = None
+        self._reader: trio.lowlevel.Task | None = None
+        self._told: object = None
+
+    def offer(self, polled: Polled, view: QueueView | None) -> None:
+        """Take in what the store says; wakes the reader if that is news."""
+        if isinstance(self._latest, Farewell):
+            return
+        update = _update(polled, view)
+        if update is None:
+            return
+        if _gist(update) == self._told:
+            self._latest = None  # Back at what the reader was told last.
+        else:
+            self._set(update)
+
+    def told(self, update: Update) -> None:
+        """Note what the reader knows already, from elsewhere; a position offered before that is older."""
+        self._told = _gist(update)
+        latest = self._latest
+        if isinstance(latest, Moved) or (latest is not None and _gist(latest) == self._told):
+            self._latest = None
+
+    def close(self, *, is_replaced: bool) -> None:
+        """End the stream, not the place."""
+        self._set(Farewell(is_replaced))
+
+    async def next(self, patience_s: float) -> Update | None:
+        """Wait for something to tell; None when there was nothing for `patience_s` seconds.
+
+        What it returns counts as told: the same position or admission does not come twice in a row.
+        """
+        if self._latest is None:
+            with trio.move_on_after(patience_s):
+                await self._wait()
+        update, self._latest = self._latest, None
+        if update is not None:
+            self._told = _gist(update)
+        return update
+
+    def _set(self, update: Update) -> None:
+        self._latest = update
+        reader, self._reader = self._reader, None
+        if reader is not None:
+            trio.lowlevel.reschedule(reader)
+
+    async def _wait(self) -> None:
+        # One reader for each stream: parking its task costs nothing, an event for each wait would.
+        self._reader = trio.lowlevel.current_task()
+
+        def give_up(_raise_cancel: object) -> trio.lowlevel.Abort:
+            self._reader = None
+            return trio.lowlevel.Abort.SUCCEEDED
+
+        await trio.lowlevel.wait_task_rescheduled(give_up)
+
+
+def _update(polled: Polled, view: QueueView | None) -> Update | None:
+    """What a place means to its holder; nothing while the queue's settings are on their way."""
+    place = polled.place
+    if isinstance(place, Waiting):
+        if view is None:
+            return None
+        return Moved(place.position, polled.queue_length, view.estimated_wait_s(place.position))
+    if isinstance(place, Admitted):
+        return None if view is None else LetIn(view.config, place, polled.queue_length, polled.now_ms)
+    if isinstance(place, Gone):
+        return Ended(place.reason.text)
+    return QUEUE_DELETED if isinstance(place, NoQueue) else FORGOTTEN
+
+
+def _gist(update: Update) -> object:
+    """What makes an update news: the position, not how the estimate for it wavers."""
+    if isinstance(update, Moved):
+        return update.position
+    if isinstance(update, LetIn):
+        return update.place
+    return update

@@ -1,0 +1,42 @@
+"""What somebody on a live stream can be told."""
+
+import msgspec
+
+from wr.model.places import Admitted
+from wr.model.queue import QueueConfig
+
+
+class Moved(msgspec.Struct, frozen=True):
+    """Still in line, now here."""
+
+    position: int
+    queue_length: int
+    estimated_wait_s: int
+
+
+class LetIn(msgspec.Struct, frozen=True):
+    """The session has begun; `now_ms` is the store's clock, to tell what is left of it."""
+
+    config: QueueConfig
+    place: Admitted
+    queue_length: int
+    now_ms: int
+
+
+class Ended(msgspec.Struct, frozen=True):
+    """The place or the session is over; nothing more will come."""
+
+    reason: str
+
+
+class Farewell(msgspec.Struct, frozen=True):
+    """The stream is over but the place is not: this server stops, or another stream took over."""
+
+    is_replaced: bool
+
+
+Update = Moved | LetIn | Ended | Farewell
+"""One thing to tell."""
+QUEUE_DELETED = Ended("queue_deleted")
+FORGOTTEN = Ended("expired")
+"""The store no longer knows when or why: it was more than an hour ago."""
