@@ -128,21 +128,16 @@ def test_a_client_that_does_not_read_is_not_waited_for_for_ever(
         eventually(lambda: unread_by(client) is None, "the server has let it go")
 
 
-def test_a_server_takes_as_many_connections_as_the_system_grants(tmp_path: Path) -> None:
+def test_a_server_takes_all_connections_it_may_and_when_it_may_no_more_newcomers_wait(tmp_path: Path) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 256), hard))
-    try:
-        with running_server_process(tmp_path) as many:
-            assert resource.prlimit(many.process.pid, resource.RLIMIT_NOFILE) == (hard, hard)
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-
-
-def test_when_there_are_no_descriptors_left_newcomers_wait_and_the_server_goes_on(tmp_path: Path) -> None:
-    with running_server_process(tmp_path) as crowded, crowded.site() as site:
+    with contextlib.ExitStack() as places:
+        places.callback(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
+        crowded = places.enter_context(running_server_process(tmp_path))
+        site = places.enter_context(crowded.site())
+        assert resource.prlimit(crowded.process.pid, resource.RLIMIT_NOFILE) == (hard, hard)
         queue_id = site.make_queue(status="paused")
         token = site.join(queue_id).json()["token"]
-        _, hard = resource.prlimit(crowded.process.pid, resource.RLIMIT_NOFILE)
         resource.prlimit(crowded.process.pid, resource.RLIMIT_NOFILE, (64, hard))
         with contextlib.ExitStack() as crowd:
             for _ in range(100):
@@ -150,8 +145,8 @@ def test_when_there_are_no_descriptors_left_newcomers_wait_and_the_server_goes_o
             eventually(lambda: "no room for another connection" in crowded.log, "it has no room")
             assert site.status(queue_id, token).json()["position"] == 1, "who is connected is served"
         site.http.close()
-        with crowded.site() as newcomer:
-            assert newcomer.status(queue_id, token).json()["position"] == 1
+        newcomer = places.enter_context(crowded.site())
+        assert newcomer.status(queue_id, token).json()["position"] == 1
         assert "Traceback" not in crowded.log
 
 

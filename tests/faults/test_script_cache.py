@@ -5,7 +5,6 @@ from pathlib import Path
 
 import httpx
 import jwt
-import pytest
 
 from tests.support.processes import running_server_process
 from tests.support.site import Site
@@ -36,9 +35,10 @@ def a_whole_day(site: Site) -> dict[str, Callable[[], httpx.Response]]:
     }
 
 
-@pytest.mark.parametrize("limits", ["0", "1000/60"], ids=["without limits", "with limits"])
-def test_nobody_notices_that_the_store_forgot_the_scripts(tmp_path: Path, limits: str) -> None:
-    settings = {f"limit_{scope}": limits for scope in ("enqueue", "status", "heartbeat", "activity", "admin")}
+def test_nobody_notices_that_the_store_forgot_the_scripts(tmp_path: Path) -> None:
+    # With a limit, what calls no other script is counted by one of its own.
+    scopes = ("enqueue", "status", "heartbeat", "activity", "admin")
+    settings = {f"limit_{scope}": "1000/60" for scope in scopes}
     with running_server_process(tmp_path, **settings) as server, server.site() as site:
         with server.store.client() as store:
             for name, operation in a_whole_day(site).items():

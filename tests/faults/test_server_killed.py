@@ -1,6 +1,5 @@
 """`kill -9` of the server: its embedded store is left behind, and the next server takes over."""
 
-import signal
 from pathlib import Path
 
 import pytest
@@ -100,17 +99,3 @@ def test_the_next_server_waits_until_the_store_left_behind_has_saved_and_ended(t
 def resume(server: ServerProcess, pid: int) -> None:
     if server.store_pid == pid:
         server.thaw_store()
-
-
-def test_a_killed_server_can_be_started_again_and_again(tmp_path: Path) -> None:
-    tokens: list[str] = []
-    queue_id = "again"
-    for round_number in range(3):
-        with running_server_process(tmp_path) as server, server.site() as site:
-            if round_number == 0:
-                site.make_queue(id=queue_id, status="paused")
-            tokens.append(site.join(queue_id).json()["token"])
-            positions = [site.status(queue_id, token).json()["position"] for token in tokens]
-            assert positions == list(range(1, len(tokens) + 1))
-            server.send(signal.SIGKILL)
-            server.ended()

@@ -12,7 +12,7 @@ import pytest
 import trio
 
 from tests.support.crowd import until
-from tests.support.processes import ServerProcess, eventually, running_server_process, unread_by
+from tests.support.processes import ServerProcess, eventually, running_server_process
 from tests.support.raw_http import RawConnection, Response, connected
 from tests.support.site import BASE, new_address
 
@@ -119,10 +119,6 @@ async def test_a_request_under_way_is_answered_after_the_server_has_stopped_list
             assert (answer.status, answer.headers["connection"]) == (201, "close")
         assert await trio.to_thread.run_sync(server.ended) == 0
 
-    with running_server_process(tmp_path) as server, server.site() as site:
-        token = orjson.loads(answer.body)["token"]
-        assert site.status(queue_id, token).json()["position"] == 1
-
 
 async def test_who_is_connected_but_not_yet_accepted_is_served_too(tmp_path: Path) -> None:
     with running_server_process(tmp_path, grace=LONG) as server:
@@ -148,45 +144,6 @@ def _connections_to(address: tuple[str, int]) -> int:
     """Count the established connections whose far end is that port."""
     lines = Path("/proc/net/tcp").read_text().splitlines()[1:]
     return sum(line.split()[2].endswith(f":{address[1]:04X}") and line.split()[3] == "01" for line in lines)
-
-
-async def test_an_idle_connection_does_not_hold_up_the_end(tmp_path: Path) -> None:
-    with running_server_process(tmp_path, grace=LONG) as server:
-        async with connected(server.address) as connection:
-            assert (await connection.request("GET", "/health")).status == 200
-            server.send(signal.SIGTERM)
-            assert await trio.to_thread.run_sync(server.ended) == 0
-
-
-async def test_a_request_that_never_ends_is_cut_when_the_grace_is_over(tmp_path: Path) -> None:
-    with running_server_process(tmp_path, grace="0.5") as server:
-        with server.site() as site:
-            queue_id = site.make_queue()
-        async with connected(server.address) as connection:
-            await half_a_join(connection, queue_id)
-            server.send(signal.SIGTERM)
-            assert await trio.to_thread.run_sync(server.ended) == 0
-        assert "the grace time is over" in server.log
-
-
-def test_a_client_that_does_not_read_is_cut_when_the_grace_is_over(tmp_path: Path) -> None:
-    with running_server_process(tmp_path, grace="0.5") as server, socket.socket() as client:
-        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        client.connect(server.address)
-        client.sendall(f"GET {BASE}/openapi.json HTTP/1.1\r\nHost: wr\r\n\r\n".encode() * 1000)
-        queued: list[int | None] = []
-
-        def is_stuck() -> bool:
-            """The server answers others, and has nothing more to say to this client."""
-            assert site.http.get("/health").status_code == 200
-            queued.append(unread_by(client))
-            return len(queued) > 10 and bool(queued[-1]) and len(set(queued[-10:])) == 1
-
-        with server.site() as site:
-            eventually(is_stuck, "the server waits for its client to read")
-        server.send(signal.SIGTERM)
-        assert server.ended() == 0
-        assert "the grace time is over" in server.log
 
 
 @STOP_SIGNALS

@@ -1,4 +1,4 @@
-"""What stops when: first HTTP, then the loops, then the store; and one connection's failure stops nothing."""
+"""What stops when: first HTTP, then the loops, then the store."""
 
 import contextlib
 import socket
@@ -10,14 +10,10 @@ from typing import Any
 import pytest
 import redis
 import trio
-from hypercorn.config import Config
-from hypercorn.events import RawData
 
 import wr.process
-import wr.serve.connections
-from tests.support.raw_http import CutOff, connected
+from tests.support.raw_http import connected
 from wr.process import Ready, StartUpFailure, run
-from wr.serve.connections import serve_connections
 from wr.settings import load_settings
 from wr.store.embedded import embedded_store
 
@@ -132,59 +128,3 @@ async def test_a_port_that_another_takes_during_the_start_is_one_line_too(
         with trio.fail_after(60), pytest.raises(ExceptionGroup) as caught:
             await run(settings, stop=trio.Event())
         assert caught.group_contains(StartUpFailure, match=f"cannot listen on {bind}: .*in use")
-
-
-async def hello(scope: Any, receive: Any, send: Any) -> None:
-    if scope["path"] == "/never":
-        await trio.sleep_forever()
-    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"5")]})
-    await send({"type": "http.response.body", "body": b"hello"})
-
-
-@asynccontextmanager
-async def serving(app: Any, grace_s: float) -> AsyncIterator[tuple[str, int]]:
-    """Serve an application until the block ends, and then as long as its shutdown takes."""
-    stop = trio.Event()
-    with socket.socket() as listener, trio.fail_after(60):
-        listener.bind(("127.0.0.1", 0))
-        address = listener.getsockname()
-        async with trio.open_nursery() as nursery:
-
-            async def serve(task_status: trio.TaskStatus[None]) -> None:
-                await serve_connections(
-                    app, Config(), listener, grace_s=grace_s, until=stop.wait, task_status=task_status
-                )
-
-            await nursery.start(serve)
-            yield address
-            stop.set()
-
-
-async def test_a_connection_that_fails_in_a_way_nobody_foresaw_ends_alone(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    class Failing(wr.serve.connections.TCPServer):
-        async def _read_data(self) -> None:
-            data = await self.stream.receive_some()
-            if b"/fail" in data:
-                raise ZeroDivisionError("a mistake in the protocol")
-            await self.protocol.handle(RawData(bytes(data)))
-            await super()._read_data()
-
-    monkeypatch.setattr(wr.serve.connections, "TCPServer", Failing)
-    async with serving(hello, grace_s=5) as address, connected(address) as other:
-        async with connected(address) as failing:
-            with pytest.raises(CutOff):
-                await failing.request("GET", "/fail")
-        assert (await other.request("GET", "/")).body == b"hello"
-
-
-async def test_a_request_that_never_gets_its_answer_ends_with_the_grace_whatever_comes_after_it() -> None:
-    never = b"GET /never HTTP/1.1\r\nHost: wr\r\n\r\n"
-    async with serving(hello, grace_s=0.2) as address:
-        client = await trio.open_tcp_stream(*address)
-        # With a second request behind it, the server does not read, and so does not see the connection close.
-        await client.send_all(never + never)
-        async with connected(address) as other:
-            assert (await other.request("GET", "/")).body == b"hello"
-    await client.aclose()
