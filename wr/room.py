@@ -205,7 +205,7 @@ class Room:
                 usage,
             )
         if isinstance(place, places.Gone):
-            if place.reason is places.Reason.CANCELLED and kind is PollKind.STATUS:
+            if place.reason is places.Reason.CANCELLED and kind is not PollKind.HEARTBEAT:
                 raise NotFound(
                     "You have left the queue", usage=usage, position_id=id_text(claims.position_id)
                 )

@@ -89,8 +89,8 @@ class QueueFeed:
         self.usage: Usage | None = None
 
     async def begin(self) -> None:
-        """Find out where the person stands; raises what a status call would."""
-        place = await self._services.room.poll(self._proof, PollKind.STATUS)
+        """Find out where the person stands, who is here from now on; raises what a status call would."""
+        place = await self._services.room.poll(self._proof, PollKind.KEEPING_STATUS)
         self.usage = place.usage
         if isinstance(place, Line):
             self.stream.told(Moved(place.position, place.queue_length, place.estimated_wait_s))

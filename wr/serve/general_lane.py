@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import msgspec
+import structlog
 import trio
 from hypercorn.config import Config
 from quart import Request, Response, request
@@ -19,6 +20,8 @@ from wr.api.reception import MAX_BODY_BYTES
 from wr.serve.connections import serve_connections
 from wr.serve.hypercorn_websocket import teach_hypercorn
 from wr.serve.streams import serve_events, serve_websocket
+
+log = structlog.get_logger("wr.general_lane")
 
 KEEP_ALIVE_S = 75.0
 BODY_PATIENCE_S = 20.0
@@ -87,12 +90,17 @@ def with_streams(api: Api, app: Any, ping_s: float) -> Any:
     """Take live streams and WebSockets from the application: they are ASGI here, without a framework."""
 
     async def split(scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] == "websocket":
-            await serve_websocket(api, scope, receive, send, ping_s=ping_s)
-        elif scope["type"] == "http" and api.has_feed(scope["method"], scope["path"]):
-            await serve_events(api, scope, receive, send)
-        else:
-            await app(scope, receive, send)
+        try:
+            if scope["type"] == "websocket":
+                await serve_websocket(api, scope, receive, send, ping_s=ping_s)
+            elif scope["type"] == "http" and api.has_feed(scope["method"], scope["path"]):
+                await serve_events(api, scope, receive, send)
+            else:
+                await app(scope, receive, send)
+        except Exception:
+            # Hypercorn ends the connection and says nothing.
+            log.exception("a connection was ended by an error")
+            raise
 
     return split
 
