@@ -101,7 +101,7 @@ async def test_an_idle_connection_may_still_bring_a_request_and_is_told_that_it_
 async def test_half_a_request_is_cut_when_the_grace_is_over() -> None:
     async with serving(hello, grace_s=0.2) as address:
         client = await trio.open_tcp_stream(*address)
-        await client.send_all(b"POST / HTTP/1.1\r\nHost: wr\r\nContent-Length: 9\r\n\r\nhalf")
+        await client.send_all(b"POST /never HTTP/1.1\r\nHost: wr\r\nContent-Length: 9\r\n\r\nhalf")
     await client.aclose()
 
 
