@@ -123,7 +123,8 @@ class Stranded:
     visit: Visit
 
 
-@pytest.fixture(scope="session")
+# Not for the session: what it logs about its store would stand in the output that later tests look at.
+@pytest.fixture(scope="package")
 def stranded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stranded]:
     """A server of its own whose store was killed after somebody joined and somebody was let in."""
     with ExitStack() as stack:
