@@ -7,6 +7,7 @@ import signal
 import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -27,6 +28,7 @@ from wr.settings import Settings
 from wr.store.embedded import embedded_store
 from wr.store.store import Store, open_store
 from wr.tasks.admission import Witness, run_admission
+from wr.tasks.endless import keep_running
 
 log = structlog.get_logger("wr")
 
@@ -87,12 +89,14 @@ async def run(
                 await _make_demo_queue(store, house.office)
         api = house.api(settings, admin_key, user_tokens)
         async with trio.open_nursery() as tasks:
-            tasks.start_soon(house.keeper.keep_fresh)
-            tasks.start_soon(house.live.look_in_turn)
-            tasks.start_soon(house.live.look_at_once)
-            tasks.start_soon(house.announcer.announce_for_ever)
-            await tasks.start(store.announcements.listen, house.registry.hurry)
-            await tasks.start(_admission, store, house.witness, settings.admission_interval)
+            tasks.start_soon(keep_running, "keys", lambda _status: house.keeper.keep_fresh())
+            tasks.start_soon(keep_running, "positions", lambda _status: house.live.look_in_turn())
+            tasks.start_soon(keep_running, "news", lambda _status: house.live.look_at_once())
+            tasks.start_soon(keep_running, "telling", lambda _status: house.announcer.announce_for_ever())
+            hearing = partial(store.announcements.listen, house.registry.hurry)
+            async with _unless_stopped(stop):
+                await tasks.start(keep_running, "hearing", hearing)
+                await tasks.start(_admission, store, house.witness, settings.admission_interval)
             async with trio.open_nursery() as serving:
                 try:
                     await serving.start(_lane, api, listener, settings, stop)
@@ -168,6 +172,20 @@ def _start_up_failures() -> Iterator[None]:
         raise StartUpFailure(f"the store does not answer: {error.__cause__ or error}") from error
     except RedisError as error:
         raise StartUpFailure(f"the store cannot be used: {error}") from error
+
+
+@asynccontextmanager
+async def _unless_stopped(stop: trio.Event) -> AsyncIterator[None]:
+    """End a start that waits for the store when the server is told to stop meanwhile."""
+
+    async def give_up() -> None:
+        await stop.wait()
+        raise StartUpFailure("told to stop before the store was ready")
+
+    async with trio.open_nursery() as patience:
+        patience.start_soon(give_up)
+        yield
+        patience.cancel_scope.cancel()
 
 
 async def _open_keys(keeper: KeyKeeper, settings: Settings) -> None:

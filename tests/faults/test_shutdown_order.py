@@ -15,6 +15,7 @@ import wr.process
 from tests.support.raw_http import connected
 from wr.process import Ready, StartUpFailure, run
 from wr.settings import load_settings
+from wr.store.announcements import Announcements
 from wr.store.embedded import embedded_store
 
 SETTINGS = {"bind": "127.0.0.1:0", "admin_key": "key", "admission_interval": "0.01"}
@@ -106,6 +107,29 @@ async def test_when_a_loop_fails_for_good_the_store_still_ends_last_with_its_dat
         pytest.raises((FileNotFoundError, ConnectionRefusedError)),
     ):
         client.connect(str(tmp_path / "store.sock"))  # … but it did end
+
+
+async def test_a_start_that_waits_for_the_store_ends_when_told_to_stop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits = trio.Event()
+
+    async def never_heard(*args: Any, **kwargs: Any) -> None:
+        waits.set()
+        await trio.sleep_forever()
+
+    monkeypatch.setattr(Announcements, "listen", never_heard)
+    stop = trio.Event()
+    with trio.fail_after(60), pytest.raises(ExceptionGroup) as caught:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(stop_when, waits, stop)
+            await run(load_settings({**SETTINGS, "data_dir": str(tmp_path)}, {}), stop=stop)
+    assert caught.group_contains(StartUpFailure, match="told to stop")
+
+
+async def stop_when(reason: trio.Event, stop: trio.Event) -> None:
+    await reason.wait()
+    stop.set()
 
 
 async def test_a_port_that_another_takes_during_the_start_is_one_line_too(

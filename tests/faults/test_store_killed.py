@@ -107,12 +107,12 @@ def test_every_request_gets_503_with_retry_after_while_the_store_is_dead_and_200
                 eventually(lambda ask=request: is_unavailable(ask()), f"{name} gets 503")
             for path in ("/health", f"{BASE}/health"):
                 eventually(lambda at=path: is_unhealthy(site.http.get(at)), f"{path} is unhealthy")
+            eventually(lambda: "nobody is let in while the store is away" in server.log, "nobody is let in")
             # What needs no store is served as ever.
             assert site.http.get("/.well-known/jwks.json").status_code == 200
         eventually(lambda: site.http.get("/health").status_code == 200, "the server is healthy again")
         for name, request in requests.items():
             assert request().is_success, name
-        assert "nobody is let in while the store is away" in server.log
         assert site.admin("PATCH", f"/queues/{lobby}", {"status": "active"}).status_code == 200
         assert site.admitted(lobby, token)["admitted"], "people are let in again"
         assert "Traceback" not in server.log

@@ -5,9 +5,11 @@ import socket
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import h11
 import msgspec
 import structlog
 import trio
+import wsproto.utilities
 from hypercorn.config import Config
 from quart import Request, Response, request
 from quart_trio import QuartTrio
@@ -97,6 +99,10 @@ def with_streams(api: Api, app: Any, ping_s: float) -> Any:
                 await serve_events(api, scope, receive, send)
             else:
                 await app(scope, receive, send)
+        except (h11.ProtocolError, wsproto.utilities.ProtocolError) as error:
+            # The client broke the protocol while it was being answered: a line, and no traceback for each.
+            log.warning("a connection was ended by its client's mistake", error=str(error))
+            raise
         except Exception:
             # Hypercorn ends the connection and says nothing.
             log.exception("a connection was ended by an error")
