@@ -38,12 +38,12 @@ DEMO_QUEUE = QueueConfig(
     id="demo",
     name="Demo sale",
     target_url="https://example.com/checkout",
-    max_active_users=200,
+    max_active_users=150,
     max_queue_size=100_000,
-    admission_rate=100.0,
+    admission_rate=50.0,
     session_timeout_seconds=60,
-    heartbeat_interval_seconds=5,
-    heartbeat_timeout_seconds=15,
+    heartbeat_interval_seconds=20,
+    heartbeat_timeout_seconds=50,
 )
 
 

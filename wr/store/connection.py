@@ -76,7 +76,7 @@ class Connection:
     async def call_each(
         self, script: Script, calls: Sequence[tuple[Sequence[str], Sequence[Any]]]
     ) -> list[Any]:
-        """Run one script for several queues in one round trip; replies in the order of the calls.
+        """Run one script for several queues in one round trip; replies, or why there is none, in their order.
 
         Raises:
             Unavailable: as in `run`.
@@ -140,7 +140,10 @@ def evaluate(client: redis.Redis, script: Script, keys: Sequence[str], arguments
 def evaluate_each(
     client: redis.Redis, script: Script, calls: Sequence[tuple[Sequence[str], Sequence[Any]]]
 ) -> list[Any]:
-    """Call a script for each (keys, arguments) in one pipeline; those the store did not know it for again."""
+    """Call a script for each (keys, arguments) in one pipeline; those the store did not know it for again.
+
+    A call that failed has its exception for a reply; the first is raised when all have failed.
+    """
     with client.pipeline(transaction=False) as pipeline:
         for keys, arguments in calls:
             pipeline.evalsha(script.sha, len(keys), *keys, *arguments)
@@ -148,7 +151,11 @@ def evaluate_each(
     for index, reply in enumerate(replies):
         if isinstance(reply, redis.exceptions.NoScriptError):
             keys, arguments = calls[index]
-            replies[index] = evaluate(client, script, keys, arguments)
-        elif isinstance(reply, Exception):
-            raise reply
+            try:
+                replies[index] = evaluate(client, script, keys, arguments)
+            except redis.ResponseError as error:
+                replies[index] = error
+    failed = [reply for reply in replies if isinstance(reply, Exception)]
+    if failed and len(failed) == len(replies):
+        raise failed[0]
     return replies

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Protocol, TypeVar
 
+import structlog
 import trio
 
 from wr.model.limits import Limit, Usage
@@ -27,6 +28,8 @@ Item = TypeVar("Item")
 Reply = TypeVar("Reply")
 ItemT = TypeVar("ItemT", contravariant=True)
 ReplyT = TypeVar("ReplyT", covariant=True)
+
+log = structlog.get_logger("wr.store")
 
 QUEUES_PER_ROUND_TRIP = 64
 
@@ -109,7 +112,7 @@ class Store:
         return await self._counts.submit(lane_of(counted), counted.subject)
 
     async def admit(self, queue_ids: Sequence[str]) -> dict[str, Pass | None]:
-        """Run an admission pass over each queue; None for those that do not exist.
+        """Run an admission pass over each queue; None for those that do not exist, none for those that fail.
 
         One round trip for each 64 queues.
         """
@@ -118,7 +121,12 @@ class Store:
             chunk = queue_ids[start : start + QUEUES_PER_ROUND_TRIP]
             calls = [self._admit.call(queue_id, self._now_ms()) for queue_id in chunk]
             replies = await self._connection.call_each(self._admit.script, calls)
-            passes.update(zip(chunk, map(self._admit.reply, replies), strict=True))
+            for queue_id, reply in zip(chunk, replies, strict=True):
+                if isinstance(reply, Exception):
+                    # One queue's trouble holds up its own line and nobody else's.
+                    log.error("a queue's admission pass failed", queue_id=queue_id, error=str(reply))
+                else:
+                    passes[queue_id] = self._admit.reply(reply)
         return passes
 
     async def figures(self, queue_id: str) -> Figures | None:
