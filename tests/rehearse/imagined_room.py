@@ -41,7 +41,7 @@ class ImaginedRoom:
         self.seen: dict[str, float] = {}
         self.sessions: dict[str, Entry] = {}
         self.gone: dict[str, Outcome] = {}
-        self._tokens = facts.burst
+        self.tokens = facts.burst
         self._passed_s = 0.0
 
     def now_ms(self, time_s: float) -> int:
@@ -52,7 +52,6 @@ class ImaginedRoom:
 
     def admit(self, time_s: float) -> None:
         """One admission pass."""
-        facts = self.facts
         for name in [name for name in self.waiting if time_s - self.seen[name] >= self.timeout_s()]:
             del self.waiting[name]
             self.gone[name] = self.buried()
@@ -61,10 +60,10 @@ class ImaginedRoom:
         ]:
             del self.sessions[name]
             self.gone[name] = Outcome.EXPIRED
-        self._tokens = min(facts.burst, self._tokens + self.rate() * (time_s - self._passed_s))
+        self.tokens = min(self.burst(), self.tokens + self.rate() * (time_s - self._passed_s))
         self._passed_s = time_s
-        for name in self.line()[: max(0, min(int(self._tokens + 1e-6), self.space()))]:
-            self._tokens -= 1
+        for name in self.line()[: max(0, min(int(self.tokens + 1e-6), self.space()))]:
+            self.tokens -= 1
             del self.waiting[name]
             self.let_in(name, time_s)
 
@@ -83,6 +82,9 @@ class ImaginedRoom:
 
     def rate(self) -> float:
         return self.facts.admission_rate
+
+    def burst(self) -> float:
+        return self.facts.burst
 
     def space(self) -> int:
         return self.facts.max_active_users - len(self.sessions)

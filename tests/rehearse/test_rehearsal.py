@@ -98,6 +98,18 @@ async def test_a_fault_is_kept_and_followed_by_another_try_a_second_later(
     first, second = [answer for answer in seen.visits[0].answers if answer.asked is asked][:2]
     assert first.outcome is Outcome.FAILED
     assert second.sent_s - first.received_s == pytest.approx(1.0)
+    if asked is Asked.HEARTBEAT:
+        # The first may have arrived all the same: from then on nobody can say how long the silence is.
+        assert first.silent_s > 0
+        assert second.silent_s == 0
+
+
+async def test_a_success_that_the_contract_does_not_give_is_a_fault(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    seen = await played(a_rehearsal(Unmoved(), visitors=1, behaviour=Behaviour.LEAVES))
+    (first, *_) = [answer for answer in seen.visits[0].answers if answer.asked is Asked.LEAVE]
+    assert (first.outcome, first.reason) == (Outcome.FAILED, "unexpected: waiting")
 
 
 async def test_counts_are_shown_on_a_terminal_and_in_a_file(autojump_clock: trio.testing.MockClock) -> None:

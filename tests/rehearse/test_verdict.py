@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.rehearse.imagined_room import FACTS, Habits, ImaginedRoom, Reply, play
 from wr.rehearse import promises
 from wr.rehearse.evidence import Evidence, gather
-from wr.rehearse.observations import Answer, Asked, Observations, Outcome
+from wr.rehearse.observations import Answer, Asked, Entry, Observations, Outcome
 from wr.rehearse.plan import Behaviour, QueueFacts
 from wr.rehearse.promises import Promise
 from wr.rehearse.verdict import Verdict, judge
@@ -54,6 +54,17 @@ class Overcrowded(ImaginedRoom):
 class TooFast(ImaginedRoom):
     def rate(self) -> float:
         return super().rate() * 1.5
+
+
+class TwiceTheBurst(ImaginedRoom):
+    """Keeps the rate, but lets in twice as many at first."""
+
+    def __init__(self, facts: QueueFacts, clock_ahead_ms: float, random: Random) -> None:
+        super().__init__(facts, clock_ahead_ms, random)
+        self.tokens *= 2
+
+    def burst(self) -> float:
+        return super().burst() * 2
 
 
 class Impatient(ImaginedRoom):
@@ -135,6 +146,7 @@ FALSE_ROOMS: list[tuple[type[ImaginedRoom], Judge]] = [
     (BlindToPriority, promises.priorities),
     (Overcrowded, promises.cap),
     (TooFast, promises.rate),
+    (TwiceTheBurst, promises.rate),
     (Impatient, promises.faithful),
     (Forbearing, promises.silent),
     (Forgetful, promises.silent),
@@ -251,6 +263,7 @@ def test_a_place_lost_because_heartbeats_were_refused_as_too_many_is_a_broken_pr
     refused = beat(Outcome.REFUSED, 5, 5.1, status=429, reason="RATE_LIMITED")
     verdict = lost_place(joined(), refused, beat(Outcome.EXPIRED, 10, 15.2))
     assert "refused heartbeats" in broken(verdict)
+    assert len(verdict.broken) == 1
     assert any("(429)" in note for note in verdict.notes)
 
 
@@ -260,6 +273,17 @@ def test_a_place_lost_while_the_server_was_away_is_told_but_breaks_only_the_prom
     assert broken(verdict).startswith("No request fails")
     assert len(verdict.broken) == 1
     assert any("did not answer" in note for note in verdict.notes)
+
+
+def test_a_visitor_who_waited_in_vain_for_an_answer_is_not_said_to_have_been_late() -> None:
+    unanswered = beat(Outcome.UNANSWERED, 5, 35, reason="no answer within 30 s")
+    verdict = lost_place(joined(), unanswered, beat(Outcome.EXPIRED, 36, 36.2), effort_lag_s=5.0)
+    assert not any("too late" in note for note in verdict.notes)
+
+
+def test_an_answer_that_came_after_the_timeout_is_the_servers_delay() -> None:
+    verdict = lost_place(joined(), beat(Outcome.WAITING, 5, 25), beat(Outcome.EXPIRED, 25.1, 25.2))
+    assert "too slow" in broken(verdict)
 
 
 def test_a_session_that_was_over_before_its_visitor_heard_of_it_is_told_and_nothing_broken() -> None:
@@ -277,6 +301,49 @@ def test_a_place_that_an_operator_flushed_is_no_broken_promise() -> None:
     verdict = lost_place(joined(), beat(Outcome.EXPIRED, 5, 5.1, reason="flushed"))
     assert broken(verdict) == ""
     assert any("operator" in note for note in verdict.notes)
+
+
+def test_a_place_that_is_gone_after_an_unanswered_wish_to_leave_is_left_and_not_lost() -> None:
+    unanswered = Answer(Asked.LEAVE, Outcome.UNANSWERED, 2.0, 2.1, reason="the connection was lost")
+    verdict = lost_place(joined(), unanswered, Answer(Asked.LEAVE, Outcome.UNKNOWN, 3.2, 3.3, status=404))
+    assert broken(verdict).startswith("No request fails")
+    assert len(verdict.broken) == 1
+    assert verdict.figures.lost == 0
+
+
+@pytest.mark.parametrize(("over_at_s", "is_kept"), [(61.5, True), (55.0, False)])
+def test_a_session_may_be_over_when_its_token_says_so_and_not_before(over_at_s: float, is_kept: bool) -> None:
+    seen = play(visitors=30, clock_ahead_ms=0.0)
+    entry = Entry("s-99", "p-99", "demo", 1_000_500, 1_061)
+    answers = (
+        Answer(Asked.JOIN, Outcome.WAITING, 1000.0, 1000.1),
+        Answer(Asked.STATUS, Outcome.ADMITTED, 1000.6, 1000.7, entry=entry),
+        Answer(Asked.ACTIVITY, Outcome.EXPIRED, 1000 + over_at_s, 1000.1 + over_at_s, status=410),
+    )
+    visit = msgspec.structs.replace(seen.visits[0], number=99, position_id="p-99", answers=answers)
+    evidence = gather(msgspec.structs.replace(seen, visits=(*seen.visits, visit)))
+    assert promises.lasting(evidence).is_kept is is_kept
+
+
+def test_who_left_before_another_was_let_in_was_not_overtaken_however_unsure_the_clocks() -> None:
+    """The only admission is known to within three seconds, and in the middle of them the other one left."""
+    seen = play(visitors=1)
+    entry = Entry("s-1", "p-1", "demo", 10_500, 100)
+    ahead = (
+        joined(),
+        beat(Outcome.WAITING, 10.0, 10.1),
+        Answer(Asked.LEAVE, Outcome.LEFT, 10.2, 10.3),
+    )
+    behind = (
+        joined(1.0, 1.1),
+        beat(Outcome.WAITING, 9.0, 9.1),
+        beat(Outcome.ADMITTED, 11.9, 12.0, entry=entry),
+    )
+    visits = tuple(
+        msgspec.structs.replace(seen.visits[0], number=number, position_id=f"p-{number}", answers=answers)
+        for number, answers in enumerate((ahead, behind))
+    )
+    assert judge(msgspec.structs.replace(seen, visits=visits)).figures.inversions == 0
 
 
 def changed(**settings_after: object) -> Observations:

@@ -16,11 +16,14 @@ from wr.rehearse.websocket import Headers, Refused, WebSocket
 _KEPT_EVERY_S = 15.0
 """Of a long row of heartbeats answered «waiting», one is kept this often."""
 _RETRY_S = 1.0
-_STATUS_OUTCOMES = {
-    "waiting": Outcome.WAITING,
-    "admitted": Outcome.ADMITTED,
-    "active": Outcome.ACTIVE,
-    "cancelled": Outcome.LEFT,
+_IN_LINE = {"waiting": Outcome.WAITING, "admitted": Outcome.ADMITTED}
+_SUCCESSES = {
+    Asked.JOIN: _IN_LINE,
+    Asked.HEARTBEAT: _IN_LINE,
+    Asked.STATUS: _IN_LINE,
+    Asked.LEAVE: {"cancelled": Outcome.LEFT},
+    Asked.SESSION: {"active": Outcome.ACTIVE},
+    Asked.ACTIVITY: {"active": Outcome.ACTIVE},
 }
 _STREAM_OUTCOMES = {
     "position_update": Outcome.WAITING,
@@ -298,7 +301,8 @@ def _outcome(asked: Asked, status: int, told: _Told) -> tuple[Outcome, str]:
     problem = told.error
     code = problem.code if problem else ""
     if status in (200, 201):
-        return _STATUS_OUTCOMES.get(told.status, Outcome.FAILED), ""
+        outcome = _SUCCESSES[asked].get(told.status)
+        return (outcome, "") if outcome else (Outcome.FAILED, f"unexpected: {told.status}")
     if status == 410:
         return Outcome.EXPIRED, str(problem.details.get("reason", "")) if problem else ""
     if status == 404:

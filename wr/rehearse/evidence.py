@@ -1,12 +1,11 @@
 """What all that was seen proves, put together once for every judgement. Pure."""
 
-import math
 from collections import Counter
 from typing import Any
 
 import msgspec
 
-from wr.rehearse.measures import Admission, Entrant, Offset, clock_offset
+from wr.rehearse.measures import Admission, Entrant, Offset, clock_offset, inversions, most_at_once
 from wr.rehearse.observations import Observations
 from wr.rehearse.plan import QueueFacts
 from wr.rehearse.story import Loss, Story, tell, why_lost
@@ -29,6 +28,10 @@ class Evidence(msgspec.Struct, frozen=True):
     losses: tuple[tuple[Story, Loss], ...]
     entrants: tuple[Entrant, ...]
     """Empty when nobody was let in."""
+    inversions: int
+    """Pairs of one priority in which the later one was let in first."""
+    most_active: int
+    """Sessions that surely went on at once."""
     admitted_ms: tuple[int, ...]
     """When people were let in, sorted."""
     faults: Counter[tuple[Any, int, str]]
@@ -45,6 +48,7 @@ def gather(seen: Observations) -> Evidence:
         if story.entry is not None
     ]
     offset = clock_offset(admissions)
+    entrants = tuple(_entrant(story, offset) for story in stories) if offset else ()
     lag_s = seen.effort.worst_lag_s + _LAG_S
     reasons = ((story, why_lost(story, facts, lag_s)) for story in stories)
     return Evidence(
@@ -55,7 +59,9 @@ def gather(seen: Observations) -> Evidence:
         stories=stories,
         offset=offset,
         losses=tuple((story, loss) for story, loss in reasons if loss is not None),
-        entrants=tuple(_entrant(story, offset) for story in stories) if offset else (),
+        entrants=entrants,
+        inversions=inversions(entrants),
+        most_active=most_at_once(_session_span(story, offset) for story in stories if story.entry),
         admitted_ms=tuple(sorted(admission.admitted_ms for admission in admissions)),
         faults=Counter(
             (answer.outcome, answer.status, answer.reason)
@@ -78,11 +84,9 @@ def _entrant(story: Story, offset: Offset) -> Entrant:
     )
 
 
-def session_spans(evidence: Evidence) -> list[tuple[float, float]]:
-    """List from when to when each session surely went on, on the server's clock in milliseconds."""
-    earliest_ms = evidence.offset.earliest_ms if evidence.offset else math.nan
-    return [
-        (story.entry.admitted_ms, max(story.entry.admitted_ms, story.active_until_s * 1000 + earliest_ms))
-        for story in evidence.stories
-        if story.entry is not None
-    ]
+def _session_span(story: Story, offset: Offset | None) -> tuple[float, float]:
+    """Tell from when to when a session surely went on, on the server's clock in milliseconds."""
+    if story.entry is None or offset is None:
+        raise AssertionError("only who was let in has a session, and then the offset is known")
+    seen_until_ms = story.active_until_s * 1000 + offset.earliest_ms
+    return story.entry.admitted_ms, max(story.entry.admitted_ms, seen_until_ms)

@@ -44,7 +44,7 @@ class Polling:
             answer = await self._talk.ask(asked)
             if answer.outcome.is_fault:
                 self._try_again(answer)
-            elif answer.outcome is not Outcome.WAITING or asked is Asked.LEAVE:
+            elif answer.outcome is not Outcome.WAITING:
                 return answer
             else:
                 if asked is Asked.HEARTBEAT:

@@ -11,7 +11,7 @@ import jwt
 import msgspec
 
 from wr.rehearse import measures
-from wr.rehearse.evidence import Evidence, session_spans
+from wr.rehearse.evidence import Evidence
 from wr.rehearse.observations import Answer, Outcome
 from wr.rehearse.plan import MARGIN_S, Behaviour
 from wr.rehearse.story import Loss, Story, ended_early
@@ -42,7 +42,7 @@ def order(evidence: Evidence) -> Promise:
     let_in = len(evidence.admitted_ms)
     if let_in < 2:
         return Promise(name, None, "fewer than two were let in")
-    count = measures.inversions(evidence.entrants)
+    count = evidence.inversions
     return Promise(name, count == 0, f"{let_in:,} let in, {count:,} pairs in the wrong order")
 
 
@@ -61,7 +61,7 @@ def cap(evidence: Evidence) -> Promise:
     name = f"Never more than {most:,} sessions at once"
     if not evidence.admitted_ms:
         return Promise(name, None, "nobody was let in")
-    seen = measures.most_at_once(session_spans(evidence))
+    seen = evidence.most_active
     return Promise(name, seen <= most, f"{seen:,} surely active at once")
 
 

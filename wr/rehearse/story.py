@@ -9,7 +9,7 @@ import msgspec
 from wr.rehearse.observations import BEATS, Answer, Asked, Entry, Outcome, Visit
 from wr.rehearse.plan import QueueFacts
 
-_PUNCTUAL_S = 0.25
+_PUNCTUAL_S = 0.5
 _SESSION_CALLS = (Asked.SESSION, Asked.ACTIVITY)
 _OPERATORS_DOING = ("flushed", "terminated")
 
@@ -108,9 +108,6 @@ def why_lost(story: Story, facts: QueueFacts, lag_s: float) -> Loss | None:
     lost = story.lost
     if lost is None:
         return None
-    since_waiting = [
-        a for a in story.visit.answers if a.sent_s >= story.waiting_until_s and a.sent_s <= lost.sent_s
-    ]
     if (
         lost.reason == "session_timeout"
         and lost.received_s - story.waiting_until_s >= facts.session_timeout_seconds
@@ -121,13 +118,13 @@ def why_lost(story: Story, facts: QueueFacts, lag_s: float) -> Loss | None:
     beats = _beats_since_confirmed(story, lost)
     if lost.received_s - beats[0].sent_s < timeout_s:
         return Loss.TOO_EARLY
-    # Who was told to ask again later did so: that is no lateness of this machine.
-    if any(answer.status == 429 for answer in since_waiting):
+    # Whoever had to try again waited before: that is no lateness of this machine.
+    if any(beat.status == 429 for beat in beats):
         return Loss.LIMITED
+    if any(beat.outcome.is_fault for beat in beats):
+        return Loss.UNREACHABLE
     if any(_dawdled(before, after, facts, lag_s) for before, after in pairwise((*beats, lost))):
         return Loss.SILENT
-    if any(answer.outcome.is_fault for answer in since_waiting):
-        return Loss.UNREACHABLE
     return Loss.TOO_SLOW
 
 

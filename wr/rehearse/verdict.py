@@ -5,7 +5,7 @@ import math
 import msgspec
 
 from wr.rehearse import measures, promises
-from wr.rehearse.evidence import Evidence, gather, session_spans
+from wr.rehearse.evidence import Evidence, gather
 from wr.rehearse.observations import Observations, Outcome
 from wr.rehearse.plan import Behaviour
 from wr.rehearse.promises import Promise
@@ -89,8 +89,8 @@ def _figures(evidence: Evidence) -> Figures:
         lost=len(evidence.losses) - silent,
         turned_away=_turned_away(seen),
         unfinished=sum(story.is_still_waiting for story in stories),
-        inversions=measures.inversions(evidence.entrants),
-        most_active=measures.most_at_once(session_spans(evidence)),
+        inversions=evidence.inversions,
+        most_active=evidence.most_active,
         admitted_per_s=(len(times_ms) - 1) / span_s if span_s else math.nan,
         busiest_second=measures.most_within(times_ms, 1000),
         estimate_median_s=measures.quantile(errors_s, 0.5),
@@ -185,6 +185,8 @@ def _notes_on_losses(evidence: Evidence) -> list[str]:
 def _notes_on_this_machine(evidence: Evidence) -> list[str]:
     effort = evidence.seen.effort
     notes = []
+    if effort.worst_lag_s > _KEPT_UP_S:
+        notes.append(f"This machine was so busy that it stood still for up to {effort.worst_lag_s:.1f} s.")
     if effort.latest_join_s > _KEPT_UP_S:
         notes.append(
             "This machine could not keep up with the join rate: visitors came up to "
