@@ -68,7 +68,7 @@ class QueueBook:
             view.config,
             admission.waiting,
             admission.active,
-            observe(admission.seconds, admission.now_ms, view.config.created_ms),
+            observe(admission.seconds, admission.now_ms, view.config.created_ms, admission.active),
         )
 
     def forget(self, queue_id: str) -> None:

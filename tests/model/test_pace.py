@@ -26,21 +26,31 @@ def test_while_the_room_has_space_the_wait_is_the_position_over_the_rate() -> No
 
 
 def test_in_a_full_room_one_gets_in_when_one_leaves() -> None:
-    assert estimated_wait_s(60, QUEUE, 1000, Pace(ended_per_s=2.0)) == 30
+    # A thousand sessions of 500 s on average free two places a second.
+    slow = msgspec.structs.replace(QUEUE, session_timeout_seconds=3600)
+    assert estimated_wait_s(60, slow, 1000, Pace(ending_per_s=0.002)) == 30
 
 
-def test_before_anybody_left_a_full_room_turns_over_by_its_timeout() -> None:
-    assert estimated_wait_s(100, msgspec.structs.replace(QUEUE, max_active_users=100), 100, Pace()) == 100
+def test_a_full_room_turns_over_by_its_timeout_at_least() -> None:
+    full = msgspec.structs.replace(QUEUE, max_active_users=100)
+    assert estimated_wait_s(100, full, 100, Pace()) == 100
+    assert estimated_wait_s(100, full, 100, Pace(ending_per_s=0.0001)) == 100
 
 
 def test_the_room_fills_slower_when_people_leave_meanwhile() -> None:
-    # 500 places free, filled at 10 - 5 a second: full after 100 s, 1000 people in; then 5 a second.
-    assert estimated_wait_s(1000, QUEUE, 500, Pace(ended_per_s=5.0)) == 100
-    assert estimated_wait_s(1500, QUEUE, 500, Pace(ended_per_s=5.0)) == 200
+    # Sessions last 200 s, so that a full room of 1000 frees 5 places a second. From 500 people on, 10 - 2.5
+    # a second more at first and 10 - 5 at last: full after 200 s × ln 1.5 = 81.1 s, 811 people in.
+    queue = msgspec.structs.replace(QUEUE, session_timeout_seconds=3600)
+    assert estimated_wait_s(800, queue, 500, Pace(ending_per_s=0.005)) == 80
+    assert estimated_wait_s(1811, queue, 500, Pace(ending_per_s=0.005)) == 282
 
 
 def test_people_who_leave_faster_than_the_rate_do_not_beat_it() -> None:
-    assert estimated_wait_s(100, QUEUE, 1000, Pace(ended_per_s=50.0)) == 10
+    assert estimated_wait_s(100, QUEUE, 1000, Pace(ending_per_s=0.05)) == 10
+
+
+def test_a_room_that_holds_more_than_it_may_is_estimated_as_full() -> None:
+    assert estimated_wait_s(60, QUEUE, 2000, Pace()) == estimated_wait_s(60, QUEUE, 1000, Pace())
 
 
 @given(
@@ -51,10 +61,10 @@ def test_people_who_leave_faster_than_the_rate_do_not_beat_it() -> None:
     st.integers(1, 10**5),
 )
 def test_an_estimate_is_a_whole_number_of_at_least_one_and_never_shorter_further_back(
-    position: int, active: int, ended_per_s: float, rate: float, room: int
+    position: int, active: int, ending_per_s: float, rate: float, room: int
 ) -> None:
     queue = msgspec.structs.replace(QUEUE, admission_rate=rate, max_active_users=room)
-    pace = Pace(ended_per_s=ended_per_s)
+    pace = Pace(ending_per_s=ending_per_s)
     wait = estimated_wait_s(position, queue, active, pace)
     assert isinstance(wait, int)
     assert wait >= 1
@@ -64,8 +74,26 @@ def test_an_estimate_is_a_whole_number_of_at_least_one_and_never_shorter_further
 
 def test_the_pace_is_the_mean_of_the_last_minute() -> None:
     now_s = 1_800_000_000
-    seconds = [Second(now_s - 70, 1000, 1000), Second(now_s - 59, 30, 0), Second(now_s - 1, 30, 6)]
-    assert observe(seconds, now_s * 1000, 0) == Pace(admitted_per_s=1.0, ended_per_s=0.1)
+    seconds = [Second(now_s - 70, 1000, 1000), Second(now_s - 59, 30, 0), Second(now_s - 1, 30, 0)]
+    assert observe(seconds, now_s * 1000, 0, 60) == Pace(admitted_per_s=1.0, ending_per_s=0.0)
+
+
+def test_how_long_sessions_last_is_known_soon_after_the_doors_open() -> None:
+    """Ten a second came in over ten seconds; each stays five seconds, so half of them have left."""
+    now_s = 1_800_000_000
+    seconds = [Second(now_s - 10 + n, 10, 10 if n >= 5 else 0) for n in range(10)]
+    pace = observe(seconds, now_s * 1000, 0, 50)
+    # Whoever is still inside has been counted for the time until now: 50 × 5 s and 50 × 2.5 s.
+    assert pace.ending_per_s == 50 / 375
+
+
+def test_how_long_sessions_last_does_not_depend_on_how_long_nobody_was_there() -> None:
+    now_s = 1_800_000_000
+    seconds = [Second(now_s - 3, 10, 0), Second(now_s - 1, 0, 5)]
+    assert observe(seconds, now_s * 1000, 0, 5) == observe(
+        [Second(now_s - 50, 0, 0), *seconds], now_s * 1000, 0, 5
+    )
+    assert observe(seconds, now_s * 1000, 0, 5).ending_per_s == 5 / (5 + 10 + 7.5)
 
 
 def test_a_young_queue_is_measured_since_its_creation() -> None:

@@ -21,42 +21,57 @@ class Second(msgspec.Struct, frozen=True):
 
 
 class Pace(msgspec.Struct, frozen=True):
-    """What the last minute showed, per second."""
+    """What the last minute showed."""
 
     admitted_per_s: float = 0.0
-    ended_per_s: float = 0.0
+    ending_per_s: float = 0.0
+    """How many of the sessions that are on end per second: 0.01 where one lasts 100 s on average."""
 
 
-def observe(seconds: Iterable[Second], now_ms: int, since_ms: int) -> Pace:
+def observe(seconds: Iterable[Second], now_ms: int, since_ms: int, active: int = 0) -> Pace:
     """Average what happened over the last minute, or since `since_ms` (the queue's creation) if later.
 
-    The second that is still running counts, both what happened in it and the part of it that is over.
+    The second that is still running counts, both what happened in it and the part of it that is over. How
+    long sessions last is measured by the time that people spent inside, so that it is known as soon as some
+    have ended, and not diluted by the time when nobody was there: `active`, the sessions that are on now,
+    followed backwards, is how many were inside in each second.
     """
     now_s = now_ms / 1000
     span_s = min(WINDOW_S, max(1.0, now_s - since_ms / 1000))
-    oldest = math.floor(now_s) - WINDOW_S
-    recent = [second for second in seconds if oldest < second.second <= now_s]
+    newest = math.floor(now_s)
+    recent = {second.second: second for second in seconds if newest - WINDOW_S < second.second <= newest}
+    ended = sum(second.ended for second in recent.values())
+    inside_s = 0.0
+    at_end = active
+    for number in range(newest, newest - WINDOW_S, -1):
+        second = recent.get(number)
+        at_start = at_end if second is None else max(0, at_end - second.admitted + second.ended)
+        inside_s += (at_start + at_end) / 2 * min(1.0, now_s - number)
+        at_end = at_start
     return Pace(
-        admitted_per_s=sum(second.admitted for second in recent) / span_s,
-        ended_per_s=sum(second.ended for second in recent) / span_s,
+        admitted_per_s=sum(second.admitted for second in recent.values()) / span_s,
+        ending_per_s=ended / inside_s if inside_s else 0.0,
     )
 
 
 def estimated_wait_s(position: int, config: QueueConfig, active: int, pace: Pace) -> int:
     """Estimate the whole seconds until the person at `position` (from 1) is let in; at least 1.
 
-    While the room has space people get in at the admission rate, and the space shrinks by that rate less
-    the sessions that end meanwhile. Once it is full, one gets in when one leaves: at the rate sessions were
-    seen to end over the last minute, or, before any has, at the rate their time-out alone would free places.
-    A pause is not foreseen: the estimate is what it would be if people were let in from now on.
+    People get in at the admission rate while the room has space. Sessions end meanwhile, the more the fuller
+    it is, each with the chance that the last minute showed, or that their time-out alone gives. Where a full
+    room would free places more slowly than people get in, it fills up; from then on one gets in when one
+    leaves. A pause is not foreseen: the estimate is what it would be if people were let in from now on.
     """
     entry = config.admission_rate
-    free = max(0, config.max_active_users - active)
-    fills_in_s = free / (entry - pace.ended_per_s) if entry > pace.ended_per_s else math.inf
+    ending = max(pace.ending_per_s, 1 / config.session_timeout_seconds)
+    turnover = ending * config.max_active_users
+    fills_in_s = math.inf
+    if entry > turnover:
+        space_left = (entry - ending * min(active, config.max_active_users)) / (entry - turnover)
+        fills_in_s = math.log(space_left) / ending
     if position <= entry * fills_in_s:
         return _whole(position / entry)
-    turnover = pace.ended_per_s or config.max_active_users / config.session_timeout_seconds
-    return _whole(fills_in_s + (position - entry * fills_in_s) / min(entry, turnover))
+    return _whole(fills_in_s + (position - entry * fills_in_s) / turnover)
 
 
 def _whole(wait_s: float) -> int:
