@@ -64,8 +64,9 @@ def serve(**flags: str | None) -> None:
 async def _serve(settings: Settings) -> None:
     import trio
 
-    from wr.process import run, stop_on_signal
+    from wr.process import collect_rarely, run, stop_on_signal
 
+    collect_rarely()
     stop = trio.Event()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(stop_on_signal, stop)

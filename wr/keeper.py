@@ -117,9 +117,14 @@ class KeyKeeper:
             return read_session(token, self.ring, self._clock_ms())
 
     async def _reload(self) -> None:
-        """Look for a key that another replica has just made; at most once a second, whoever asks."""
+        """Look for a key that another replica has just made; at most once a second, whoever asks.
+
+        Who asks too early waits for that second: a token with a key made meanwhile is not false.
+        """
+        asked_at = trio.current_time()
         async with self._reload_lock:
-            if trio.current_time() >= self._reloaded_at + _RELOAD_PAUSE_S:
+            if self._reloaded_at < asked_at:
+                await trio.sleep_until(self._reloaded_at + _RELOAD_PAUSE_S)
                 await self.refresh()
 
     async def _make(self, purpose: Purpose, *, active_ms: int) -> SigningKey:

@@ -1,5 +1,6 @@
 """The process: what starts, in which order, and what stops, in the other. Read from top to bottom."""
 
+import gc
 import os
 import resource
 import secrets
@@ -111,6 +112,16 @@ async def run(
             # Nobody asks any more: now the loops may end, then the batches, then the store.
             tasks.cancel_scope.cancel()
     log.info("stopped")
+
+
+def collect_rarely() -> None:
+    """Have the garbage collector look at what is new only, and not after every few hundred objects.
+
+    Thousands of connections are hundreds of thousands of objects that live long; looking through all of them
+    again and again took a third of each request's time with 1,500 connections (2.7 ms instead of 1.7).
+    """
+    gc.freeze()
+    gc.set_threshold(50_000, 50, 100)
 
 
 async def stop_on_signal(stop: trio.Event) -> None:
