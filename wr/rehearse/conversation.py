@@ -226,6 +226,9 @@ class Conversation:
             outcome, reason = _outcome(asked, status, told)
             entry = None
             if outcome is Outcome.ADMITTED:
+                if told.token:
+                    # Let in before the join was answered: the place's token is needed to leave.
+                    self._take_place(told)
                 entry = self._take_session(told.session_token)
             elif outcome is Outcome.WAITING:
                 self._take_place(told)
