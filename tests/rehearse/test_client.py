@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from functools import partial
 
 import pytest
 import trio
@@ -20,6 +19,17 @@ class Server:
         self._serve = serve
         self.connections = 0
         self.requests: list[bytes] = []
+        self._scope = trio.CancelScope()
+        self._is_gone = trio.Event()
+
+    async def run(self, task_status: trio.TaskStatus[list[trio.SocketListener]]) -> None:
+        with self._scope:
+            await trio.serve_tcp(self.talk, 0, host="127.0.0.1", task_status=task_status)
+        self._is_gone.set()
+
+    async def go_away(self) -> None:
+        self._scope.cancel()
+        await self._is_gone.wait()
 
     async def talk(self, stream: trio.SocketStream) -> None:
         self.connections += 1
@@ -36,7 +46,7 @@ async def serving(
 ) -> AsyncIterator[tuple[Server, HttpClient]]:
     server = Server(serve)
     async with trio.open_nursery() as nursery:
-        listeners = await nursery.start(partial(trio.serve_tcp, server.talk, 0, host="127.0.0.1"))
+        listeners = await nursery.start(server.run)
         port = listeners[0].socket.getsockname()[1]
         async with open_client(
             parse_origin(f"http://127.0.0.1:{port}/base"),
@@ -45,7 +55,7 @@ async def serving(
             clock=trio.current_time,
         ) as client:
             yield server, client
-        nursery.cancel_scope.cancel()
+        await server.go_away()
 
 
 async def answer(stream: trio.SocketStream, _request: bytes) -> bool:
@@ -85,6 +95,14 @@ async def test_a_connection_that_was_closed_between_two_requests_is_replaced_unn
         for _ in range(3):
             assert (await client.send(client.make(b"GET", b"/"))).status == 200
         assert server.connections == 3
+
+
+async def test_a_server_that_goes_away_between_two_requests_is_said_to() -> None:
+    async with serving(answer) as (server, client):
+        await client.send(client.make(b"GET", b"/"))
+        await server.go_away()
+        with pytest.raises(Unanswered, match="Connection refused"):
+            await client.send(client.make(b"GET", b"/"))
 
 
 async def test_a_connection_that_the_server_says_it_closes_is_not_used_again() -> None:

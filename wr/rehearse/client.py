@@ -70,11 +70,6 @@ class _Lost(Exception):
         self.has_begun = has_begun
 
 
-class _Stale(Exception):
-    """The connection had been used before and broke before any of the answer: the server may have closed it
-    between two requests."""
-
-
 def parse_origin(url: str) -> Origin:
     """Read `http://host:port/prefix` or `https://…`.
 
@@ -100,7 +95,6 @@ class _Connection:
     def __init__(self, stream: trio.abc.Stream) -> None:
         self._stream = stream
         self._http = h11.Connection(h11.CLIENT)
-        self.is_reused = False
         self.idle_since_s = 0.0
 
     @property
@@ -126,7 +120,6 @@ class _Connection:
         answer = await self._read()
         if http.our_state is h11.DONE and http.their_state is h11.DONE:
             http.start_next_cycle()
-        self.is_reused = True
         return answer
 
     async def _read(self) -> tuple[int, bytes, bytes]:
@@ -229,24 +222,28 @@ class HttpClient:
         # A bare scope: `fail_after` puts two generators around it, and this is on every request's way.
         with trio.CancelScope(deadline=trio.current_time() + self._patience_s):
             try:
-                return await self._try(request, sent_s)
-            except _Stale:
-                return await self._try(request, sent_s, on_new=True)
+                return await self._answered(request, sent_s)
             except (_Lost, OSError) as error:
                 raise Unanswered(_reason(error), sent_s, self._clock()) from error
         raise Unanswered(f"no answer within {self._patience_s:g} s", sent_s, self._clock())
 
-    async def _try(self, request: Request, sent_s: float, *, on_new: bool = False) -> Response:
-        connection = None if on_new else await self._take_idle()
-        if connection is None:
-            connection = _Connection(await self._connect())
+    async def _answered(self, request: Request, sent_s: float) -> Response:
+        connection = await self._take_idle()
+        if connection is not None:
+            try:
+                return await self._exchanged(connection, request, sent_s)
+            except _Lost as lost:
+                if lost.has_begun:
+                    raise
+                # The server may have closed it between two requests: a new one may do.
+        return await self._exchanged(_Connection(await self._connect()), request, sent_s)
+
+    async def _exchanged(self, connection: _Connection, request: Request, sent_s: float) -> Response:
         try:
             status, content, retry_after = await connection.exchange(request)
             received_s = self._clock()
-        except BaseException as error:
+        except BaseException:
             await connection.close()
-            if isinstance(error, _Lost) and connection.is_reused and not error.has_begun:
-                raise _Stale from error
             raise
         if connection.is_reusable:
             connection.idle_since_s = received_s
