@@ -34,7 +34,6 @@ WIRE_FORMS: dict[type[Refusal], WireForm] = {
     refusals.Unavailable: WireForm(503, "SERVICE_UNAVAILABLE", "The store cannot be reached just now"),
 }
 INTERNAL_ERROR = WireForm(500, "INTERNAL_ERROR", "Internal server error")
-BAD_REQUEST_LINE = WIRE_FORMS[refusals.InvalidRequest]
 
 
 def wire_form(refusal: Refusal) -> WireForm:
