@@ -346,6 +346,24 @@ def test_who_left_before_another_was_let_in_was_not_overtaken_however_unsure_the
     assert judge(msgspec.structs.replace(seen, visits=visits)).figures.inversions == 0
 
 
+def test_what_a_stream_told_late_does_not_prove_that_somebody_was_overtaken() -> None:
+    """Told on a stream to be in line, a second after somebody behind was let in; then the visitor is gone."""
+    seen = play(visitors=1)
+    entry = Entry("s-1", "p-1", "demo", 10_500, 100)
+    opened = Answer(Asked.STREAM, Outcome.WAITING, 0.2, 0.3)
+    told_late = Answer(Asked.STREAM, Outcome.WAITING, 11.5, 11.5, told_since_s=0.2)
+    behind = (
+        joined(1.0, 1.1),
+        beat(Outcome.WAITING, 10.4, 10.45),
+        beat(Outcome.ADMITTED, 10.5, 10.55, entry=entry),
+    )
+    visits = tuple(
+        msgspec.structs.replace(seen.visits[0], number=number, position_id=f"p-{number}", answers=answers)
+        for number, answers in enumerate(((joined(), opened, told_late), behind))
+    )
+    assert judge(msgspec.structs.replace(seen, visits=visits)).figures.inversions == 0
+
+
 def changed(**settings_after: object) -> Observations:
     seen = play(Overcrowded)
     return msgspec.structs.replace(seen, facts_after=msgspec.structs.replace(FACTS, **settings_after))

@@ -105,6 +105,7 @@ class Conversation:
         self._position_id = ""
         self._answers: list[Answer] = []
         self._confirmed_s = math.inf
+        self._opened_s = math.nan
         self.interval_s = float(plan.facts.heartbeat_interval_seconds)
         """What the server last said about how often to beat."""
         self.retry_s = _RETRY_S
@@ -128,7 +129,7 @@ class Conversation:
     async def open_stream(self) -> tuple[Answer, WebSocket | None]:
         """Open a live stream and hear its first word; no stream when there is none to be had."""
         path = b"/ws/queues/" + quote(self._plan.facts.id, safe="").encode()
-        sent_s = self._client.now_s
+        self._opened_s = sent_s = self._client.now_s
         try:
             socket = await self._client.open_websocket(path, self._authorized)
         except (Refused, OSError) as error:
@@ -154,13 +155,13 @@ class Conversation:
 
     def heard(self, message: Any) -> Answer:
         """Note what the server said on the stream; being told is as good as having beaten."""
-        return self._heard(message, self._client.now_s)
+        return self._heard(message, self._client.now_s, told_since_s=self._opened_s)
 
     def hung_up(self) -> None:
         """Note that the stream is closed from this moment on, and nobody is there."""
         self._confirmed_s = self._client.now_s
 
-    def _heard(self, message: Any, sent_s: float) -> Answer:
+    def _heard(self, message: Any, sent_s: float, told_since_s: float | None = None) -> Answer:
         now_s = self._client.now_s
         silent_s = max(0.0, sent_s - self._confirmed_s)
         outcome, entry, told, reason = Outcome.FAILED, None, _StreamData(), ""
@@ -184,6 +185,7 @@ class Conversation:
                 position=told.position,
                 estimated_wait_s=told.estimated_wait_seconds,
                 entry=entry,
+                told_since_s=told_since_s,
             )
         )
 

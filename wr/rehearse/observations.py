@@ -89,6 +89,14 @@ class Answer(msgspec.Struct, frozen=True):
     position: int = 0
     estimated_wait_s: int = 0
     entry: Entry | None = None
+    told_since_s: float | None = None
+    """Of what was told unasked on a live stream: when that was opened. It was true at some moment since then;
+    how long it was under way cannot be known."""
+
+    @property
+    def true_since_s(self) -> float:
+        """What it says was true at this moment or later."""
+        return self.sent_s if self.told_since_s is None else self.told_since_s
 
 
 class Visit(msgspec.Struct, frozen=True):

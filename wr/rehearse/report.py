@@ -132,6 +132,8 @@ def _figures(plan: Plan, figures: Figures) -> Table:
         ("  in the busiest second", f"{figures.busiest_second:,}", f"and a burst of {facts.burst:g}"),
         ("error of the estimated wait, median", _seconds(figures.estimate_median_s), ""),
         ("  90th percentile", _seconds(figures.estimate_p90_s), ""),
+        ("time to an answer, median", _short(figures.answer_median_s), ""),
+        ("  99th percentile", _short(figures.answer_p99_s), ""),
         ("requests", f"{figures.requests:,}", ""),
         ("  per second", _number(figures.requests / figures.duration_s), ""),
         ("errors", f"{figures.errors:,}", "0"),
@@ -147,6 +149,10 @@ def _number(value: float) -> str:
 
 def _seconds(value: float) -> str:
     return "–" if math.isnan(value) else f"{value:,.1f} s"
+
+
+def _short(value_s: float) -> str:
+    return f"{value_s * 1000:,.0f} ms" if value_s < 1 else _seconds(value_s)
 
 
 def _duration(seconds: float) -> str:

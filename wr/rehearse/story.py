@@ -72,7 +72,7 @@ def tell(visit: Visit) -> Story | None:
         if answer.asked is Asked.LEAVE and answer.outcome.is_fault:
             may_have_left = True
         elif answer.outcome is Outcome.WAITING:
-            waiting_until_s = answer.sent_s
+            waiting_until_s = max(waiting_until_s, answer.true_since_s)
         elif answer.outcome is Outcome.LEFT:
             if entry is not None:
                 active_until_s = answer.sent_s

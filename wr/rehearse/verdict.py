@@ -41,6 +41,9 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     estimate_median_s: float
     """How far off the estimated wait was; nan when nobody could compare."""
     estimate_p90_s: float
+    answer_median_s: float
+    """How long the server took to answer; nan when it never did."""
+    answer_p99_s: float
     joins_per_s: float
     requests: int
     errors: int
@@ -77,6 +80,7 @@ def _figures(evidence: Evidence) -> Figures:
     seen, stories, times_ms = evidence.seen, evidence.stories, evidence.admitted_ms
     span_s = (times_ms[-1] - times_ms[0]) / 1000 if times_ms else 0.0
     errors_s = _estimate_errors_s(evidence)
+    answers_s = _answer_times_s(seen)
     joins_s = sorted(story.join_sent_s for story in stories)
     joining_s = joins_s[-1] - joins_s[0] if joins_s else 0.0
     silent = sum(loss is Loss.SILENT for _, loss in evidence.losses)
@@ -95,10 +99,22 @@ def _figures(evidence: Evidence) -> Figures:
         busiest_second=measures.most_within(times_ms, 1000),
         estimate_median_s=measures.quantile(errors_s, 0.5),
         estimate_p90_s=measures.quantile(errors_s, 0.9),
+        answer_median_s=measures.quantile(answers_s, 0.5),
+        answer_p99_s=measures.quantile(answers_s, 0.99),
         joins_per_s=(len(joins_s) - 1) / joining_s if joining_s else math.nan,
         requests=seen.effort.requests,
         errors=sum(evidence.faults.values()),
         duration_s=seen.duration_s,
+    )
+
+
+def _answer_times_s(seen: Observations) -> list[float]:
+    """List how long each answer took that somebody had asked for, sorted."""
+    return sorted(
+        answer.received_s - answer.sent_s
+        for visit in seen.visits
+        for answer in visit.answers
+        if answer.told_since_s is None and answer.outcome is not Outcome.UNANSWERED
     )
 
 
