@@ -31,11 +31,38 @@ class HttpRequest(msgspec.Struct, frozen=True):
 
 
 class HttpResponse(msgspec.Struct, frozen=True):
-    """One response as a lane sends it; Content-Length is the lane's business."""
+    """One response, in facts that each lane spells its own way; its length is the lane's business."""
 
     status: int
-    headers: list[tuple[str, str]]
+    request_id: str
+    usage: Usage | None
     body: bytes
+    more: list[tuple[str, str]] = []
+    """Headers beside those that every response has."""
+    content_type: str = "application/json"
+
+    @property
+    def headers(self) -> list[tuple[str, str]]:
+        """All headers but the length."""
+        return [
+            ("Content-Type", self.content_type),
+            ("Cache-Control", "no-store"),
+            ("X-Content-Type-Options", "nosniff"),
+            ("X-Request-Id", self.request_id),
+            *limit_headers(self.usage),
+            *self.more,
+        ]
+
+
+def limit_headers(usage: Usage | None) -> list[tuple[str, str]]:
+    """Spell how much of a limit is used; nothing where there is none."""
+    if usage is None:
+        return []
+    return [
+        ("X-RateLimit-Limit", str(usage.limit.count)),
+        ("X-RateLimit-Remaining", str(usage.remaining)),
+        ("X-RateLimit-Reset", str(usage.reset_s)),
+    ]
 
 
 @dataclass(slots=True)

@@ -24,6 +24,7 @@ from wr.store.store import Store
 
 MAX_BODY_BYTES = 16 * 1024
 _MOST_QUERY_FIELDS = 20
+_MOST_HEADERS = 100
 _JSON_TYPE = re.compile(r"application/(?:[\w.+-]+\+)?json", re.IGNORECASE)
 
 
@@ -61,6 +62,8 @@ class Reception:
         Raises:
             Refusal: no such path or method, no or a false token, too often, or a body that is not valid.
         """
+        if len(request.headers) > _MOST_HEADERS:
+            raise refusals.TooManyHeaders(f"A request may have {_MOST_HEADERS} headers")
         route, call.parameters = self.router.find(request.method, request.path)
         if route.scope is not None:
             call.counted = self._counted_by_address(route, call)
