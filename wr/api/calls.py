@@ -13,7 +13,6 @@ from wr.model.limits import Usage
 from wr.model.tokens import SessionClaims
 from wr.office import Office
 from wr.room import PositionProof, Room
-from wr.store.counts import Counted
 
 
 class HttpRequest(msgspec.Struct, frozen=True):
@@ -72,7 +71,9 @@ class Call:
     parameters: dict[str, str]
     address: str
     user_agent: str
-    counted: Counted | None
+    route: Any = None
+    """The route of the table, once it is found."""
+    is_admin: bool = False
     usage: Usage | None = None
     query: Any = None
     body: Any = None

@@ -81,7 +81,7 @@ class Api:
         """Answer with an error. One that no script has counted yet is counted here: a flood of bad requests
         is a flood."""
         usage = refusal.usage or call.usage
-        if usage is None and call.counted is not None and not isinstance(refusal, refusals.Unavailable):
+        if usage is None and not isinstance(refusal, refusals.Unavailable):
             try:
                 await self._reception.count(call)
             except refusals.RateLimited as limited:

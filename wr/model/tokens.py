@@ -178,9 +178,7 @@ def read_session(token: str, keys: KeyRing, now_ms: int) -> SessionClaims:
     return claims
 
 
-def _sign(
-    payload: _PositionPayload | _SessionPayload, purpose: Purpose, keys: KeyRing, now_ms: int
-) -> str:
+def _sign(payload: _PositionPayload | _SessionPayload, purpose: Purpose, keys: KeyRing, now_ms: int) -> str:
     loaded = keys.signing(purpose, now_ms)
     if loaded.header:
         return sign_compact(loaded.header, msgspec.json.encode(payload), loaded.signer)

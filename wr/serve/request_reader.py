@@ -116,8 +116,7 @@ class RequestReader:
         except httptools.HttpParserError:
             return None
         headers = {
-            name.lower().decode("latin-1"): value.rstrip(b" \t").decode("latin-1")
-            for name, value in self._fields.items()
+            _NAMES[name]: value.decode("latin-1").rstrip(" \t") for name, value in self._fields.items()
         }
         if len(headers) != head.count(b"\r\n") - 2 and not _join_repeated(head, headers):
             return None
@@ -150,6 +149,24 @@ class _Sink:
     def __init__(self, fields: dict[bytes, bytes], targets: list[bytes]) -> None:
         self.on_header = fields.__setitem__
         self.on_url = targets.append
+
+
+class _Names(dict[bytes, str]):
+    """Headers' names in lower case, those that nearly every request has ready made."""
+
+    def __missing__(self, name: bytes) -> str:
+        return name.lower().decode("latin-1")
+
+
+_NAMES = _Names(
+    (spelling.encode(), name.lower())
+    for name in (
+        *("Accept", "Accept-Encoding", "Accept-Language", "Authorization", "Cache-Control", "Connection"),
+        *("Content-Length", "Content-Type", "Cookie", "Host", "Origin", "Referer", "User-Agent"),
+        *("X-Forwarded-For", "X-Forwarded-Proto", "X-Real-Ip", "X-Request-Id"),
+    )
+    for spelling in (name, name.lower())
+)
 
 
 def _cannot_begin(beginning: bytes) -> bool:
