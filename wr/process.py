@@ -168,6 +168,7 @@ def _connection_limits(settings: Settings, files: int) -> ConnectionLimits:
         idle_patience_s=settings.idle_timeout,
         head_patience_s=settings.head_timeout,
         body_patience_s=settings.body_timeout,
+        send_patience_s=settings.send_timeout,
     )
 
 

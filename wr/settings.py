@@ -170,6 +170,13 @@ class Settings:
         group=Group.NETWORK,
         form="SECONDS",
     )
+    send_timeout: float = _setting(
+        30.0,
+        "Seconds that a client may take to read what it is sent",
+        _seconds,
+        group=Group.NETWORK,
+        form="SECONDS",
+    )
     data_dir: Path = _setting(
         Path("data"),
         "Folder of the embedded store's data and of the admin-key file",

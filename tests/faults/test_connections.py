@@ -11,10 +11,13 @@ from hypercorn.config import Config
 from hypercorn.events import RawData
 
 import wr.serve.connections
+import wr.serve.general_connections
 from tests.support.crowd import until
 from tests.support.processes import unread_by
 from tests.support.raw_http import CutOff, connected
-from wr.serve.connections import serve_connections
+from wr.serve.connections import serve_connections, start_listening
+from wr.serve.general_connections import GeneralLane
+from wr.serve.transport import PlainTransport
 
 LONG_S = 60.0
 LONG_ANSWER = b"x" * 20_000_000
@@ -30,6 +33,14 @@ async def hello(scope: Any, receive: Any, send: Any) -> None:
     await send({"type": "http.response.body", "body": body})
 
 
+class OnlyGeneral(GeneralLane):
+    """The general lane alone, serving what is accepted."""
+
+    async def serve(self, transport: PlainTransport, *, is_surplus: bool) -> None:  # type: ignore[override]
+        assert not is_surplus
+        await super().serve(transport)
+
+
 @asynccontextmanager
 async def serving(app: Any, grace_s: float, stop: trio.Event | None = None) -> AsyncIterator[tuple[str, int]]:
     """Serve an application until the block ends, and then as long as its shutdown takes."""
@@ -37,11 +48,17 @@ async def serving(app: Any, grace_s: float, stop: trio.Event | None = None) -> A
     with socket.socket() as listener, trio.fail_after(LONG_S):
         listener.bind(("127.0.0.1", 0))
         address = listener.getsockname()
+        start_listening(listener)
         async with trio.open_nursery() as nursery:
 
             async def serve(task_status: trio.TaskStatus[None]) -> None:
                 await serve_connections(
-                    app, Config(), listener, grace_s=grace_s, until=stop.wait, task_status=task_status
+                    OnlyGeneral(app, Config(), send_patience_s=30),
+                    listener,
+                    most=100,
+                    grace_s=grace_s,
+                    until=stop.wait,
+                    task_status=task_status,
                 )
 
             await nursery.start(serve)
@@ -52,7 +69,7 @@ async def serving(app: Any, grace_s: float, stop: trio.Event | None = None) -> A
 async def test_a_connection_that_fails_in_a_way_nobody_foresaw_ends_alone(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    class Failing(wr.serve.connections.TCPServer):
+    class Failing(wr.serve.general_connections.TCPServer):
         async def _read_data(self) -> None:
             data = await self.stream.receive_some()
             if b"/fail" in data:
@@ -60,7 +77,7 @@ async def test_a_connection_that_fails_in_a_way_nobody_foresaw_ends_alone(
             await self.protocol.handle(RawData(bytes(data)))
             await super()._read_data()
 
-    monkeypatch.setattr(wr.serve.connections, "TCPServer", Failing)
+    monkeypatch.setattr(wr.serve.general_connections, "TCPServer", Failing)
     async with serving(hello, grace_s=5) as address, connected(address) as other:
         async with connected(address) as failing:
             with pytest.raises(CutOff):

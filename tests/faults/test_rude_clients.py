@@ -9,8 +9,6 @@ from pathlib import Path
 
 import pytest
 
-import wr.serve.connections
-import wr.serve.general_lane
 from tests.support.processes import ServerProcess, eventually, running_server_process, unread_by
 from tests.support.server import running_server
 from tests.support.site import BASE, Site
@@ -102,11 +100,12 @@ def test_who_goes_away_in_the_middle_of_a_request_leaves_the_others_their_answer
     assert after - before >= 50
 
 
-def test_a_body_that_does_not_arrive_is_not_waited_for_for_ever(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(wr.serve.general_lane, "BODY_PATIENCE_S", 0.2)
-    with running_server(None, data_dir=str(tmp_path)) as ready:
+LANES = pytest.mark.parametrize("fast_lane", ["on", "off"])
+
+
+@LANES
+def test_a_body_that_does_not_arrive_is_not_waited_for_for_ever(tmp_path: Path, fast_lane: str) -> None:
+    with running_server(None, data_dir=str(tmp_path), body_timeout="0.2", fast_lane=fast_lane) as ready:
         host, _, port = ready.url.removeprefix("http://").partition(":")
         with socket.create_connection((host, int(port)), timeout=30) as client:
             client.sendall(RUDE["half a body"])
@@ -116,11 +115,10 @@ def test_a_body_that_does_not_arrive_is_not_waited_for_for_ever(
         assert b"connection: close" in answer.lower()
 
 
-def test_a_client_that_does_not_read_is_not_waited_for_for_ever(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(wr.serve.connections, "SEND_PATIENCE_S", 0.2)
-    with running_server(None, data_dir=str(tmp_path)) as ready, socket.socket() as client:
+@LANES
+def test_a_client_that_does_not_read_is_not_waited_for_for_ever(tmp_path: Path, fast_lane: str) -> None:
+    settings = {"data_dir": str(tmp_path), "send_timeout": "0.2", "fast_lane": fast_lane}
+    with running_server(None, **settings) as ready, socket.socket() as client:
         host, _, port = ready.url.removeprefix("http://").partition(":")
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         client.connect((host, int(port)))

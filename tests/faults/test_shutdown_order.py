@@ -27,9 +27,9 @@ class Ends:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.order: list[str] = []
         self.passes = 0
-        serve, admission = wr.process.serve_general_lane, wr.process.run_admission
+        serve, admission = wr.process.serve_lanes, wr.process.run_admission
 
-        async def watched_lane(*args: Any, **kwargs: Any) -> None:
+        async def watched_lanes(*args: Any, **kwargs: Any) -> None:
             await serve(*args, **kwargs)
             self.order.append("HTTP")
             # With nobody left to serve, the loops still run: the order is one of ends, not of luck.
@@ -59,7 +59,7 @@ class Ends:
                     assert client.ping(), "the store must outlive everybody who uses it"
             self.order.append("store")
 
-        monkeypatch.setattr(wr.process, "serve_general_lane", watched_lane)
+        monkeypatch.setattr(wr.process, "serve_lanes", watched_lanes)
         monkeypatch.setattr(wr.process, "run_admission", watched_admission)
         monkeypatch.setattr(wr.process, "embedded_store", watched_store)
 

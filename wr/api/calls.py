@@ -15,10 +15,11 @@ from wr.office import Office
 from wr.room import PositionProof, Room
 
 
-class HttpRequest(msgspec.Struct, frozen=True):
+class HttpRequest(msgspec.Struct):
     """One request as a lane received it: header names in lower case, `body` None when it was too long.
 
-    A request to upgrade to a WebSocket has the method `WEBSOCKET`.
+    Not frozen, because a lane reads the body last. A request to upgrade to a WebSocket has the method
+    `WEBSOCKET`.
     """
 
     method: str

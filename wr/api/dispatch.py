@@ -102,8 +102,10 @@ class Api:
 
     def _request_id(self, request: HttpRequest) -> str:
         """Take the caller's own id where it brings a harmless one, so that logs on both sides meet."""
-        given = request.headers.get("x-request-id", "")
-        return given if _REQUEST_ID.fullmatch(given) else f"req-{self._random_bytes(8).hex()}"
+        given = request.headers.get("x-request-id")
+        if given is not None and _REQUEST_ID.fullmatch(given):
+            return given
+        return f"req-{self._random_bytes(8).hex()}"
 
 
 def _response(answer: Answer, call: Call, request_id: str) -> HttpResponse:

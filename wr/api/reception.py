@@ -77,8 +77,7 @@ class Reception:
         await self._authenticate(route, request, call)
         if not route.counts_itself:
             await self.count(call)
-        queue_id = call.parameters.get("queue_id")
-        if queue_id is not None and not is_queue_id(queue_id):
+        if call.position is None and not is_queue_id(call.parameters.get("queue_id", "any")):
             raise refusals.NotFound("There is no such queue")
         if route.query is not None:
             call.query = _read_query(route.query, request)
@@ -219,7 +218,10 @@ def _not_valid(error: msgspec.ValidationError) -> refusals.InvalidRequest:
 
 
 def _bearer(request: HttpRequest) -> str | None:
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    given = request.headers.get("authorization", "")
+    if given.startswith("Bearer ey"):
+        return given[7:].strip()
+    scheme, _, token = given.partition(" ")
     token = token.strip()
     return token if scheme.lower() == "bearer" and token else None
 

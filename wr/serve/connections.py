@@ -39,6 +39,16 @@ class Carrier(Protocol):
         ...
 
 
+def start_listening(listener: socket.socket) -> None:
+    """Have a bound socket take connections in; they wait in the kernel's line until they are accepted.
+
+    Raises:
+        OSError: the socket cannot listen.
+    """
+    listener.setblocking(False)
+    listener.listen(_BACKLOG)
+
+
 async def serve_connections(
     carrier: Carrier,
     listener: socket.socket,
@@ -48,17 +58,12 @@ async def serve_connections(
     until: Callable[[], Awaitable[None]],
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Serve on a bound socket, `most` connections at once, until `until` returns; says when it listens.
+    """Serve on a listening socket, `most` connections at once, until `until` returns; says when it accepts.
 
     Then nobody new is accepted, what is under way has `grace_s` seconds to be answered, each answer tells its
     client that the connection ends, and a connection that stays silent is closed after a second.
-
-    Raises:
-        OSError: the socket cannot listen.
     """
     with listener:
-        listener.setblocking(False)
-        listener.listen(_BACKLOG)
         connections = _Connections(carrier, most)
         async with trio.open_nursery() as shutdown:
             async with trio.open_nursery() as handlers:

@@ -23,13 +23,14 @@ from wr.serve.fast_streams import EventStream, WebSocketStream, accept_handshake
 from wr.serve.limits import ConnectionLimits
 from wr.serve.request_reader import IS_ODD, NEEDS_MORE, RequestReader
 from wr.serve.response_writer import ResponseWriter
-from wr.serve.stream_hub import SEND_PATIENCE_S, HubStream, StreamHub
+from wr.serve.stream_hub import HubStream, StreamHub
 from wr.serve.transport import Gone, Transport
 
 log = structlog.get_logger("wr.fast_lane")
 
 GiveAway = Callable[[Transport, bytes], Awaitable[None]]
 """Has the general lane go on with a connection, and with the bytes that were read from it."""
+_OF_STREAMS = ("GET", WEBSOCKET)
 _LINGER_S = 2.0
 _SURPLUS_PATIENCE_S = 2.0
 
@@ -132,7 +133,7 @@ class FastConnection:
                 response = self._lane.api.refuse(Unavailable("The waiting room holds all it can just now"))
                 await self._say_last(response)
                 return
-            if self._lane.api.has_feed(asked.method, asked.path):
+            if asked.method in _OF_STREAMS and self._lane.api.has_feed(asked.method, asked.path):
                 if not await self._carry(asked):
                     return
             elif asked.method == WEBSOCKET:
@@ -181,7 +182,7 @@ class FastConnection:
         await self._linger()
 
     async def _send(self, data: bytes) -> None:
-        self.stage, self.deadline = Stage.BUSY, self._lane.watch.now + SEND_PATIENCE_S
+        self.stage, self.deadline = Stage.BUSY, self._lane.watch.now + self._lane.limits.send_patience_s
         await self.transport.send(data)
         self.deadline = math.inf
 

@@ -20,14 +20,12 @@ from wr.serve.transport import Transport
 
 log = structlog.get_logger("wr.connections")
 
-SEND_PATIENCE_S = 30.0
-"""How long a client may take to read what it is sent."""
-
 
 class GeneralLane:
     """Serves an ASGI application on connections that somebody else accepted."""
 
-    def __init__(self, app: Any, config: Config) -> None:
+    def __init__(self, app: Any, config: Config, *, send_patience_s: float) -> None:
+        self._send_patience_s = send_patience_s
         self._app = wrap_app(self._with_farewell(app), config.wsgi_max_body_size, "asgi")
         self._config = config
         self._context = WorkerContext(None)
@@ -40,7 +38,9 @@ class GeneralLane:
         """
         try:
             with trio.CancelScope() as connection:
-                client: Any = _Client(transport.stream(), connection, received, protocol)
+                client: Any = _Client(
+                    transport.stream(), connection, received, protocol, self._send_patience_s
+                )
                 await TCPServer(self._app, self._config, self._context, ConnectionState({}), client).run()
         except* Exception as group:  # noqa: BLE001 - one connection's trouble is nobody else's
             log.warning("a connection ended with an error", error=repr(_first(group)))
@@ -78,7 +78,15 @@ class _Client:
     client need not ever read.
     """
 
-    def __init__(self, stream: Any, connection: trio.CancelScope, received: bytes, protocol: str) -> None:
+    def __init__(
+        self,
+        stream: Any,
+        connection: trio.CancelScope,
+        received: bytes,
+        protocol: str,
+        send_patience_s: float,
+    ) -> None:
+        self._send_patience_s = send_patience_s
         self._stream = stream
         self._connection = connection
         self._received = received
@@ -107,7 +115,7 @@ class _Client:
 
     async def send_all(self, data: bytes) -> None:
         try:
-            with trio.fail_after(SEND_PATIENCE_S):
+            with trio.fail_after(self._send_patience_s):
                 await self._stream.send_all(data)
         except (trio.BrokenResourceError, trio.ClosedResourceError, trio.TooSlowError) as error:
             self._connection.cancel()

@@ -19,23 +19,21 @@ from wr.serve.conversation import LONGEST_MESSAGE_BYTES
 from wr.serve.general_connections import GeneralLane
 from wr.serve.general_streams import serve_events, serve_websocket
 from wr.serve.hypercorn_websocket import teach_hypercorn
+from wr.serve.limits import ConnectionLimits
 
 log = structlog.get_logger("wr.general_lane")
 
-KEEP_ALIVE_S = 75.0
-BODY_PATIENCE_S = 20.0
-"""How long the body of a request, which is at most a few kilobytes, may take to arrive."""
 _LAST_WORDS_S = 10.0
 
 
-def make_app(api: Api) -> QuartTrio:
+def make_app(api: Api, body_patience_s: float) -> QuartTrio:
     """Make the ASGI application: every request, whatever its method and path, goes to `api`."""
     app = QuartTrio("wr", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
 
     async def answer() -> Response:
         try:
-            with trio.fail_after(BODY_PATIENCE_S):
+            with trio.fail_after(body_patience_s):
                 body = bytes(await request.body)
         except RequestEntityTooLarge:
             reply = await _answer(api, request, request.method, None)
@@ -125,11 +123,11 @@ def finish_what_is_said(app: Any) -> Any:
     return shielded
 
 
-def make_config() -> Config:
+def make_config(limits: ConnectionLimits) -> Config:
     """Set up what Hypercorn decides about a connection."""
     config = Config()
-    config.keep_alive_timeout = KEEP_ALIVE_S
-    config.keep_alive_max_requests = 1_000_000
+    config.keep_alive_timeout = limits.idle_patience_s
+    config.keep_alive_max_requests = limits.most_requests
     config.include_server_header = False
     config.websocket_max_message_size = LONGEST_MESSAGE_BYTES
     config.errorlog = None
@@ -137,7 +135,8 @@ def make_config() -> Config:
     return config
 
 
-def make_general_lane(api: Api, ping_s: float) -> GeneralLane:
+def make_general_lane(api: Api, limits: ConnectionLimits, ping_s: float) -> GeneralLane:
     """Make the lane that serves every route of the API."""
     teach_hypercorn()
-    return GeneralLane(finish_what_is_said(with_streams(api, make_app(api), ping_s)), make_config())
+    app = with_streams(api, make_app(api, limits.body_patience_s), ping_s)
+    return GeneralLane(finish_what_is_said(app), make_config(limits), send_patience_s=limits.send_patience_s)

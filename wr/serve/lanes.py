@@ -11,7 +11,7 @@ import trio
 
 from wr.api.dispatch import Api
 from wr.serve.connection_watch import ConnectionWatch
-from wr.serve.connections import serve_connections
+from wr.serve.connections import serve_connections, start_listening
 from wr.serve.fast_lane import FastLane
 from wr.serve.limits import ConnectionLimits
 from wr.serve.response_writer import ResponseWriter
@@ -56,7 +56,7 @@ class Lanes:
         self._is_fast = is_fast
         self._tls = tls
         self._writer = ResponseWriter()
-        self._hub = StreamHub()
+        self._hub = StreamHub(limits.send_patience_s)
         interval_s = min(_LONGEST_WATCH_INTERVAL_S, limits.shortest_patience_s / 4, ping_s / 4)
         self._watch = ConnectionWatch(interval_s, self._keep_up)
         self._fast = FastLane(
@@ -119,7 +119,7 @@ class Lanes:
             if self._general is None:
                 # In a thread: it takes a quarter of a second, in which nobody else should wait.
                 module = await trio.to_thread.run_sync(import_module, "wr.serve.general_lane")
-                self._general = general = module.make_general_lane(self._api, self._ping_s)
+                self._general = general = module.make_general_lane(self._api, self._limits, self._ping_s)
                 if self._is_ending:
                     general.say_farewell()
             return self._general
@@ -143,6 +143,7 @@ async def serve_lanes(
     Raises:
         OSError: the socket cannot listen.
     """
+    start_listening(listener)
     async with trio.open_nursery() as nursery:
         await nursery.start(lanes.run)
         await serve_connections(

@@ -18,6 +18,9 @@ class ConnectionLimits:
     body_patience_s: float = 20.0
     """How long the body of a request, which is at most a few kilobytes, may take to arrive."""
 
+    send_patience_s: float = 30.0
+    """How long a client may take to read what it is sent."""
+
     def patience_s(self, stage: str) -> float:
         """How long to wait in a stage: `IDLE`, `HEAD` or `BODY`."""
         if stage == "IDLE":
@@ -27,4 +30,4 @@ class ConnectionLimits:
     @property
     def shortest_patience_s(self) -> float:
         """The shortest of the times above."""
-        return min(self.idle_patience_s, self.head_patience_s, self.body_patience_s)
+        return min(self.idle_patience_s, self.head_patience_s, self.body_patience_s, self.send_patience_s)

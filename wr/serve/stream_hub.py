@@ -19,8 +19,6 @@ from wr.serve.transport import Gone, Transport
 
 log = structlog.get_logger("wr.streams")
 
-SEND_PATIENCE_S = 30.0
-"""How long a client may take to read what it is sent."""
 _MOST_UNSENT_BYTES = 64 * 1024
 _SENT_BETWEEN_TURNS = 32
 """Streams told in a row before other tasks have their turn: about half a millisecond."""
@@ -129,7 +127,7 @@ class HubStream:
     async def send_unsent(self) -> None:
         """Send what the kernel did not take at once."""
         try:
-            with trio.fail_after(SEND_PATIENCE_S):
+            with trio.fail_after(self._hub.send_patience_s):
                 while self._unsent:
                     sending, sent = self._unsent, len(self._unsent)
                     await self._transport.send(sending)
@@ -152,7 +150,9 @@ class HubStream:
 class StreamHub:
     """Tells every stream of this process what there is to tell."""
 
-    def __init__(self) -> None:
+    def __init__(self, send_patience_s: float) -> None:
+        self.send_patience_s = send_patience_s
+        """How long a client may take to read what it is sent."""
         self._ready: deque[HubStream] = deque()
         self._news = trio.Event()
         self._upkeep: list[tuple[float, int, HubStream]] = []

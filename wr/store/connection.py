@@ -1,7 +1,8 @@
 """The connection to the store: redis-py in worker threads, its failures told apart from our mistakes."""
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import redis
@@ -11,6 +12,7 @@ from redis.retry import Retry
 
 from wr.model.refusals import Unavailable
 from wr.store.script import Script
+from wr.store.wire import Wire, open_wire
 
 T = TypeVar("T")
 
@@ -30,6 +32,7 @@ _UNAVAILABLE = (
 # What a server says when it is up but cannot serve for now, and the client has no class for it.
 _UNAVAILABLE_PREFIXES = ("MISCONF", "NOREPLICAS", "LOADING", "MASTERDOWN", "CLUSTERDOWN", "BUSY")
 _SHORT_S = 0.5
+_NO_ANSWER = "The waiting room's store cannot be reached just now"
 
 
 class Connection:
@@ -51,6 +54,8 @@ class Connection:
             self.client.connection_pool.connection_class(**self.client.connection_pool.connection_kwargs)
         except TypeError as error:
             raise ValueError(str(error)) from error
+        self._timeout_s = timeout_s
+        self._wires: list[Wire] = []
         self._limiter = trio.CapacityLimiter(connections)
         self._hangs = False
         self._questions = threading.Lock()
@@ -71,7 +76,40 @@ class Connection:
         Raises:
             Unavailable: as in `run`.
         """
-        return await self.run(lambda client: evaluate(client, script, keys, arguments))
+        command = ("EVALSHA", script.sha, len(keys), *keys, *arguments)
+        async with self._limiter:
+            if self._hangs:
+                await trio.to_thread.run_sync(self._ask_whether_it_answers, abandon_on_cancel=True)
+            wire = await self._wire()
+            try:
+                return await self._over(wire, command)
+            except redis.exceptions.NoScriptError:
+                return await self._over(wire, ("EVAL", script.text, len(keys), *keys, *arguments))
+            finally:
+                if wire.is_broken:
+                    wire.close()
+                else:
+                    self._wires.append(wire)
+
+    async def _wire(self) -> Wire:
+        """Take a wire that nobody uses, or open one."""
+        while self._wires:
+            wire = self._wires.pop()
+            if wire.is_usable():
+                return wire
+            wire.close()
+        return await trio.to_thread.run_sync(self._attempt, self.client, open_wire, abandon_on_cancel=True)
+
+    async def _over(self, wire: Wire, command: tuple[Any, ...]) -> Any:
+        hangs = False
+        try:
+            with trio.move_on_after(self._timeout_s):
+                with _named_failures():
+                    return await wire.call(command)
+            hangs = True
+            raise Unavailable(_NO_ANSWER) from redis.TimeoutError("no answer in time")
+        finally:
+            self._hangs = hangs
 
     async def call_each(
         self, script: Script, calls: Sequence[tuple[Sequence[str], Sequence[Any]]]
@@ -85,6 +123,8 @@ class Connection:
 
     def close(self) -> None:
         """Close every connection."""
+        while self._wires:
+            self._wires.pop().close()
         self.client.close()
         self._questioner.close()
 
@@ -105,16 +145,26 @@ class Connection:
     def _attempt(self, client: redis.Redis, command: Callable[[redis.Redis], T]) -> T:
         hangs = False
         try:
-            return command(client)
-        except _UNAVAILABLE as error:
-            hangs = isinstance(error, redis.TimeoutError)
-            raise Unavailable("The waiting room's store cannot be reached just now") from error
-        except redis.ResponseError as error:
-            if str(error).startswith(_UNAVAILABLE_PREFIXES):
-                raise Unavailable("The waiting room's store cannot serve just now") from error
+            with _named_failures():
+                return command(client)
+        except Unavailable as error:
+            hangs = isinstance(error.__cause__, redis.TimeoutError)
             raise
         finally:
             self._hangs = hangs
+
+
+@contextmanager
+def _named_failures() -> Iterator[None]:
+    """Tell a store that cannot be reached or cannot serve from a mistake of ours."""
+    try:
+        yield
+    except _UNAVAILABLE as error:
+        raise Unavailable(_NO_ANSWER) from error
+    except redis.ResponseError as error:
+        if str(error).startswith(_UNAVAILABLE_PREFIXES):
+            raise Unavailable("The waiting room's store cannot serve just now") from error
+        raise
 
 
 def _client(url: str, timeout_s: float, connections: int) -> redis.Redis:
