@@ -18,9 +18,9 @@ from bench.scenarios.surge import Surge
 __all__ = ["Live", "PollStorm", "Sale", "Steady", "Surge"]
 
 
-@events.init_command_line_parser.add_listener
 def _add_options(parser: LocustArgumentParser) -> None:
     parser.add_argument("--queue", env_var="WR_QUEUE", default="demo", help="Queue to join; default: demo.")
 
 
+events.init_command_line_parser.add_listener(_add_options)
 events.init.add_listener(telling.begin)

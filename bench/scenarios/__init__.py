@@ -1,1 +1,1 @@
-"""What visitors do in a load test, one scenario in each module. Needs Locust and websocket-client, nothing of wr."""
+"""What visitors do in load tests, one scenario a module. Needs Locust and websocket-client, not wr."""
