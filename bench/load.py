@@ -7,8 +7,7 @@ fewer than it would have alone. What Locust says of joins is checked against the
 import signal
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ import click
 import httpx
 
 from bench.load_report import Outcome, show_outcome, write_json
-from bench.locust_run import LocustFailed, LocustRun
+from bench.locust_run import LocustFailed, LocustRun, interrupts_held_back
 from bench.servers import ADMIN_KEY, Server, running_servers
 from wr.command_tables import make_console
 
@@ -90,7 +89,7 @@ SCENARIO is one of:
 {_described_scenarios()}
 
 Leaves SCENARIO.html, Locust's report with plots, and SCENARIO.json with the figures and what they were
-measured with. Ends with exit code 1 if a request failed. Ctrl-C ends the run early, with its report.
+measured with. Ends with exit code 1 if a request failed. Ctrl-C ends the run early and leaves its report too.
 """
 )
 @click.argument("scenario", type=click.Choice(list(SCENARIOS)), metavar="SCENARIO")
@@ -118,8 +117,7 @@ measured with. Ends with exit code 1 if a request failed. Ctrl-C ends the run ea
     "--results",
     type=click.Path(file_okay=False, path_type=Path),
     default=RESULTS,
-    show_default="bench/results",
-    help="Folder to leave the report in.",
+    help="Folder to leave the report in.  [default: bench/results]",
 )
 def main(
     scenario: str, users: int | None, spawn_rate: float | None, run_time: int, workers: int, results: Path
@@ -157,7 +155,7 @@ def main(
 def _measure(scenario: str, plan: Scenario, run: LocustRun) -> Outcome:
     """Run Locust against a server of its own; server and store are gone afterwards."""
     with ExitStack() as stack:
-        with _interrupts_held_back():
+        with interrupts_held_back():
             (server,) = stack.enter_context(running_servers(1))
         queue = _make_queue(server, plan.queue)
         cpu_s, begun_s = server.cpu_s(), time.monotonic()
@@ -171,20 +169,6 @@ def _measure(scenario: str, plan: Scenario, run: LocustRun) -> Outcome:
             server_bytes=server.resident_bytes(),
             joins_server_counted=_joins_counted_by(server),
         )
-
-
-@contextmanager
-def _interrupts_held_back() -> Iterator[None]:
-    """Hold back Ctrl-C until the end of the block, and for good from the processes that are started in it.
-
-    A terminal interrupts all that run in it at once, and a server that goes before Locust does would make
-    every last request fail. Signals that are blocked stay so in what is started; SIGTERM is not.
-    """
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _make_queue(server: Server, settings: dict[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,8 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from bench.locust_run import LocustRun, Told
+from bench.locust_run import LocustRun
+from bench.told import Told
 
 _MOST_PROBLEMS = 10
 
@@ -44,6 +45,12 @@ class Outcome:
         ]
         if not self.told.rows:
             found.append("nothing was asked")
+        return found
+
+    @property
+    def doubts(self) -> list[str]:
+        """What speaks against the figures."""
+        found = list(self.told.warnings)
         # Each visitor may have been stopped between the server's count and Locust's.
         locust, server = self.joins_locust_counted, self.joins_server_counted
         if not 0 <= server - locust <= self.run.users:
@@ -65,7 +72,7 @@ def write_json(outcome: Outcome, path: Path) -> None:
             "joins_counted": outcome.joins_server_counted,
         },
         "complaints": outcome.complaints,
-        "warnings": outcome.told.warnings,
+        "doubts": outcome.doubts,
         "was_interrupted": outcome.told.was_interrupted,
     }
     path.write_text(json.dumps(content, indent=2) + "\n")
@@ -75,6 +82,7 @@ def show_outcome(outcome: Outcome, console: Console) -> None:
     """Print the figures as a table, and what speaks against them."""
     run = outcome.run
     title = f"{outcome.scenario}: {run.users:,} visitors at once, {run.run_time_s} s, {run.workers} workers"
+    title += ", ended early" if outcome.told.was_interrupted else ""
     table = Table(title=title, caption="times in milliseconds", box=box.SIMPLE_HEAD)
     table.add_column("request", no_wrap=True)
     for heading in ("answered", "failed", "per s", "median", "95 %", "99 %"):
@@ -92,8 +100,8 @@ def show_outcome(outcome: Outcome, console: Console) -> None:
         f"The server used {outcome.server_cpu_share:.0%} of one core and "
         f"{outcome.server_bytes / 2**20:.0f} MiB, and counted {outcome.joins_server_counted:,} joins."
     )
-    for warning in outcome.told.warnings:
-        console.print(f"doubt: {warning}", style="yellow")
+    for doubt in outcome.doubts:
+        console.print(f"doubt: {doubt}", style="yellow")
     for complaint in outcome.complaints[:_MOST_PROBLEMS]:
         console.print(f"failure: {complaint}", style="red")
     if len(outcome.complaints) > _MOST_PROBLEMS:

@@ -8,36 +8,27 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from bench.load_progress import shown_progress
+from bench.told import Told
 
 _ROOT = Path(__file__).parent.parent
 _TELL_VARIABLE = "WR_BENCH_TELL"
 """As in bench.scenarios.telling, which cannot be imported here: Locust patches the interpreter."""
-_SLACK_S = 60
+_END_SIGNAL = signal.SIGUSR1
+"""As there, too."""
+_SLACK_S = 60.0
 """How much longer than it should a run may take before it is ended by force."""
+_LAST_FIGURES_S = 15.0
+"""How long Locust may take to collect its figures after Ctrl-C."""
 
 
 class LocustFailed(Exception):
     """Locust ended without figures; the message says where to look."""
-
-
-@dataclass
-class Told:
-    """What Locust told of a run."""
-
-    rows: list[dict[str, Any]] = field(default_factory=list)
-    """One for each kind of request, as `bench.scenarios.telling` makes them."""
-    problems: list[dict[str, Any]] = field(default_factory=list)
-    """What failed: `what`, `why`, `times`."""
-    warnings: list[str] = field(default_factory=list)
-    """What Locust says against its own figures, such as that it had too little processor."""
-    was_interrupted: bool = False
 
 
 @dataclass(frozen=True)
@@ -54,30 +45,33 @@ class LocustRun:
     log: Path
 
     def play(self, url: str) -> Told:
-        """Run Locust against a server, with a progress display; Ctrl-C ends it early, a second one at once.
+        """Run Locust against a server, with a progress display; Ctrl-C ends it early, a second one at once,
+        and so does one that comes before there are figures.
 
         Raises:
             LocustFailed: it ended without figures.
         """
         told = Told()
-        with self._running(url) as (process, lines), _progress(self.run_time_s) as (progress, bar):
+        with ExitStack() as stack:
+            process, lines = stack.enter_context(self._running(url))
+            show = stack.enter_context(shown_progress(self.run_time_s))
             while True:
                 try:
                     for line in iter(lines.readline, b""):
-                        _take(json.loads(line), told, progress, bar)
+                        with suppress(json.JSONDecodeError):  # Ctrl-C may have cut a line in two
+                            told.take(json.loads(line))
+                        show(told)
                     process.wait()
                     break
                 except KeyboardInterrupt:
-                    if told.was_interrupted:
+                    if told.was_interrupted or not told.requests:
                         raise
                     told.was_interrupted = True
-                    progress.update(bar, description="ending")
                     # Only Locust's first process: it ends its workers when it has their figures.
-                    process.send_signal(signal.SIGINT)
-        if not told.rows and not told.was_interrupted:
-            raise LocustFailed(
-                f"Locust ended with code {process.returncode}, without figures; see {self.log}"
-            )
+                    process.send_signal(_END_SIGNAL)
+                    stack.enter_context(_killed_after(_LAST_FIGURES_S, process.pid))
+        if not told.is_final:
+            raise LocustFailed(f"Locust ended with code {process.returncode} before its time; see {self.log}")
         log = self.log.read_text(errors="replace").splitlines()
         told.warnings = [line.partition("/WARNING/")[2] for line in log if "/WARNING/" in line]
         return told
@@ -86,30 +80,27 @@ class LocustRun:
     def _running(self, url: str) -> Iterator[tuple["subprocess.Popen[bytes]", BinaryIO]]:
         """Run Locust in a process group of its own; nothing of it is left afterwards."""
         reader, writer = os.pipe()
-        environment = {**os.environ, _TELL_VARIABLE: str(writer)}
-        with os.fdopen(reader, "rb") as lines, self.log.open("wb") as log:
-            try:
-                process = subprocess.Popen(  # noqa: S603 - built from known parts
-                    self._command(url),
-                    cwd=_ROOT,
-                    env=environment,
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=log,
-                    pass_fds=(writer,),
-                    process_group=0,
-                )
-            finally:
-                os.close(writer)
-            overdue = threading.Timer(self.run_time_s + _SLACK_S, _kill_group, [process.pid])
-            overdue.daemon = True
-            overdue.start()
-            try:
-                yield process, lines
-            finally:
-                overdue.cancel()
-                _kill_group(process.pid)
-                process.wait()
+        with ExitStack() as stack:
+            lines = stack.enter_context(os.fdopen(reader, "rb"))
+            log = stack.enter_context(self.log.open("wb"))
+            # An interrupt between the start and the promise to end it would leave it running.
+            with interrupts_held_back():
+                try:
+                    process = subprocess.Popen(  # noqa: S603 - built from known parts
+                        self._command(url),
+                        cwd=_ROOT,
+                        env={**os.environ, _TELL_VARIABLE: str(writer)},
+                        stdin=subprocess.DEVNULL,
+                        stdout=log,
+                        stderr=log,
+                        pass_fds=(writer,),
+                        process_group=0,
+                    )
+                finally:
+                    os.close(writer)
+                stack.callback(_end, process)
+            stack.enter_context(_killed_after(self.run_time_s + _SLACK_S, process.pid))
+            yield process, lines
 
     def _command(self, url: str) -> list[str]:
         port = str(_free_port())
@@ -124,31 +115,35 @@ class LocustRun:
         ]
 
 
-def _take(told_now: dict[str, Any], told: Told, progress: Progress, bar: TaskID) -> None:
-    """Show progress, or keep the figures, whichever has been told."""
-    if "rows" in told_now:
-        told.rows, told.problems = told_now["rows"], told_now["problems"]
-        return
-    if told_now["users"] and not progress.tasks[bar].started:
-        progress.start_task(bar)
-    progress.update(
-        bar,
-        completed=progress.tasks[bar].elapsed or 0,
-        figures=f"{told_now['users']:,} users, {told_now['requests']:,} requests, "
-        f"{told_now['per_second']:,.0f} per second, {told_now['failures']:,} failed",
-    )
+@contextmanager
+def interrupts_held_back() -> Iterator[None]:
+    """Hold back Ctrl-C until the end of the block, and for good from the processes that are started in it.
+
+    A terminal interrupts all that run in it at once, and a server that goes before Locust does would make
+    every last request fail. Signals that are blocked stay so in what is started; SIGTERM is not.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextmanager
-def _progress(run_time_s: int) -> Iterator[tuple[Progress, TaskID]]:
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TimeElapsedColumn(),
-        TextColumn("{task.fields[figures]}"),
-    )
-    with Progress(*columns, console=Console(stderr=True)) as progress:
-        yield progress, progress.add_task("running", start=False, total=run_time_s, figures="")
+def _killed_after(seconds: float, group: int) -> Iterator[None]:
+    """Kill a process group if the block takes longer than this."""
+    timer = threading.Timer(seconds, _kill_group, [group])
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    _kill_group(process.pid)
+    process.wait()
 
 
 def _kill_group(group: int) -> None:

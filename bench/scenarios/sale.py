@@ -9,7 +9,7 @@ from bench.scenarios.contract import ACTIVITY, SESSION
 from bench.scenarios.visitor import Visitor
 
 _MOST_PAGES = 4
-_READING_S = (0.2, 1.0)
+_READING_S = (0.1, 0.5)
 
 
 class Sale(Visitor):

@@ -1,55 +1,68 @@
-"""Tells the process that started Locust how the run goes, one JSON object a line; silent unless asked for.
+"""Tells the process that started Locust all figures so far, one JSON object a line; silent unless asked for.
 
 `bench.load` shows progress from it: Locust's own files are written for after the run.
 """
 
 import json
 import os
+import signal
 from typing import Any
 
 import gevent
+from locust import runners
 from locust.env import Environment
 from locust.runners import Runner, WorkerRunner
 from locust.stats import StatsEntry
 
 DESCRIPTOR_VARIABLE = "WR_BENCH_TELL"
 """Names the open file descriptor to write to."""
+END_SIGNAL = signal.SIGUSR1
+"""Ends the run in order, as if its time was up."""
 _EVERY_S = 0.5
+_REPORT_EVERY_S = 1.0
+"""How often workers report; Locust's own three seconds are long for somebody who watches."""
 _PERCENTILES = (0.5, 0.95, 0.99)
 
 
 def begin(environment: Environment, runner: Runner, **_: Any) -> None:
     """Tell from now on, where Locust collects its figures and somebody wants to hear of them."""
     descriptor = os.environ.get(DESCRIPTOR_VARIABLE)
-    if descriptor is None or isinstance(runner, WorkerRunner):
+    if descriptor is None:
+        return
+    if isinstance(runner, WorkerRunner):
+        runners.WORKER_REPORT_INTERVAL = _REPORT_EVERY_S
         return
 
-    def tell(what: dict[str, Any]) -> None:
-        os.write(int(descriptor), json.dumps(what).encode() + b"\n")
+    def tell(is_final: bool) -> None:
+        line = json.dumps(_figures(environment, runner) | {"is_final": is_final})
+        os.write(int(descriptor), line.encode() + b"\n")
 
-    def tell_progress() -> None:
+    def keep_telling() -> None:
         while True:
-            total = environment.stats.total
-            tell(
-                {
-                    "users": runner.user_count,
-                    "requests": total.num_requests,
-                    "failures": total.num_failures,
-                    "per_second": total.current_rps,
-                }
-            )
+            tell(is_final=False)
             gevent.sleep(_EVERY_S)
 
-    def tell_result(**_: Any) -> None:
-        tell({"rows": _rows(environment), "problems": _problems(environment, runner)})
+    def tell_the_last(**_: Any) -> None:
+        telling.kill()
+        tell(is_final=True)
 
-    gevent.spawn(tell_progress)
-    environment.events.quitting.add_listener(tell_result)
+    telling = gevent.spawn(keep_telling)
+    environment.events.quitting.add_listener(tell_the_last)
+    # Not SIGINT: Locust answers that without waiting for what its workers have not reported yet.
+    gevent.signal_handler(END_SIGNAL, runner.quit)
 
 
-def _rows(environment: Environment) -> list[dict[str, Any]]:
+def _figures(environment: Environment, runner: Runner) -> dict[str, Any]:
+    total = environment.stats.total
     entries = sorted(environment.stats.entries.values(), key=lambda entry: (entry.method or "", entry.name))
-    return [_row(entry) for entry in entries]
+    return {
+        "users": runner.user_count,
+        "requests": total.num_requests,
+        "failures": total.num_failures,
+        "per_second": total.current_rps or total.total_rps,
+        "rows": [_row(entry) for entry in entries],
+        "problems": _problems(environment, runner),
+    }
 
 
 def _row(entry: StatsEntry) -> dict[str, Any]:
