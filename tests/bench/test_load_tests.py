@@ -95,11 +95,11 @@ def test_each_visitor_has_an_address_that_the_server_believes(played: tuple[str,
     assert run.rows["POST /enqueue"]["requests"] >= MANY
 
 
+@pytest.mark.parametrize("played", ["live"], indirect=True)
 def test_the_time_from_an_admission_to_its_message_is_reported(played: tuple[str, Played]) -> None:
-    name, run = played
-    if name == "live":
-        assert 0 < run.rows["WS admitted"]["p50_ms"] < 5000
-        assert run.rows["WS position_update"]["p50_ms"] is None
+    _, run = played
+    assert 0 < run.rows["WS admitted"]["p50_ms"] < 5000
+    assert run.rows["WS position_update"]["p50_ms"] is None
 
 
 def test_a_queue_that_is_not_there_fails_and_the_server_says_why(
@@ -108,6 +108,13 @@ def test_a_queue_that_is_not_there_fails_and_the_server_says_why(
     run = play_until(bool, [*locust, *options(server, "nowhere"), "Surge"])
     assert run.code == 1
     assert "404 NOT_FOUND" in run.output
+
+
+def test_bench_without_a_name_lists_every_scenario() -> None:
+    process = started(["./scripts/bench"])
+    output = process.communicate(timeout=60)[0]
+    assert process.returncode == 2
+    assert set(re.findall(r"[\w-]+", output)) >= set(SCENARIOS)
 
 
 def bench(*arguments: str, results: Path, **more: object) -> Any:
