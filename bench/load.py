@@ -6,7 +6,6 @@ fewer than it would have alone. What Locust says of joins is checked against the
 
 import signal
 import sys
-import time
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -158,14 +157,14 @@ def _measure(scenario: str, plan: Scenario, run: LocustRun) -> Outcome:
         with interrupts_held_back():
             (server,) = stack.enter_context(running_servers(1))
         queue = _make_queue(server, plan.queue)
-        cpu_s, begun_s = server.cpu_s(), time.monotonic()
+        cpu_s = server.cpu_s()
         told = run.play(server.url)
         return Outcome(
             scenario=scenario,
             run=run,
             queue=queue,
             told=told,
-            server_cpu_share=(server.cpu_s() - cpu_s) / (time.monotonic() - begun_s),
+            server_cpu_s=server.cpu_s() - cpu_s,
             server_bytes=server.resident_bytes(),
             joins_server_counted=_joins_counted_by(server),
         )

@@ -24,8 +24,8 @@ class Outcome:
     queue: dict[str, Any]
     """The queue's settings."""
     told: Told
-    server_cpu_share: float
-    """Processor time of the server's process, in parts of one core."""
+    server_cpu_s: float
+    """Processor time that the server's process used, of all that the run took."""
     server_bytes: int
     """Its memory at the end."""
     joins_server_counted: int
@@ -67,7 +67,7 @@ def write_json(outcome: Outcome, path: Path) -> None:
         "queue": outcome.queue,
         "requests": outcome.told.rows,
         "server": {
-            "cpu_share": outcome.server_cpu_share,
+            "cpu_s": outcome.server_cpu_s,
             "resident_bytes": outcome.server_bytes,
             "joins_counted": outcome.joins_server_counted,
         },
@@ -97,7 +97,7 @@ def show_outcome(outcome: Outcome, console: Console) -> None:
         )
     console.print(table)
     console.print(
-        f"The server used {outcome.server_cpu_share:.0%} of one core and "
+        f"The server used {outcome.server_cpu_s:.1f} s of processor time and "
         f"{outcome.server_bytes / 2**20:.0f} MiB, and counted {outcome.joins_server_counted:,} joins."
     )
     for doubt in outcome.doubts:
