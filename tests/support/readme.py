@@ -4,6 +4,7 @@ import ast
 from itertools import groupby
 from pathlib import Path
 
+from bench.load import SCENARIOS
 from tests.support.commands import COMMANDS
 from wr.settings import SettingDescription, describe_settings
 
@@ -53,7 +54,18 @@ def _purpose(folder: Path) -> str:
     return docstring.partition("\n")[0]
 
 
-MADE = {"settings": settings_table, "commands": commands_table, "layout": layout_table}
+def load_tests_table() -> str:
+    """Every load test, and what its visitors do."""
+    rows = [f"| `{name}` | `{plan.user_class}` | {plan.about} |" for name, plan in SCENARIOS.items()]
+    return "\n".join(["| Scenario | Locust class | What visitors do |", "| --- | --- | --- |", *rows])
+
+
+MADE = {
+    "settings": settings_table,
+    "commands": commands_table,
+    "layout": layout_table,
+    "load tests": load_tests_table,
+}
 
 
 def block(text: str, name: str) -> str | None:
