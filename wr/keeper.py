@@ -28,8 +28,8 @@ OLDEST_SESSION_MS = 8 * 24 * 3600 * 1000
 """A session lasts a week at most; a day later no living token can name a key that was replaced."""
 _RELOAD_PAUSE_S = 1.0
 _SIGNERS = 2
-_MOST_REMEMBERED = 8192
-"""Verified tokens remembered of each kind: about 6 MB."""
+_MOST_REMEMBERED = 4096
+"""Verified tokens remembered of each kind: about 4 MB."""
 
 
 class KeyKeeper:

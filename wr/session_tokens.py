@@ -6,8 +6,8 @@ from wr.keeper import KeyKeeper
 from wr.model.places import Admitted
 from wr.model.tokens import SessionClaims
 
-_KEPT = 10_000
-"""Tokens kept: about 10 MB. One that is not is signed again, which is as good."""
+_KEPT = 5_000
+"""Tokens kept: about 5 MB. One that is not is signed again, which is as good."""
 
 
 class SessionTokens:

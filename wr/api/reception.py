@@ -26,8 +26,8 @@ from wr.store.store import Store
 MAX_BODY_BYTES = 16 * 1024
 _MOST_QUERY_FIELDS = 20
 _MOST_HEADERS = 100
-_MOST_REMEMBERED = 8192
-"""Clients whose address is remembered: about 2 MB."""
+_MOST_REMEMBERED = 2048
+"""Clients whose address is remembered: about half a megabyte."""
 _JSON = "application/json"
 _JSON_TYPE = re.compile(r"application/(?:[\w.+-]+\+)?json", re.IGNORECASE)
 

@@ -48,7 +48,7 @@ def _is_trusted(address: IPv4Address | IPv6Address, trusted: Sequence[Network]) 
     return any(address in network for network in trusted)
 
 
-@lru_cache(maxsize=16_384)
+@lru_cache(maxsize=1024)
 def _address(text: str) -> IPv4Address | IPv6Address | None:
     try:
         parsed = ip_address(text)
