@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 
 import msgspec
 import structlog
@@ -51,26 +51,32 @@ class Api:
 
     @asynccontextmanager
     async def follow(self, request: HttpRequest) -> AsyncIterator[Feed | HttpResponse]:
-        """Open a live feed for as long as the block lasts, or answer why not.
+        """Open a live feed for as long as the block lasts, or answer why not."""
+        opened = await self.open_feed(request)
+        try:
+            yield opened
+        finally:
+            if not isinstance(opened, HttpResponse):
+                opened.close()
+
+    async def open_feed(self, request: HttpRequest) -> Feed | HttpResponse:
+        """Open a live feed, which the caller closes, or answer why not.
 
         A path that has no feed is answered as `handle` would.
         """
         request_id = self._request_id(request)
         call = self._reception.meet(request)
-        async with AsyncExitStack() as stack:
-            opened: Feed | HttpResponse
-            try:
-                route = await self._reception.admit(request, call)
-                if route.feed is None:
-                    opened = await self._operate(route, call, request_id)
-                else:
-                    opened = await stack.enter_async_context(route.feed(self._services, call))
-                    opened.headers = [("X-Request-Id", request_id), *limit_headers(opened.usage)]
-            except Refusal as refusal:
-                opened = await self._refuse(refusal, call, request_id)
-            except Exception:  # noqa: BLE001 - as above
-                opened = _failed(request, call, request_id)
-            yield opened
+        try:
+            route = await self._reception.admit(request, call)
+            if route.feed is None:
+                return await self._operate(route, call, request_id)
+            feed = await route.feed(self._services, call)
+        except Refusal as refusal:
+            return await self._refuse(refusal, call, request_id)
+        except Exception:  # noqa: BLE001 - as above
+            return _failed(request, call, request_id)
+        feed.headers = [("X-Request-Id", request_id), *limit_headers(feed.usage)]
+        return feed
 
     async def _operate(self, route: Route, call: Call, request_id: str) -> HttpResponse:
         if route.operation is None:

@@ -1,7 +1,6 @@
 """Live feeds: what happens to one person, in the words of either API, for whichever transport carries it."""
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Literal, Protocol
 
@@ -74,6 +73,10 @@ class Feed(Protocol):
         """
         ...
 
+    def close(self) -> None:
+        """Follow no longer; to be called once, however the feed ends."""
+        ...
+
     def as_server_sent(self, event: Event | None, number: int) -> bytes:
         """Spell an event as the server-sent events of this API; None is a sign of life of the server's."""
         ...
@@ -82,9 +85,12 @@ class Feed(Protocol):
 class QueueFeed:
     """The first API's feed: `position_update`, `admitted`, `expired` (contract: WebSocket Endpoint)."""
 
+    __slots__ = ("_opening", "_proof", "_services", "headers", "stream", "usage")
+
     def __init__(self, services: Services, proof: PositionProof, stream: Stream) -> None:
         self._services = services
-        self._proof = proof
+        # A stream lasts long and hands out no position token: no need to keep the one it began with.
+        self._proof = PositionProof(proof.claims, "")
         self._opening: list[Event] = []
         self.stream = stream
         self.headers: list[tuple[str, str]] = []
@@ -102,7 +108,8 @@ class QueueFeed:
 
     def opening(self) -> list[Event]:
         """The position, or the way in."""
-        return self._opening
+        opening, self._opening = self._opening, []
+        return opening
 
     async def spell(self, update: Update) -> Event | Goodbye | None:
         """Spell what the stream brought; the way in needs a signature."""
@@ -121,6 +128,10 @@ class QueueFeed:
         self.stream.is_alive = True
         await self._services.room.poll(self._proof, PollKind.HEARTBEAT)
 
+    def close(self) -> None:
+        """Follow no longer."""
+        self._services.registry.remove(self.stream)
+
     def as_server_sent(self, event: Event | None, number: int) -> bytes:
         """Spell an event with its name, a number and the whole message; a sign of life is a comment."""
         if event is None:
@@ -131,6 +142,8 @@ class QueueFeed:
 
 class ConcertFeed:
     """The second API's feed: `INIT`, `RANK_UPDATE`, `ACTIVE`, `KEEPALIVE` (its document, section 2.3)."""
+
+    __slots__ = ("_clock_ms", "_inside_until", "_services", "_state", "_user", "headers", "stream", "usage")
 
     def __init__(
         self, services: Services, user: ConcertUser, stream: Stream, clock_ms: Callable[[], int]
@@ -174,6 +187,10 @@ class ConcertFeed:
 
     async def heartbeat(self) -> None:
         """This API has none: the open stream is the sign of life."""
+
+    def close(self) -> None:
+        """Follow no longer."""
+        self._services.registry.remove(self.stream)
 
     def as_server_sent(self, event: Event | None, number: int) -> bytes:  # noqa: ARG002 - events have no numbers here
         """Spell an event without the optional spaces, as this API's clients expect."""
@@ -228,30 +245,33 @@ def event_stream_headers(feed: Feed) -> list[tuple[str, str]]:
     ]
 
 
-@asynccontextmanager
-async def queue_feed(services: Services, call: Call) -> AsyncIterator[Feed]:
+async def queue_feed(services: Services, call: Call) -> Feed:
     """Follow the position of the token's holder: updates, and at last the way in or the end."""
     if call.position is None:
         raise AssertionError("the route asks for a position token")
     claims = call.position.claims
-    stream = Stream(claims.queue_id, claims.position_id)
-    # Registered before the first look, so that nothing that happens between the two is lost.
-    with services.registry.open(stream):
-        feed = QueueFeed(services, call.position, stream)
-        await feed.begin()
-        yield feed
+    feed = QueueFeed(services, call.position, Stream(claims.queue_id, claims.position_id))
+    return await _opened(services, feed, replace=False)
 
 
-@asynccontextmanager
-async def concert_feed(services: Services, call: Call) -> AsyncIterator[Feed]:
+async def concert_feed(services: Services, call: Call) -> Feed:
     """Follow the rank of a user; a new subscription of the same user replaces the old one."""
     user: ConcertUser = call.query
     queue_id = concert_queue(user.concert_id)
     stream = Stream(queue_id, user_position(queue_id, user.user_id))
-    with services.registry.open(stream, replace=True):
-        feed = ConcertFeed(services, user, stream, services.clock_ms)
+    feed = ConcertFeed(services, user, stream, services.clock_ms)
+    return await _opened(services, feed, replace=True)
+
+
+async def _opened(services: Services, feed: "QueueFeed | ConcertFeed", *, replace: bool) -> Feed:
+    # Registered before the first look, so that nothing that happens between the two is lost.
+    services.registry.add(feed.stream, replace=replace)
+    try:
         await feed.begin()
-        yield feed
+    except BaseException:
+        feed.close()
+        raise
+    return feed
 
 
 def _moved(position: int, queue_length: int, estimated_wait_s: int) -> Event:

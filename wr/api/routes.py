@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from enum import Enum
 
@@ -46,7 +45,7 @@ class Route:
     """An HTTP method, or `WEBSOCKET` for a request to upgrade."""
     operation: Callable[[Services, Call], Awaitable[Answer]] | None = None
     """What answers a call; None for a live stream."""
-    feed: Callable[[Services, Call], AbstractAsyncContextManager[Feed]] | None = None
+    feed: Callable[[Services, Call], Awaitable[Feed]] | None = None
     """What a live stream carries; None for a call."""
     tag: str
     auth: Auth = Auth.NOBODY

@@ -23,7 +23,15 @@ class Registry:
 
     @contextmanager
     def open(self, stream: Stream, *, replace: bool = False) -> Iterator[None]:
-        """Keep `stream` registered for the block; with `replace`, other streams of that person end.
+        """Keep `stream` registered for the block; as `add` otherwise."""
+        self.add(stream, replace=replace)
+        try:
+            yield
+        finally:
+            self.remove(stream)
+
+    def add(self, stream: Stream, *, replace: bool = False) -> None:
+        """Register `stream` until it is removed; with `replace`, other streams of that person end.
 
         Raises:
             Unavailable: the server is stopping.
@@ -37,19 +45,21 @@ class Registry:
                 earlier.close(is_replaced=True)
         streams.append(stream)
         self.count += 1
-        try:
-            yield
-        finally:
-            self.count -= 1
-            streams.remove(stream)
-            if stream.is_alive and not self._is_closed:
-                # Present until now: their time of silence begins here, not at the last look.
-                self._departed.setdefault(stream.queue_id, set()).add(stream.position_id)
-                self._news.set()
-            if not streams and people.get(stream.position_id) is streams:
-                del people[stream.position_id]
-                if not people and self._queues.get(stream.queue_id) is people:
-                    del self._queues[stream.queue_id]
+
+    def remove(self, stream: Stream) -> None:
+        """Forget a stream that was added."""
+        people = self._queues[stream.queue_id]
+        streams = people[stream.position_id]
+        self.count -= 1
+        streams.remove(stream)
+        if stream.is_alive and not self._is_closed:
+            # Present until now: their time of silence begins here, not at the last look.
+            self._departed.setdefault(stream.queue_id, set()).add(stream.position_id)
+            self._news.set()
+        if not streams:
+            del people[stream.position_id]
+            if not people:
+                del self._queues[stream.queue_id]
 
     def queues(self) -> list[str]:
         """List the queues that somebody here waits in."""

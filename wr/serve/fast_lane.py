@@ -73,11 +73,17 @@ class FastLane:
         """Serve a connection until it ends; one too many is only told so."""
         connection = FastConnection(self, transport, is_surplus=is_surplus)
         self.watch.add(connection)
+        stream = None
         try:
-            await connection.serve()
+            stream = await connection.serve()
+            if stream is not None:
+                # From here on, for an hour perhaps, nothing is held that only requests need: 15 KiB of it.
+                await connection.listen(stream)
         except Gone:
             pass
         finally:
+            if stream is not None:
+                stream.abandon()
             self.watch.remove(connection)
             transport.close()
 
@@ -114,10 +120,11 @@ class FastConnection:
         else:
             self.transport.close()
 
-    async def serve(self) -> None:
+    async def serve(self) -> HubStream | None:
         """Answer request after request, in their order; raises `Gone` when the client goes.
 
-        A client that has sent many at once waits its turn after each.
+        Returns when the connection is at its end, or has become a stream. A client that has sent many
+        requests at once waits its turn after each.
         """
         reader = self._reader
         while True:
@@ -128,21 +135,35 @@ class FastConnection:
             self.stage, self.deadline = Stage.BUSY, math.inf
             if asked is IS_ODD or not isinstance(asked, HttpRequest):
                 await self._give_away()
-                return
+                return None
             if self._is_surplus:
                 response = self._lane.api.refuse(Unavailable("The waiting room holds all it can just now"))
                 await self._say_last(response)
-                return
+                return None
             if asked.method in _OF_STREAMS and self._lane.api.has_feed(asked.method, asked.path):
-                if not await self._carry(asked):
-                    return
+                is_websocket = asked.method == WEBSOCKET
+                opened = await (self._open_websocket(asked) if is_websocket else self._open_events(asked))
+                if not isinstance(opened, HttpResponse):
+                    return opened
+                if is_websocket:
+                    await self._say_last(opened)
+                    return None
             elif asked.method == WEBSOCKET:
                 await self._give_away()
-                return
-            elif not await self._answer(asked, await self._lane.api.handle(asked)):
-                return
+                return None
+            else:
+                opened = await self._lane.api.handle(asked)
+            if not await self._answer(asked, opened):
+                return None
             if reader.rest:
                 await trio.lowlevel.checkpoint()
+
+    async def listen(self, stream: HubStream) -> None:
+        """Listen to the client of a stream until the connection ends."""
+        stream.begin()
+        await stream.hear(b"")
+        while data := await self.transport.receive():
+            await stream.hear(data)
 
     async def _receive(self) -> None:
         """Wait for more of a request; patience depends on how much of it is there."""
@@ -201,48 +222,36 @@ class FastConnection:
         self._lane.watch.remove(self)
         await self._lane.give_away(self.transport, self._reader.rest)
 
-    async def _carry(self, asked: HttpRequest) -> bool:
-        """Carry a live stream until it ends; returns whether the connection goes on, having brought none."""
-        if asked.method == WEBSOCKET:
-            await self._carry_websocket(asked)
-            return False
-        async with self._lane.api.follow(asked) as feed:
-            if isinstance(feed, HttpResponse):
-                return await self._answer(asked, feed)
-            headers = [*event_stream_headers(feed), ("Connection", "close"), ("Transfer-Encoding", "chunked")]
-            stream = EventStream(self._lane.hub, self.transport, feed, self._end_sending)
-            stream.write(self._lane.writer.spell_head(200, headers))
-            await self._listen(stream, None)
-        return False
+    async def _open_events(self, asked: HttpRequest) -> HubStream | HttpResponse:
+        feed = await self._lane.api.open_feed(asked)
+        if isinstance(feed, HttpResponse):
+            return feed
+        headers = [*event_stream_headers(feed), ("Connection", "close"), ("Transfer-Encoding", "chunked")]
+        stream = EventStream(self._lane.hub, self.transport, feed, self._end_sending)
+        return self._become(stream, self._lane.writer.spell_head(200, headers))
 
-    async def _carry_websocket(self, asked: HttpRequest) -> None:
+    async def _open_websocket(self, asked: HttpRequest) -> HubStream | HttpResponse | None:
         head, _, behind = self._reader.rest.partition(b"\r\n\r\n")
         handshake = read_handshake(head + b"\r\n\r\n")
         if handshake is None:
             await self._give_away()
-            return
+            return None
         offered = [each.strip() for each in asked.headers.get("sec-websocket-protocol", "").split(",")]
         subprotocol = token_among(offered, asked.headers)
-        async with self._lane.api.follow(asked) as feed:
-            if isinstance(feed, HttpResponse):
-                await self._say_last(feed)
-                return
+        feed = await self._lane.api.open_feed(asked)
+        if isinstance(feed, HttpResponse):
+            return feed
+        try:
             stream = WebSocketStream(self._lane.hub, self.transport, feed, self._end_sending)
             stream.open(behind, self._lane.ping_s)
-            stream.write(accept_handshake(handshake, feed, subprotocol))
-            del asked, handshake, head, behind, offered
-            await self._listen(stream, stream)
+            return self._become(stream, accept_handshake(handshake, feed, subprotocol))
+        except BaseException:
+            feed.close()
+            raise
 
-    async def _listen(self, stream: HubStream, talker: WebSocketStream | None) -> None:
-        """Listen to the client of a stream until the connection ends."""
-        # A stream lasts for an hour: nothing that only requests need should last with it.
+    def _become(self, stream: HubStream, greeting: bytes) -> HubStream:
+        """Go on as a stream, which begins with these bytes."""
         self._reader.close()
-        try:
-            stream.begin()
-            if talker is not None:
-                await talker.take_received()
-            while data := await self.transport.receive():
-                if talker is not None:
-                    await talker.receive(data)
-        finally:
-            stream.abandon()
+        stream.feed.headers = []
+        stream.write(greeting)
+        return stream

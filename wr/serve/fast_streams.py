@@ -2,8 +2,16 @@
 
 import trio
 from wsproto import ConnectionType, WSConnection
-from wsproto.connection import Connection
-from wsproto.events import AcceptConnection, BytesMessage, CloseConnection, Ping, Pong, Request, TextMessage
+from wsproto.connection import Connection, ConnectionState
+from wsproto.events import (
+    AcceptConnection,
+    BytesMessage,
+    CloseConnection,
+    Ping,
+    Request,
+    TextMessage,
+)
+from wsproto.events import Event as WebSocketEvent
 from wsproto.utilities import LocalProtocolError, RemoteProtocolError
 
 from wr.api.feeds import KEEP_ALIVE_S, Event, Feed
@@ -92,30 +100,27 @@ class WebSocketStream(HubStream):
         except LocalProtocolError:
             return b""
 
-    async def receive(self, data: bytes) -> None:
-        """Take in what the client sent; what comes after the end is nobody's to take any more."""
-        if self.is_over:
+    async def hear(self, data: bytes) -> None:
+        """Take in what the client sent."""
+        if self._connection.state is ConnectionState.CLOSED:
             return
         self._connection.receive_data(data)
-        await self.take_received()
-
-    async def take_received(self) -> None:
-        """Take in what has been received and not yet looked at."""
         for event in self._connection.events():
-            if self.is_over:
-                return
-            self._pulse.hear(self.feed.stream, trio.current_time())
-            if isinstance(event, Ping):
-                self.write(self._connection.send(event.response()))
-            elif isinstance(event, TextMessage):
-                await self._take_text(event)
-            elif isinstance(event, BytesMessage):
-                self.end(*(await take_in(self.feed, None) or (POLICY_VIOLATION, "")))
-            elif isinstance(event, CloseConnection):
-                # Its own code comes back to who closes; a broken frame gets the code the library names.
-                self.end(event.code, event.reason or "")
-            elif not isinstance(event, Pong):
-                self.end(POLICY_VIOLATION)
+            await self._take(event)
+
+    async def _take(self, event: WebSocketEvent) -> None:
+        if self.is_over:
+            return  # What comes after the end is nobody's to take any more.
+        self._pulse.hear(self.feed.stream, trio.current_time())
+        if isinstance(event, Ping):
+            self.write(self._connection.send(event.response()))
+        elif isinstance(event, TextMessage):
+            await self._take_text(event)
+        elif isinstance(event, BytesMessage):
+            self.end(*(await take_in(self.feed, None) or (POLICY_VIOLATION, "")))
+        elif isinstance(event, CloseConnection):
+            # Its own code comes back to who closes; a broken frame gets the code the library names.
+            self.end(event.code, event.reason or "")
 
     async def _take_text(self, event: TextMessage) -> None:
         self._message += event.data

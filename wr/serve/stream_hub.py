@@ -56,6 +56,9 @@ class HubStream:
         """Spell the end of the stream; code and reason as a WebSocket has them."""
         raise NotImplementedError
 
+    async def hear(self, data: bytes) -> None:
+        """Take in what the client sent; most kinds of stream have no use for it."""
+
     def begin(self) -> None:
         """Send what the feed opens with, and from then on whatever it brings."""
         for event in self.feed.opening():
@@ -100,9 +103,10 @@ class HubStream:
         self.have_news()
 
     def abandon(self) -> None:
-        """The connection is over: send nothing more."""
+        """The connection is over: send nothing more, and follow no longer."""
         self.is_over = True
         self.feed.stream.on_news = None
+        self.feed.close()
 
     def end(self, code: int, reason: str = "") -> None:
         """Say good-bye; the connection closes when that is sent."""
