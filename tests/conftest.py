@@ -48,6 +48,7 @@ def site(engine: Engine, prefix: str, tmp_path_factory: pytest.TempPathFactory) 
     clock = HandClock()
     data_dir = tmp_path_factory.mktemp("site")
     settings = {"store_url": engine.url, "store_prefix": prefix, "data_dir": str(data_dir), **TEST_SETTINGS}
+    settings["fast_lane"] = engine.fast_lane
     with running_server(clock, **settings) as ready:
         running = Site(ready.url, ready.admin_key, clock, engine, prefix)
         yield running

@@ -34,6 +34,7 @@ def running_site(
         "store_prefix": prefix,
         "data_dir": str(folder.mktemp("site")),
         "grace": "0.2",
+        "fast_lane": engine.fast_lane,
         **settings,
     }
     with running_server(clock, **everything) as ready:
