@@ -15,7 +15,6 @@ from wr.model import refusals
 from wr.model.client_address import Network, client_address, limited_address
 from wr.model.ids import is_queue_id, parse_session_id, session_id_bytes
 from wr.model.places import Reason
-from wr.model.remembered import Remembered
 from wr.model.tokens import ExpiredToken, InvalidToken, PositionClaims
 from wr.queue_book import QueueBook
 from wr.room import PositionProof, position_expired, rate_limited, session_expired
@@ -26,8 +25,6 @@ from wr.store.store import Store
 MAX_BODY_BYTES = 16 * 1024
 _MOST_QUERY_FIELDS = 20
 _MOST_HEADERS = 100
-_MOST_REMEMBERED = 2048
-"""Clients whose address is remembered: about half a megabyte."""
 _JSON = "application/json"
 _JSON_TYPE = re.compile(r"application/(?:[\w.+-]+\+)?json", re.IGNORECASE)
 
@@ -51,17 +48,13 @@ class Reception:
         self._user_tokens = user_tokens
         self._admin_key = admin_key.encode()
         self._trusted_proxies = trusted_proxies
-        self._addresses: Remembered[tuple[str, str], str] = Remembered(_MOST_REMEMBERED)
         self.router = Router()
         self._decoders: dict[type[msgspec.Struct], msgspec.json.Decoder[Any]] = {}
 
     def meet(self, request: HttpRequest) -> Call:
         """Note where a request comes from."""
-        origin = (request.peer, request.headers.get("x-forwarded-for", ""))
-        address = self._addresses.get(origin)
-        if address is None:
-            address = client_address(*origin, self._trusted_proxies)
-            self._addresses.put(origin, address)
+        forwarded_for = request.headers.get("x-forwarded-for", "")
+        address = client_address(request.peer, forwarded_for, self._trusted_proxies)
         return Call({}, address, request.headers.get("user-agent", "")[:512])
 
     async def admit(self, request: HttpRequest, call: Call) -> Route:

@@ -67,6 +67,10 @@ class KeyRing:
         self._newest_first = sorted(
             self._by_kid.values(), key=lambda loaded: (loaded.key.active_ms, loaded.key.kid), reverse=True
         )
+        self._by_purpose = {
+            purpose: [loaded for loaded in self._newest_first if loaded.key.purpose == purpose]
+            for purpose in Purpose
+        }
 
     def __len__(self) -> int:
         return len(self._by_kid)
@@ -90,7 +94,7 @@ class KeyRing:
         Raises:
             LookupError: there is none for that purpose.
         """
-        candidates = [loaded for loaded in self._newest_first if loaded.key.purpose == purpose]
+        candidates = self._by_purpose[purpose]
         for loaded in candidates:
             if loaded.key.active_ms <= now_ms:
                 return loaded
