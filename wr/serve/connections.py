@@ -8,6 +8,7 @@ from typing import Protocol
 import structlog
 import trio
 
+from wr.serve.readiness import Readiness
 from wr.serve.transport import PlainTransport
 
 log = structlog.get_logger("wr.connections")
@@ -64,8 +65,10 @@ async def serve_connections(
     client that the connection ends, and a connection that stays silent is closed after a second.
     """
     with listener:
-        connections = _Connections(carrier, most)
+        readiness = Readiness()
+        connections = _Connections(carrier, most, readiness)
         async with trio.open_nursery() as shutdown:
+            shutdown.start_soon(readiness.run)
             async with trio.open_nursery() as handlers:
                 async with trio.open_nursery() as door:
                     door.start_soon(connections.accept_from, listener, handlers)
@@ -80,8 +83,9 @@ async def serve_connections(
 class _Connections:
     """Every connection that is open."""
 
-    def __init__(self, carrier: Carrier, most: int) -> None:
+    def __init__(self, carrier: Carrier, most: int, readiness: Readiness) -> None:
         self._carrier = carrier
+        self._readiness = readiness
         self._most = most
         self._open: set[PlainTransport] = set()
         self._is_full = False
@@ -130,7 +134,7 @@ class _Connections:
 
     def _take(self, accepted: socket.socket, address: object, handlers: trio.Nursery) -> None:
         peer = str(address[0]) if isinstance(address, tuple) else ""
-        transport = PlainTransport(accepted, peer)
+        transport = PlainTransport(accepted, peer, self._readiness)
         is_surplus = len(self._open) >= self._most
         if is_surplus and not self._is_full:
             log.warning("all connections are taken: newcomers are told to come back", most=self._most)

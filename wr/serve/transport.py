@@ -11,6 +11,8 @@ from typing import Any, Protocol
 
 import trio
 
+from wr.serve.readiness import Readable, Readiness
+
 _MOST_AT_ONCE = 65_536
 _GONE = (OSError, trio.BrokenResourceError, trio.ClosedResourceError, trio.BusyResourceError)
 
@@ -57,22 +59,30 @@ class Transport(Protocol):
 class PlainTransport:
     """TCP, or a Unix socket."""
 
-    __slots__ = ("_socket", "peer")
+    __slots__ = ("_readable", "_socket", "peer")
 
-    def __init__(self, accepted: socket.socket, peer: str) -> None:
+    def __init__(self, accepted: socket.socket, peer: str, readiness: Readiness) -> None:
         accepted.setblocking(False)
         self._socket = accepted
+        self._readable: Readable | None = Readable(readiness, accepted)
         self.peer = peer
 
     async def receive(self) -> bytes:
         """Wait for bytes; none at the end of what the client sends."""
-        try:
-            while True:
-                await trio.lowlevel.wait_readable(self._socket)
-                with suppress(BlockingIOError):
-                    return self._socket.recv(_MOST_AT_ONCE)
-        except _GONE as error:
-            raise Gone from error
+        readable = self._readable
+        while readable is not None:
+            await readable.wait()
+            try:
+                data = self._socket.recv(_MOST_AT_ONCE)
+            except BlockingIOError:
+                readable.is_ready = False
+            except OSError as error:
+                raise Gone from error
+            else:
+                # Less than was asked for is all there was; what comes later is heard of.
+                readable.is_ready = not 0 < len(data) < _MOST_AT_ONCE
+                return data
+        raise Gone
 
     def send_now(self, data: bytes) -> bytes:
         """Send what can be sent without waiting, and return the rest; to a client that has gone, nothing."""
@@ -108,12 +118,19 @@ class PlainTransport:
     def close(self) -> None:
         """Close at once; who waits in `receive` or `send` learns it."""
         if self._socket.fileno() >= 0:
+            self._stop_watching()
             trio.lowlevel.notify_closing(self._socket)
             self._socket.close()
 
     def stream(self) -> trio.SocketStream:
         """The same connection as a stream of Trio's, for who goes on with it."""
+        self._stop_watching()
         return trio.SocketStream(trio.socket.from_stdlib_socket(self._socket))
+
+    def _stop_watching(self) -> None:
+        if self._readable is not None:
+            self._readable.stop()
+            self._readable = None
 
 
 class TlsTransport:
