@@ -1,0 +1,1 @@
+"""The saturation figures: each measured beside its reference, in one run, on one machine."""

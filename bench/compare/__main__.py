@@ -1,0 +1,152 @@
+"""`./scripts/bench compare`: measures stage by stage, writes what there is after each, and judges it."""
+
+import os
+import sys
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from bench.compare import (
+    admissions,
+    latency,
+    line_length,
+    memory,
+    store_alone,
+    streams,
+    throughput,
+    wrk,
+)
+from bench.compare.figures import Row, judge
+from bench.compare.machine import describe_machine, load_average
+from bench.compare.pinning import choose_pinning
+from bench.compare.plot import write_page
+from bench.compare.report import Report, StageReport, make_table, write_json
+from bench.compare.run import Options, Run, Stage
+
+STAGES: tuple[Stage, ...] = (
+    *throughput.STAGES,
+    *store_alone.STAGES,
+    *latency.STAGES,
+    *line_length.STAGES,
+    *memory.STAGES,
+    *admissions.STAGES,
+    *streams.STAGES,
+)
+NAMES = tuple(stage.name for stage in STAGES)
+RESULTS = Path(__file__).parents[1] / "results"
+_QUICK = {"repeats": 1, "people": 2_000, "streams": 100}
+
+
+def _chosen(_context: click.Context, _parameter: click.Parameter, value: str | None) -> Sequence[Stage]:
+    """Read the names of stages.
+
+    Raises:
+        click.BadParameter: there is none of that name.
+    """
+    if value is None:
+        return STAGES
+    wanted = [name.strip() for name in value.split(",")]
+    for name in wanted:
+        if name not in NAMES:
+            raise click.BadParameter(f"'{name}' is none of {', '.join(NAMES)}")
+    return [stage for stage in STAGES if stage.name in wanted]
+
+
+@click.command(epilog="Stages: " + "; ".join(f"{stage.name} ({stage.what})" for stage in STAGES) + ".")
+@click.option("--only", "stages", callback=_chosen, metavar="NAMES", help="Stages, separated by commas.")
+@click.option("--repeats", type=click.IntRange(1), help="Rounds of each stage.  [default: 5]")
+@click.option("--people", type=click.IntRange(1_000), help="People in the long line.  [default: 1000000]")
+@click.option(
+    "--streams",
+    type=click.IntRange(1),
+    help="Live streams to hold, if the limit on open files allows.  [default: 19500]",
+)
+@click.option("--quick", is_flag=True, help="Look whether it all works: seconds, and nothing to judge by.")
+@click.option(
+    "--results", type=click.Path(path_type=Path), default=RESULTS, help="Folder for what is written."
+)
+def main(
+    stages: Sequence[Stage],
+    repeats: int | None,
+    people: int | None,
+    streams: int | None,
+    quick: bool,
+    results: Path,
+) -> None:
+    """Measure the saturation figures, each beside its reference, in one run on this machine.
+
+    Prints a table; writes compare.json and compare.html into bench/results. Ends with 1 if a stage failed or a
+    figure is not what it must be. Leave the machine alone meanwhile.
+    """
+    given = {"repeats": repeats, "people": people, "streams": streams}
+    asked = {name: value for name, value in given.items() if value is not None}
+    defaults: dict[str, Any] = _QUICK if quick else {}
+    sys.exit(_measure(stages, Options(is_quick=quick, **{**defaults, **asked}), results))
+
+
+def _measure(stages: Sequence[Stage], options: Options, results: Path) -> int:
+    console = Console(stderr=True)
+    pinning = choose_pinning()
+    report = Report(
+        began_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        machine=describe_machine(),
+        pinning=pinning.note,
+        options=msgspec.to_builtins(options),
+        load_average_before=load_average(),
+    )
+    console.print(f"{pinning.note}; load average {report.load_average_before:.2f}")
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=console) as progress:
+        run = Run(options, pinning, progress)
+        for stage in stages:
+            run.telling(stage.name)
+            outcome, rows = _one_stage(stage, run)
+            rows_so_far, stages_so_far = (*report.rows, *rows), (*report.stages, outcome)
+            report = msgspec.structs.replace(report, rows=rows_so_far, stages=stages_so_far)
+            write_json(report, results / "compare.json")
+            write_page(report, results / "compare.html")
+            console.print(f"{stage.name}: {outcome.error or 'measured'} ({outcome.took_s:.0f} s)", markup=False)
+    Console(width=None if sys.stdout.isatty() else 180).print(make_table(report.rows))
+    return _conclude(report, results, console)
+
+
+def _one_stage(stage: Stage, run: Run) -> tuple[StageReport, list[Row]]:
+    """Measure one stage; whatever goes wrong is this stage's trouble and no other's."""
+    began = time.monotonic()
+    rows: list[Row] = []
+    error = ""
+    run.pinning.pin_load(os.getpid())
+    try:
+        if stage.needs_wrk:
+            wrk.find_wrk()
+        rows = [judge(stage.name, finding, run.options.people) for finding in stage.measure(run)]
+    except Exception as trouble:  # noqa: BLE001 - the other stages are measured all the same
+        error = f"NOT MEASURED: {type(trouble).__name__}: {trouble}"
+    return StageReport(name=stage.name, took_s=round(time.monotonic() - began, 1), error=error), rows
+
+
+def _conclude(report: Report, results: Path, console: Console) -> int:
+    for stage in report.failed:
+        console.print(f"bench: {stage.name}: {stage.error}", style="bold red", markup=False)
+    for row in report.missed:
+        said = f"bench: {row.label}: {row.spell(row.median)} {row.unit}, must be {row.must}"
+        console.print(said, style="bold red", markup=False)
+    console.print(f"written: {results / 'compare.json'} and {results / 'compare.html'}", markup=False)
+    return 1 if report.failed or report.missed else 0
+
+
+if __name__ == "__main__":
+    main()

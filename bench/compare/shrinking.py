@@ -1,0 +1,60 @@
+"""How fast a line shrinks: samples of its length, and the rate they tell."""
+
+import time
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+_SAMPLE_S = 0.002
+
+
+class Sample(msgspec.Struct, frozen=True):
+    """How many were in line at a moment; the moment in seconds of a monotonic clock."""
+
+    at_s: float
+    waiting: int
+
+
+class TooLittle(Exception):
+    """The line did not shrink often enough to tell a rate."""
+
+
+def watch(waiting: Callable[[], int], seconds: float) -> list[Sample]:
+    """Look at the line every 2 ms for that long; keep the first look and each that found a change."""
+    samples: list[Sample] = []
+    until = time.monotonic() + seconds
+    while (now := time.monotonic()) < until:
+        found = waiting()
+        if not samples or found != samples[-1].waiting:
+            samples.append(Sample(now, found))
+        time.sleep(_SAMPLE_S)
+    return samples
+
+
+def steps(samples: Sequence[Sample], together_s: float = 0.05) -> list[Sample]:
+    """Find where each admission pass ended: one that takes several calls shows as drops close together."""
+    drops = [
+        later for earlier, later in zip(samples, samples[1:], strict=False) if later.waiting < earlier.waiting
+    ]
+    return [
+        drop
+        for drop, following in zip(drops, [*drops[1:], None], strict=True)
+        if following is None or following.at_s - drop.at_s > together_s
+    ]
+
+
+def rate_of(samples: Sequence[Sample], skip_s: float = 1.0) -> float:
+    """Tell people per second from the ends of passes, without the first `skip_s` seconds.
+
+    Only there is what was let in what the rate had allowed: between passes it runs up to a quarter of a second
+    behind. The first second is left out because a bucket begins with a full second's worth.
+
+    Raises:
+        TooLittle: there are fewer than two passes after that.
+    """
+    ends = steps(samples)
+    counted = [end for end in ends if end.at_s >= ends[0].at_s + skip_s]
+    if len(counted) < 2:
+        raise TooLittle(f"the line shrank {len(counted)} times in the time that counts")
+    first, last = counted[0], counted[-1]
+    return (first.waiting - last.waiting) / (last.at_s - first.at_s)

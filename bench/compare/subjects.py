@@ -1,0 +1,77 @@
+"""Whom the load is put on, side by side: the fast lane, the lane off, and the bare server."""
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+
+from bench.compare import wrk
+from bench.compare.run import Run
+from bench.compare.wrk import Ask, Load
+from bench.servers import Measured, Server, StoreServer, running_program
+
+NAMES = ("fast", "off", "bare")
+
+
+class Observed(msgspec.Struct, frozen=True):
+    """A load, and the processor time that server and store spent on it, in seconds."""
+
+    load: Load
+    server_cpu_s: float
+    store_cpu_s: float
+    took_s: float
+
+    @property
+    def cpu_us_each(self) -> float:
+        """Processor time of server and store for each request, in microseconds."""
+        return (self.server_cpu_s + self.store_cpu_s) / self.load.requests * 1e6
+
+    @property
+    def server_share(self) -> float:
+        """How busy the server's processor was with the server."""
+        return self.server_cpu_s / self.took_s
+
+
+class Subjects(msgspec.Struct, frozen=True):
+    """Three servers on one store; the bare one needs none."""
+
+    store: StoreServer
+    fast: Server
+    off: Server
+    bare: Measured
+
+    def find(self, name: str) -> Measured:
+        """Find one by its name."""
+        found: Measured = getattr(self, name)
+        return found
+
+
+@contextmanager
+def subjects(run: Run) -> Iterator[Subjects]:
+    """Run all three until the block ends."""
+    command = [sys.executable, "-m", "bench.compare.bare"]
+    with (
+        run.folder() as folder,
+        run.store() as store,
+        run.servers(store, fast_lane="on") as (fast,),
+        run.servers(store, fast_lane="off") as (off,),
+        running_program(command, Path(folder) / "log") as (url, pid),
+    ):
+        run.pinning.pin_server(pid)
+        yield Subjects(store, fast, off, Measured(url, pid))
+
+
+def observe(run: Run, server: Measured, store: StoreServer, ask: Ask) -> Observed:
+    """Put load on a server and note what it cost.
+
+    Raises:
+        NoLoad, Faulty: as `wrk.run`.
+    """
+    server_before, store_before, began = server.cpu_s(), store.cpu_s(), time.monotonic()
+    load = wrk.run(server.url, ask, run.pinning)
+    return Observed(
+        load, server.cpu_s() - server_before, store.cpu_s() - store_before, time.monotonic() - began
+    )
