@@ -33,7 +33,7 @@ class Measured:
         return int(Path(f"/proc/{self.pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
     def proportional_bytes(self) -> int | None:
-        """The same with pages that processes share counted by halves, thirds and so on; None if unreadable."""
+        """The same, but of a page that n processes share the nth part only; None if unreadable."""
         try:
             lines = Path(f"/proc/{self.pid}/smaps_rollup").read_text().splitlines()
         except OSError:

@@ -11,7 +11,14 @@ from typing import Any
 import click
 import msgspec
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
 
 from bench.compare import (
     admissions,
@@ -82,8 +89,8 @@ def main(
 ) -> None:
     """Measure the saturation figures, each beside its reference, in one run on this machine.
 
-    Prints a table; writes compare.json and compare.html into bench/results. Ends with 1 if a stage failed or a
-    figure is not what it must be. Leave the machine alone meanwhile.
+    Prints a table; writes compare.json and compare.html into bench/results. Ends with 1 if a stage failed or
+    a figure is not what it must be. Leave the machine alone meanwhile.
     """
     given = {"repeats": repeats, "people": people, "streams": streams}
     asked = {name: value for name, value in given.items() if value is not None}
@@ -118,7 +125,9 @@ def _measure(stages: Sequence[Stage], options: Options, results: Path) -> int:
             report = msgspec.structs.replace(report, rows=rows_so_far, stages=stages_so_far)
             write_json(report, results / "compare.json")
             write_page(report, results / "compare.html")
-            console.print(f"{stage.name}: {outcome.error or 'measured'} ({outcome.took_s:.0f} s)", markup=False)
+            console.print(
+                f"{stage.name}: {outcome.error or 'measured'} ({outcome.took_s:.0f} s)", markup=False
+            )
     Console(width=None if sys.stdout.isatty() else 180).print(make_table(report.rows))
     return _conclude(report, results, console)
 

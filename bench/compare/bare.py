@@ -1,7 +1,7 @@
 """The ceiling: a bare Trio + httptools server that gives every request the same answer of 600 bytes of JSON.
 
 One task for each connection, plain non-blocking sockets and `trio.lowlevel.wait_readable`. The same with
-`trio.SocketStream` was tried and answered half as many requests, so that would have been too kind a reference.
+`trio.SocketStream` was tried and answered half as many requests: that would have been too kind a reference.
 """
 
 import socket
@@ -40,7 +40,7 @@ async def _answer(connection: socket.socket) -> None:
                     return
                 parser.feed_data(data)
                 if requests.complete:
-                    # Some hundred bytes into an empty buffer: the kernel takes them all, as with every client here.
+                    # Some hundred bytes into a buffer that is empty, as no client here has two requests out.
                     connection.send(ANSWER * requests.complete)
                     requests.complete = 0
         except OSError:

@@ -28,6 +28,10 @@ _TOKEN_LIFETIME_S = 1800
 _NOT_COUNTED = Limit(0)
 
 
+class TurnedAway(Exception):
+    """Somebody could not join; the message says what was said."""
+
+
 class Place(msgspec.Struct, frozen=True):
     """A place in line, as its token names it."""
 
@@ -60,7 +64,7 @@ class Line:
         """Put people in line; return the places of `chosen` of them, spread evenly from front to back.
 
         Raises:
-            RuntimeError: somebody was turned away.
+            TurnedAway: somebody was.
         """
         script = JoinScript(self._keys, limit)
         wanted = iter([number * people // chosen for number in range(chosen)])
@@ -76,7 +80,7 @@ class Line:
                 script.replies(evaluate(self.client, script.script, keys, arguments))
             ):
                 if not isinstance(joined.place, InLine):
-                    raise RuntimeError(f"somebody was turned away: {joined.place}")
+                    raise TurnedAway(f"{joined.place}")
                 if start + offset == next_wanted:
                     places.append(Place(joined.position_id, joined.place.enqueued_ms))
                     next_wanted = next(wanted, people)

@@ -123,9 +123,7 @@ _ALL = (
     Figure(key="enqueue.fast", label="enqueue, fast lane", unit="/s", peer=_PEER_JOINS),
     Figure(key="enqueue.off", label="enqueue, lane off", unit="/s"),
     Figure(key="enqueue.bare", label="enqueue, bare Trio + httptools", unit="/s"),
-    Figure(
-        key="enqueue.to_off", label="enqueue, fast lane ÷ lane off", unit="times", digits=2, at_least=4
-    ),
+    Figure(key="enqueue.to_off", label="enqueue, fast lane ÷ lane off", unit="times", digits=2, at_least=4),
     Figure(
         key="enqueue.to_bare",
         label="enqueue, fast lane ÷ bare",
@@ -168,9 +166,7 @@ _ALL = (
     Figure(key="status.bare", label="status, bare Trio + httptools", unit="/s"),
     Figure(key="status.to_off", label="status, fast lane ÷ lane off", unit="times", digits=2),
     Figure(key="status.to_bare", label="status, fast lane ÷ bare", unit="times", digits=3, peer=(0.26,)),
-    Figure(
-        key="status.p99", label="status, 99th percentile, 64 connections", unit="ms", digits=1, peer=(9,)
-    ),
+    Figure(key="status.p99", label="status, 99th percentile, 64 connections", unit="ms", digits=1, peer=(9,)),
     *(
         Figure(
             key=f"store.{name}.{batch}",
@@ -192,15 +188,9 @@ _ALL = (
         for percent in (50, 99)
     ),
     Figure(key="latency.admissions", label="admissions meanwhile", unit="/s", digits=1),
-    Figure(
-        key="cost.short", label="processor time of a heartbeat, 1,000 in line", unit="µs", digits=1
-    ),
-    Figure(
-        key="cost.middle", label="processor time of a heartbeat, 100,000 in line", unit="µs", digits=1
-    ),
-    Figure(
-        key="cost.long", label="processor time of a heartbeat, {people} in line", unit="µs", digits=1
-    ),
+    Figure(key="cost.short", label="processor time of a heartbeat, 1,000 in line", unit="µs", digits=1),
+    Figure(key="cost.middle", label="processor time of a heartbeat, 100,000 in line", unit="µs", digits=1),
+    Figure(key="cost.long", label="processor time of a heartbeat, {people} in line", unit="µs", digits=1),
     Figure(
         key="cost.many",
         label="the same, {people} in line and twenty times as many of them asking",
@@ -236,9 +226,7 @@ _ALL = (
         unit="MiB",
         digits=1,
     ),
-    Figure(
-        key="memory.store", label="memory of the store's process, {people} in line", unit="MiB", digits=1
-    ),
+    Figure(key="memory.store", label="memory of the store's process, {people} in line", unit="MiB", digits=1),
     Figure(key="admissions.100", label="admissions at a setting of 100", unit="/s", digits=2),
     Figure(key="admissions.1000", label="admissions at a setting of 1,000", unit="/s", digits=1),
     Figure(

@@ -37,8 +37,8 @@ def measure_cost(run: Run) -> list[Finding]:
     """Measure processor time of server and store together for each heartbeat, in microseconds.
 
     The lines are all in one store at once and take turns, so that what else the machine does hits all alike.
-    As many visitors ask in each, from everywhere in the line; `cost.many` asks with twenty times as many, whose
-    places are no longer all in the processor's cache.
+    As many visitors ask in each, from everywhere in the line; `cost.many` asks with twenty times as many,
+    whose places are no longer all in the processor's cache.
     """
     with run.folder() as folder, run.store() as store, run.servers(store) as (server,):
         crowds = _fill(run, Office(server), store, folder)
@@ -48,15 +48,11 @@ def measure_cost(run: Run) -> list[Finding]:
         for number in run.rounds():
             for crowd in crowds:
                 run.doing(f"round {number + 1}: {crowd.key.rpartition('.')[2]} line")
-                seen[crowd.key].append(
-                    observe(run, server, store, crowd.ask(run.options.load_s)).cpu_us_each
-                )
+                seen[crowd.key].append(observe(run, server, store, crowd.ask(run.options.load_s)).cpu_us_each)
     is_judged = run.options.is_full
     return [
         *(Finding(key=key, values=tuple(values), is_judged=is_judged) for key, values in seen.items()),
-        Finding(
-            key="cost.ratio", values=ratios(seen["cost.long"], seen["cost.short"]), is_judged=is_judged
-        ),
+        Finding(key="cost.ratio", values=ratios(seen["cost.long"], seen["cost.short"]), is_judged=is_judged),
     ]
 
 

@@ -1,8 +1,8 @@
 """A process full of visitors who hold live streams; several of them make a crowd.
 
 Reads a line of JSON from its standard input (`Orders`), opens the streams, says `open <n>` as it goes and
-`opened <n>` in the end. The line `watch` then starts noting when updates come; `stop` ends it with one line of
-JSON (`Heard`).
+`opened <n>` in the end. The line `watch` then starts noting when updates come; `stop` ends it with one line
+of JSON (`Heard`).
 """
 
 import sys
@@ -61,7 +61,7 @@ class Crowd:
         async with trio.open_nursery() as nursery:
             await self._open_all(nursery)
             _say(f"opened {self._opened}")
-            while (order := await trio.to_thread.run_sync(sys.stdin.readline)).strip() == "watch":
+            while (await trio.to_thread.run_sync(sys.stdin.readline)).strip() == "watch":
                 self._since = trio.current_time()
             _say(msgspec.json.encode(self._heard()).decode())
             nursery.cancel_scope.cancel()

@@ -24,11 +24,12 @@ _MIB = 2**20
 def measure_memory(run: Run) -> list[Finding]:
     """Measure memory with everybody in line and nobody connected, after some seconds of heartbeats.
 
-    Limits are counted in windows of one second here, and the store's figure is read when the last has expired.
+    Limits are counted in windows of one second here, and the store's figure is read when the last has
+    expired.
     """
     people = run.options.people
     shared = {f"limit_{scope}": _SHORT for scope in ("enqueue", "status", "heartbeat")}
-    with run.folder() as folder, run.store() as store, run.servers(store, **shared) as (server,):
+    with run.folder() as folder, run.store() as store, run.servers(store, 1, **shared) as (server,):
         Office(server).make_queue(_QUEUE)
         line = Line(store, _QUEUE)
         before = _used(line)

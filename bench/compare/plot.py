@@ -13,8 +13,8 @@ _WIDTH = 520
 _BAR = 16
 _STYLE = """
 :root { color-scheme: light; --met: #2a7d4f; --missed: #b3261e; --plain: #4a6fa5; --peer: #c9c4b8; }
-body { font: 15px/1.5 system-ui, sans-serif; color: #1d2330; background: #fff; max-width: 74rem; margin: 2rem auto;
-  padding: 0 1rem; }
+body { font: 15px/1.5 system-ui, sans-serif; color: #1d2330; background: #fff; max-width: 74rem;
+  margin: 2rem auto; padding: 0 1rem; }
 h1 { font-size: 1.5rem; margin-bottom: 0; } h2 { font-size: 1.1rem; margin-top: 2rem; }
 p, dl { color: #4b5365; } dt { float: left; clear: left; width: 8rem; } dd { margin-left: 8.5rem; }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
@@ -23,7 +23,8 @@ td.number, th.number { text-align: right; white-space: nowrap; }
 .met { color: var(--met); font-weight: 600; } .missed { color: var(--missed); font-weight: 600; }
 .note { color: #6b7285; font-size: .85em; }
 figure { margin: 0 0 1.1rem; } figcaption { margin-bottom: .15rem; }
-svg { display: block; max-width: 100%; height: auto; } svg text { font: 12px system-ui, sans-serif; fill: #1d2330; }
+svg { display: block; max-width: 100%; height: auto; }
+svg text { font: 12px system-ui, sans-serif; fill: #1d2330; }
 """
 
 
@@ -46,12 +47,13 @@ def make_page(report: Report) -> str:
     )
     return "\n".join(
         (
-            '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>wr: saturation figures</title>',
+            '<!doctype html><html lang="en"><head><meta charset="utf-8">',
+            "<title>wr: saturation figures</title>",
             '<meta name="viewport" content="width=device-width, initial-scale=1">',
             f"<style>{_STYLE}</style></head><body>",
             "<h1>wr: saturation figures</h1>",
-            f"<p>{met} of {len(judged)} figures are what they must be. Load generator, server and store share "
-            "one machine, so that what counts is the ratios, measured side by side.</p>",
+            f"<p>{met} of {len(judged)} figures are what they must be. Load generator, server and store "
+            "share one machine, so that what counts is the ratios, measured side by side.</p>",
             failures,
             "<h2>Against what it must reach</h2>",
             *(_figure(row) for row in judged),
@@ -87,7 +89,8 @@ def _figure(row: Row) -> str:
     for limit in {row.at_least, row.at_most} - {None}:
         at = 70 + (limit or 0) * scale
         parts.append(
-            f'<line x1="{at:.1f}" x2="{at:.1f}" y1="0" y2="{height}" stroke="#1d2330" stroke-dasharray="3 3"/>'
+            f'<line x1="{at:.1f}" x2="{at:.1f}" y1="0" y2="{height}" stroke="#1d2330" '
+            'stroke-dasharray="3 3"/>'
         )
     parts.append("</svg>")
     caption = f"{escape(row.label)}: must be {escape(row.must)} {escape(row.unit)} {_verdict(row)}"
@@ -97,7 +100,7 @@ def _figure(row: Row) -> str:
 def _table(report: Report) -> str:
     names = ("figure", "measured", "unit", "lowest to highest", "must be", "peer", "", "note")
     numbers = {"measured", "lowest to highest", "must be", "peer"}
-    head = "".join(f'<th{_number(name in numbers)}>{name}</th>' for name in names)
+    head = "".join(f"<th{_number(name in numbers)}>{name}</th>" for name in names)
     lines = []
     for row in report.rows:
         cells = (row.label, row.spell(row.median), row.unit, spread_of(row), row.must, peer_of(row))

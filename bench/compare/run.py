@@ -82,8 +82,8 @@ class Run:
     def store(self) -> Iterator[StoreServer]:
         """Run a store, pinned, until the block ends.
 
-        It is set up as the embedded one, except that it does not rewrite its log meanwhile: that takes seconds of
-        a processor, at a moment that nobody chooses.
+        It is set up as the embedded one, except that it does not rewrite its log meanwhile: that takes seconds
+        of a processor, at a moment that nobody chooses.
         """
         with running_store() as store:
             self.pinning.pin_load(store.pid)

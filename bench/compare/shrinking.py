@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 import msgspec
 
@@ -33,9 +34,7 @@ def watch(waiting: Callable[[], int], seconds: float) -> list[Sample]:
 
 def steps(samples: Sequence[Sample], together_s: float = 0.05) -> list[Sample]:
     """Find where each admission pass ended: one that takes several calls shows as drops close together."""
-    drops = [
-        later for earlier, later in zip(samples, samples[1:], strict=False) if later.waiting < earlier.waiting
-    ]
+    drops = [later for earlier, later in pairwise(samples) if later.waiting < earlier.waiting]
     return [
         drop
         for drop, following in zip(drops, [*drops[1:], None], strict=True)
@@ -46,8 +45,8 @@ def steps(samples: Sequence[Sample], together_s: float = 0.05) -> list[Sample]:
 def rate_of(samples: Sequence[Sample], skip_s: float = 1.0) -> float:
     """Tell people per second from the ends of passes, without the first `skip_s` seconds.
 
-    Only there is what was let in what the rate had allowed: between passes it runs up to a quarter of a second
-    behind. The first second is left out because a bucket begins with a full second's worth.
+    Only there is what was let in what the rate had allowed: between passes it runs up to a quarter of a
+    second behind. The first second is left out because a bucket begins with a full second's worth.
 
     Raises:
         TooLittle: there are fewer than two passes after that.

@@ -1,4 +1,4 @@
-"""The store's own ceiling: the same scripts, called by one process and nobody else, 1, 16 and 256 at a time."""
+"""The store's own ceiling: the same scripts, called by one process, 1, 16 and 256 at a time."""
 
 import os
 import time

@@ -129,9 +129,7 @@ def _findings(
             is_judged=is_judged,
         ),
         *(
-            Finding(
-                key=f"streams.gap.{name}", values=(percentile(found, 0.99),), note=f"{len(found):,} gaps"
-            )
+            Finding(key=f"streams.gap.{name}", values=(percentile(found, 0.99),), note=f"{len(found):,} gaps")
             for name, found in by_group.items()
             if found
         ),

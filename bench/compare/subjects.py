@@ -1,7 +1,6 @@
 """Whom the load is put on, side by side: the fast lane, the lane off, and the bare server."""
 
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,7 +21,6 @@ class Observed(msgspec.Struct, frozen=True):
     load: Load
     server_cpu_s: float
     store_cpu_s: float
-    took_s: float
 
     @property
     def cpu_us_each(self) -> float:
@@ -32,7 +30,7 @@ class Observed(msgspec.Struct, frozen=True):
     @property
     def server_share(self) -> float:
         """How busy the server's processor was with the server."""
-        return self.server_cpu_s / self.took_s
+        return self.server_cpu_s / (self.load.duration_us / 1e6)
 
 
 class Subjects(msgspec.Struct, frozen=True):
@@ -70,8 +68,6 @@ def observe(run: Run, server: Measured, store: StoreServer, ask: Ask) -> Observe
     Raises:
         NoLoad, Faulty: as `wrk.run`.
     """
-    server_before, store_before, began = server.cpu_s(), store.cpu_s(), time.monotonic()
+    server_before, store_before = server.cpu_s(), store.cpu_s()
     load = wrk.run(server.url, ask, run.pinning)
-    return Observed(
-        load, server.cpu_s() - server_before, store.cpu_s() - store_before, time.monotonic() - began
-    )
+    return Observed(load, server.cpu_s() - server_before, store.cpu_s() - store_before)

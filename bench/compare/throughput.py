@@ -71,9 +71,7 @@ def _measure_polls(run: Run, kind: str, method: str, body: str) -> list[Finding]
     return _findings(kind, seen)
 
 
-def _crowd(
-    servers: Subjects, kind: str, method: str, body: str, tokens: Path
-) -> Callable[[float], Ask]:
+def _crowd(servers: Subjects, kind: str, method: str, body: str, tokens: Path) -> Callable[[float], Ask]:
     Office(servers.fast).make_queue(kind)
     places = Line(servers.store, kind).fill(VISITORS, chosen=VISITORS)
     write_tokens(tokens, kind, places, read_ring(servers.store))
