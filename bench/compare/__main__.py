@@ -31,7 +31,7 @@ from bench.compare import (
     wrk,
 )
 from bench.compare.figures import Row, judge
-from bench.compare.machine import describe_machine, load_average
+from bench.compare.machine import describe_machine, load_average, processor_ticks
 from bench.compare.pinning import choose_pinning
 from bench.compare.plot import write_page
 from bench.compare.report import Report, StageReport, make_table, write_json
@@ -73,7 +73,7 @@ def _chosen(_context: click.Context, _parameter: click.Parameter, value: str | N
 @click.option(
     "--streams",
     type=click.IntRange(1),
-    help="Live streams to hold, if the limit on open files allows.  [default: 19500]",
+    help="Live streams to hold at most; the limit on open files is the other bound.  [default: 30000]",
 )
 @click.option("--quick", is_flag=True, help="Look whether it all works: seconds, and nothing to judge by.")
 @click.option(
@@ -125,16 +125,15 @@ def _measure(stages: Sequence[Stage], options: Options, results: Path) -> int:
             report = msgspec.structs.replace(report, rows=rows_so_far, stages=stages_so_far)
             write_json(report, results / "compare.json")
             write_page(report, results / "compare.html")
-            console.print(
-                f"{stage.name}: {outcome.error or 'measured'} ({outcome.took_s:.0f} s)", markup=False
-            )
+            said = f"{stage.name}: {outcome.error or 'measured'} ({outcome.took_s:.0f} s)"
+            console.print(f"{said}; the host took {outcome.stolen:.1%} of the processors", markup=False)
     Console(width=None if sys.stdout.isatty() else 180).print(make_table(report.rows))
     return _conclude(report, results, console)
 
 
 def _one_stage(stage: Stage, run: Run) -> tuple[StageReport, list[Row]]:
     """Measure one stage; whatever goes wrong is this stage's trouble and no other's."""
-    began = time.monotonic()
+    began, (ticks, stolen) = time.monotonic(), processor_ticks()
     rows: list[Row] = []
     error = ""
     run.pinning.pin_load(os.getpid())
@@ -144,7 +143,14 @@ def _one_stage(stage: Stage, run: Run) -> tuple[StageReport, list[Row]]:
         rows = [judge(stage.name, finding, run.options.people) for finding in stage.measure(run)]
     except Exception as trouble:  # noqa: BLE001 - the other stages are measured all the same
         error = f"NOT MEASURED: {type(trouble).__name__}: {trouble}"
-    return StageReport(name=stage.name, took_s=round(time.monotonic() - began, 1), error=error), rows
+    ticks_now, stolen_now = processor_ticks()
+    outcome = StageReport(
+        name=stage.name,
+        took_s=round(time.monotonic() - began, 1),
+        stolen=round((stolen_now - stolen) / max(1, ticks_now - ticks), 4),
+        error=error,
+    )
+    return outcome, rows
 
 
 def _conclude(report: Report, results: Path, console: Console) -> int:

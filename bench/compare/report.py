@@ -15,6 +15,8 @@ class StageReport(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     took_s: float
+    stolen: float
+    """The share of processor time that the machine's host gave to others: a measure of the noise."""
     error: str = ""
 
 

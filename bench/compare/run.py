@@ -20,7 +20,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
 
     repeats: int = 5
     people: int = 1_000_000
-    streams: int = 19_500
+    streams: int = 30_000
+    """At most; the limit on open files is the other bound."""
     is_quick: bool = False
 
     @property
@@ -82,8 +83,8 @@ class Run:
     def store(self) -> Iterator[StoreServer]:
         """Run a store, pinned, until the block ends.
 
-        It is set up as the embedded one, except that it does not rewrite its log meanwhile: that takes seconds
-        of a processor, at a moment that nobody chooses.
+        It is set up as the embedded one, except that it does not rewrite its log meanwhile: that takes
+        seconds of a processor, at a moment that nobody chooses.
         """
         with running_store() as store:
             self.pinning.pin_load(store.pid)
