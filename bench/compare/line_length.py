@@ -44,7 +44,8 @@ def measure_cost(run: Run) -> list[Finding]:
         crowds = _fill(run, Office(server), store, folder)
         seen: dict[str, list[float]] = {crowd.key: [] for crowd in crowds}
         run.doing("warming up")
-        observe(run, server, store, crowds[0].ask(1))
+        for crowd in crowds:
+            observe(run, server, store, crowd.ask(1))
         for number in run.rounds():
             for crowd in crowds:
                 run.doing(f"round {number + 1}: {crowd.key.rpartition('.')[2]} line")

@@ -87,7 +87,7 @@ def _crowd(servers: Subjects, kind: str, method: str, body: str, tokens: Path) -
 def _rounds(run: Run, take_turn: Callable[[str, float], Observed]) -> dict[str, list[Observed]]:
     """Let each in turn take the load, as many rounds as asked; what a first request costs is not counted."""
     seen: dict[str, list[Observed]] = {name: [] for name in NAMES}
-    for name in NAMES:
+    for name in () if run.options.is_quick else NAMES:
         run.doing(f"warming up: {name}")
         take_turn(name, _WARM_UP_S)
     for number in run.rounds():
