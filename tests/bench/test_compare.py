@@ -115,15 +115,15 @@ def test_a_percentile_is_a_value_that_was_seen() -> None:
     assert percentile([3.0], 0.99) == 3.0
 
 
-def _line(rate: float, *, calls: int = 1, seconds: float = 6.0, late_s: float = 0.0) -> list[Sample]:
-    """A line that is let in every 250 ms, a full second's worth first, each pass in several calls."""
+def _line(rate: float, *, calls: int = 1, seconds: float = 6.0) -> list[Sample]:
+    """A line that is let in every 250 ms, in several calls; the first second's worth takes two passes."""
     left = 1_000_000.0
     samples = [Sample(0.0, round(left))]
     for number in range(int(seconds * 4)):
-        share = (rate if number == 0 else rate / 4) / calls
+        share = (rate / 2 if number == 0 else rate * 0.75 if number == 1 else rate / 4) / calls
         for call in range(calls):
             left -= share
-            samples.append(Sample(10 + number * 0.25 + call * 0.03 + late_s * (number == 0), round(left)))
+            samples.append(Sample(10 + number * 0.25 + call * 0.03, round(left)))
     return [*samples, Sample(10 + seconds, round(left))]
 
 
