@@ -42,7 +42,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def is_full(self) -> bool:
         """Whether the targets for a million people are targets for this run."""
-        return not self.is_quick and self.people == 1_000_000
+        return self.people == 1_000_000
 
 
 class Run:
@@ -52,6 +52,7 @@ class Run:
         self.options = options
         self.pinning = pinning
         self._progress = progress
+        self._stage = ""
         self._headline = progress.add_task("", total=None)
 
     def telling(self, stage: str) -> None:

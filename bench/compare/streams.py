@@ -97,36 +97,30 @@ def measure_streams(run: Run) -> list[Finding]:
             busy = (server.cpu_s() - cpu) / (time.monotonic() - began)
             heard = [crowd.stop() for crowd in crowds]
             grown_at_end = server.resident_bytes() - before
-    return _findings(run, heard, wanted, (grown, grown_at_end), busy)
+    return _findings(heard, wanted, (grown, grown_at_end), busy)
 
 
-def _findings(
-    run: Run, heard: Sequence[Heard], wanted: int, grown: tuple[int, int], busy: float
-) -> list[Finding]:
+def _findings(heard: Sequence[Heard], wanted: int, grown: tuple[int, int], busy: float) -> list[Finding]:
     opened = sum(each.opened for each in heard)
     dropped = sum(each.dropped for each in heard)
     gaps = [gap for each in heard for gap in each.gaps]
     by_group = {name: [gap for position, gap in gaps if group_of(position) == name] for name, _, _ in GROUPS}
-    is_judged = not run.options.is_quick
     return [
         Finding(
             key="streams.held",
             values=(opened - dropped,),
             note=f"of {wanted:,}; limit on open files {_file_limit():,}",
-            is_judged=is_judged,
         ),
-        Finding(key="streams.dropped", values=(dropped + wanted - opened,), is_judged=is_judged),
+        Finding(key="streams.dropped", values=(dropped + wanted - opened,)),
         Finding(
             key="streams.bytes",
             values=(grown[0] / opened / 1024,),
             note=f"{grown[1] / opened / 1024:.1f} KiB after the line has moved",
-            is_judged=is_judged,
         ),
         Finding(
             key="streams.on_time",
             values=(share_on_time(gaps) * 100,),
             note=f"{len(gaps):,} updates; server busy {busy:.0%} of its processor",
-            is_judged=is_judged,
         ),
         *(
             Finding(key=f"streams.gap.{name}", values=(percentile(found, 0.99),), note=f"{len(found):,} gaps")

@@ -10,7 +10,7 @@ import msgspec
 from bench.compare.pinning import Pinning
 
 SCRIPTS = Path(__file__).parent
-HOW_TO_GET = "wrk is not there: get it with `apt-get install wrk`, or run ./scripts/setup bench as root"
+HOW_TO_GET = "wrk is not there: get it with `apt-get install wrk`; ./scripts/bench does so when run as root"
 _PATIENCE_S = 60
 _ADDRESSES = 2**24
 
