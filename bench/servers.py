@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -44,6 +44,14 @@ class Measured:
         """Processor time of the process so far, in seconds; counted in hundredths."""
         fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def delayed_s(self) -> float:
+        """Time that its threads were ready to run and no processor was free, in seconds; 0 if unreadable."""
+        delays = [0]
+        for thread in Path(f"/proc/{self.pid}/task").iterdir():
+            with suppress(OSError):  # A thread that has ended meanwhile.
+                delays.append(int((thread / "schedstat").read_text().split()[1]))
+        return sum(delays) / 1e9
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from bench.compare.listeners import Heard, Orders
 from bench.compare.office import Office
 from bench.compare.punctuality import GROUPS, group_of, share_on_time
 from bench.compare.run import Run, Stage
-from bench.servers import Server, raise_file_limit
+from bench.servers import Measured, Server, raise_file_limit
 
 _QUEUE = "streams"
 _RATE = 3
@@ -35,6 +35,7 @@ class Listeners:
 
     def __init__(self, process: "subprocess.Popen[str]", orders: Orders) -> None:
         self._process = process
+        self.measured = Measured("", process.pid)
         self._order(msgspec.json.encode(orders).decode())
 
     def opening(self) -> Iterator[int]:
@@ -71,6 +72,27 @@ class Listeners:
         return line.strip()
 
 
+class Effort:
+    """What a process does from now on."""
+
+    def __init__(self, process: Measured) -> None:
+        self._process = process
+        self._cpu_s, self._delayed_s, self._began = process.cpu_s(), process.delayed_s(), time.monotonic()
+
+    def shares(self) -> tuple[float, float]:
+        """Tell which part of the time since then it ran, and which part it had to wait for a processor."""
+        took = time.monotonic() - self._began
+        cpu_s, delayed_s = self._process.cpu_s(), self._process.delayed_s()
+        return (cpu_s - self._cpu_s) / took, (delayed_s - self._delayed_s) / took
+
+    @staticmethod
+    def together(efforts: "Sequence[Effort]") -> str:
+        """Say what several did, in words."""
+        shares = [effort.shares() for effort in efforts]
+        ran, waited = (sum(parts) for parts in zip(*shares, strict=True))
+        return f"ran {ran:.0%} and waited for a processor {waited:.0%} of the time"
+
+
 def measure_streams(run: Run) -> list[Finding]:
     """Measure as many streams as asked for, or as the limit on open files allows."""
     wanted = min(run.options.streams, _file_limit() - _SPARE_FILES)
@@ -88,19 +110,20 @@ def measure_streams(run: Run) -> list[Finding]:
             time.sleep(_SETTLE_S)
             grown = server.resident_bytes() - before
             run.doing(f"the line moves; {wanted:,} streams are watched")
-            cpu, began = server.cpu_s(), time.monotonic()
+            watched = [server, *(crowd.measured for crowd in crowds)]
+            efforts = [Effort(each) for each in watched]
             office.set_status(_QUEUE, "active")
             time.sleep(1)
             for crowd in crowds:
                 crowd.watch()
             time.sleep(run.options.moving_s)
-            busy = (server.cpu_s() - cpu) / (time.monotonic() - began)
+            busy = f"server {Effort.together(efforts[:1])}; listeners {Effort.together(efforts[1:])}"
             heard = [crowd.stop() for crowd in crowds]
             grown_at_end = server.resident_bytes() - before
     return _findings(heard, wanted, (grown, grown_at_end), busy)
 
 
-def _findings(heard: Sequence[Heard], wanted: int, grown: tuple[int, int], busy: float) -> list[Finding]:
+def _findings(heard: Sequence[Heard], wanted: int, grown: tuple[int, int], busy: str) -> list[Finding]:
     opened = sum(each.opened for each in heard)
     dropped = sum(each.dropped for each in heard)
     gaps = [gap for each in heard for gap in each.gaps]
@@ -120,7 +143,7 @@ def _findings(heard: Sequence[Heard], wanted: int, grown: tuple[int, int], busy:
         Finding(
             key="streams.on_time",
             values=(share_on_time(gaps) * 100,),
-            note=f"{len(gaps):,} updates; server busy {busy:.0%} of its processor",
+            note=f"{len(gaps):,} updates; {busy}",
         ),
         *(
             Finding(key=f"streams.gap.{name}", values=(percentile(found, 0.99),), note=f"{len(found):,} gaps")
