@@ -26,6 +26,8 @@ _RATE = 100
 _IN_FRONT = 3
 """Priority of those who are let in, so that none of those who ask is."""
 _LONGEST_S = 600
+_PACE = (0.45, 0.55)
+"""What counts as half."""
 _BURST_S = 1.5
 """The first second's worth is let in at once; what is counted begins after it."""
 
@@ -33,8 +35,8 @@ PacedAsk = Callable[[float, float], Ask]
 """Seconds and requests a second (0: all it can) to a load."""
 
 
-class OffPace(Exception):
-    """The load was not the one asked for, so its latency is not the one asked for either."""
+class TooFew(Exception):
+    """There were too few in front, so that those who ask were let in themselves."""
 
 
 def measure_latency(run: Run) -> list[Finding]:
@@ -50,7 +52,7 @@ def measure_latency(run: Run) -> list[Finding]:
         ]
         rate = (office.admitted(_QUEUE) - let_in) / (time.monotonic() - began)
         if Line(store, _QUEUE).waiting() < VISITORS:
-            raise OffPace("those who ask were let in themselves: there were too few in front")
+            raise TooFew("those who ask were let in themselves")
     return [*findings, Finding(key="latency.admissions", values=(rate,), note=f"set to {_RATE}")]
 
 
@@ -92,11 +94,11 @@ def _half(run: Run, kind: str, ask_for: PacedAsk, server: Server, store: StoreSe
     for number in run.rounds():
         run.doing(f"{kind}: half of {saturation:,.0f} a second, round {number + 1}")
         load = observe(run, server, store, ask_for(seconds, saturation / 2)).load
-        if not 0.8 < load.per_second / (saturation / 2) < 1.2:
-            raise OffPace(f"{load.per_second:,.0f} a second instead of {saturation / 2:,.0f}")
         loads.append(load)
     reached = statistics.median(load.per_second for load in loads)
-    note = f"{reached:,.0f}/s of {saturation:,.0f}/s"
+    # A load that did not come out as asked for is told and not hidden: the machine may have been busy.
+    is_on_pace = _PACE[0] < reached / saturation < _PACE[1]
+    note = f"{'' if is_on_pace else 'OFF PACE: '}{reached:,.0f}/s of {saturation:,.0f}/s"
     return [
         Finding(
             key=f"latency.{kind}.{percent}",

@@ -51,8 +51,10 @@ def write_json(report: Report, file: Path) -> None:
 
 
 def verdict_of(row: Row) -> str:
-    """Say in a word whether a figure is what it must be; empty when nothing is asked or it is not judged."""
-    return {True: "met", False: "MISSED", None: ""}[row.is_met]
+    """Say in a word whether a figure is what it must be; empty when nothing is asked."""
+    if row.is_met is None:
+        return "not judged" if row.must else ""
+    return "met" if row.is_met else "MISSED"
 
 
 def peer_of(row: Row) -> str:

@@ -27,7 +27,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def load_s(self) -> float:
         """Seconds of each run of the load generator."""
-        return 1 if self.is_quick else 5
+        return 2 if self.is_quick else 5
 
     @property
     def admission_s(self) -> float:

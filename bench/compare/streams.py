@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 
 from bench.compare.crowd import Line, read_ring, write_tokens
+from bench.compare.effort import Effort, in_words
 from bench.compare.figures import Finding, percentile
 from bench.compare.listeners import Heard, Orders
 from bench.compare.office import Office
@@ -72,27 +73,6 @@ class Listeners:
         return line.strip()
 
 
-class Effort:
-    """What a process does from now on."""
-
-    def __init__(self, process: Measured) -> None:
-        self._process = process
-        self._cpu_s, self._delayed_s, self._began = process.cpu_s(), process.delayed_s(), time.monotonic()
-
-    def shares(self) -> tuple[float, float]:
-        """Tell which part of the time since then it ran, and which part it had to wait for a processor."""
-        took = time.monotonic() - self._began
-        cpu_s, delayed_s = self._process.cpu_s(), self._process.delayed_s()
-        return (cpu_s - self._cpu_s) / took, (delayed_s - self._delayed_s) / took
-
-    @staticmethod
-    def together(efforts: "Sequence[Effort]") -> str:
-        """Say what several did, in words."""
-        shares = [effort.shares() for effort in efforts]
-        ran, waited = (sum(parts) for parts in zip(*shares, strict=True))
-        return f"ran {ran:.0%} and waited for a processor {waited:.0%} of the time"
-
-
 def measure_streams(run: Run) -> list[Finding]:
     """Measure as many streams as asked for, or as the limit on open files allows."""
     wanted = min(run.options.streams, _file_limit() - _SPARE_FILES)
@@ -117,7 +97,8 @@ def measure_streams(run: Run) -> list[Finding]:
             for crowd in crowds:
                 crowd.watch()
             time.sleep(run.options.moving_s)
-            busy = f"server {Effort.together(efforts[:1])}; listeners {Effort.together(efforts[1:])}"
+            spent = [effort.spent() for effort in efforts]
+            busy = f"server {in_words(spent[:1])}; listeners {in_words(spent[1:])}"
             heard = [crowd.stop() for crowd in crowds]
             grown_at_end = server.resident_bytes() - before
     return _findings(heard, wanted, (grown, grown_at_end), busy)

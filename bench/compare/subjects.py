@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 
 from bench.compare import wrk
+from bench.compare.effort import Effort, Spent
 from bench.compare.run import Run
 from bench.compare.wrk import Ask, Load
 from bench.servers import Measured, Server, StoreServer, running_program
@@ -16,21 +17,26 @@ NAMES = ("fast", "off", "bare")
 
 
 class Observed(msgspec.Struct, frozen=True):
-    """A load, and the processor time that server and store spent on it, in seconds."""
+    """A load, and what server and store did meanwhile."""
 
     load: Load
-    server_cpu_s: float
-    store_cpu_s: float
+    server: Spent
+    store: Spent
 
     @property
     def cpu_us_each(self) -> float:
         """Processor time of server and store for each request, in microseconds."""
-        return (self.server_cpu_s + self.store_cpu_s) / self.load.requests * 1e6
+        return (self.server.ran_s + self.store.ran_s) / self.load.requests * 1e6
 
     @property
     def server_share(self) -> float:
-        """How busy the server's processor was with the server."""
-        return self.server_cpu_s / (self.load.duration_us / 1e6)
+        """How busy the server kept its processor while there was load."""
+        return self.server.ran_s / (self.load.duration_us / 1e6)
+
+    @property
+    def server_delay(self) -> float:
+        """For how much of that time it was ready to run and somebody else had the processor."""
+        return self.server.delayed_s / (self.load.duration_us / 1e6)
 
 
 class Subjects(msgspec.Struct, frozen=True):
@@ -68,6 +74,6 @@ def observe(run: Run, server: Measured, store: StoreServer, ask: Ask) -> Observe
     Raises:
         NoLoad, Faulty: as `wrk.run`.
     """
-    server_before, store_before = server.cpu_s(), store.cpu_s()
+    efforts = Effort(server), Effort(store)
     load = wrk.run(server.url, ask, run.pinning)
-    return Observed(load, server.cpu_s() - server_before, store.cpu_s() - store_before)
+    return Observed(load, efforts[0].spent(), efforts[1].spent())

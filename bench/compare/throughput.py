@@ -17,6 +17,8 @@ JOIN_CONNECTIONS = 256
 POLL_CONNECTIONS = 64
 VISITORS = 5_000
 _WARM_UP_S = 1.0
+_SATURATED = 0.85
+"""The least share of its processor at which a server is what limits the load."""
 _JOINS_PER_RUN = 1_000_000
 
 
@@ -102,14 +104,24 @@ def _findings(kind: str, seen: dict[str, list[Observed]]) -> list[Finding]:
     return [
         *(Finding(key=f"{kind}.{name}", values=rates[name], note=_busy(seen[name])) for name in NAMES),
         Finding(key=f"{kind}.to_off", values=ratios(rates["fast"], rates["off"])),
-        Finding(key=f"{kind}.to_bare", values=ratios(rates["fast"], rates["bare"])),
+        _to_bare(kind, ratios(rates["fast"], rates["bare"]), seen["bare"]),
         Finding(key=f"{kind}.p99", values=tuple(each.load.p99_us / 1000 for each in seen["fast"])),
     ]
 
 
 def _busy(observed: Sequence[Observed]) -> str:
-    """Say whether it was the server that was measured, or what feeds it."""
-    return f"server busy {statistics.median(each.server_share for each in observed):.0%} of its processor"
+    """Say whether it was the server that was measured, or what feeds it, or what else the machine did."""
+    busy = statistics.median(each.server_share for each in observed)
+    delay = statistics.median(each.server_delay for each in observed)
+    return f"server ran {busy:.0%} and waited for its processor {delay:.0%} of the time"
+
+
+def _to_bare(kind: str, values: tuple[float, ...], bare: Sequence[Observed]) -> Finding:
+    """A ceiling that something else held down would make the ratio too kind."""
+    busy = statistics.median(each.server_share for each in bare)
+    is_ceiling = busy >= _SATURATED
+    note = "" if is_ceiling else f"not judged: the bare server ran only {busy:.0%} of the time"
+    return Finding(key=f"{kind}.to_bare", values=values, note=note, is_judged=is_ceiling)
 
 
 STAGES = (

@@ -15,7 +15,7 @@ from bench.compare.machine import processor_ticks
 from bench.compare.pinning import Pinning
 from bench.compare.plot import make_page, write_page
 from bench.compare.punctuality import Diary, group_of, promised_s, share_on_time
-from bench.compare.report import Report, StageReport, make_table, write_json
+from bench.compare.report import Report, StageReport, make_table, verdict_of, write_json
 from bench.compare.shrinking import Sample, TooLittle, rate_of, steps, watch
 from bench.compare.wrk import Faulty, NoLoad, checked, joiners, read_load, visitors
 
@@ -95,8 +95,9 @@ def test_the_median_is_judged_and_the_spread_stands_beside_it() -> None:
     assert judge("heartbeat", Finding(key="heartbeat.to_off", values=(4.9,)), 1).is_met is False
 
 
-def test_what_was_measured_in_another_set_up_is_not_judged() -> None:
+def test_what_was_measured_in_another_set_up_is_not_judged_and_says_so() -> None:
     row = judge("memory", Finding(key="memory.position", values=(300.0,), is_judged=False), 2_000)
+    assert verdict_of(row) == "not judged"
     assert row.is_met is None
     assert row.must == "≤ 165.0"
 
