@@ -6,6 +6,7 @@ import resource
 import secrets
 import signal
 import socket
+import ssl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import partial
@@ -17,14 +18,14 @@ import trio
 from cryptography.exceptions import UnsupportedAlgorithm
 from redis.exceptions import RedisError
 
-from wr.api.dispatch import Api
 from wr.api.user_tokens import UserTokens, read_user_key
 from wr.assembly import PRODUCTION_CLOCKS, Clocks, assemble
 from wr.keeper import KeyKeeper
 from wr.model.queue import QueueConfig
 from wr.model.refusals import Conflict, Unavailable
 from wr.office import Office
-from wr.serve.general_lane import serve_general_lane
+from wr.serve.lanes import Lanes, serve_lanes
+from wr.serve.limits import ConnectionLimits
 from wr.settings import Settings
 from wr.store.embedded import embedded_store
 from wr.store.store import Store, open_store
@@ -34,6 +35,9 @@ from wr.tasks.endless import keep_running
 log = structlog.get_logger("wr")
 
 ADMIN_KEY_FILE = "admin-key"
+_MOST_FILES = 1_000_000
+_FILES_KEPT = 100
+"""Descriptors that are not for connections: the store's, the log, threads' pipes."""
 
 DEMO_QUEUE = QueueConfig(
     id="demo",
@@ -74,7 +78,8 @@ async def run(
         StartUpFailure, StoreFailure: the server cannot start; perhaps inside an exception group.
     """
     started_at = trio.current_time()
-    _allow_many_connections()
+    limits = _connection_limits(settings, _allow_many_files())
+    tls = _tls_context(settings)
     async with (
         _bound(settings.bind) as listener,
         _store_url(settings, stop) as url,
@@ -88,7 +93,13 @@ async def run(
             admin_key, admin_key_is_new = await _admin_key(store, settings)
             if settings.demo_queue:
                 await _make_demo_queue(store, house.office)
-        api = house.api(settings, admin_key, user_tokens)
+        lanes = Lanes(
+            house.api(settings, admin_key, user_tokens),
+            limits,
+            ping_s=settings.ping_interval,
+            is_fast=settings.fast_lane,
+            tls=tls,
+        )
         async with trio.open_nursery() as tasks:
             tasks.start_soon(keep_running, "keys", lambda _status: house.keeper.keep_fresh())
             tasks.start_soon(keep_running, "positions", lambda _status: house.live.look_in_turn())
@@ -100,11 +111,16 @@ async def run(
                 await tasks.start(_admission, store, house.witness, settings.admission_interval)
             async with trio.open_nursery() as serving:
                 try:
-                    await serving.start(_lane, api, listener, settings, stop)
+                    await serving.start(_serve, lanes, listener, limits, settings, stop)
                 except OSError as error:
                     raise _cannot_listen(settings.bind, error) from error
                 task_status.started(
-                    Ready(_url(listener), admin_key, not settings.admin_key, admin_key_is_new)
+                    Ready(
+                        _url(listener, "https" if tls else "http"),
+                        admin_key,
+                        not settings.admin_key,
+                        admin_key_is_new,
+                    )
                 )
                 await stop.wait()
                 log.info("stopping: no new requests, those under way are answered", grace_s=settings.grace)
@@ -133,11 +149,41 @@ async def stop_on_signal(stop: trio.Event) -> None:
             stop.set()
 
 
-def _allow_many_connections() -> None:
-    """Use all the descriptors the system grants: the usual soft limit would turn a crowd away at 1,024."""
+def _allow_many_files() -> int:
+    """Use all the descriptors the system grants: the usual soft limit would turn a crowd away at 1,024.
+
+    Returns how many that is.
+    """
     _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with suppress(OSError, ValueError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    granted = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return _MOST_FILES if granted == resource.RLIM_INFINITY else min(granted, _MOST_FILES)
+
+
+def _connection_limits(settings: Settings, files: int) -> ConnectionLimits:
+    return ConnectionLimits(
+        most_connections=settings.max_connections or max(1, files - _FILES_KEPT),
+        most_requests=settings.requests_per_connection,
+        idle_patience_s=settings.idle_timeout,
+        head_patience_s=settings.head_timeout,
+        body_patience_s=settings.body_timeout,
+    )
+
+
+def _tls_context(settings: Settings) -> ssl.SSLContext | None:
+    """Set up TLS, for HTTP/2 and HTTP/1.1, where there is a certificate."""
+    if not settings.tls_certificate_file:
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_alpn_protocols(["h2", "http/1.1"])
+    try:
+        context.load_cert_chain(settings.tls_certificate_file, settings.tls_key_file or None, password="")
+    except OSError as error:
+        files = f"{settings.tls_certificate_file} {settings.tls_key_file}".strip()
+        raise StartUpFailure(f"tls_certificate_file {files}: {error}") from error
+    return context
 
 
 @asynccontextmanager
@@ -159,9 +205,9 @@ def _cannot_listen(bind: str, error: OSError) -> StartUpFailure:
     return StartUpFailure(f"cannot listen on {bind}: {error.strerror or error}")
 
 
-def _url(listener: socket.socket) -> str:
+def _url(listener: socket.socket, scheme: str) -> str:
     host, port = listener.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
 
 @asynccontextmanager
@@ -257,17 +303,18 @@ async def _admission(
     await run_admission(store, store.queues, book, interval_s=interval_s, task_status=task_status)
 
 
-async def _lane(
-    api: Api,
+async def _serve(
+    lanes: Lanes,
     listener: socket.socket,
+    limits: ConnectionLimits,
     settings: Settings,
     stop: trio.Event,
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    await serve_general_lane(
-        api,
+    await serve_lanes(
+        lanes,
         listener,
-        ping_s=settings.ping_interval,
+        most=limits.most_connections,
         grace_s=settings.grace,
         until=stop.wait,
         task_status=task_status,

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from wr.model.pace import Pace, estimated_wait_s, observe
+from wr.model.pace import Forecast, Pace, forecast, observe
 from wr.model.queue import QueueConfig
 from wr.model.refusals import NotFound
 from wr.store.admissions import Pass
@@ -13,13 +13,20 @@ class QueueView(msgspec.Struct, frozen=True):
     """One queue as of the last admission pass: at most one admission interval old."""
 
     config: QueueConfig
-    waiting: int = 0
-    active: int = 0
-    pace: Pace = Pace()
+    waiting: int
+    active: int
+    pace: Pace
+    forecast: Forecast
 
     def estimated_wait_s(self, position: int) -> int:
         """Estimate the seconds until that position is let in."""
-        return estimated_wait_s(position, self.config, self.active, self.pace)
+        return self.forecast.wait_s(position)
+
+
+def view_of(config: QueueConfig, waiting: int = 0, active: int = 0, pace: Pace | None = None) -> QueueView:
+    """Make the view of a queue; without a pace, as of one that has seen nobody yet."""
+    pace = pace or Pace()
+    return QueueView(config, waiting, active, pace, forecast(config, active, pace))
 
 
 class QueueBook:
@@ -49,7 +56,7 @@ class QueueBook:
             self.forget(queue_id)
             raise no_such_queue(queue_id)
         known = self._views.get(queue_id)
-        view = QueueView(config) if known is None else msgspec.structs.replace(known, config=config)
+        view = view_of(config) if known is None else view_of(config, known.waiting, known.active, known.pace)
         self._views[queue_id] = view
         return view
 
@@ -64,7 +71,7 @@ class QueueBook:
                 view = await self.reload(queue_id)
             except NotFound:
                 return
-        self._views[queue_id] = QueueView(
+        self._views[queue_id] = view_of(
             view.config,
             admission.waiting,
             admission.active,

@@ -51,6 +51,18 @@ def _seconds(text: str) -> float:
     return value
 
 
+def _count(text: str) -> int:
+    if not text.isascii() or not text.isdecimal() or len(text) > 9:
+        raise ValueError(f"'{text}' is not a whole number from 0")
+    return int(text)
+
+
+def _positive_count(text: str) -> int:
+    if _count(text) == 0:
+        raise ValueError("0 would be none at all")
+    return int(text)
+
+
 def split_bind(bind: str) -> tuple[str, int]:
     """Split an address to listen on into host (an IPv6 one without its brackets) and port.
 
@@ -100,6 +112,63 @@ class Settings:
         parse_networks,
         group=Group.NETWORK,
         form="NETWORKS",
+    )
+    tls_certificate_file: str = _setting(
+        "",
+        "PEM file with the server's certificate and those that vouch for it; with it, https is served and "
+        "http is not",
+        group=Group.NETWORK,
+        form="FILE",
+    )
+    tls_key_file: str = _setting(
+        "",
+        "PEM file with the certificate's private key; unless given, it is in the certificate's file",
+        group=Group.NETWORK,
+        form="FILE",
+    )
+    fast_lane: bool = _setting(
+        True,
+        "Serve plain HTTP/1.1 requests and live streams without the general-purpose framework, several times "
+        "as fast; off for comparison, or to tell where a fault lies",
+        _boolean,
+        group=Group.NETWORK,
+    )
+    max_connections: int = _setting(
+        0,
+        "Connections served at once; a few more are answered with 503, any others wait to be accepted; 0 is "
+        "as many as the limit on open files leaves room for",
+        _count,
+        group=Group.NETWORK,
+        form="COUNT",
+    )
+    requests_per_connection: int = _setting(
+        10_000,
+        "Requests on one connection, after which the client is asked to open another",
+        _positive_count,
+        group=Group.NETWORK,
+        form="COUNT",
+    )
+    idle_timeout: float = _setting(
+        75.0,
+        "Seconds that a connection may stay open between two requests; let it be longer than that of a proxy "
+        "in front",
+        _seconds,
+        group=Group.NETWORK,
+        form="SECONDS",
+    )
+    head_timeout: float = _setting(
+        10.0,
+        "Seconds that the head of a request may take to arrive, and a new connection its first byte",
+        _seconds,
+        group=Group.NETWORK,
+        form="SECONDS",
+    )
+    body_timeout: float = _setting(
+        20.0,
+        "Seconds that the body of a request, which is at most a few kilobytes, may take to arrive",
+        _seconds,
+        group=Group.NETWORK,
+        form="SECONDS",
     )
     data_dir: Path = _setting(
         Path("data"),

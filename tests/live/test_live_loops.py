@@ -13,7 +13,7 @@ from wr.live.updates import Ended, Moved
 from wr.model.places import Gone, Reason, Waiting
 from wr.model.queue import QueueConfig
 from wr.model.refusals import Unavailable
-from wr.queue_book import QueueView
+from wr.queue_book import QueueView, view_of
 from wr.store.polls import Place, Poll, Polled, PollKind
 from wr.tasks.live import LOOKS_PER_CALL, LiveLoops
 
@@ -48,7 +48,7 @@ class Book:
     """Knows one queue."""
 
     def __init__(self, timeout_s: int = 60) -> None:
-        self.view = QueueView(
+        self.view = view_of(
             QueueConfig(id="q", name="Q", target_url="https://x.example", heartbeat_timeout_seconds=timeout_s)
         )
 

@@ -8,10 +8,10 @@ from wr.live.stream import Stream
 from wr.live.updates import Ended, Farewell, LetIn, Moved, Update
 from wr.model.places import NO_QUEUE, UNKNOWN, Admitted, Gone, Reason, Waiting
 from wr.model.queue import QueueConfig
-from wr.queue_book import QueueView
+from wr.queue_book import view_of
 from wr.store.polls import Place, Polled
 
-VIEW = QueueView(QueueConfig(id="q", name="Q", target_url="https://shop.example/"))
+VIEW = view_of(QueueConfig(id="q", name="Q", target_url="https://shop.example/"))
 
 
 def at(place: Place, length: int = 10) -> Polled:

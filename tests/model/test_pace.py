@@ -6,7 +6,7 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wr.model.pace import Pace, Second, estimated_wait_s, observe
+from wr.model.pace import Pace, Second, forecast, observe
 from wr.model.queue import QueueConfig
 
 QUEUE = QueueConfig(
@@ -20,37 +20,37 @@ QUEUE = QueueConfig(
 
 
 def test_while_the_room_has_space_the_wait_is_the_position_over_the_rate() -> None:
-    assert estimated_wait_s(1, QUEUE, 0, Pace()) == 1
-    assert estimated_wait_s(100, QUEUE, 0, Pace()) == 10
-    assert estimated_wait_s(101, QUEUE, 0, Pace()) == 11
+    assert forecast(QUEUE, 0, Pace()).wait_s(1) == 1
+    assert forecast(QUEUE, 0, Pace()).wait_s(100) == 10
+    assert forecast(QUEUE, 0, Pace()).wait_s(101) == 11
 
 
 def test_in_a_full_room_one_gets_in_when_one_leaves() -> None:
     # A thousand sessions of 500 s on average free two places a second.
     slow = msgspec.structs.replace(QUEUE, session_timeout_seconds=3600)
-    assert estimated_wait_s(60, slow, 1000, Pace(ending_per_s=0.002)) == 30
+    assert forecast(slow, 1000, Pace(ending_per_s=0.002)).wait_s(60) == 30
 
 
 def test_a_full_room_turns_over_by_its_timeout_at_least() -> None:
     full = msgspec.structs.replace(QUEUE, max_active_users=100)
-    assert estimated_wait_s(100, full, 100, Pace()) == 100
-    assert estimated_wait_s(100, full, 100, Pace(ending_per_s=0.0001)) == 100
+    assert forecast(full, 100, Pace()).wait_s(100) == 100
+    assert forecast(full, 100, Pace(ending_per_s=0.0001)).wait_s(100) == 100
 
 
 def test_the_room_fills_slower_when_people_leave_meanwhile() -> None:
     # Sessions last 200 s, so that a full room of 1000 frees 5 places a second. From 500 people on, 10 - 2.5
     # a second more at first and 10 - 5 at last: full after 200 s × ln 1.5 = 81.1 s, 811 people in.
     queue = msgspec.structs.replace(QUEUE, session_timeout_seconds=3600)
-    assert estimated_wait_s(800, queue, 500, Pace(ending_per_s=0.005)) == 80
-    assert estimated_wait_s(1811, queue, 500, Pace(ending_per_s=0.005)) == 282
+    assert forecast(queue, 500, Pace(ending_per_s=0.005)).wait_s(800) == 80
+    assert forecast(queue, 500, Pace(ending_per_s=0.005)).wait_s(1811) == 282
 
 
 def test_people_who_leave_faster_than_the_rate_do_not_beat_it() -> None:
-    assert estimated_wait_s(100, QUEUE, 1000, Pace(ending_per_s=0.05)) == 10
+    assert forecast(QUEUE, 1000, Pace(ending_per_s=0.05)).wait_s(100) == 10
 
 
 def test_a_room_that_holds_more_than_it_may_is_estimated_as_full() -> None:
-    assert estimated_wait_s(60, QUEUE, 2000, Pace()) == estimated_wait_s(60, QUEUE, 1000, Pace())
+    assert forecast(QUEUE, 2000, Pace()).wait_s(60) == forecast(QUEUE, 1000, Pace()).wait_s(60)
 
 
 @given(
@@ -65,10 +65,10 @@ def test_an_estimate_is_a_whole_number_of_at_least_one_and_never_shorter_further
 ) -> None:
     queue = msgspec.structs.replace(QUEUE, admission_rate=rate, max_active_users=room)
     pace = Pace(ending_per_s=ending_per_s)
-    wait = estimated_wait_s(position, queue, active, pace)
+    wait = forecast(queue, active, pace).wait_s(position)
     assert isinstance(wait, int)
     assert wait >= 1
-    assert estimated_wait_s(position + 1, queue, active, pace) >= wait
+    assert forecast(queue, active, pace).wait_s(position + 1) >= wait
     assert wait >= math.floor(position / rate)
 
 

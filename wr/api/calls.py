@@ -13,7 +13,6 @@ from wr.model.limits import Usage
 from wr.model.tokens import SessionClaims
 from wr.office import Office
 from wr.room import PositionProof, Room
-from wr.store.counts import Counted
 
 
 class HttpRequest(msgspec.Struct, frozen=True):
@@ -31,11 +30,38 @@ class HttpRequest(msgspec.Struct, frozen=True):
 
 
 class HttpResponse(msgspec.Struct, frozen=True):
-    """One response as a lane sends it; Content-Length is the lane's business."""
+    """One response, in facts that each lane spells its own way; its length is the lane's business."""
 
     status: int
-    headers: list[tuple[str, str]]
+    request_id: str
+    usage: Usage | None
     body: bytes
+    more: list[tuple[str, str]] = []
+    """Headers beside those that every response has."""
+    content_type: str = "application/json"
+
+    @property
+    def headers(self) -> list[tuple[str, str]]:
+        """All headers but the length."""
+        return [
+            ("Content-Type", self.content_type),
+            ("Cache-Control", "no-store"),
+            ("X-Content-Type-Options", "nosniff"),
+            ("X-Request-Id", self.request_id),
+            *limit_headers(self.usage),
+            *self.more,
+        ]
+
+
+def limit_headers(usage: Usage | None) -> list[tuple[str, str]]:
+    """Spell how much of a limit is used; nothing where there is none."""
+    if usage is None:
+        return []
+    return [
+        ("X-RateLimit-Limit", str(usage.limit.count)),
+        ("X-RateLimit-Remaining", str(usage.remaining)),
+        ("X-RateLimit-Reset", str(usage.reset_s)),
+    ]
 
 
 @dataclass(slots=True)
@@ -45,7 +71,9 @@ class Call:
     parameters: dict[str, str]
     address: str
     user_agent: str
-    counted: Counted | None
+    route: Any = None
+    """The route of the table, once it is found."""
+    is_admin: bool = False
     usage: Usage | None = None
     query: Any = None
     body: Any = None

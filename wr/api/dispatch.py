@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import msgspec
 import structlog
 
-from wr.api.calls import Answer, Call, HttpRequest, HttpResponse, Services
+from wr.api.calls import Answer, Call, HttpRequest, HttpResponse, Services, limit_headers
 from wr.api.errors import INTERNAL_ERROR, RETRY_AFTER_S, WireForm, refusal_headers, wire_form
 from wr.api.feeds import Feed
 from wr.api.messages import ErrorFacts, ErrorResponse
@@ -65,7 +65,7 @@ class Api:
                     opened = await self._operate(route, call, request_id)
                 else:
                     opened = await stack.enter_async_context(route.feed(self._services, call))
-                    opened.headers = [("X-Request-Id", request_id), *_limit_headers(opened.usage)]
+                    opened.headers = [("X-Request-Id", request_id), *limit_headers(opened.usage)]
             except Refusal as refusal:
                 opened = await self._refuse(refusal, call, request_id)
             except Exception:  # noqa: BLE001 - as above
@@ -81,7 +81,7 @@ class Api:
         """Answer with an error. One that no script has counted yet is counted here: a flood of bad requests
         is a flood."""
         usage = refusal.usage or call.usage
-        if usage is None and call.counted is not None and not isinstance(refusal, refusals.Unavailable):
+        if usage is None and not isinstance(refusal, refusals.Unavailable):
             try:
                 await self._reception.count(call)
             except refusals.RateLimited as limited:
@@ -93,6 +93,13 @@ class Api:
             wire_form(refusal), refusal.message, refusal.details, refusal_headers(refusal), request_id, usage
         )
 
+    def refuse(self, refusal: Refusal) -> HttpResponse:
+        """Refuse a client that has not been heard: one too many, or too slow."""
+        request_id = f"req-{self._random_bytes(8).hex()}"
+        return _error(
+            wire_form(refusal), refusal.message, refusal.details, refusal_headers(refusal), request_id, None
+        )
+
     def _request_id(self, request: HttpRequest) -> str:
         """Take the caller's own id where it brings a harmless one, so that logs on both sides meet."""
         given = request.headers.get("x-request-id", "")
@@ -100,36 +107,14 @@ class Api:
 
 
 def _response(answer: Answer, call: Call, request_id: str) -> HttpResponse:
-    headers = _headers(request_id, answer.usage or call.usage)
-    if answer.status == 503:
-        headers.append(("Retry-After", str(RETRY_AFTER_S)))
-    body = answer.body.text if isinstance(answer.body, Document) else msgspec.json.encode(answer.body)
-    return HttpResponse(answer.status, headers, bytes(body))
+    body = bytes(answer.body.text) if isinstance(answer.body, Document) else msgspec.json.encode(answer.body)
+    more = [("Retry-After", str(RETRY_AFTER_S))] if answer.status == 503 else []
+    return HttpResponse(answer.status, request_id, answer.usage or call.usage, body, more)
 
 
 def _failed(request: HttpRequest, call: Call, request_id: str) -> HttpResponse:
     log.exception("a request failed", request_id=request_id, method=request.method)
     return _error(INTERNAL_ERROR, "Something went wrong on our side", {}, [], request_id, call.usage)
-
-
-def _headers(request_id: str, usage: Usage | None) -> list[tuple[str, str]]:
-    return [
-        ("Content-Type", "application/json"),
-        ("Cache-Control", "no-store"),
-        ("X-Content-Type-Options", "nosniff"),
-        ("X-Request-Id", request_id),
-        *_limit_headers(usage),
-    ]
-
-
-def _limit_headers(usage: Usage | None) -> list[tuple[str, str]]:
-    if usage is None:
-        return []
-    return [
-        ("X-RateLimit-Limit", str(usage.limit.count)),
-        ("X-RateLimit-Remaining", str(usage.remaining)),
-        ("X-RateLimit-Reset", str(usage.reset_s)),
-    ]
 
 
 def _error(
@@ -142,4 +127,4 @@ def _error(
 ) -> HttpResponse:
     facts = ErrorFacts(code=form.code, message=message, details=details or msgspec.UNSET)
     body = msgspec.json.encode(ErrorResponse(error=facts, request_id=request_id))
-    return HttpResponse(form.status, _headers(request_id, usage) + headers, body)
+    return HttpResponse(form.status, request_id, usage, body, headers)

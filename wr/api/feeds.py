@@ -31,6 +31,8 @@ NORMAL_CLOSURE = 1000
 GOING_AWAY = 1001
 SERVICE_RESTART = 1012
 _RETRY_MS = 3_000
+KEEP_ALIVE_S = 15.0
+"""Seconds of silence after which a server-sent stream shows that it lives."""
 
 
 class Event(msgspec.Struct, frozen=True):
@@ -60,8 +62,8 @@ class Feed(Protocol):
         """What is sent at once."""
         ...
 
-    async def next(self, patience_s: float) -> Event | Goodbye | None:
-        """Wait for what is to be sent next; None when there was nothing for `patience_s` seconds."""
+    async def spell(self, update: Update) -> Event | Goodbye | None:
+        """Spell what the stream brought; None when that is no news. Only the way in takes a while."""
         ...
 
     async def heartbeat(self) -> None:
@@ -102,9 +104,8 @@ class QueueFeed:
         """The position, or the way in."""
         return self._opening
 
-    async def next(self, patience_s: float) -> Event | Goodbye | None:
-        """Wait for what is to be sent next; None when there was nothing for `patience_s` seconds."""
-        update = await self.stream.next(patience_s)
+    async def spell(self, update: Update) -> Event | Goodbye | None:
+        """Spell what the stream brought; the way in needs a signature."""
         if isinstance(update, Moved):
             return _moved(update.position, update.queue_length, update.estimated_wait_s)
         if isinstance(update, LetIn):
@@ -113,7 +114,7 @@ class QueueFeed:
         if isinstance(update, Ended):
             event = ExpiredEvent(data=ExpiredEventData(reason=update.reason))
             return Event(event.type, msgspec.json.encode(event), is_last=True)
-        return None if update is None else _goodbye(update)
+        return _goodbye(update)
 
     async def heartbeat(self) -> None:
         """Keep the place, as a heartbeat call does and within its limit."""
@@ -162,19 +163,14 @@ class ConcertFeed:
         """The greeting and a snapshot."""
         return [Event("INIT", b"connected"), self._event()]
 
-    async def next(self, patience_s: float) -> Event | Goodbye | None:
-        """Wait for what is to be sent next; None when there was nothing for `patience_s` seconds."""
-        until = trio.current_time() + patience_s
-        while True:
-            update = await self.stream.next(until - trio.current_time())
-            if update is None:
-                return None
-            if isinstance(update, Farewell):
-                return _goodbye(update)
-            if isinstance(update, Ended) and self._state.status is UserStatus.NONE:
-                continue  # Not in line before and not in line now: that is no news.
-            self._take(update)
-            return self._event()
+    async def spell(self, update: Update) -> Event | Goodbye | None:
+        """Spell what the stream brought; None for somebody not in line who was not in line before."""
+        if isinstance(update, Farewell):
+            return _goodbye(update)
+        if isinstance(update, Ended) and self._state.status is UserStatus.NONE:
+            return None
+        self._take(update)
+        return self._event()
 
     async def heartbeat(self) -> None:
         """This API has none: the open stream is the sign of life."""
@@ -207,6 +203,29 @@ class ConcertFeed:
         )
         name: Literal["ACTIVE", "RANK_UPDATE"] = "ACTIVE" if is_active else "RANK_UPDATE"
         return Event(name, msgspec.json.encode(data))
+
+
+async def next_of(feed: Feed, patience_s: float) -> Event | Goodbye | None:
+    """Wait for what is to be sent next; None when there was nothing for `patience_s` seconds."""
+    until = trio.current_time() + patience_s
+    while True:
+        update = await feed.stream.next(until - trio.current_time())
+        if update is None:
+            return None
+        news = await feed.spell(update)
+        if news is not None:
+            return news
+
+
+def event_stream_headers(feed: Feed) -> list[tuple[str, str]]:
+    """Spell the headers that open a stream of server-sent events."""
+    return [
+        ("Content-Type", "text/event-stream"),
+        ("Cache-Control", "no-store"),
+        *feed.headers,
+        # A proxy that buffers would keep the news to itself.
+        ("X-Accel-Buffering", "no"),
+    ]
 
 
 @asynccontextmanager

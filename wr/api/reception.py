@@ -15,6 +15,7 @@ from wr.model import refusals
 from wr.model.client_address import Network, client_address, limited_address
 from wr.model.ids import is_queue_id, parse_session_id, session_id_bytes
 from wr.model.places import Reason
+from wr.model.remembered import Remembered
 from wr.model.tokens import ExpiredToken, InvalidToken, PositionClaims
 from wr.queue_book import QueueBook
 from wr.room import PositionProof, position_expired, rate_limited, session_expired
@@ -24,6 +25,10 @@ from wr.store.store import Store
 
 MAX_BODY_BYTES = 16 * 1024
 _MOST_QUERY_FIELDS = 20
+_MOST_HEADERS = 100
+_MOST_REMEMBERED = 8192
+"""Clients whose address is remembered: about 2 MB."""
+_JSON = "application/json"
 _JSON_TYPE = re.compile(r"application/(?:[\w.+-]+\+)?json", re.IGNORECASE)
 
 
@@ -46,14 +51,18 @@ class Reception:
         self._user_tokens = user_tokens
         self._admin_key = admin_key.encode()
         self._trusted_proxies = trusted_proxies
+        self._addresses: Remembered[tuple[str, str], str] = Remembered(_MOST_REMEMBERED)
         self.router = Router()
         self._decoders: dict[type[msgspec.Struct], msgspec.json.Decoder[Any]] = {}
 
     def meet(self, request: HttpRequest) -> Call:
         """Note where a request comes from."""
-        forwarded_for = request.headers.get("x-forwarded-for", "")
-        address = client_address(request.peer, forwarded_for, self._trusted_proxies)
-        return Call({}, address, request.headers.get("user-agent", "")[:512], None)
+        origin = (request.peer, request.headers.get("x-forwarded-for", ""))
+        address = self._addresses.get(origin)
+        if address is None:
+            address = client_address(*origin, self._trusted_proxies)
+            self._addresses.put(origin, address)
+        return Call({}, address, request.headers.get("user-agent", "")[:512])
 
     async def admit(self, request: HttpRequest, call: Call) -> Route:
         """Find the route and complete the call for it.
@@ -61,11 +70,12 @@ class Reception:
         Raises:
             Refusal: no such path or method, no or a false token, too often, or a body that is not valid.
         """
+        if len(request.headers) > _MOST_HEADERS:
+            raise refusals.TooManyHeaders(f"A request may have {_MOST_HEADERS} headers")
         route, call.parameters = self.router.find(request.method, request.path)
-        if route.scope is not None:
-            call.counted = self._counted_by_address(route, call)
+        call.route = route
         await self._authenticate(route, request, call)
-        if call.counted is not None and not route.counts_itself:
+        if not route.counts_itself:
             await self.count(call)
         queue_id = call.parameters.get("queue_id")
         if queue_id is not None and not is_queue_id(queue_id):
@@ -78,13 +88,26 @@ class Reception:
             self._user_tokens.check(_required_bearer(request), (call.body or call.query).user_id)
         return route
 
-    def _counted_by_address(self, route: Route, call: Call) -> Counted:
-        """Until a token says who calls, the address does; of a queue only where that queue exists."""
+    def _counter(self, call: Call) -> Counted | None:
+        """Name the counter of a call; None when none counts it.
+
+        Until a token says who calls, the address does; of a queue only where that queue exists.
+        """
+        route: Route | None = call.route
+        if route is None or route.scope is None:
+            return None
+        if call.is_admin:
+            return Counted(GLOBAL_TAG, route.scope, b"admin key")
+        if call.position is not None and route.auth is Auth.POSITION:
+            claims = call.position.claims
+            return Counted(claims.queue_id, route.scope, claims.position_id)
+        if call.session is not None:
+            return Counted(call.session.queue_id, route.scope, session_id_bytes(call.session.position_id))
         queue_id = call.parameters.get("queue_id", "")
         is_of_queue = route.auth is Auth.MAY_HAVE_POSITION and self._book.knows(queue_id)
         return Counted(
             tag=queue_id if is_of_queue else GLOBAL_TAG,
-            scope=str(route.scope),
+            scope=route.scope,
             subject=limited_address(call.address).encode(),
         )
 
@@ -94,9 +117,10 @@ class Reception:
         Raises:
             RateLimited: it is one too many.
         """
-        if call.counted is None:
+        counter = self._counter(call)
+        if counter is None:
             return
-        call.usage = await self._store.count(call.counted)
+        call.usage = await self._store.count(counter)
         if call.usage is not None and call.usage.used > call.usage.limit.count:
             raise rate_limited(call.usage)
 
@@ -105,7 +129,7 @@ class Reception:
             given = request.headers.get("x-admin-key", "").encode()
             if not hmac.compare_digest(given, self._admin_key):
                 raise refusals.Forbidden("The admin key in X-Admin-Key is missing or wrong")
-            call.counted = Counted(GLOBAL_TAG, "admin", b"admin key")
+            call.is_admin = True
         elif route.auth is Auth.MAY_HAVE_POSITION:
             token = _bearer(request)
             if token is not None:
@@ -134,8 +158,6 @@ class Reception:
         if expired:
             raise position_expired(claims.position_id, claims.expires_s * 1000, "token_expired")
         call.position = PositionProof(claims, token)
-        if call.counted is not None:
-            call.counted = Counted(claims.queue_id, call.counted.scope, claims.position_id)
 
     async def _authenticate_session(self, request: HttpRequest, call: Call) -> None:
         token = _required_bearer(request)
@@ -153,15 +175,17 @@ class Reception:
         if expired:
             raise session_expired(claims.position_id, claims.expires_s * 1000, Reason.SESSION_TIMEOUT.text)
         call.session = claims
-        if call.counted is not None:
-            call.counted = Counted(claims.queue_id, call.counted.scope, session_id_bytes(claims.position_id))
 
     def _read_body(self, kind: type[msgspec.Struct], request: HttpRequest) -> Any:
         body = request.body
         if body is None or len(body) > MAX_BODY_BYTES:
             raise refusals.TooLarge(f"The body is longer than {MAX_BODY_BYTES} bytes")
-        content_type = request.headers.get("content-type", "application/json").partition(";")[0].strip()
-        if body and _JSON_TYPE.fullmatch(content_type) is None:
+        content_type = request.headers.get("content-type", _JSON)
+        if (
+            body
+            and content_type != _JSON
+            and _JSON_TYPE.fullmatch(content_type.partition(";")[0].strip()) is None
+        ):
             raise refusals.InvalidRequest("The body must be JSON: send Content-Type: application/json")
         decoder = self._decoders.get(kind)
         if decoder is None:

@@ -13,6 +13,7 @@ from wr.api.calls import Answer, Call, Services
 from wr.api.feeds import Feed, concert_feed, queue_feed
 from wr.model import refusals
 from wr.model.refusals import Refusal
+from wr.model.remembered import Remembered
 
 BASE = "/api/v1"
 WEBSOCKET = "WEBSOCKET"
@@ -350,6 +351,8 @@ ROUTES: tuple[Route, ...] = (
     ),
 )
 
+_MOST_REMEMBERED = 1024
+"""Paths whose route is remembered: those of a few hundred queues."""
 _PARAMETER = re.compile(r"\{(\w+)\}")
 
 
@@ -357,6 +360,7 @@ class Router:
     """Finds the route of a request by the shape of its path."""
 
     def __init__(self, routes: tuple[Route, ...] = ROUTES) -> None:
+        self._found: Remembered[tuple[str, str], tuple[Route, dict[str, str]]] = Remembered(_MOST_REMEMBERED)
         self._exact: dict[str, dict[str, Route]] = {}
         self._patterns: list[tuple[re.Pattern[str], dict[str, Route]]] = []
         patterns: dict[str, dict[str, Route]] = {}
@@ -379,6 +383,13 @@ class Router:
             MethodNotAllowed: the path has routes, but none of that method.
             UpgradeRequired: the path is there for WebSockets only.
         """
+        found = self._found.get((method, path))
+        if found is None:
+            found = self._look_up(method, path)
+            self._found.put((method, path), found)
+        return found
+
+    def _look_up(self, method: str, path: str) -> tuple[Route, dict[str, str]]:
         methods = self._exact.get(path)
         parameters: dict[str, str] = {}
         if methods is None:

@@ -1,6 +1,7 @@
 """One open stream: a small object that holds what its reader is to be told next, and nothing older."""
 
 import math
+from collections.abc import Callable
 
 import trio
 
@@ -17,7 +18,7 @@ class Stream:
     is slow misses what was in between, and costs no more memory than one that is not.
     """
 
-    __slots__ = ("_latest", "_reader", "_told", "due", "is_alive", "position_id", "queue_id")
+    __slots__ = ("_latest", "_told", "due", "is_alive", "on_news", "position_id", "queue_id")
 
     def __init__(self, queue_id: str, position_id: bytes, *, is_alive: bool = True) -> None:
         self.queue_id = queue_id
@@ -27,7 +28,8 @@ class Stream:
         self.due = -math.inf
         """Trio time from which on the next look is due."""
         self._latest: Update | None = None
-        self._reader: trio.lowlevel.Task | None = None
+        self.on_news: Callable[[], None] | None = None
+        """Called when there is something to take; a reader that waits in `next` puts its own here."""
         self._told: object = None
 
     def offer(self, polled: Polled, view: QueueView | None) -> None:
@@ -61,6 +63,10 @@ class Stream:
         if self._latest is None:
             with trio.move_on_after(patience_s):
                 await self._wait()
+        return self.take()
+
+    def take(self) -> Update | None:
+        """Take what there is to tell, which counts as told from now on; None when there is nothing."""
         update, self._latest = self._latest, None
         if update is not None:
             self._told = _gist(update)
@@ -68,17 +74,22 @@ class Stream:
 
     def _set(self, update: Update) -> None:
         self._latest = update
-        reader, self._reader = self._reader, None
-        if reader is not None:
-            trio.lowlevel.reschedule(reader)
+        if self.on_news is not None:
+            self.on_news()
 
     async def _wait(self) -> None:
         # One reader for each stream: parking its task costs nothing, an event for each wait would.
-        self._reader = trio.lowlevel.current_task()
+        reader = trio.lowlevel.current_task()
+
+        def wake() -> None:
+            self.on_news = None
+            trio.lowlevel.reschedule(reader)
 
         def give_up(_raise_cancel: object) -> trio.lowlevel.Abort:
-            self._reader = None
+            self.on_news = None
             return trio.lowlevel.Abort.SUCCEEDED
+
+        self.on_news = wake
 
         await trio.lowlevel.wait_task_rescheduled(give_up)
 

@@ -54,8 +54,25 @@ def observe(seconds: Iterable[Second], now_ms: int, since_ms: int, active: int =
     )
 
 
-def estimated_wait_s(position: int, config: QueueConfig, active: int, pace: Pace) -> int:
-    """Estimate the whole seconds until the person at `position` (from 1) is let in; at least 1.
+class Forecast(msgspec.Struct, frozen=True):
+    """How people will get in from now on: what is the same for every position in line."""
+
+    entry: float
+    """People let in per second while the room has space."""
+    turnover: float
+    """Sessions that end per second in a full room."""
+    fills_in_s: float
+    """Seconds until the room is full; infinity if it never will be."""
+
+    def wait_s(self, position: int) -> int:
+        """Estimate the whole seconds until the person at `position` (from 1) is let in; at least 1."""
+        if position <= self.entry * self.fills_in_s:
+            return _whole(position / self.entry)
+        return _whole(self.fills_in_s + (position - self.entry * self.fills_in_s) / self.turnover)
+
+
+def forecast(config: QueueConfig, active: int, pace: Pace) -> Forecast:
+    """Foresee how people get in.
 
     People get in at the admission rate while the room has space. Sessions end meanwhile, the more the fuller
     it is, each with the chance that the last minute showed, or that their time-out alone gives. Where a full
@@ -69,9 +86,7 @@ def estimated_wait_s(position: int, config: QueueConfig, active: int, pace: Pace
     if entry > turnover:
         space_left = (entry - ending * min(active, config.max_active_users)) / (entry - turnover)
         fills_in_s = math.log(space_left) / ending
-    if position <= entry * fills_in_s:
-        return _whole(position / entry)
-    return _whole(fills_in_s + (position - entry * fills_in_s) / turnover)
+    return Forecast(entry, turnover, fills_in_s)
 
 
 def _whole(wait_s: float) -> int:

@@ -21,6 +21,14 @@ class TooLarge(Refusal):
     """The body is longer than any request needs."""
 
 
+class TooManyHeaders(Refusal):
+    """The request has more headers than any client sends."""
+
+
+class TooSlow(Refusal):
+    """The request has not arrived in full in the time that is given."""
+
+
 class Unauthorized(Refusal):
     """A token is missing, or not one that this queue or session can accept."""
 

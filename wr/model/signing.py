@@ -11,6 +11,8 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 
+from wr.model.compact_tokens import header_segment
+
 
 class Purpose(StrEnum):
     """What a key signs; a key never signs two kinds of token."""
@@ -50,6 +52,8 @@ class LoadedKey(msgspec.Struct, frozen=True):
     signer: Any
     verifier: Any
     jwk: dict[str, Any] | None
+    header: str = ""
+    """How a token signed with it begins, in compact form; empty for other algorithms than HS256."""
 
 
 class KeyRing:
@@ -57,6 +61,9 @@ class KeyRing:
 
     def __init__(self, keys: Iterable[SigningKey]) -> None:
         self._by_kid = {key.kid: load_key(key) for key in keys}
+        self._by_header = {
+            (loaded.header, loaded.key.purpose): loaded for loaded in self._by_kid.values() if loaded.header
+        }
         self._newest_first = sorted(
             self._by_kid.values(), key=lambda loaded: (loaded.key.active_ms, loaded.key.kid), reverse=True
         )
@@ -72,6 +79,10 @@ class KeyRing:
         """Find the key of that name if it signs that kind of token."""
         loaded = self._by_kid.get(kid)
         return loaded if loaded is not None and loaded.key.purpose == purpose else None
+
+    def find_by_header(self, header: str, purpose: Purpose) -> LoadedKey | None:
+        """Find the key whose compact tokens begin so, if it signs that kind of token."""
+        return self._by_header.get((header, purpose))
 
     def signing(self, purpose: Purpose, now_ms: int) -> LoadedKey:
         """Pick the key that signs now: the newest that is active, else the oldest there is.
@@ -139,7 +150,7 @@ def load_key(key: SigningKey) -> LoadedKey:
     """
     if key.algorithm is Algorithm.HS256:
         shared = base64.b64decode(key.secret, validate=True)
-        return LoadedKey(key, shared, shared, None)
+        return LoadedKey(key, shared, shared, None, header_segment(key.kid))
     private = serialization.load_pem_private_key(key.secret.encode(), password=None)
     jwk: dict[str, Any]
     if isinstance(private, rsa.RSAPrivateKey):

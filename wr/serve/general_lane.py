@@ -1,12 +1,8 @@
 """The general lane: Quart-Trio on Hypercorn, which speaks every dialect of HTTP and serves every route."""
 
-import os
-import socket
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import h11
-import msgspec
 import structlog
 import trio
 import wsproto.utilities
@@ -15,13 +11,14 @@ from quart import Request, Response, request
 from quart_trio import QuartTrio
 from werkzeug.exceptions import RequestEntityTooLarge
 
-from wr.api.calls import HttpRequest
+from wr.api.calls import HttpRequest, HttpResponse
 from wr.api.dispatch import Api
-from wr.api.messages import ErrorFacts, ErrorResponse
 from wr.api.reception import MAX_BODY_BYTES
-from wr.serve.connections import serve_connections
+from wr.model.refusals import TooSlow
+from wr.serve.conversation import LONGEST_MESSAGE_BYTES
+from wr.serve.general_connections import GeneralLane
+from wr.serve.general_streams import serve_events, serve_websocket
 from wr.serve.hypercorn_websocket import teach_hypercorn
-from wr.serve.streams import serve_events, serve_websocket
 
 log = structlog.get_logger("wr.general_lane")
 
@@ -29,7 +26,6 @@ KEEP_ALIVE_S = 75.0
 BODY_PATIENCE_S = 20.0
 """How long the body of a request, which is at most a few kilobytes, may take to arrive."""
 _LAST_WORDS_S = 10.0
-LONGEST_MESSAGE_BYTES = 4096
 
 
 def make_app(api: Api) -> QuartTrio:
@@ -44,7 +40,7 @@ def make_app(api: Api) -> QuartTrio:
         except RequestEntityTooLarge:
             reply = await _answer(api, request, request.method, None)
         except trio.TooSlowError:
-            reply = _too_late()
+            reply = _spelled(api.refuse(TooSlow("The rest of a body did not arrive in time")), request.method)
         else:
             return await _answer(api, request, request.method, body)
         if request.http_version.startswith("1"):
@@ -74,18 +70,15 @@ async def _answer(api: Api, asked: Request, method: str, body: bytes | None) -> 
             peer=asked.remote_addr or "",
         )
     )
+    return _spelled(response, method)
+
+
+def _spelled(response: HttpResponse, method: str) -> Response:
     reply = Response(b"" if method == "HEAD" else response.body, response.status)
     reply.headers.clear()
     reply.headers.extend(response.headers)
     reply.headers["Content-Length"] = str(len(response.body))
     return reply
-
-
-def _too_late() -> Response:
-    facts = ErrorFacts(code="INVALID_REQUEST", message="The body did not arrive in time")
-    request_id = f"req-{os.urandom(8).hex()}"
-    body = msgspec.json.encode(ErrorResponse(error=facts, request_id=request_id))
-    return Response(body, 408, {"Content-Type": "application/json", "X-Request-Id": request_id})
 
 
 def with_streams(api: Api, app: Any, ping_s: float) -> Any:
@@ -144,26 +137,7 @@ def make_config() -> Config:
     return config
 
 
-async def serve_general_lane(
-    api: Api,
-    listener: socket.socket,
-    *,
-    ping_s: float,
-    grace_s: float,
-    until: Callable[[], Awaitable[None]],
-    task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
-) -> None:
-    """Serve on a bound socket until `until` returns, then finish what is under way; says when it listens.
-
-    Raises:
-        OSError: the socket cannot listen.
-    """
+def make_general_lane(api: Api, ping_s: float) -> GeneralLane:
+    """Make the lane that serves every route of the API."""
     teach_hypercorn()
-    await serve_connections(
-        finish_what_is_said(with_streams(api, make_app(api), ping_s)),
-        make_config(),
-        listener,
-        grace_s=grace_s,
-        until=until,
-        task_status=task_status,
-    )
+    return GeneralLane(finish_what_is_said(with_streams(api, make_app(api), ping_s)), make_config())

@@ -8,7 +8,6 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Generic, TypeVar
 
-import outcome
 import trio
 
 from wr.model.refusals import Unavailable
@@ -20,13 +19,27 @@ _CLOSING = "The waiting room is shutting down"
 
 
 class _Waiter(Generic[Item]):
-    """One caller: what it asks, and its task, which is None once it has given up."""
+    """One caller: what it asks, its task, which is None once it has given up, and what it is answered."""
 
-    __slots__ = ("item", "task")
+    __slots__ = ("failure", "item", "reply", "task")
 
     def __init__(self, item: Item, task: trio.lowlevel.Task) -> None:
         self.item = item
         self.task: trio.lowlevel.Task | None = task
+        self.reply: Any = None
+        self.failure: Exception | None = None
+
+    def give_up(self, _raise_cancel: Any) -> trio.lowlevel.Abort:
+        """The caller is cancelled."""
+        self.task = None
+        return trio.lowlevel.Abort.SUCCEEDED
+
+    def answer(self, reply: Any, failure: Exception | None = None) -> None:
+        """Let the caller go on with this, unless it has been answered or has given up."""
+        task, self.task = self.task, None
+        if task is not None:
+            self.reply, self.failure = reply, failure
+            trio.lowlevel.reschedule(task)
 
 
 class Batcher(Generic[Item, Reply]):
@@ -71,13 +84,11 @@ class Batcher(Generic[Item, Reply]):
             self._lanes[key] = lane
         lane.append(waiter)
         self._waiting += 1
-
-        def give_up(_raise_cancel: Any) -> trio.lowlevel.Abort:
-            waiter.task = None
-            return trio.lowlevel.Abort.SUCCEEDED
-
         # A plain reschedule: an event per caller would cost more than the caller's share of the batch.
-        reply: Reply = await trio.lowlevel.wait_task_rescheduled(give_up)
+        await trio.lowlevel.wait_task_rescheduled(waiter.give_up)
+        if waiter.failure is not None:
+            raise waiter.failure
+        reply: Reply = waiter.reply
         return reply
 
     async def _run(self, key: str, lane: deque[_Waiter[Item]]) -> None:
@@ -92,7 +103,7 @@ class Batcher(Generic[Item, Reply]):
             del self._lanes[key]
             self._waiting -= len(lane)
             for waiter in (*batch, *lane):
-                _wake(waiter, outcome.Error(Unavailable(_CLOSING)))
+                waiter.answer(None, Unavailable(_CLOSING))
 
     async def _settle(self, key: str, batch: list[_Waiter[Item]]) -> None:
         try:
@@ -102,19 +113,12 @@ class Batcher(Generic[Item, Reply]):
         else:
             if len(replies) == len(batch):
                 for waiter, reply in zip(batch, replies, strict=True):
-                    _wake(waiter, outcome.Value(reply))
+                    waiter.answer(reply)
                 return
             # Whose reply is missing cannot be known, and a guess would give someone another's place.
             failure = ValueError(f"{len(replies)} replies to {len(batch)} items")
         for waiter in batch:
-            _wake(waiter, outcome.Error(_own(failure)))
-
-
-def _wake(waiter: _Waiter[Any], result: outcome.Outcome[Any]) -> None:
-    task = waiter.task
-    if task is not None:
-        waiter.task = None
-        trio.lowlevel.reschedule(task, result)
+            waiter.answer(None, _own(failure))
 
 
 def _own(error: Exception) -> Exception:

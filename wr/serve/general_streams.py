@@ -3,31 +3,19 @@
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-import msgspec
-import structlog
 import trio
 
 from wr.api.calls import HttpRequest, HttpResponse
 from wr.api.dispatch import Api
-from wr.api.feeds import NORMAL_CLOSURE, Event, Feed, Goodbye
-from wr.api.messages import ClientHeartbeat
+from wr.api.feeds import KEEP_ALIVE_S, NORMAL_CLOSURE, Event, Feed, Goodbye, event_stream_headers, next_of
 from wr.api.routes import WEBSOCKET
-from wr.model.refusals import RateLimited, Refusal, Unavailable
+from wr.serve.conversation import POLICY_VIOLATION, Pulse, take_in, token_among
 from wr.serve.hypercorn_websocket import PING
-
-log = structlog.get_logger("wr.streams")
 
 Receive = Callable[[], Awaitable[Any]]
 Send = Callable[[Any], Awaitable[None]]
 
-KEEP_ALIVE_S = 15.0
-"""Seconds of silence after which a server-sent stream shows that it lives."""
 _LAST_WORDS_S = 5.0
-
-UNSUPPORTED_DATA = 1003
-INVALID_PAYLOAD = 1007
-POLICY_VIOLATION = 1008
-_heartbeats = msgspec.json.Decoder(ClientHeartbeat)
 
 
 def read_request(scope: Any, method: str) -> HttpRequest:
@@ -53,9 +41,9 @@ async def serve_events(api: Api, scope: Any, receive: Receive, send: Send) -> No
         if isinstance(feed, HttpResponse):
             await _send_response(feed, send, "http")
             return
-        headers = [("Content-Type", "text/event-stream"), ("Cache-Control", "no-store"), *feed.headers]
-        # A proxy that buffers would keep the news to itself.
-        headers.append(("X-Accel-Buffering", "no"))
+        headers = event_stream_headers(feed)
+        if scope["http_version"].startswith("1"):
+            headers.append(("Connection", "close"))
         await send({"type": "http.response.start", "status": 200, "headers": _encoded(headers)})
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_until_gone, receive, nursery.cancel_scope)
@@ -79,7 +67,7 @@ async def _send_events(feed: Feed, send: Send) -> None:
         if await put(event):
             return
     while True:
-        news = await feed.next(KEEP_ALIVE_S)
+        news = await next_of(feed, KEEP_ALIVE_S)
         if isinstance(news, Goodbye) or await put(news):
             return
 
@@ -94,17 +82,12 @@ async def serve_websocket(api: Api, scope: Any, receive: Receive, send: Send, *,
     """Carry a feed as a WebSocket until it ends or its peer goes; pings it every `ping_s` seconds."""
     await receive()  # websocket.connect
     request = read_request(scope, WEBSOCKET)
-    subprotocol = None
-    offered = scope.get("subprotocols") or []
-    if len(offered) >= 2 and offered[0].lower() == "bearer" and "authorization" not in request.headers:
-        # Browsers can set no header, so the token comes as if it were a protocol beside this one.
-        request.headers["authorization"] = f"Bearer {offered[1]}"
-        subprotocol = offered[0]
+    subprotocol = token_among(scope.get("subprotocols") or [], request.headers)
     async with api.follow(request) as feed:
         if isinstance(feed, HttpResponse):
             if scope["http_version"].startswith("1"):
                 # Hypercorn has made the connection a WebSocket's and reads no further request on it.
-                feed.headers.append(("Connection", "close"))
+                feed.more.append(("Connection", "close"))
             await _send_response(feed, send, "websocket.http")
             return
         accept = {"type": "websocket.accept", "subprotocol": subprotocol, "headers": _encoded(feed.headers)}
@@ -119,9 +102,7 @@ class _Conversation:
         self._feed = feed
         self._receive = receive
         self._send = send
-        self._ping_s = ping_s
-        self._heard_at = trio.current_time()
-        self._pinged_at = self._heard_at
+        self._pulse = Pulse(ping_s, trio.current_time())
 
     async def run(self) -> None:
         """Talk until the feed or the peer ends it."""
@@ -138,14 +119,11 @@ class _Conversation:
                 return NORMAL_CLOSURE
         while True:
             now = trio.current_time()
-            if now >= self._pinged_at + self._ping_s:
-                if self._heard_at < self._pinged_at - self._ping_s:
-                    return POLICY_VIOLATION  # Two pings unanswered: nobody is there.
-                # One unanswered ping ends no stream, but no longer keeps a place.
-                self._feed.stream.is_alive = self._heard_at >= self._pinged_at
-                self._pinged_at = now
+            if now >= self._pulse.due:
+                if not self._pulse.ping(self._feed.stream, now):
+                    return POLICY_VIOLATION
                 await self._send(dict(PING))
-            news = await self._feed.next(self._pinged_at + self._ping_s - now)
+            news = await next_of(self._feed, self._pulse.due - now)
             if isinstance(news, Goodbye):
                 return news.close_code
             if news is not None:
@@ -159,35 +137,13 @@ class _Conversation:
             if message["type"] == "websocket.disconnect":
                 scope.cancel()
                 return
-            self._heard_at = trio.current_time()
-            self._feed.stream.is_alive = True
+            self._pulse.hear(self._feed.stream, trio.current_time())
             if message["type"] == "websocket.receive":
-                refused = await self._take(message)
+                refused = await take_in(self._feed, message.get("text"))
                 if refused is not None:
                     await self._close(*refused)
                     scope.cancel()
                     return
-
-    async def _take(self, message: Any) -> tuple[int, str] | None:
-        """Take in what the client says; a code and the reason when the conversation ends with it."""
-        text = message.get("text")
-        if text is None:
-            return UNSUPPORTED_DATA, "send text"
-        try:
-            _heartbeats.decode(text)
-        except msgspec.ValidationError:
-            return POLICY_VIOLATION, "not a message of this API"
-        except (msgspec.DecodeError, RecursionError):
-            return INVALID_PAYLOAD, "not JSON"
-        try:
-            await self._feed.heartbeat()
-        except RateLimited:
-            return POLICY_VIOLATION, "too many messages"
-        except Unavailable:
-            log.debug("a heartbeat waits for the store")
-        except Refusal:
-            log.debug("a heartbeat of somebody whose place is over")
-        return None
 
     async def _send_text(self, data: bytes) -> None:
         await self._send({"type": "websocket.send", "text": data.decode(), "bytes": None})

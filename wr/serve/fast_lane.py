@@ -1,0 +1,247 @@
+"""The fast lane: HTTP/1.1 on Trio and a parser in C, for every request that is plain.
+
+One task carries a connection from its first byte to its last, without a task, timer or framework for each
+request. What a request means is the API's affair, as on the general lane; what is odd about one, in whatever
+way, is the general lane's affair: it is given the connection with all bytes that nobody has answered yet.
+"""
+
+import math
+from collections.abc import Awaitable, Callable
+from enum import Enum
+
+import structlog
+import trio
+
+from wr.api.calls import HttpRequest, HttpResponse
+from wr.api.dispatch import Api
+from wr.api.feeds import event_stream_headers
+from wr.api.routes import WEBSOCKET
+from wr.model.refusals import TooSlow, Unavailable
+from wr.serve.connection_watch import ConnectionWatch
+from wr.serve.conversation import token_among
+from wr.serve.fast_streams import EventStream, WebSocketStream, accept_handshake, read_handshake
+from wr.serve.limits import ConnectionLimits
+from wr.serve.request_reader import IS_ODD, NEEDS_MORE, RequestReader
+from wr.serve.response_writer import ResponseWriter
+from wr.serve.stream_hub import SEND_PATIENCE_S, HubStream, StreamHub
+from wr.serve.transport import Gone, Transport
+
+log = structlog.get_logger("wr.fast_lane")
+
+GiveAway = Callable[[Transport, bytes], Awaitable[None]]
+"""Has the general lane go on with a connection, and with the bytes that were read from it."""
+_LINGER_S = 2.0
+_SURPLUS_PATIENCE_S = 2.0
+
+
+class Stage(Enum):
+    """What a connection waits for."""
+
+    IDLE = "a request"
+    HEAD = "the rest of a head"
+    BODY = "the rest of a body"
+    BUSY = "nothing of the client's"
+    ENDING = "the client to close too"
+
+
+class FastLane:
+    """What all connections of the lane share."""
+
+    def __init__(
+        self,
+        api: Api,
+        watch: ConnectionWatch,
+        writer: ResponseWriter,
+        hub: StreamHub,
+        limits: ConnectionLimits,
+        *,
+        give_away: GiveAway,
+        ping_s: float,
+    ) -> None:
+        self.api = api
+        self.watch = watch
+        self.writer = writer
+        self.hub = hub
+        self.limits = limits
+        self.give_away = give_away
+        self.ping_s = ping_s
+        self.is_ending = False
+        """Whether each answer from now on is the last on its connection."""
+
+    async def serve(self, transport: Transport, *, is_surplus: bool = False) -> None:
+        """Serve a connection until it ends; one too many is only told so."""
+        connection = FastConnection(self, transport, is_surplus=is_surplus)
+        self.watch.add(connection)
+        try:
+            await connection.serve()
+        except Gone:
+            pass
+        finally:
+            self.watch.remove(connection)
+            transport.close()
+
+    def end_silent_connections(self) -> None:
+        """End those on which no request is on its way."""
+        for connection in self.watch.all():
+            if isinstance(connection, FastConnection) and connection.stage is Stage.IDLE:
+                connection.transport.close()
+
+
+class FastConnection:
+    """One connection: where it stands, and until when it may stand there."""
+
+    __slots__ = ("_is_late", "_is_surplus", "_lane", "_reader", "_served", "deadline", "stage", "transport")
+
+    def __init__(self, lane: FastLane, transport: Transport, *, is_surplus: bool) -> None:
+        self.transport = transport
+        self.stage = Stage.BUSY
+        patience_s = _SURPLUS_PATIENCE_S if is_surplus else lane.limits.head_patience_s
+        # Until it has sent a first byte: whoever connects is about to ask for something.
+        self.deadline = lane.watch.now + patience_s
+        self._lane = lane
+        self._reader = RequestReader(transport.peer)
+        self._served = 0
+        self._is_late = False
+        self._is_surplus = is_surplus
+
+    def run_out(self) -> None:
+        """The client has taken too long: it is told so if it has begun to ask for something."""
+        self.deadline = math.inf
+        if self.stage in (Stage.HEAD, Stage.BODY) and not self._is_late:
+            self._is_late = True
+            self.transport.stop_receiving()
+        else:
+            self.transport.close()
+
+    async def serve(self) -> None:
+        """Answer request after request, in their order; raises `Gone` when the client goes.
+
+        A client that has sent many at once waits its turn after each.
+        """
+        reader = self._reader
+        while True:
+            asked = reader.take()
+            if asked is NEEDS_MORE:
+                await self._receive()
+                continue
+            self.stage, self.deadline = Stage.BUSY, math.inf
+            if asked is IS_ODD or not isinstance(asked, HttpRequest):
+                await self._give_away()
+                return
+            if self._is_surplus:
+                response = self._lane.api.refuse(Unavailable("The waiting room holds all it can just now"))
+                await self._say_last(response)
+                return
+            if self._lane.api.has_feed(asked.method, asked.path):
+                if not await self._carry(asked):
+                    return
+            elif asked.method == WEBSOCKET:
+                await self._give_away()
+                return
+            elif not await self._answer(asked, await self._lane.api.handle(asked)):
+                return
+            if reader.rest:
+                await trio.lowlevel.checkpoint()
+
+    async def _receive(self) -> None:
+        """Wait for more of a request; patience depends on how much of it is there."""
+        reader = self._reader
+        stage = Stage.BODY if reader.has_head else Stage.HEAD if reader.rest else Stage.IDLE
+        if stage is not self.stage:
+            self.stage = stage
+            # A connection that has brought nothing yet keeps the deadline it began with.
+            if self._served or stage is not Stage.IDLE:
+                self.deadline = self._lane.watch.now + self._lane.limits.patience_s(stage.name)
+        data = await self.transport.receive()
+        if self._is_late:
+            await self._say_last(
+                self._lane.api.refuse(TooSlow(f"{stage.value.capitalize()} did not arrive in time"))
+            )
+            raise Gone
+        if not data:
+            raise Gone
+        reader.rest = reader.rest + data if reader.rest else data
+
+    async def _answer(self, asked: HttpRequest, response: HttpResponse) -> bool:
+        """Send a response; returns whether the connection goes on."""
+        lane = self._lane
+        self._served += 1
+        is_last = self._reader.is_last or lane.is_ending or self._served >= lane.limits.most_requests
+        data = lane.writer.spell(response, has_body=asked.method != "HEAD", is_last=is_last)
+        rest = self.transport.send_now(data)
+        if rest:
+            await self._send(rest)
+        if is_last:
+            await self._linger()
+        return not is_last
+
+    async def _say_last(self, response: HttpResponse) -> None:
+        """Send a response after which the connection ends."""
+        await self._send(self._lane.writer.spell(response, has_body=True, is_last=True))
+        await self._linger()
+
+    async def _send(self, data: bytes) -> None:
+        self.stage, self.deadline = Stage.BUSY, self._lane.watch.now + SEND_PATIENCE_S
+        await self.transport.send(data)
+        self.deadline = math.inf
+
+    async def _linger(self) -> None:
+        """Give the client a moment to read the last answer and close: what it has sent and nobody reads
+        would make the kernel reset the connection, and the answer be lost."""
+        self._end_sending()
+        while await self.transport.receive():
+            pass
+
+    def _end_sending(self) -> None:
+        self.stage, self.deadline = Stage.ENDING, self._lane.watch.now + _LINGER_S
+        self.transport.end_sending()
+
+    async def _give_away(self) -> None:
+        self._lane.watch.remove(self)
+        await self._lane.give_away(self.transport, self._reader.rest)
+
+    async def _carry(self, asked: HttpRequest) -> bool:
+        """Carry a live stream until it ends; returns whether the connection goes on, having brought none."""
+        if asked.method == WEBSOCKET:
+            await self._carry_websocket(asked)
+            return False
+        async with self._lane.api.follow(asked) as feed:
+            if isinstance(feed, HttpResponse):
+                return await self._answer(asked, feed)
+            headers = [*event_stream_headers(feed), ("Connection", "close"), ("Transfer-Encoding", "chunked")]
+            stream = EventStream(self._lane.hub, self.transport, feed, self._end_sending)
+            stream.write(self._lane.writer.spell_head(200, headers))
+            await self._listen(stream, None)
+        return False
+
+    async def _carry_websocket(self, asked: HttpRequest) -> None:
+        head, _, behind = self._reader.rest.partition(b"\r\n\r\n")
+        handshake = read_handshake(head + b"\r\n\r\n")
+        if handshake is None:
+            await self._give_away()
+            return
+        offered = [each.strip() for each in asked.headers.get("sec-websocket-protocol", "").split(",")]
+        subprotocol = token_among(offered, asked.headers)
+        async with self._lane.api.follow(asked) as feed:
+            if isinstance(feed, HttpResponse):
+                await self._say_last(feed)
+                return
+            stream = WebSocketStream(self._lane.hub, self.transport, feed, self._end_sending)
+            stream.open(behind, self._lane.ping_s)
+            stream.write(accept_handshake(handshake, feed, subprotocol))
+            del asked, handshake, head, behind, offered
+            await self._listen(stream, stream)
+
+    async def _listen(self, stream: HubStream, talker: WebSocketStream | None) -> None:
+        """Listen to the client of a stream until the connection ends."""
+        # A stream lasts for an hour: nothing that only requests need should last with it.
+        self._reader.close()
+        try:
+            stream.begin()
+            if talker is not None:
+                await talker.take_received()
+            while data := await self.transport.receive():
+                if talker is not None:
+                    await talker.receive(data)
+        finally:
+            stream.abandon()

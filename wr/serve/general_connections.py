@@ -1,0 +1,121 @@
+"""Connections of the general lane: each served by Hypercorn, and ended in order.
+
+Hypercorn's own `serve` ends the whole server when one connection meets an exception nobody foresaw (a request
+to upgrade with odd settings is enough), keeps the sockets of clients that have gone, resets who waits to be
+accepted at shutdown, closes connections while a request is on its way, and waits without end for a client
+that does not read. So only its connection class is used, which is internal: hence the held version.
+"""
+
+from typing import Any
+
+import structlog
+import trio
+from hypercorn.config import Config
+from hypercorn.trio.tcp_server import TCPServer
+from hypercorn.trio.worker_context import WorkerContext
+from hypercorn.typing import ConnectionState
+from hypercorn.utils import wrap_app
+
+from wr.serve.transport import Transport
+
+log = structlog.get_logger("wr.connections")
+
+SEND_PATIENCE_S = 30.0
+"""How long a client may take to read what it is sent."""
+
+
+class GeneralLane:
+    """Serves an ASGI application on connections that somebody else accepted."""
+
+    def __init__(self, app: Any, config: Config) -> None:
+        self._app = wrap_app(self._with_farewell(app), config.wsgi_max_body_size, "asgi")
+        self._config = config
+        self._context = WorkerContext(None)
+        self._is_ending = False
+
+    async def serve(self, transport: Transport, received: bytes = b"", protocol: str = "http/1.1") -> None:
+        """Serve a connection until it ends; `received` was read from it already, and is answered first.
+
+        `protocol` is what TLS agreed on.
+        """
+        try:
+            with trio.CancelScope() as connection:
+                client: Any = _Client(transport.stream(), connection, received, protocol)
+                await TCPServer(self._app, self._config, self._context, ConnectionState({}), client).run()
+        except* Exception as group:  # noqa: BLE001 - one connection's trouble is nobody else's
+            log.warning("a connection ended with an error", error=repr(_first(group)))
+
+    def say_farewell(self) -> None:
+        """Have each answer from now on tell its client that it is the last."""
+        self._is_ending = True
+
+    async def end_silent_connections(self) -> None:
+        """End those on which no request is on its way."""
+        await self._context.terminated.set()
+
+    def _with_farewell(self, app: Any) -> Any:
+        """Have the answers of an ending server say so, so that no client sends another request there."""
+
+        async def polite(scope: Any, receive: Any, send: Any) -> None:
+            async def send_all(message: Any) -> None:
+                if self._is_ending and message["type"] == "http.response.start":
+                    others = [header for header in message["headers"] if header[0].lower() != b"connection"]
+                    message = {**message, "headers": [*others, (b"connection", b"close")]}
+                await send(message)
+
+            # HTTP/2 has its own way to say it, and no such header.
+            is_http1 = scope["type"] == "http" and scope["http_version"].startswith("1")
+            await app(scope, receive, send_all if is_http1 else send)
+
+        return polite
+
+
+class _Client:
+    """The client's end of a stream; when it is gone, so is the connection.
+
+    Hypercorn would go on with what it does on the connection, such as waiting for the next request until the
+    idle time is over, or for ever, and keep the socket for as long. And it shields what it sends, though a
+    client need not ever read.
+    """
+
+    def __init__(self, stream: Any, connection: trio.CancelScope, received: bytes, protocol: str) -> None:
+        self._stream = stream
+        self._connection = connection
+        self._received = received
+        self.aclose = stream.aclose
+        if isinstance(stream, trio.SSLStream):
+            # By these Hypercorn knows TLS; the handshake is over.
+            self.transport_stream = stream.transport_stream
+            self.do_handshake = trio.lowlevel.checkpoint
+            self.selected_alpn_protocol = lambda: protocol
+        else:
+            self.socket = stream.socket
+            self.send_eof = stream.send_eof
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
+        if self._received:
+            received, self._received = self._received, b""
+            return received
+        try:
+            data: bytes | bytearray = await self._stream.receive_some(max_bytes)
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            self._connection.cancel()
+            raise
+        if not data:
+            self._connection.cancel()
+        return data
+
+    async def send_all(self, data: bytes) -> None:
+        try:
+            with trio.fail_after(SEND_PATIENCE_S):
+                await self._stream.send_all(data)
+        except (trio.BrokenResourceError, trio.ClosedResourceError, trio.TooSlowError) as error:
+            self._connection.cancel()
+            raise trio.BrokenResourceError("the client has gone, or does not read") from error
+
+
+def _first(group: BaseExceptionGroup[Any]) -> BaseException:
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error

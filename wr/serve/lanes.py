@@ -1,0 +1,151 @@
+"""The lanes together: which of them a connection begins on, and how it gets from one to the other."""
+
+import socket
+import ssl
+import time
+from collections.abc import Awaitable, Callable
+from importlib import import_module
+from typing import Protocol
+
+import trio
+
+from wr.api.dispatch import Api
+from wr.serve.connection_watch import ConnectionWatch
+from wr.serve.connections import serve_connections
+from wr.serve.fast_lane import FastLane
+from wr.serve.limits import ConnectionLimits
+from wr.serve.response_writer import ResponseWriter
+from wr.serve.stream_hub import StreamHub
+from wr.serve.transport import Gone, PlainTransport, Transport, shake_hands
+
+_LONGEST_WATCH_INTERVAL_S = 1.0
+
+
+class General(Protocol):
+    """The general lane, as the lanes together need it."""
+
+    async def serve(self, transport: Transport, received: bytes = b"", protocol: str = "http/1.1") -> None:
+        """Serve a connection until it ends."""
+        ...
+
+    def say_farewell(self) -> None:
+        """Have each answer from now on tell its client that it is the last."""
+        ...
+
+    async def end_silent_connections(self) -> None:
+        """End those on which no request is on its way."""
+        ...
+
+
+class Lanes:
+    """Both lanes. The general one is made when something odd first comes: its frameworks are a sixth of a
+    server's memory and half of its start, and many a server never needs them."""
+
+    def __init__(
+        self,
+        api: Api,
+        limits: ConnectionLimits,
+        *,
+        ping_s: float,
+        is_fast: bool,
+        tls: ssl.SSLContext | None,
+    ) -> None:
+        self._api = api
+        self._limits = limits
+        self._ping_s = ping_s
+        self._is_fast = is_fast
+        self._tls = tls
+        self._writer = ResponseWriter()
+        self._hub = StreamHub()
+        interval_s = min(_LONGEST_WATCH_INTERVAL_S, limits.shortest_patience_s / 4, ping_s / 4)
+        self._watch = ConnectionWatch(interval_s, self._keep_up)
+        self._fast = FastLane(
+            api,
+            self._watch,
+            self._writer,
+            self._hub,
+            limits,
+            give_away=self._give_away,
+            ping_s=ping_s,
+        )
+        self._general: General | None = None
+        self._making = trio.Lock()
+        self._is_ending = False
+
+    async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Do what goes on beside the connections, for ever."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._watch.keep)
+            nursery.start_soon(self._hub.run)
+            if not self._is_fast:
+                await self._general_lane()
+            # The watch has looked at the clock before anybody connects.
+            await trio.lowlevel.checkpoint()
+            task_status.started()
+
+    async def serve(self, transport: PlainTransport, *, is_surplus: bool) -> None:
+        """Serve a connection until it ends; one too many is only told so."""
+        connection: Transport = transport
+        if self._tls is not None:
+            try:
+                connection, protocol = await shake_hands(transport, self._tls, self._limits.head_patience_s)
+            except Gone:
+                return
+            if protocol == "h2" and not is_surplus:
+                await (await self._general_lane()).serve(connection, protocol=protocol)
+                return
+        if self._is_fast or is_surplus:
+            await self._fast.serve(connection, is_surplus=is_surplus)
+        else:
+            await self._give_away(connection, b"")
+
+    def say_farewell(self) -> None:
+        """Have each answer from now on tell its client that it is the last."""
+        self._is_ending = self._fast.is_ending = True
+        if self._general is not None:
+            self._general.say_farewell()
+
+    async def end_silent_connections(self) -> None:
+        """End those on which no request is on its way."""
+        self._fast.end_silent_connections()
+        if self._general is not None:
+            await self._general.end_silent_connections()
+
+    async def _give_away(self, transport: Transport, received: bytes) -> None:
+        await (await self._general_lane()).serve(transport, received)
+
+    async def _general_lane(self) -> General:
+        async with self._making:
+            if self._general is None:
+                # In a thread: it takes a quarter of a second, in which nobody else should wait.
+                module = await trio.to_thread.run_sync(import_module, "wr.serve.general_lane")
+                self._general = general = module.make_general_lane(self._api, self._ping_s)
+                if self._is_ending:
+                    general.say_farewell()
+            return self._general
+
+    def _keep_up(self, now: float) -> None:
+        self._writer.tell_date(time.time())
+        self._hub.keep_up(now)
+
+
+async def serve_lanes(
+    lanes: Lanes,
+    listener: socket.socket,
+    *,
+    most: int,
+    grace_s: float,
+    until: Callable[[], Awaitable[None]],
+    task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Serve on a bound socket until `until` returns, then finish what is under way; says when it listens.
+
+    Raises:
+        OSError: the socket cannot listen.
+    """
+    async with trio.open_nursery() as nursery:
+        await nursery.start(lanes.run)
+        await serve_connections(
+            lanes, listener, most=most, grace_s=grace_s, until=until, task_status=task_status
+        )
+        nursery.cancel_scope.cancel()

@@ -1,0 +1,205 @@
+"""The hub of the fast lane's live streams: one task tells them all, each at its turn.
+
+A stream is the task that listens to its client, parked, and a few small objects. What there is to tell is
+sent from here, at once where the kernel takes it; a client that reads slowly gets the newest position when
+it has read the last, and one that does not read at all is let go.
+"""
+
+import heapq
+import itertools
+from collections import deque
+from collections.abc import Callable
+
+import structlog
+import trio
+
+from wr.api.feeds import Event, Feed, Goodbye
+from wr.live.updates import LetIn, Update
+from wr.serve.transport import Gone, Transport
+
+log = structlog.get_logger("wr.streams")
+
+SEND_PATIENCE_S = 30.0
+"""How long a client may take to read what it is sent."""
+_MOST_UNSENT_BYTES = 64 * 1024
+_SENT_BETWEEN_TURNS = 32
+"""Streams told in a row before other tasks have their turn: about half a millisecond."""
+
+
+class HubStream:
+    """One stream: what it sends and when; how that is spelled is its transport protocol's affair."""
+
+    __slots__ = ("_ended", "_hub", "_is_queued", "_is_telling", "_transport", "_unsent", "feed", "is_over")
+
+    def __init__(self, hub: "StreamHub", transport: Transport, feed: Feed, ended: Callable[[], None]) -> None:
+        self.feed = feed
+        self.is_over = False
+        self._hub = hub
+        self._transport = transport
+        self._ended = ended
+        self._is_queued = False
+        self._is_telling = False
+        self._unsent = b""
+
+    @property
+    def due(self) -> float:
+        """Trio time at which `show_life` is called next."""
+        raise NotImplementedError
+
+    def show_life(self, now: float) -> None:
+        """Say that the server is there, and find out whether the client is."""
+        raise NotImplementedError
+
+    def spell(self, event: Event) -> bytes:
+        """Spell an event as this kind of stream does."""
+        raise NotImplementedError
+
+    def spell_end(self, code: int, reason: str) -> bytes:
+        """Spell the end of the stream; code and reason as a WebSocket has them."""
+        raise NotImplementedError
+
+    def begin(self) -> None:
+        """Send what the feed opens with, and from then on whatever it brings."""
+        for event in self.feed.opening():
+            self._put(event)
+        if not self.is_over:
+            self.feed.stream.on_news = self.have_news
+            self._hub.look_after(self)
+            self.have_news()
+
+    def have_news(self) -> None:
+        """There is something to tell."""
+        if not self._is_queued and not self.is_over:
+            self._is_queued = True
+            self._hub.queue(self)
+
+    def take_turn(self) -> Update | None:
+        """Take what is to be told now; None while the last is still on its way."""
+        self._is_queued = False
+        if self.is_over or self._is_telling or self._unsent:
+            return None
+        return self.feed.stream.take()
+
+    async def tell(self, update: Update) -> None:
+        """Send what an update means to this client."""
+        self._is_telling = True
+        try:
+            news = await self.feed.spell(update)
+        except Exception:
+            log.exception("a connection was ended by an error")
+            self._transport.close()
+            return
+        finally:
+            self._is_telling = False
+        if isinstance(news, Goodbye):
+            self.end(news.close_code)
+        elif news is not None:
+            self._put(news)
+
+    async def tell_in_time(self, update: Update) -> None:
+        """Send what it takes a while to spell, and then what has come up meanwhile."""
+        await self.tell(update)
+        self.have_news()
+
+    def abandon(self) -> None:
+        """The connection is over: send nothing more."""
+        self.is_over = True
+        self.feed.stream.on_news = None
+
+    def end(self, code: int, reason: str = "") -> None:
+        """Say good-bye; the connection closes when that is sent."""
+        if not self.is_over:
+            self.is_over = True
+            self.feed.stream.on_news = None
+            self.write(self.spell_end(code, reason))
+            if not self._unsent:
+                self._ended()
+
+    def write(self, data: bytes) -> None:
+        """Send bytes after all those before; a client that leaves too much unread is let go."""
+        if not self._unsent:
+            self._unsent = self._transport.send_now(data)
+            if self._unsent:
+                self._hub.send_later(self)
+        elif len(self._unsent) + len(data) > _MOST_UNSENT_BYTES:
+            self._transport.close()
+        else:
+            self._unsent += data
+
+    async def send_unsent(self) -> None:
+        """Send what the kernel did not take at once."""
+        try:
+            with trio.fail_after(SEND_PATIENCE_S):
+                while self._unsent:
+                    sending, sent = self._unsent, len(self._unsent)
+                    await self._transport.send(sending)
+                    self._unsent = self._unsent[sent:]
+        except (Gone, trio.TooSlowError):
+            self._transport.close()
+            return
+        if self.is_over:
+            self._ended()
+        else:
+            self.have_news()
+
+    def _put(self, event: Event) -> None:
+        if not self.is_over:
+            self.write(self.spell(event))
+            if event.is_last:
+                self.end(1000)
+
+
+class StreamHub:
+    """Tells every stream of this process what there is to tell."""
+
+    def __init__(self) -> None:
+        self._ready: deque[HubStream] = deque()
+        self._news = trio.Event()
+        self._upkeep: list[tuple[float, int, HubStream]] = []
+        self._numbers = itertools.count()
+        self._nursery: trio.Nursery | None = None
+
+    async def run(self) -> None:
+        """Work for ever."""
+        async with trio.open_nursery() as self._nursery:
+            await self._tell_for_ever(self._nursery)
+
+    def queue(self, stream: HubStream) -> None:
+        """Have a stream told its news, after those that had theirs before."""
+        self._ready.append(stream)
+        self._news.set()
+
+    def look_after(self, stream: HubStream) -> None:
+        """Have a stream show its life when that is due, for as long as it lasts."""
+        heapq.heappush(self._upkeep, (stream.due, next(self._numbers), stream))
+
+    def send_later(self, stream: HubStream) -> None:
+        """Have the rest of what a stream sends sent when its client reads on."""
+        if self._nursery is not None:
+            self._nursery.start_soon(stream.send_unsent)
+
+    def keep_up(self, now: float) -> None:
+        """Have every stream show its life that is due by Trio time `now`."""
+        while self._upkeep and self._upkeep[0][0] <= now:
+            stream = heapq.heappop(self._upkeep)[2]
+            if not stream.is_over:
+                if stream.due <= now:
+                    stream.show_life(now)
+                self.look_after(stream)
+
+    async def _tell_for_ever(self, nursery: trio.Nursery) -> None:
+        told = 0
+        while True:
+            await self._news.wait()
+            self._news = trio.Event()
+            while self._ready:
+                stream = self._ready.popleft()
+                update = stream.take_turn()
+                if isinstance(update, LetIn):
+                    # The way in is signed in a thread, which nobody else should wait for.
+                    nursery.start_soon(stream.tell_in_time, update)
+                elif update is not None:
+                    await stream.tell(update)
+                    told += 1
+                    if told % _SENT_BETWEEN_TURNS == 0:
+                        await trio.lowlevel.checkpoint()
