@@ -32,7 +32,7 @@ from bench.compare import (
 )
 from bench.compare.figures import Finding, Row, judge
 from bench.compare.machine import describe_machine, load_average, processor_ticks
-from bench.compare.pinning import choose_pinning
+from bench.compare.pinning import Pinning, choose_pinning
 from bench.compare.plot import write_page
 from bench.compare.report import Report, StageReport, make_table, write_json
 from bench.compare.run import Options, Run, Stage
@@ -78,6 +78,9 @@ def _chosen(_context: click.Context, _parameter: click.Parameter, value: str | N
 )
 @click.option("--quick", is_flag=True, help="Look whether it all works: seconds, and nothing to judge by.")
 @click.option(
+    "--pin/--no-pin", default=True, show_default=True, help="Give each process a processor of its own."
+)
+@click.option(
     "--results", type=click.Path(path_type=Path), default=RESULTS, help="Folder for what is written."
 )
 def main(
@@ -86,6 +89,7 @@ def main(
     people: int | None,
     streams: int | None,
     quick: bool,
+    pin: bool,
     results: Path,
 ) -> None:
     """Measure the saturation figures, each beside its reference, in one run on this machine.
@@ -96,12 +100,11 @@ def main(
     given = {"repeats": repeats, "people": people, "streams": streams}
     asked = {name: value for name, value in given.items() if value is not None}
     defaults: dict[str, Any] = _QUICK if quick else {}
-    sys.exit(_measure(stages, Options(is_quick=quick, **{**defaults, **asked}), results))
+    sys.exit(_measure(stages, Options(is_quick=quick, **{**defaults, **asked}), choose_pinning(pin), results))
 
 
-def _measure(stages: Sequence[Stage], options: Options, results: Path) -> int:
+def _measure(stages: Sequence[Stage], options: Options, pinning: Pinning, results: Path) -> int:
     console = Console(stderr=True)
-    pinning = choose_pinning()
     report = Report(
         began_at=datetime.now(UTC).isoformat(timespec="seconds"),
         machine=describe_machine(),

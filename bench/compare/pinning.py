@@ -37,8 +37,10 @@ class Pinning(msgspec.Struct, frozen=True):
             self.pin_load(os.getpid())
 
 
-def choose_pinning() -> Pinning:
+def choose_pinning(is_wanted: bool = True) -> Pinning:
     """Take the first two processors this process may use."""
+    if not is_wanted:
+        return Pinning(None, None, "not pinned: every process runs where the system puts it")
     if not hasattr(os, "sched_setaffinity") or shutil.which("taskset") is None:
         return Pinning(None, None, "not pinned: this system has no taskset")
     usable = sorted(os.sched_getaffinity(0))
