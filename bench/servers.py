@@ -19,6 +19,7 @@ from wr.store.embedded import find_engine
 ADMIN_KEY = "bench-admin-key-of-no-value"
 _NO_LIMITS = {f"WR_LIMIT_{scope}": "0" for scope in ("ENQUEUE", "STATUS", "HEARTBEAT", "ACTIVITY", "ADMIN")}
 _STORE_START_S = 20.0
+_LAST_WORDS = 3_000
 
 
 @dataclass(frozen=True)
@@ -110,17 +111,26 @@ def running_program(
     """Run a program that says where it serves in its first line until the block ends; its URL and process id.
 
     Raises:
-        RuntimeError: it said something else.
+        RuntimeError: it said something else, or ended by itself and the block failed.
     """
     with log_file.open("wb") as log:
         process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=log, text=True)  # noqa: S603
     try:
-        first_line = process.stdout.readline() if process.stdout else ""
-        if "serves at " not in first_line:
-            raise RuntimeError(f"the server did not start: {log_file.read_text()}")
-        yield first_line.rpartition("serves at ")[2].strip(), process.pid
+        yield _served_at(process, log_file), process.pid
+    except Exception as error:
+        if process.poll() is not None:
+            said = log_file.read_text()[-_LAST_WORDS:]
+            raise RuntimeError(f"a server ended by itself with {process.returncode}: {said}") from error
+        raise
     finally:
         _end(process)
+
+
+def _served_at(process: "subprocess.Popen[str]", log_file: Path) -> str:
+    first_line = process.stdout.readline() if process.stdout else ""
+    if "serves at " not in first_line:
+        raise RuntimeError(f"the server did not start: {log_file.read_text()}")
+    return first_line.rpartition("serves at ")[2].strip()
 
 
 @contextmanager
