@@ -49,7 +49,7 @@ STAGES: tuple[Stage, ...] = (
 NAMES = tuple(stage.name for stage in STAGES)
 RESULTS = Path(__file__).parents[1] / "results"
 _QUIET = 0.5
-_QUICK = {"repeats": 1, "people": 2_000, "streams": 100}
+_QUICK = {"repeats": 1, "people": 2_000, "visitors": 1_000, "streams": 100}
 
 
 def _chosen(_context: click.Context, _parameter: click.Parameter, value: str | None) -> Sequence[Stage]:
@@ -72,6 +72,11 @@ def _chosen(_context: click.Context, _parameter: click.Parameter, value: str | N
 @click.option("--repeats", type=click.IntRange(1), help="Rounds of each stage.  [default: 5]")
 @click.option("--people", type=click.IntRange(1_000), help="People in the long line.  [default: 1000000]")
 @click.option(
+    "--visitors",
+    type=click.IntRange(100),
+    help="Visitors who ask in turn, each with a token of its own.  [default: 50000]",
+)
+@click.option(
     "--streams",
     type=click.IntRange(1),
     help="Live streams to hold at most; the limit on open files is the other bound.  [default: 30000]",
@@ -87,6 +92,7 @@ def main(
     stages: Sequence[Stage],
     repeats: int | None,
     people: int | None,
+    visitors: int | None,
     streams: int | None,
     quick: bool,
     pin: bool,
@@ -97,7 +103,7 @@ def main(
     Prints a table; writes compare.json and compare.html into bench/results. Ends with 1 if a stage failed or
     a figure is not what it must be. Leave the machine alone meanwhile.
     """
-    given = {"repeats": repeats, "people": people, "streams": streams}
+    given = {"repeats": repeats, "people": people, "visitors": visitors, "streams": streams}
     asked = {name: value for name, value in given.items() if value is not None}
     defaults: dict[str, Any] = _QUICK if quick else {}
     sys.exit(_measure(stages, Options(is_quick=quick, **{**defaults, **asked}), choose_pinning(pin), results))

@@ -15,7 +15,6 @@ from bench.compare.throughput import (
     JOIN_BODY,
     JOIN_CONNECTIONS,
     POLL_CONNECTIONS,
-    VISITORS,
     queue_path,
 )
 from bench.compare.wrk import Ask, Load, joiners, visitors
@@ -43,7 +42,7 @@ def measure_latency(run: Run) -> list[Finding]:
     """Measure the median and the 99th percentile, in milliseconds, as wrk sees them."""
     with run.folder() as folder, run.store() as store, run.servers(store) as (server,):
         office = Office(server)
-        kinds = _kinds(office, store, folder)
+        kinds = _kinds(run, office, store, folder)
         office.set_status(_QUEUE, "active")
         time.sleep(_BURST_S)
         let_in, began = office.admitted(_QUEUE), time.monotonic()
@@ -51,16 +50,19 @@ def measure_latency(run: Run) -> list[Finding]:
             finding for kind, ask_for in kinds.items() for finding in _half(run, kind, ask_for, server, store)
         ]
         rate = (office.admitted(_QUEUE) - let_in) / (time.monotonic() - began)
-        if Line(store, _QUEUE).waiting() < VISITORS:
+        if Line(store, _QUEUE).waiting() < run.options.visitors:
             raise TooFew("those who ask were let in themselves")
     return [*findings, Finding(key="latency.admissions", values=(rate,), note=f"set to {_RATE}")]
 
 
-def _kinds(office: Office, store: StoreServer, folder: Path) -> dict[str, PacedAsk]:
+def _kinds(run: Run, office: Office, store: StoreServer, folder: Path) -> dict[str, PacedAsk]:
     office.make_queue(_QUEUE, rate=_RATE)
     line = Line(store, _QUEUE)
     line.fill(_RATE * _LONGEST_S, priority=_IN_FRONT)
-    tokens = write_tokens(folder / "tokens", _QUEUE, line.fill(VISITORS, chosen=VISITORS), read_ring(store))
+    visitor_count = run.options.visitors
+    tokens = write_tokens(
+        folder / "tokens", _QUEUE, line.fill(visitor_count, chosen=visitor_count), read_ring(store)
+    )
 
     def heartbeats(seconds: float, per_second: float) -> Ask:
         return visitors(

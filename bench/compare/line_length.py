@@ -38,7 +38,7 @@ def measure_cost(run: Run) -> list[Finding]:
 
     The lines are all in one store at once and take turns, so that what else the machine does hits all alike.
     As many visitors ask in each, from everywhere in the line; `cost.many` asks with twenty times as many,
-    whose places are no longer all in the processor's cache.
+    whose tokens the server no longer remembers and whose places are no longer all in the processor's cache.
     """
     with run.folder() as folder, run.store() as store, run.servers(store) as (server,):
         crowds = _fill(run, Office(server), store, folder)

@@ -20,6 +20,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
 
     repeats: int = 5
     people: int = 1_000_000
+    visitors: int = 50_000
+    """How many ask in turn: more than a server remembers, for a real crowd's come back after seconds only."""
     streams: int = 30_000
     """At most; the limit on open files is the other bound."""
     is_quick: bool = False

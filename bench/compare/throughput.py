@@ -15,7 +15,6 @@ JOIN_BODY = '{"priority":0}'
 HEARTBEAT_BODY = '{"timestamp":1704067260000,"client_id":"browser-fingerprint-abc123"}'
 JOIN_CONNECTIONS = 256
 POLL_CONNECTIONS = 64
-VISITORS = 5_000
 _WARM_UP_S = 1.0
 _SATURATED = 0.85
 """The least share of its processor at which a server is what limits the load."""
@@ -66,16 +65,19 @@ def measure_status(run: Run) -> list[Finding]:
 
 def _measure_polls(run: Run, kind: str, method: str, body: str) -> list[Finding]:
     with subjects(run) as servers, run.folder() as folder:
-        ask_for = _crowd(servers, kind, method, body, folder / "tokens")
+        ask_for = _crowd(run, servers, kind, method, body, folder / "tokens")
         seen = _rounds(
             run, lambda name, seconds: observe(run, servers.find(name), servers.store, ask_for(seconds))
         )
     return _findings(kind, seen)
 
 
-def _crowd(servers: Subjects, kind: str, method: str, body: str, tokens: Path) -> Callable[[float], Ask]:
+def _crowd(
+    run: Run, servers: Subjects, kind: str, method: str, body: str, tokens: Path
+) -> Callable[[float], Ask]:
     Office(servers.fast).make_queue(kind)
-    places = Line(servers.store, kind).fill(VISITORS, chosen=VISITORS)
+    visitor_count = run.options.visitors
+    places = Line(servers.store, kind).fill(visitor_count, chosen=visitor_count)
     write_tokens(tokens, kind, places, read_ring(servers.store))
 
     def ask_for(seconds: float) -> Ask:
