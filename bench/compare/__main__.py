@@ -34,7 +34,7 @@ from bench.compare.figures import Finding, Row, judge
 from bench.compare.machine import describe_machine, load_average, processor_ticks
 from bench.compare.pinning import Pinning, choose_pinning
 from bench.compare.plot import write_page
-from bench.compare.report import Report, StageReport, make_table, write_json
+from bench.compare.report import Report, StageReport, carry_over, make_table, with_stage, write_json
 from bench.compare.run import Options, Run, Stage
 
 STAGES: tuple[Stage, ...] = (
@@ -100,6 +100,8 @@ def main(
 ) -> None:
     """Measure the saturation figures, each beside its reference, in one run on this machine.
 
+    With --only, what an earlier run of the same commit and options measured of other stages is kept.
+
     Prints a table; writes compare.json and compare.html into bench/results. Ends with 1 if a stage failed or
     a figure is not what it must be. Leave the machine alone meanwhile.
     """
@@ -112,7 +114,7 @@ def main(
 def _measure(stages: Sequence[Stage], options: Options, pinning: Pinning, results: Path) -> int:
     console = Console(stderr=True)
     report = Report(
-        began_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        began_at=_now(),
         machine=describe_machine(),
         pinning=pinning.note,
         options=msgspec.to_builtins(options),
@@ -121,6 +123,9 @@ def _measure(stages: Sequence[Stage], options: Options, pinning: Pinning, result
     console.print(f"{pinning.note}; load average {report.load_average_before:.2f}")
     if report.load_average_before > _QUIET:
         console.print("the machine is busy with something else: expect noise", style="bold yellow")
+    report = carry_over(report, results / "compare.json", [stage.name for stage in stages])
+    for stage_report in report.stages:
+        console.print(f"{stage_report.name}: kept as measured at {stage_report.began_at}", markup=False)
     columns = (
         SpinnerColumn(),
         TextColumn("{task.description}"),
@@ -133,8 +138,7 @@ def _measure(stages: Sequence[Stage], options: Options, pinning: Pinning, result
         for stage in stages:
             run.telling(stage.name)
             outcome, rows = _one_stage(stage, run)
-            rows_so_far, stages_so_far = (*report.rows, *rows), (*report.stages, outcome)
-            report = msgspec.structs.replace(report, rows=rows_so_far, stages=stages_so_far)
+            report = with_stage(report, outcome, rows, NAMES)
             write_json(report, results / "compare.json")
             write_page(report, results / "compare.html")
             said = f"{stage.name}: {outcome.error or 'measured'} ({outcome.took_s:.0f} s)"
@@ -145,6 +149,7 @@ def _measure(stages: Sequence[Stage], options: Options, pinning: Pinning, result
 
 def _one_stage(stage: Stage, run: Run) -> tuple[StageReport, list[Row]]:
     """Measure one stage; whatever goes wrong is this stage's trouble and no other's."""
+    began_at = _now()
     began, (ticks, stolen) = time.monotonic(), processor_ticks()
     rows: list[Row] = []
     error = ""
@@ -161,11 +166,16 @@ def _one_stage(stage: Stage, run: Run) -> tuple[StageReport, list[Row]]:
     ticks_now, stolen_now = processor_ticks()
     outcome = StageReport(
         name=stage.name,
+        began_at=began_at,
         took_s=round(time.monotonic() - began, 1),
         stolen=round((stolen_now - stolen) / max(1, ticks_now - ticks), 4),
         error=error,
     )
     return outcome, rows
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def _fair(finding: Finding, options: Options) -> Finding:

@@ -1,6 +1,6 @@
 """The outcome: a table for the terminal, JSON for machines; plot.py makes the page."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import msgspec
@@ -14,6 +14,7 @@ class StageReport(msgspec.Struct, frozen=True, kw_only=True):
     """What became of one stage; `error` is empty when it was measured."""
 
     name: str
+    began_at: str
     took_s: float
     stolen: float
     """The share of processor time that the machine's host gave to others: a measure of the noise."""
@@ -26,7 +27,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     began_at: str
     machine: dict[str, str]
     pinning: str
-    options: dict[str, float]
+    options: dict[str, bool | int]
     load_average_before: float
     stages: tuple[StageReport, ...] = ()
     rows: tuple[Row, ...] = ()
@@ -40,6 +41,37 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     def failed(self) -> list[StageReport]:
         """List the stages that could not be measured."""
         return [stage for stage in self.stages if stage.error]
+
+
+def carry_over(report: Report, file: Path, measured_now: Collection[str]) -> Report:
+    """Take over from an earlier report the stages that are not measured now.
+
+    Only where machine, versions, commit and options were the same: else they are figures of something else.
+    """
+    try:
+        earlier = msgspec.json.decode(file.read_bytes(), type=Report)
+    except (OSError, msgspec.DecodeError):
+        return report
+    if (earlier.machine, earlier.pinning, earlier.options) != (
+        report.machine,
+        report.pinning,
+        report.options,
+    ):
+        return report
+    return msgspec.structs.replace(
+        report,
+        stages=tuple(stage for stage in earlier.stages if stage.name not in measured_now),
+        rows=tuple(row for row in earlier.rows if row.stage not in measured_now),
+    )
+
+
+def with_stage(report: Report, outcome: StageReport, rows: Sequence[Row], order: Sequence[str]) -> Report:
+    """Add a stage, in its place."""
+    return msgspec.structs.replace(
+        report,
+        stages=tuple(sorted((*report.stages, outcome), key=lambda stage: order.index(stage.name))),
+        rows=tuple(sorted((*report.rows, *rows), key=lambda row: order.index(row.stage))),
+    )
 
 
 def write_json(report: Report, file: Path) -> None:

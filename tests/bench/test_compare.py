@@ -15,7 +15,15 @@ from bench.compare.machine import processor_ticks
 from bench.compare.pinning import Pinning
 from bench.compare.plot import make_page, write_page
 from bench.compare.punctuality import Diary, group_of, promised_s, share_on_time
-from bench.compare.report import Report, StageReport, make_table, verdict_of, write_json
+from bench.compare.report import (
+    Report,
+    StageReport,
+    carry_over,
+    make_table,
+    verdict_of,
+    with_stage,
+    write_json,
+)
 from bench.compare.shrinking import Sample, TooLittle, rate_of, steps, watch
 from bench.compare.wrk import Faulty, NoLoad, checked, joiners, read_load, visitors
 
@@ -197,14 +205,20 @@ def _report() -> Report:
         judge("replicas", Finding(key="replicas.1000", values=(1_000.0,)), 10),
     ]
     stages = (
-        StageReport(name="heartbeat", took_s=1, stolen=0.01),
-        StageReport(name="memory", took_s=1, stolen=0, error="NOT MEASURED: NoLoad: wrk is not there"),
+        StageReport(name="heartbeat", began_at="earlier", took_s=1, stolen=0.01),
+        StageReport(
+            name="memory",
+            began_at="earlier",
+            took_s=1,
+            stolen=0,
+            error="NOT MEASURED: NoLoad: wrk is not there",
+        ),
     )
     return Report(
         began_at="2026-01-01T00:00:00+00:00",
         machine={"processor": "some"},
         pinning="not pinned",
-        options={"repeats": 2},
+        options={"repeats": 2, "is_quick": True},
         load_average_before=0.1,
         stages=stages,
         rows=tuple(rows),
@@ -237,6 +251,32 @@ def test_the_json_carries_every_row_with_its_bounds_peer_and_verdict(tmp_path: P
     assert (row["median"], row["least"], row["most"]) == (1_000, 1_000, 1_000)
     assert (row["at_least"], row["at_most"], row["peer"], row["is_met"]) == (995, 1_005, [1_025, 1_033], True)
     assert [stage["error"] for stage in read["stages"]] == ["", "NOT MEASURED: NoLoad: wrk is not there"]
+
+
+def test_stages_not_measured_again_are_kept_and_each_stands_in_its_place(tmp_path: Path) -> None:
+    file = tmp_path / "compare.json"
+    write_json(_report(), file)
+    fresh = msgspec.structs.replace(_report(), stages=(), rows=())
+    kept = carry_over(fresh, file, ["heartbeat"])
+    assert [stage.name for stage in kept.stages] == ["memory"]
+    assert [row.key for row in kept.rows] == ["replicas.1000"]
+    row = judge("heartbeat", Finding(key="heartbeat.fast", values=(1.0,)), 10)
+    outcome = StageReport(name="heartbeat", began_at="now", took_s=1, stolen=0)
+    whole = with_stage(kept, outcome, [row], ["heartbeat", "memory", "replicas"])
+    assert [stage.name for stage in whole.stages] == ["heartbeat", "memory"]
+    assert [row.key for row in whole.rows] == ["heartbeat.fast", "replicas.1000"]
+
+
+@pytest.mark.parametrize("change", [{"machine": {}}, {"options": {}}, {"pinning": "pinned"}])
+def test_figures_of_another_machine_commit_or_set_up_are_not_kept(
+    change: dict[str, object], tmp_path: Path
+) -> None:
+    fresh = msgspec.structs.replace(_report(), stages=(), rows=(), **change)
+    assert carry_over(fresh, tmp_path / "compare.json", []) == fresh, "there is none"
+    write_json(_report(), tmp_path / "compare.json")
+    assert carry_over(fresh, tmp_path / "compare.json", []) == fresh
+    (tmp_path / "compare.json").write_text("{")
+    assert carry_over(fresh, tmp_path / "compare.json", []) == fresh, "it was cut short"
 
 
 def test_the_page_shows_every_row_asks_nobody_for_anything_and_lets_no_text_be_markup(tmp_path: Path) -> None:
