@@ -1,0 +1,88 @@
+"""How exactly the admission rate is kept, seen from the line's own shrinking, by one server and by three."""
+
+import time
+
+from bench.compare.crowd import Line
+from bench.compare.figures import Finding
+from bench.compare.office import Office
+from bench.compare.run import Run, Stage
+from bench.compare.shrinking import rate_of, watch
+from bench.servers import Server, StoreServer
+from wr.store.admissions import MOST_PER_CALL
+
+RATES = (100, 1_000, 20_000)
+_REPLICA_RATE = 1_000
+_MOST_REPEATS = 3
+_PAUSE_S = 1.0
+_INTERVAL_S = 0.25
+"""Between two passes of a server, unless it is told otherwise."""
+
+
+class Disagreement(Exception):
+    """The line shrank by another number than the queue says it let in."""
+
+
+def measure_admissions(run: Run) -> list[Finding]:
+    """Measure people let in per second at each setting, by one server."""
+    seen: dict[int, list[float]] = {rate: [] for rate in RATES}
+    with run.store() as store, run.servers(store) as (server,):
+        for number in range(_repeats(run)):
+            for rate in RATES:
+                seen[rate].append(_rate(run, server, store, rate, f"at-{rate}-{number}"))
+    return [
+        Finding(
+            key=f"admissions.{rate}",
+            values=tuple(values),
+            note="agrees with the queue's own count",
+        )
+        for rate, values in seen.items()
+    ]
+
+
+def measure_replicas(run: Run) -> list[Finding]:
+    """Measure people let in per second by three servers that share a store."""
+    with run.store() as store, run.servers(store, replicas=3) as servers:
+        values = tuple(
+            _rate(run, servers[0], store, _REPLICA_RATE, f"three-{number}") for number in range(_repeats(run))
+        )
+    return [
+        Finding(
+            key="replicas.1000",
+            values=values,
+            note="agrees with the queue's own count",
+        )
+    ]
+
+
+def _rate(run: Run, server: Server, store: StoreServer, rate: int, queue_id: str) -> float:
+    office, line = Office(server), Line(store, queue_id)
+    seconds = run.options.admission_s + 1.5
+    people = int(rate * (seconds + 4))
+    office.make_queue(queue_id, rate=rate)
+    try:
+        with run.bar(f"{people:,} people join", people) as advance:
+            line.fill(people, advance=advance)
+        run.doing(f"letting in {rate:,} a second for {seconds:.0f} s")
+        office.set_status(queue_id, "active")
+        samples = watch(line.waiting, seconds)
+        office.set_status(queue_id, "paused")
+        time.sleep(_PAUSE_S)
+        gone, admitted = people - line.waiting(), office.admitted(queue_id)
+        if gone != admitted:
+            raise Disagreement(f"{gone:,} left the line of {queue_id}, which says it let in {admitted:,}")
+        takes_several_calls = rate * _INTERVAL_S > MOST_PER_CALL
+        return rate_of(samples, together_s=0.1 if takes_several_calls else 0.02)
+    finally:
+        office.delete(queue_id)
+        office.close()
+        line.close()
+
+
+def _repeats(run: Run) -> int:
+    return min(run.options.repeats, _MOST_REPEATS)
+
+
+STAGES = (
+    Stage("admissions", "people let in per second at 100, 1,000 and 20,000", measure_admissions),
+    Stage("replicas", "people let in per second by three servers at 1,000", measure_replicas),
+)

@@ -1,0 +1,72 @@
+"""The store's own ceiling: the same scripts, called by one process, 1, 16 and 256 at a time."""
+
+import os
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from bench.compare.crowd import Line
+from bench.compare.figures import Finding
+from bench.compare.office import Office
+from bench.compare.run import Run, Stage
+from wr.model.ids import new_position_id
+from wr.model.limits import Limit
+from wr.store.connection import evaluate
+from wr.store.joins import Join, JoinScript
+from wr.store.keys import Keys
+from wr.store.polls import Poll, PollKind, PollScript
+from wr.store.script import Script
+
+BATCHES = (1, 16, 256)
+_QUEUE = "ceiling"
+_PEOPLE = 5_000
+_COUNTED = Limit(999_999_999)
+
+
+def measure_store(run: Run) -> list[Finding]:
+    """Measure microseconds for each item, from the call to the reply in redis-py's hands."""
+    calls = 20 if run.options.is_quick else 400
+    with run.store() as store, run.servers(store) as (server,):
+        Office(server).make_queue(_QUEUE)
+        line = Line(store, _QUEUE)
+        places = line.fill(_PEOPLE, chosen=_PEOPLE)
+        joins = JoinScript(Keys(), _COUNTED)
+        polls = PollScript(Keys(), _COUNTED, _COUNTED)
+        asked = 0
+
+        def join_calls(batch: int) -> tuple[list[str], list[Any]]:
+            items = [
+                Join(new_position_id(os.urandom), b"", 0, b"10.0.0.%d" % (number % 256), b"", b"")
+                for number in range(batch)
+            ]
+            return joins.call(_QUEUE, 0, items)
+
+        def poll_calls(batch: int) -> tuple[list[str], list[Any]]:
+            nonlocal asked
+            ids = [places[(asked + number) % _PEOPLE].position_id for number in range(batch)]
+            asked += batch
+            return polls.call(_QUEUE, 0, [Poll(who, PollKind.HEARTBEAT, who) for who in ids])
+
+        kinds = (("join", joins.script, join_calls), ("poll", polls.script, poll_calls))
+        seen: dict[str, list[float]] = {
+            f"store.{name}.{batch}": [] for name, _, _ in kinds for batch in BATCHES
+        }
+        with run.pinning.here_as_server():
+            for _ in run.rounds():
+                for name, script, make in kinds:
+                    for batch in BATCHES:
+                        prepared = [make(batch) for _ in range(calls)]
+                        seen[f"store.{name}.{batch}"].append(_us_each(line.client, script, prepared, batch))
+    return [Finding(key=key, values=tuple(values)) for key, values in seen.items()]
+
+
+def _us_each(
+    client: Any, script: Script, prepared: Sequence[tuple[list[str], list[Any]]], batch: int
+) -> float:
+    began = time.perf_counter()
+    for keys, arguments in prepared:
+        evaluate(client, script, keys, arguments)
+    return (time.perf_counter() - began) / (len(prepared) * batch) * 1e6
+
+
+STAGES = (Stage("store", "the same scripts without a server: microseconds for each item", measure_store),)
