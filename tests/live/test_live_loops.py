@@ -76,6 +76,22 @@ async def test_people_in_front_are_looked_at_every_round_and_people_far_back_les
     assert [store.looks_at(who) for who in positions] == [10, 5, 2]
 
 
+async def test_a_round_that_takes_long_does_not_make_the_next_one_late(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    class SlowStore(ScriptedStore):
+        async def poll_many(self, queue_id: str, polls: Sequence[Poll], /) -> Sequence[Polled]:
+            replies = await super().poll_many(queue_id, polls)
+            await trio.sleep(0.5)
+            return replies
+
+    store, registry = SlowStore(), Registry()
+    store.places = {person(1): Waiting(1)}
+    with registry.open(Stream("q", person(1))):
+        await run_for(LiveLoops(store, Book(), registry, 2.0), 20.5)
+    assert [round(when) for when, _ in store.calls] == [2, 4, 6, 8, 10, 12, 14, 16, 18, 20]
+
+
 async def test_everybody_is_looked_at_often_enough_to_keep_the_place(
     autojump_clock: trio.testing.MockClock,
 ) -> None:

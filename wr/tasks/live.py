@@ -51,8 +51,11 @@ class LiveLoops:
 
     async def look_in_turn(self) -> None:
         """Look at every stream when it is due, for ever."""
+        next_round = trio.current_time()
         while True:
-            await trio.sleep(self._round_s)
+            # By the clock and not after a pause: what a round takes would add up to late updates.
+            next_round = max(next_round + self._round_s, trio.current_time())
+            await trio.sleep_until(next_round)
             self._round_s = self._interval_s
             for queue_id in self._registry.queues():
                 await self._look(queue_id, self._registry.due(queue_id, trio.current_time()))
