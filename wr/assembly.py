@@ -18,6 +18,7 @@ from wr.concerts import Concerts
 from wr.keeper import KeyKeeper
 from wr.live.announcer import Announcer
 from wr.live.registry import Registry
+from wr.model.randomness import RandomPool
 from wr.model.refusals import Unavailable
 from wr.model.signing import Purpose
 from wr.office import Office
@@ -65,7 +66,7 @@ class House:
             admin_key=admin_key,
             trusted_proxies=settings.trusted_proxies,
         )
-        return Api(self.services, reception, random_bytes=os.urandom)
+        return Api(self.services, reception, random_bytes=RandomPool(os.urandom))
 
 
 def assemble(store: Store, settings: Settings, clocks: Clocks, *, uptime_s: Callable[[], float]) -> House:
@@ -87,7 +88,7 @@ def assemble(store: Store, settings: Settings, clocks: Clocks, *, uptime_s: Call
         tell=announcer.tell,
         limits=settings.limits,
         clock_ms=clocks.token_ms,
-        random_bytes=os.urandom,
+        random_bytes=RandomPool(os.urandom),
         token_lifetime_s=settings.position_token_lifetime,
     )
     services = Services(

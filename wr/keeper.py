@@ -109,7 +109,7 @@ class KeyKeeper:
         )
 
     async def read_position(self, token: str) -> PositionClaims:
-        """Verify a position token; raises as `tokens.read_position`. One seen lately costs 0.5 µs, not 8."""
+        """Verify a position token; raises as `tokens.read_position`. One seen lately costs 0.5 µs, not 5."""
         known = self._positions.get(token)
         if known is not None and self._clock_ms() < known.expires_s * 1000:
             return known

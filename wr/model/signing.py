@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 
-from wr.model.compact_tokens import header_segment
+from wr.model.compact_tokens import CompactSigner
 
 
 class Purpose(StrEnum):
@@ -52,8 +52,8 @@ class LoadedKey(msgspec.Struct, frozen=True):
     signer: Any
     verifier: Any
     jwk: dict[str, Any] | None
-    header: str = ""
-    """How a token signed with it begins, in compact form; empty for other algorithms than HS256."""
+    compact: CompactSigner | None = None
+    """What signs and verifies HS256 tokens of ours in a few steps; none for other algorithms."""
 
 
 class KeyRing:
@@ -62,7 +62,12 @@ class KeyRing:
     def __init__(self, keys: Iterable[SigningKey]) -> None:
         self._by_kid = {key.kid: load_key(key) for key in keys}
         self._by_header = {
-            (loaded.header, loaded.key.purpose): loaded for loaded in self._by_kid.values() if loaded.header
+            purpose: {
+                loaded.compact.header: loaded.compact
+                for loaded in self._by_kid.values()
+                if loaded.compact is not None and loaded.key.purpose == purpose
+            }
+            for purpose in Purpose
         }
         self._newest_first = sorted(
             self._by_kid.values(), key=lambda loaded: (loaded.key.active_ms, loaded.key.kid), reverse=True
@@ -84,9 +89,9 @@ class KeyRing:
         loaded = self._by_kid.get(kid)
         return loaded if loaded is not None and loaded.key.purpose == purpose else None
 
-    def find_by_header(self, header: str, purpose: Purpose) -> LoadedKey | None:
-        """Find the key whose compact tokens begin so, if it signs that kind of token."""
-        return self._by_header.get((header, purpose))
+    def compact_signer(self, header: str, purpose: Purpose) -> CompactSigner | None:
+        """Find what signed the compact tokens that begin so, if it signs that kind of token."""
+        return self._by_header[purpose].get(header)
 
     def signing(self, purpose: Purpose, now_ms: int) -> LoadedKey:
         """Pick the key that signs now: the newest that is active, else the oldest there is.
@@ -154,7 +159,7 @@ def load_key(key: SigningKey) -> LoadedKey:
     """
     if key.algorithm is Algorithm.HS256:
         shared = base64.b64decode(key.secret, validate=True)
-        return LoadedKey(key, shared, shared, None, header_segment(key.kid))
+        return LoadedKey(key, shared, shared, None, CompactSigner(key.kid, shared))
     private = serialization.load_pem_private_key(key.secret.encode(), password=None)
     jwk: dict[str, Any]
     if isinstance(private, rsa.RSAPrivateKey):
