@@ -1,4 +1,4 @@
---@use clock arrivals departures statistics
+--@use clock chunks arrivals departures statistics
 -- One admission pass over one queue: drops the silent, ends sessions whose time is over, and lets people in
 -- from the front, no faster than the rate and no more than the room holds. One step, so that any number of
 -- replicas may run it at any moment: the tokens and the room are counted here and nowhere else.

@@ -1,4 +1,4 @@
---@use clock limits arrivals departures statistics
+--@use clock chunks limits arrivals departures statistics
 -- Joins the line: for each item, the place the person has already, or a new one at the end of its priority.
 --
 -- KEYS  config waiting seen sessions records extras people counters enqueue_even enqueue_odd
@@ -9,7 +9,8 @@
 --       1 new: a position, b score    2 waiting already: a position, b score
 --       3 admitted already: a session start ms, b session end ms
 --       4 full    5 maintenance    6 limited    0 no such queue
--- cost  about 5 commands an item, O(log waiting) each; one step, so a line never holds more than its maximum
+-- cost  O(log waiting) an item, and for those who bring neither token nor user id about 10 commands in all;
+--       one step, so a line never holds more than its maximum
 local now = clock_ms(ARGV[1])
 local limit = tonumber(ARGV[2])
 local reply = {now, 0}
@@ -18,6 +19,7 @@ local exists = config[1] and true or false
 
 local window, last_arrival, length
 local joined = 0
+local now_text = whole(now)
 if exists then
   length = redis.call('ZCARD', KEYS[2])
   if limit > 0 then
@@ -28,7 +30,16 @@ if exists then
 end
 local maximum = tonumber(config[2] or '0')
 
+-- Who joins is put in line together with the others of this call, and before anybody is looked for there.
+local newcomers, present = {}, {}
+local function seat_newcomers()
+  in_chunks(newcomers, function(...) redis.call('ZADD', KEYS[2], ...) end)
+  in_chunks(present, function(...) redis.call('ZADD', KEYS[3], ...) end)
+  newcomers, present = {}, {}
+end
+
 local function place_of(id)
+  seat_newcomers()
   local rank = redis.call('ZRANK', KEYS[2], id)
   if rank then
     -- Who asks to join again is there.
@@ -67,8 +78,10 @@ local function join(id, known, priority, person, metadata)
   end
   last_arrival = last_arrival + 1
   local score = whole((3 - priority) * ARRIVAL_SPAN + last_arrival)
-  redis.call('ZADD', KEYS[2], score, id)
-  redis.call('ZADD', KEYS[3], whole(now), id)
+  newcomers[#newcomers + 1] = score
+  newcomers[#newcomers + 1] = id
+  present[#present + 1] = now_text
+  present[#present + 1] = id
   if person ~= '' then
     redis.call('HSET', KEYS[7], person, id)
   end
@@ -80,17 +93,25 @@ local function join(id, known, priority, person, metadata)
   -- Whoever arrives last at the lowest priority stands last: no need to ask.
   local position = length
   if priority > 0 then
+    seat_newcomers()
     position = redis.call('ZRANK', KEYS[2], id) + 1
   end
   return 1, id, position, score
 end
 
+local used_by = {}
+if window then
+  local subjects = {}
+  for item = 4, #ARGV, 6 do
+    subjects[#subjects + 1] = ARGV[item + 3]
+  end
+  used_by = count_all(window, subjects)
+end
+
 for item = 4, #ARGV, 6 do
-  local outcome, id, a, b, used = 0, '', 0, 0, 0
+  local outcome, id, a, b = 0, '', 0, 0
+  local used = used_by[(item + 2) / 6] or 0
   if exists then
-    if window then
-      used = redis.call('HINCRBY', window, ARGV[item + 3], 1)
-    end
     if window and used > limit then
       outcome = 6
     else
@@ -105,6 +126,7 @@ for item = 4, #ARGV, 6 do
   reply[at + 4] = b
   reply[at + 5] = used
 end
+seat_newcomers()
 
 if joined > 0 then
   open_day(KEYS[8], now, length)

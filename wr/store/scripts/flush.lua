@@ -1,4 +1,4 @@
---@use clock departures statistics
+--@use clock chunks departures statistics
 -- Sends people at the front of the line away; called again until as many are gone as waited at first.
 --
 -- KEYS  config waiting seen extras people tombstones counters

@@ -1,4 +1,4 @@
---@use clock limits departures statistics
+--@use clock chunks limits departures statistics
 -- Ends places and sessions before their time: a visitor leaves, or an operator terminates a session.
 --
 -- KEYS  config waiting seen sessions records extras people tombstones counters ring status_even status_odd

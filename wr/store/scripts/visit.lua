@@ -1,4 +1,4 @@
---@use clock limits departures
+--@use clock chunks limits departures
 -- Tells how sessions stand; for those that report activity, also counts it.
 --
 -- KEYS  config sessions records tombstones status_even status_odd activity_even activity_odd
@@ -8,25 +8,11 @@
 -- reply now_ms, 0, then six per item: outcome, a, b, last activity ms, page views, requests used
 --       2 active: a start ms, b end ms    3 gone: a ended ms, b reason    4 unknown    6 limited
 --       0 no such queue
--- cost  status 3 commands an item, activity 4; O(log sessions) each
+-- cost  status 2 commands an item, activity 3, O(log sessions) each; 6 more for all together
 local now = clock_ms(ARGV[1])
 local exists = redis.call('EXISTS', KEYS[1]) == 1
-local limits = {s = tonumber(ARGV[2]), a = tonumber(ARGV[4])}
-local windows = {}
-
-local function used_by(scope, subject)
-  if limits[scope] == 0 then
-    return 0
-  end
-  if not windows[scope] then
-    if scope == 's' then
-      windows[scope] = open_window(KEYS[5], KEYS[6], now, tonumber(ARGV[3]))
-    else
-      windows[scope] = open_window(KEYS[7], KEYS[8], now, tonumber(ARGV[5]))
-    end
-  end
-  return redis.call('HINCRBY', windows[scope], subject, 1)
-end
+local scope_of = {s = 'status', a = 'activity', v = 'activity'}
+local limit_of = {s = tonumber(ARGV[2]), a = tonumber(ARGV[4]), v = tonumber(ARGV[4])}
 
 local function look(id, kind)
   local expires = tonumber(redis.call('ZSCORE', KEYS[2], id) or nil)
@@ -50,14 +36,20 @@ local function look(id, kind)
   return 2, tonumber(started), math.floor(expires), tonumber(last), tonumber(views)
 end
 
+local used_by = {}
+if exists then
+  used_by = used_by_items(6, scope_of, {
+    status = {tonumber(ARGV[2]), tonumber(ARGV[3]), KEYS[5], KEYS[6]},
+    activity = {tonumber(ARGV[4]), tonumber(ARGV[5]), KEYS[7], KEYS[8]},
+  }, now)
+end
 local reply = {now, 0}
 for item = 6, #ARGV, 3 do
-  local outcome, a, b, last, views, used = 0, 0, 0, 0, 0, 0
+  local outcome, a, b, last, views = 0, 0, 0, 0, 0
+  local used = used_by[item] or 0
   if exists then
     local kind = ARGV[item + 1]
-    local scope = kind == 's' and 's' or 'a'
-    used = used_by(scope, ARGV[item + 2])
-    if used > limits[scope] then
+    if used > limit_of[kind] then
       outcome = 6
     else
       outcome, a, b, last, views = look(ARGV[item], kind)

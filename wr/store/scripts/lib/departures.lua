@@ -1,19 +1,8 @@
 -- bury(key, now, reason, ids): remembers for an hour that these ended and why; score = time * 8 + reason.
 -- forget_person(extras, people, ids): drops what was stored beside a place: its metadata, and the entry that
 -- recognises the person. An extras value is the 16-byte person digest (or 16 zero bytes) and then the JSON.
--- in_chunks(ids, call): both dialects fail to unpack several thousand values, so at most 1,000 at a time.
-local unpack_values = table.unpack or unpack
 local TOMBSTONE_MS = 3600000
 local NOBODY = string.rep('\0', 16)
-
-local function in_chunks(values, call)
-  local first = 1
-  while first <= #values do
-    local last = math.min(first + 999, #values)
-    call(unpack_values(values, first, last))
-    first = last + 1
-  end
-end
 
 local function bury(key, now, reason, ids)
   local score = whole(now * 8 + reason)

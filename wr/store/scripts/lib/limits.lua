@@ -15,3 +15,65 @@ local function open_window(even, odd, now, window_ms)
   end
   return key
 end
+
+-- count_all(key, subjects): counts one more request of each subject, one that comes twice twice; returns how
+-- many each has used, in order. Two commands for all of them: a command each would take as long as the rest
+-- of a heartbeat.
+local function count_all(key, subjects)
+  if #subjects == 1 then
+    return {redis.call('HINCRBY', key, subjects[1], 1)}
+  end
+  local counts, distinct, used, pairs_of = {}, {}, {}, {}
+  for index = 1, #subjects do
+    local subject = subjects[index]
+    if not counts[subject] then
+      counts[subject] = 0
+      distinct[#distinct + 1] = subject
+    end
+  end
+  local at = 0
+  in_chunks(distinct, function(...)
+    local before = redis.call('HMGET', key, ...)
+    for index = 1, #before do
+      counts[distinct[at + index]] = tonumber(before[index] or '0')
+    end
+    at = at + #before
+  end)
+  for index = 1, #subjects do
+    local subject = subjects[index]
+    local count = counts[subject] + 1
+    counts[subject] = count
+    used[index] = count
+  end
+  for index = 1, #distinct do
+    pairs_of[index * 2 - 1] = distinct[index]
+    pairs_of[index * 2] = whole(counts[distinct[index]])
+  end
+  in_chunks(pairs_of, function(...) redis.call('HSET', key, ...) end)
+  return used
+end
+
+-- used_by_items(first, scope_of, scopes, now): counts the items of ARGV from `first` on, which are an id, a kind
+-- and a limit subject; returns what each has used of the scope its kind belongs to, by its place in ARGV.
+-- A scope is {count, window_ms, even, odd}; nothing is counted where its count is 0, or for kinds without one.
+local function used_by_items(first, scope_of, scopes, now)
+  local used = {}
+  for name, scope in pairs(scopes) do
+    local subjects, items = {}, {}
+    if scope[1] > 0 then
+      for item = first, #ARGV, 3 do
+        if scope_of[ARGV[item + 1]] == name then
+          subjects[#subjects + 1] = ARGV[item + 2]
+          items[#items + 1] = item
+        end
+      end
+    end
+    if #subjects > 0 then
+      local counted = count_all(open_window(scope[3], scope[4], now, scope[2]), subjects)
+      for index = 1, #items do
+        used[items[index]] = counted[index]
+      end
+    end
+  end
+  return used
+end
