@@ -108,17 +108,27 @@ class KeyKeeper:
             sign_session, claims, self.ring, self._clock_ms(), limiter=self._signers
         )
 
+    def position_now(self, token: str) -> PositionClaims | None:
+        """Verify a position token with the keys at hand: 5 µs, or 0.5 for one seen lately.
+
+        Returns None when it names a key that only another replica may have; raises as `read_position`.
+        """
+        now_ms = self._clock_ms()
+        claims = self._positions.get(token)
+        if claims is None or now_ms >= claims.expires_s * 1000:
+            try:
+                claims = read_position(token, self.ring, now_ms)
+            except UnknownKey:
+                return None
+            self._positions.put(token, claims)
+        return claims
+
     async def read_position(self, token: str) -> PositionClaims:
-        """Verify a position token; raises as `tokens.read_position`. One seen lately costs 0.5 µs, not 5."""
-        known = self._positions.get(token)
-        if known is not None and self._clock_ms() < known.expires_s * 1000:
-            return known
-        try:
-            claims = read_position(token, self.ring, self._clock_ms())
-        except UnknownKey:
+        """Verify a position token; raises as `tokens.read_position`."""
+        claims = self.position_now(token)
+        if claims is None:
             await self._reload()
             claims = read_position(token, self.ring, self._clock_ms())
-        self._positions.put(token, claims)
         return claims
 
     async def read_session(self, token: str) -> SessionClaims:

@@ -324,7 +324,7 @@ class Room:
     def _fresh(self, proof: PositionProof) -> tuple[str, int]:
         """Hand the token back unchanged until half its life is over, then a new one."""
         claims = proof.claims
-        if not claims.is_half_over(self._clock_ms()):
+        if self._clock_ms() < claims.half_over_ms:
             return proof.token, claims.expires_s
         return self._sign(claims.position_id, claims.queue_id, claims.priority, claims.enqueued_ms)
 

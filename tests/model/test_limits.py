@@ -22,7 +22,8 @@ def test_anything_else_is_refused(text: str) -> None:
 def test_usage_counts_down_to_zero_and_names_the_next_window() -> None:
     half_past = 1_800_000_030_000
     usage = Usage(Limit(10), 3, half_past)
-    assert (usage.remaining, usage.reset_s, usage.retry_after_s) == (7, 1_800_000_060, 30)
-    assert Usage(Limit(10), 12, half_past).remaining == 0
+    assert usage.told == (10, 7, 1_800_000_060)
+    assert (usage.reset_s, usage.retry_after_s) == (1_800_000_060, 30)
+    assert Usage(Limit(10), 12, half_past).told[1] == 0
     assert Usage(Limit(10), 12, 1_800_000_059_999).retry_after_s == 1
     assert Usage(Limit(10), 12, 1_800_000_060_000).reset_s == 1_800_000_120

@@ -1,7 +1,6 @@
 """A call as an operation sees it, and its answer: plain objects that know no framework."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -58,15 +57,15 @@ def limit_headers(usage: Usage | None) -> list[tuple[str, str]]:
     """Spell how much of a limit is used; nothing where there is none."""
     if usage is None:
         return []
+    limit, remaining, reset_s = usage.told
     return [
-        ("X-RateLimit-Limit", str(usage.limit.count)),
-        ("X-RateLimit-Remaining", str(usage.remaining)),
-        ("X-RateLimit-Reset", str(usage.reset_s)),
+        ("X-RateLimit-Limit", str(limit)),
+        ("X-RateLimit-Remaining", str(remaining)),
+        ("X-RateLimit-Reset", str(reset_s)),
     ]
 
 
-@dataclass(slots=True)
-class Call:
+class Call(msgspec.Struct):
     """What an operation is given: parameters checked, body read, caller authenticated."""
 
     parameters: dict[str, str]

@@ -13,7 +13,6 @@ from wr.api.feeds import Feed
 from wr.api.messages import ErrorFacts, ErrorResponse
 from wr.api.public_operations import Document
 from wr.api.reception import Reception
-from wr.api.routes import Route
 from wr.model import refusals
 from wr.model.limits import Usage
 from wr.model.refusals import Refusal
@@ -39,7 +38,9 @@ class Api:
         call = self._reception.meet(request)
         try:
             route = await self._reception.admit(request, call)
-            return await self._operate(route, call, request_id)
+            if route.operation is None:
+                return await self._refuse(_has_no_head(), call, request_id)
+            return _response(await route.operation(self._services, call), call, request_id)
         except Refusal as refusal:
             return await self._refuse(refusal, call, request_id)
         except Exception:  # noqa: BLE001 - whatever it was, the client gets the envelope and the log the rest
@@ -68,8 +69,10 @@ class Api:
         call = self._reception.meet(request)
         try:
             route = await self._reception.admit(request, call)
+            if route.operation is not None:
+                return _response(await route.operation(self._services, call), call, request_id)
             if route.feed is None:
-                return await self._operate(route, call, request_id)
+                return await self._refuse(_has_no_head(), call, request_id)
             feed = await route.feed(self._services, call)
         except Refusal as refusal:
             return await self._refuse(refusal, call, request_id)
@@ -77,11 +80,6 @@ class Api:
             return _failed(request, call, request_id)
         feed.headers = [("X-Request-Id", request_id), *limit_headers(feed.usage)]
         return feed
-
-    async def _operate(self, route: Route, call: Call, request_id: str) -> HttpResponse:
-        if route.operation is None:
-            raise refusals.MethodNotAllowed("A stream has no head", ("GET",))
-        return _response(await route.operation(self._services, call), call, request_id)
 
     async def _refuse(self, refusal: Refusal, call: Call, request_id: str) -> HttpResponse:
         """Answer with an error. One that no script has counted yet is counted here: a flood of bad requests
@@ -112,6 +110,10 @@ class Api:
         if given is not None and _REQUEST_ID.fullmatch(given):
             return given
         return f"req-{self._random_bytes(8).hex()}"
+
+
+def _has_no_head() -> Refusal:
+    return refusals.MethodNotAllowed("A stream has no head", ("GET",))
 
 
 def _response(answer: Answer, call: Call, request_id: str) -> HttpResponse:

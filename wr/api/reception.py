@@ -67,7 +67,10 @@ class Reception:
             raise refusals.TooManyHeaders(f"A request may have {_MOST_HEADERS} headers")
         route, call.parameters = self.router.find(request.method, request.path)
         call.route = route
-        await self._authenticate(route, request, call)
+        if route.auth is Auth.POSITION:
+            await self._authenticate_position(route, request, call)
+        else:
+            await self._authenticate(route, request, call)
         if not route.counts_itself:
             await self.count(call)
         if call.position is None and not is_queue_id(call.parameters.get("queue_id", "any")):
@@ -129,8 +132,6 @@ class Reception:
                     call.position = PositionProof(await self._keeper.read_position(token), token)
                 except (InvalidToken, ExpiredToken):
                     call.position = None  # It proves nothing, so it is as if it were not there.
-        elif route.auth is Auth.POSITION:
-            await self._authenticate_position(route, request, call)
         elif route.auth is Auth.SESSION:
             await self._authenticate_session(request, call)
 
@@ -138,7 +139,7 @@ class Reception:
         token = _required_bearer(request, may_be_in_query=route.feed is not None)
         expired = False
         try:
-            claims = await self._keeper.read_position(token)
+            claims = self._keeper.position_now(token) or await self._keeper.read_position(token)
         except InvalidToken as error:
             raise refusals.Unauthorized(str(error)) from error
         except ExpiredToken as error:

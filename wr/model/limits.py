@@ -25,9 +25,11 @@ class Usage(msgspec.Struct, frozen=True):
     now_ms: int
 
     @property
-    def remaining(self) -> int:
-        """Requests left in this window, never below 0."""
-        return max(0, self.limit.count - self.used)
+    def told(self) -> tuple[int, int, int]:
+        """What a response tells: the limit, what remains of it, and when the next window begins."""
+        count, window_s = self.limit.count, self.limit.window_s
+        remaining = count - self.used
+        return count, remaining if remaining > 0 else 0, (self.now_ms // (window_s * 1000) + 1) * window_s
 
     @property
     def reset_s(self) -> int:

@@ -66,8 +66,9 @@ class Forecast(msgspec.Struct, frozen=True):
 
     def wait_s(self, position: int) -> int:
         """Estimate the whole seconds until the person at `position` (from 1) is let in; at least 1."""
-        if position <= self.entry * self.fills_in_s:
-            return _whole(position / self.entry)
+        wait_s = position / self.entry
+        if wait_s <= self.fills_in_s:
+            return _whole(wait_s)
         return _whole(self.fills_in_s + (position - self.entry * self.fills_in_s) / self.turnover)
 
 
@@ -90,4 +91,4 @@ def forecast(config: QueueConfig, active: int, pace: Pace) -> Forecast:
 
 
 def _whole(wait_s: float) -> int:
-    return max(1, math.ceil(min(wait_s, LONGEST_WAIT_S)))
+    return math.ceil(wait_s) if 1 < wait_s < LONGEST_WAIT_S else 1 if wait_s <= 1 else LONGEST_WAIT_S

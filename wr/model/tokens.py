@@ -81,9 +81,10 @@ class PositionClaims(msgspec.Struct, frozen=True, kw_only=True):
     issued_s: int
     expires_s: int
 
-    def is_half_over(self, now_ms: int) -> bool:
-        """Whether it is time to hand out a fresh one."""
-        return now_ms >= (self.issued_s + self.expires_s) * 500
+    @property
+    def half_over_ms(self) -> int:
+        """When it is time to hand out a fresh one."""
+        return (self.issued_s + self.expires_s) * 500
 
 
 class SessionClaims(msgspec.Struct, frozen=True, kw_only=True):

@@ -153,7 +153,11 @@ class FastConnection:
                 return None
             else:
                 opened = await self._lane.api.handle(asked)
-            if not await self._answer(asked, opened):
+            rest, is_last = self._answer(asked, opened)
+            if rest:
+                await self._send(rest)
+            if is_last:
+                await self._linger()
                 return None
             if reader.rest:
                 await trio.lowlevel.checkpoint()
@@ -184,18 +188,13 @@ class FastConnection:
             raise Gone
         reader.rest = reader.rest + data if reader.rest else data
 
-    async def _answer(self, asked: HttpRequest, response: HttpResponse) -> bool:
-        """Send a response; returns whether the connection goes on."""
+    def _answer(self, asked: HttpRequest, response: HttpResponse) -> tuple[bytes, bool]:
+        """Send a response; returns what the kernel did not take, and whether the connection ends with it."""
         lane = self._lane
         self._served += 1
         is_last = self._reader.is_last or lane.is_ending or self._served >= lane.limits.most_requests
         data = lane.writer.spell(response, has_body=asked.method != "HEAD", is_last=is_last)
-        rest = self.transport.send_now(data)
-        if rest:
-            await self._send(rest)
-        if is_last:
-            await self._linger()
-        return not is_last
+        return self.transport.send_now(data), is_last
 
     async def _say_last(self, response: HttpResponse) -> None:
         """Send a response after which the connection ends."""

@@ -16,25 +16,20 @@ _MOST_AT_ONCE = 512
 class Readable:
     """One socket: `is_ready` is set when bytes have come, and cleared by whoever has read them all."""
 
-    __slots__ = ("_fd", "_readiness", "_task", "is_ready")
+    __slots__ = ("_fd", "_readiness", "is_ready", "task")
 
     def __init__(self, readiness: "Readiness", watched: socket.socket) -> None:
         self.is_ready = False
         self._readiness = readiness
         self._fd = watched.fileno()
-        self._task: trio.lowlevel.Task | None = None
+        self.task: trio.lowlevel.Task | None = None
+        """The task that is parked until then."""
         readiness.add(self._fd, self)
-
-    async def wait(self) -> None:
-        """Wait until there is something to read, or `stop` is called."""
-        if not self.is_ready:
-            self._task = trio.lowlevel.current_task()
-            await trio.lowlevel.wait_task_rescheduled(self._give_up)
 
     def wake(self) -> None:
         """There is something to read."""
         self.is_ready = True
-        task, self._task = self._task, None
+        task, self.task = self.task, None
         if task is not None:
             trio.lowlevel.reschedule(task)
 
@@ -43,8 +38,9 @@ class Readable:
         self._readiness.remove(self._fd)
         self.wake()
 
-    def _give_up(self, _raise_cancel: object) -> trio.lowlevel.Abort:
-        self._task = None
+    def give_up(self, _raise_cancel: object) -> trio.lowlevel.Abort:
+        """The task that waits is cancelled."""
+        self.task = None
         return trio.lowlevel.Abort.SUCCEEDED
 
 

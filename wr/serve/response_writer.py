@@ -34,7 +34,7 @@ class ResponseWriter:
             b""
             if usage is None
             else b"X-RateLimit-Limit: %d\r\nX-RateLimit-Remaining: %d\r\nX-RateLimit-Reset: %d\r\n"
-            % (usage.limit.count, usage.remaining, usage.reset_s),
+            % usage.told,
             _lines(response.more) if response.more else b"",
             b"Connection: close\r\n" if is_last else b"",
             response.body if has_body else b"",

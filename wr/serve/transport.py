@@ -71,7 +71,9 @@ class PlainTransport:
         """Wait for bytes; none at the end of what the client sends."""
         readable = self._readable
         while readable is not None:
-            await readable.wait()
+            if not readable.is_ready:
+                readable.task = trio.lowlevel.current_task()
+                await trio.lowlevel.wait_task_rescheduled(readable.give_up)
             try:
                 data = self._socket.recv(_MOST_AT_ONCE)
             except BlockingIOError:

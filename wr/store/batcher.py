@@ -103,7 +103,8 @@ class Batcher(Generic[Item, Reply]):
             del self._lanes[key]
             self._waiting -= len(lane)
             for waiter in (*batch, *lane):
-                waiter.answer(None, Unavailable(_CLOSING))
+                if waiter.task is not None:
+                    waiter.answer(None, Unavailable(_CLOSING))
 
     async def _settle(self, key: str, batch: list[_Waiter[Item]]) -> None:
         try:
