@@ -103,8 +103,8 @@ class RequestReader:
     def _read_head(self, head: bytes) -> HttpRequest | None:
         """Read a complete head; None when there is anything odd about it."""
         words = head[: head.index(b"\r")].split(b" ")
-        # The parser takes one space for many, and an empty line before a request for none.
-        if len(words) != 3 or words[2] != b"HTTP/1.1":
+        # The parser takes one space for many, and empty lines before a request for none.
+        if len(words) != 3 or words[2] != b"HTTP/1.1" or not words[0].isalpha():
             return None
         fields = self._fields
         fields.clear()
