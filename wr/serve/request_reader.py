@@ -17,7 +17,9 @@ MAX_HEAD_BYTES = 16 * 1024
 """A head that is longer is Hypercorn's to refuse."""
 _LONGEST_LENGTH = len(str(MAX_BODY_BYTES))
 _SLASH = ord("/")
-_ONCE_ONLY = frozenset(("host", "content-length", "authorization", "connection", "upgrade"))
+_ONCE_ONLY = frozenset(
+    ("host", "content-length", "authorization", "connection", "upgrade", "sec-websocket-key")
+)
 _ODD_HEADERS = frozenset(("transfer-encoding", "expect", "http2-settings"))
 
 
