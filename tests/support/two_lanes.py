@@ -8,7 +8,7 @@ import json
 import queue
 import re
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -49,6 +49,11 @@ _VARYING = re.compile(
     r"|\d{4}-\d\d-\d\dT[\d:.]+Z"
 )
 _NUMBERS = re.compile(r'("(?:position|queue_length|estimated_wait_seconds|uptime_seconds|total_\w+)":)[\d.]+')
+
+
+def without_what_varies(text: str) -> str:
+    """Put stars for ids, tokens and times, and 0 for what counts people."""
+    return _NUMBERS.sub(r"\1 0", _VARYING.sub("*", text))
 
 
 @dataclass(frozen=True)
@@ -96,7 +101,7 @@ def read_answers(data: bytes) -> list[Answer]:
             for name, value in pairs
             if name in _COMPARED
         )
-        text = None if body is None else _NUMBERS.sub(r"\1 0", _VARYING.sub("*", body.decode()))
+        text = None if body is None else without_what_varies(body.decode())
         answers.append(Answer(int(line.split(" ")[1]), tuple(kept), text))
     return answers
 
@@ -223,10 +228,40 @@ class TwoLanes:
         )
         return self.in_loop(self._ask, head.encode() + b"\r\nConnection: close\r\n\r\n" + content)
 
-    async def pass_time(self, seconds: float) -> None:
-        """Let time pass, once nothing happens any more."""
-        await trio.testing.wait_all_tasks_blocked(_QUIET_S)
-        self._clock.jump(seconds)
+    def listen(self, port: int, request: bytes, said: bytes) -> Callable[[], bytes]:
+        """Begin a live stream, and say something once it has opened; returns what waits for all it brings."""
+        stream, opening = self.in_loop(self._open, port, request, said)
+        return lambda: self.in_loop(self._read_to_the_end, stream, opening)
+
+    async def _open(self, port: int, request: bytes, said: bytes) -> tuple[trio.SocketStream, bytes]:
+        stream = await trio.open_tcp_stream("127.0.0.1", port)
+        await stream.send_all(request)
+        opening = b""
+        while b"\r\n\r\n" not in opening.removesuffix(b"\r\n\r\n"):
+            data = await stream.receive_some()
+            assert data, opening
+            opening += data
+        if said:
+            await stream.send_all(said)
+        return stream, opening
+
+    async def _read_to_the_end(self, stream: trio.SocketStream, opening: bytes) -> bytes:
+        received, has_ended = opening, False
+        async with stream, trio.open_nursery() as nursery:
+
+            async def let_time_pass() -> None:
+                for _ in range(20):
+                    await trio.testing.wait_all_tasks_blocked(0.05)
+                    self._clock.jump(0.5)
+                nursery.cancel_scope.cancel()
+
+            nursery.start_soon(let_time_pass)
+            async for data in stream:
+                received += data
+            has_ended = True
+            nursery.cancel_scope.cancel()
+        assert has_ended, f"the stream does not end: {received!r}"
+        return received
 
     async def _ask(self, request: bytes) -> Any:
         async with await trio.open_tcp_stream("127.0.0.1", self.fast) as stream:
