@@ -20,6 +20,8 @@ from wr.serve.transport import Transport
 
 log = structlog.get_logger("wr.connections")
 
+_GONE = (trio.BrokenResourceError, trio.ClosedResourceError)
+
 
 class GeneralLane:
     """Serves an ASGI application on connections that somebody else accepted."""
@@ -106,7 +108,7 @@ class _Client:
             return received
         try:
             data: bytes | bytearray = await self._stream.receive_some(max_bytes)
-        except (trio.BrokenResourceError, trio.ClosedResourceError):
+        except _GONE:
             self._connection.cancel()
             raise
         if not data:
@@ -117,7 +119,8 @@ class _Client:
         try:
             with trio.fail_after(self._send_patience_s):
                 await self._stream.send_all(data)
-        except (trio.BrokenResourceError, trio.ClosedResourceError, trio.TooSlowError) as error:
+        except (*_GONE, trio.BusyResourceError, trio.TooSlowError) as error:
+            # It is busy when the connection is just being closed over another mistake of the client's.
             self._connection.cancel()
             raise trio.BrokenResourceError("the client has gone, or does not read") from error
 

@@ -11,13 +11,13 @@ from quart import Request, Response, request
 from quart_trio import QuartTrio
 from werkzeug.exceptions import RequestEntityTooLarge
 
-from wr.api.calls import HttpRequest, HttpResponse
+from wr.api.calls import HttpResponse
 from wr.api.dispatch import Api
 from wr.api.reception import MAX_BODY_BYTES
 from wr.model.refusals import TooSlow
 from wr.serve.conversation import LONGEST_MESSAGE_BYTES
 from wr.serve.general_connections import GeneralLane
-from wr.serve.general_streams import serve_events, serve_websocket
+from wr.serve.general_streams import read_request, serve_events, serve_websocket
 from wr.serve.hypercorn_websocket import teach_hypercorn
 from wr.serve.limits import ConnectionLimits
 
@@ -53,22 +53,10 @@ def make_app(api: Api, body_patience_s: float) -> QuartTrio:
 
 
 async def _answer(api: Api, asked: Request, method: str, body: bytes | None) -> Response:
-    headers: dict[str, str] = {}
-    for name, value in asked.headers.items():
-        key = name.lower()
-        # A header in several lines is one list: each proxy may have added a line to X-Forwarded-For.
-        headers[key] = f"{headers[key]}, {value}" if key in headers else value
-    response = await api.handle(
-        HttpRequest(
-            method=method,
-            path=asked.scope["path"],
-            query=asked.scope["query_string"].decode("latin-1"),
-            headers=headers,
-            body=body,
-            peer=asked.remote_addr or "",
-        )
-    )
-    return _spelled(response, method)
+    # From the scope: the framework's own object has a header more, Remote-Addr, which no client sent.
+    read = read_request(asked.scope, method)
+    read.body = body
+    return _spelled(await api.handle(read), method)
 
 
 def _spelled(response: HttpResponse, method: str) -> Response:
@@ -88,6 +76,9 @@ def with_streams(api: Api, app: Any, ping_s: float) -> Any:
                 await serve_websocket(api, scope, receive, send, ping_s=ping_s)
             elif scope["type"] == "http" and api.has_feed(scope["method"], scope["path"]):
                 await serve_events(api, scope, receive, send)
+            elif not scope["path"]:
+                # The target `?a=b`: the framework takes for granted that a path has a first letter.
+                await app({**scope, "path": "/"}, receive, send)
             else:
                 await app(scope, receive, send)
         except (h11.ProtocolError, wsproto.utilities.ProtocolError) as error:

@@ -19,8 +19,9 @@ _LAST_WORDS_S = 5.0
 
 
 def read_request(scope: Any, method: str) -> HttpRequest:
-    """Read what an ASGI scope says of a request that has no body."""
+    """Read what an ASGI scope says of a request; its body comes separately, if it has one."""
     headers: dict[str, str] = {}
+    # A header in several lines is one list: each proxy may have added a line to X-Forwarded-For.
     for raw_name, raw_value in scope["headers"]:
         name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
         headers[name] = f"{headers[name]}, {value}" if name in headers else value

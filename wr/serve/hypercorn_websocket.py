@@ -1,8 +1,8 @@
 """Hypercorn's WebSocket, taught what a stream that stays open for an hour needs.
 
 As it comes, it tells nobody of a pong, sends no ping that is asked for, closes without a word when a frame is
-broken, leaves the connection open after an oversized message, and compresses for hundreds of kilobytes a
-connection. Its class is internal: hence the held version, and a test of each of these.
+broken, leaves the connection open after an oversized message, and for ever after a refusal, and compresses for
+hundreds of kilobytes a connection. Its class is internal: hence the held version, and a test of each of these.
 """
 
 from dataclasses import replace
@@ -34,7 +34,11 @@ class LastingWebSocket(WSStream):
         if isinstance(event, Request):
             kept = [pair for pair in event.headers if pair[0].lower() != b"sec-websocket-extensions"]
             event = replace(event, headers=kept)
+        was_closed = self.closed
         await super().handle(event)
+        if self.closed and not was_closed and not isinstance(event, StreamClosed):
+            # Refused: no key, another version, or a frame too early.
+            await self.send(StreamClosed(stream_id=self.stream_id))
 
     async def app_send(self, message: Any) -> None:
         """Send what the application says, pings included."""

@@ -17,7 +17,9 @@ MAX_HEAD_BYTES = 16 * 1024
 """A head that is longer is Hypercorn's to refuse."""
 _LONGEST_LENGTH = len(str(MAX_BODY_BYTES))
 _SLASH = ord("/")
-_ONCE_ONLY = frozenset(("host", "content-length", "authorization", "connection", "upgrade"))
+_ONCE_ONLY = frozenset(
+    ("host", "content-length", "authorization", "connection", "upgrade", "sec-websocket-key")
+)
 _ODD_HEADERS = frozenset(("transfer-encoding", "expect", "http2-settings"))
 
 
@@ -103,8 +105,8 @@ class RequestReader:
     def _read_head(self, head: bytes) -> HttpRequest | None:
         """Read a complete head; None when there is anything odd about it."""
         words = head[: head.index(b"\r")].split(b" ")
-        # The parser takes one space for many, and an empty line before a request for none.
-        if len(words) != 3 or words[2] != b"HTTP/1.1":
+        # The parser takes one space for many, and empty lines before a request for none.
+        if len(words) != 3 or words[2] != b"HTTP/1.1" or not words[0].isalpha():
             return None
         fields = self._fields
         fields.clear()
