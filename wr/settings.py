@@ -41,6 +41,11 @@ def _boolean(text: str) -> bool:
     raise ValueError(f"'{text}' is neither yes nor no")
 
 
+def _on_or_off(text: str) -> bool:
+    """As a switch that is on unless it is turned off, so it takes a word."""
+    return _boolean(text)
+
+
 def _seconds(text: str) -> float:
     try:
         value = float(text)
@@ -130,8 +135,9 @@ class Settings:
         True,
         "Serve plain HTTP/1.1 requests and live streams without the general-purpose framework, several times "
         "as fast; off for comparison, or to tell where a fault lies",
-        _boolean,
+        _on_or_off,
         group=Group.NETWORK,
+        form="on|off",
     )
     max_connections: int = _setting(
         0,
@@ -360,7 +366,7 @@ def describe_settings() -> tuple[SettingDescription, ...]:
             flag=f"--{setting.name.replace('_', '-')}",
             variable=f"WR_{setting.name.upper()}",
             form="" if setting.metadata["read"] is _boolean else setting.metadata["form"],
-            default=_spell(setting.default),
+            default=_spell(setting.default, setting.metadata["form"]),
             help=setting.metadata["help"],
             group=setting.metadata["group"],
             is_switch=setting.metadata["read"] is _boolean,
@@ -371,9 +377,10 @@ def describe_settings() -> tuple[SettingDescription, ...]:
     return tuple(sorted(described, key=lambda setting: order.index(setting.group)))
 
 
-def _spell(default: Any) -> str:
+def _spell(default: Any, form: str) -> str:
     if isinstance(default, bool):
-        return "yes" if default else "no"
+        yes, no = form.split("|") if "|" in form else ("yes", "no")
+        return yes if default else no
     if isinstance(default, float):
         return f"{default:g}"
     if isinstance(default, tuple):
