@@ -30,6 +30,7 @@ from bench.compare import (
     throughput,
     wrk,
 )
+from bench.compare.drawing import write_drawing
 from bench.compare.figures import Finding, Row, judge
 from bench.compare.machine import describe_machine, load_average, processor_ticks
 from bench.compare.pinning import Pinning, choose_pinning
@@ -141,6 +142,7 @@ def _measure(stages: Sequence[Stage], options: Options, pinning: Pinning, result
             report = with_stage(report, outcome, rows, NAMES)
             write_json(report, results / "compare.json")
             write_page(report, results / "compare.html")
+            write_drawing(report, results / "compare.svg")
             said = f"{stage.name}: {outcome.error or 'measured'} ({outcome.took_s:.0f} s)"
             console.print(f"{said}; the host took {outcome.stolen:.1%} of the processors", markup=False)
     Console(width=None if sys.stdout.isatty() else 180).print(make_table(report.rows))

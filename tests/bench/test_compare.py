@@ -1,5 +1,6 @@
 """`./scripts/bench compare`: the parts that compute, and one quick run of the whole."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import msgspec
 import pytest
 from rich.console import Console
 
+from bench.compare.drawing import make_drawing
 from bench.compare.figures import FIGURES, Figure, Finding, Row, judge, percentile, ratios
 from bench.compare.machine import processor_ticks
 from bench.compare.pinning import Pinning
@@ -277,6 +279,23 @@ def test_figures_of_another_machine_commit_or_set_up_are_not_kept(
     assert carry_over(fresh, tmp_path / "compare.json", []) == fresh
     (tmp_path / "compare.json").write_text("{")
     assert carry_over(fresh, tmp_path / "compare.json", []) == fresh, "it was cut short"
+
+
+def test_the_drawing_has_a_bar_for_each_figure_with_one_bound_longer_the_better_it_is() -> None:
+    def row(measured: float, **bound: float) -> Row:
+        figure = {"at_least": None, "at_most": None, **bound}
+        return msgspec.structs.replace(_report().rows[0], median=measured, peer=(), **figure)
+
+    def bars(*rows: Row) -> list[float]:
+        return [
+            float(width) for width in re.findall(r'width="([0-9.]+)" height="16"', make_drawing(list(rows)))
+        ]
+
+    exact, twice = bars(row(4, at_least=4), row(8, at_least=4))
+    assert twice == pytest.approx(2 * exact, abs=0.2)
+    assert bars(row(2, at_most=4)) == bars(row(8, at_least=4)), "half of what is allowed is twice as good"
+    assert bars(row(1e9, at_least=1)) == bars(row(1e6, at_least=1)), "cut off"
+    assert bars(row(5), row(5, at_least=4, at_most=6)) == []
 
 
 def test_the_page_shows_every_row_asks_nobody_for_anything_and_lets_no_text_be_markup(tmp_path: Path) -> None:

@@ -73,6 +73,7 @@ class Feed:
         self.stream = Stream("q", b"p" * 16)
         self.signed = trio.Event()
         self.is_broken = False
+        self.is_closed = False
 
     def opening(self) -> list[Event]:
         return []
@@ -86,6 +87,9 @@ class Feed:
             await self.signed.wait()
             return Event("admitted", b"<in>", is_last=True)
         return Goodbye(1012)
+
+    def close(self) -> None:
+        self.is_closed = True
 
     async def heartbeat(self) -> None:
         raise AssertionError("nobody says anything here")
@@ -226,6 +230,7 @@ async def test_an_abandoned_stream_is_told_nothing_more(autojump_clock: trio.tes
         feed, reader, stream = begin(hub)
         feed.moves_to(5)
         stream.abandon()
+        assert feed.is_closed
         feed.moves_to(4)
         await trio.testing.wait_all_tasks_blocked()
         assert reader.received == b""
