@@ -21,7 +21,7 @@ def write_drawing(report: Report, file: Path) -> None:
 
 
 def make_drawing(rows: Sequence[Row]) -> str:
-    """Draw what was measured, and below it what the peer reached; longer is better, the line must be reached."""
+    """Draw what was measured, and below it what the peer reached, as SVG; longer is better."""
     judged = [row for row in rows if _multiple(row, row.median) is not None]
     height = len(judged) * _ROW + 46
     width = _LABELS + _BARS + 110
@@ -52,8 +52,9 @@ def _bars(row: Row, top: int) -> list[str]:
     measured = _multiple(row, row.median) or 0.0
     length = min(measured, _MOST) / _MOST * _BARS
     said = f"{row.spell(row.median)} {row.unit}".strip()
+    colour = _COLOURS[row.is_met]
     parts.append(
-        f'<rect x="{_LABELS}" y="{top}" width="{length:.1f}" height="16" rx="2" fill="{_COLOURS[row.is_met]}"/>'
+        f'<rect x="{_LABELS}" y="{top}" width="{length:.1f}" height="16" rx="2" fill="{colour}"/>'
         f'<text x="{_LABELS + length + 6:.1f}" y="{top + 13}" fill="#1d2330">{escape(said)}</text>'
     )
     if row.peer:
