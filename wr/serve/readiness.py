@@ -66,9 +66,12 @@ class Readiness:
         try:
             while True:
                 await trio.lowlevel.wait_readable(self._epoll.fileno())
-                for fd, _events in self._epoll.poll(0, _MOST_AT_ONCE):
-                    readable = self._watched.get(fd)
-                    if readable is not None:
-                        readable.wake()
+                # As long as there is something each time, only a turn of the scheduler lies in between.
+                while events := self._epoll.poll(0, _MOST_AT_ONCE):
+                    for fd, _events in events:
+                        readable = self._watched.get(fd)
+                        if readable is not None:
+                            readable.wake()
+                    await trio.lowlevel.checkpoint()
         finally:
             self._epoll.close()
