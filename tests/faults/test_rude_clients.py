@@ -88,6 +88,14 @@ def test_no_client_can_end_the_server(server: ServerProcess, site: Site, name: s
     eventually(lambda: server.open_connections() == 0, "the connections of those who have gone are gone")
 
 
+def test_who_ends_with_the_request_is_answered_and_not_kept(server: ServerProcess) -> None:
+    for _ in range(50):
+        with say(server, RUDE["a request"], reset=False) as client:
+            client.shutdown(socket.SHUT_WR)
+            assert client.makefile("rb").read().startswith(b"HTTP/1.1 200")
+    eventually(lambda: server.open_connections() == 0, "no connection is kept for those who have gone")
+
+
 def test_who_goes_away_in_the_middle_of_a_request_leaves_the_others_their_answers(
     server: ServerProcess, site: Site
 ) -> None:

@@ -11,24 +11,29 @@ import socket
 import trio
 
 _MOST_AT_ONCE = 512
+_END = select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
 
 
 class Readable:
     """One socket: `is_ready` is set when bytes have come, and cleared by whoever has read them all."""
 
-    __slots__ = ("_fd", "_readiness", "is_ready", "task")
+    __slots__ = ("_fd", "_readiness", "has_ended", "is_ready", "task")
 
     def __init__(self, readiness: "Readiness", watched: socket.socket) -> None:
         self.is_ready = False
+        self.has_ended = False
+        """Whether the client has ended its side: there is something to read for good, if only the end."""
         self._readiness = readiness
         self._fd = watched.fileno()
         self.task: trio.lowlevel.Task | None = None
         """The task that is parked until then."""
         readiness.add(self._fd, self)
 
-    def wake(self) -> None:
-        """There is something to read."""
+    def wake(self, events: int = 0) -> None:
+        """There is something to read; `events` is how the kernel put it."""
         self.is_ready = True
+        # Its end may be told together with its last bytes, and is not told again when these are read.
+        self.has_ended = self.has_ended or bool(events & _END)
         task, self.task = self.task, None
         if task is not None:
             trio.lowlevel.reschedule(task)
@@ -68,10 +73,10 @@ class Readiness:
                 await trio.lowlevel.wait_readable(self._epoll.fileno())
                 # As long as there is something each time, only a turn of the scheduler lies in between.
                 while events := self._epoll.poll(0, _MOST_AT_ONCE):
-                    for fd, _events in events:
+                    for fd, told in events:
                         readable = self._watched.get(fd)
                         if readable is not None:
-                            readable.wake()
+                            readable.wake(told)
                     await trio.lowlevel.checkpoint()
         finally:
             self._epoll.close()

@@ -82,7 +82,7 @@ class PlainTransport:
                 raise Gone from error
             else:
                 # Less than was asked for is all there was; what comes later is heard of.
-                readable.is_ready = not 0 < len(data) < _MOST_AT_ONCE
+                readable.is_ready = readable.has_ended or not 0 < len(data) < _MOST_AT_ONCE
                 return data
         raise Gone
 
