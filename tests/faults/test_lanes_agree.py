@@ -92,6 +92,12 @@ def test_both_lanes_make_the_same_of_every_stream(
     }
 
 
+def test_no_stream_is_an_error_of_the_server(expected: dict[str, Outcome]) -> None:
+    # 501 is what h11 says to a transfer coding it does not know.
+    errors = {name: [each for each in statuses(outcome) if each >= 500] for name, outcome in expected.items()}
+    assert {name for name, found in errors.items() if set(found) - {501}} == set()
+
+
 def test_no_stream_leaves_a_connection_open_for_ever(expected: dict[str, Outcome]) -> None:
     assert [name for name, outcome in expected.items() if outcome.ending == "hangs"] == []
 

@@ -1,8 +1,8 @@
 """Hypercorn's WebSocket, taught what a stream that stays open for an hour needs.
 
 As it comes, it tells nobody of a pong, sends no ping that is asked for, closes without a word when a frame is
-broken, leaves the connection open after an oversized message, and for ever after a refusal, and compresses for
-hundreds of kilobytes a connection. Its class is internal: hence the held version, and a test of each of these.
+broken, leaves the connection open after an oversized message and after a refusal, and compresses for hundreds
+of kilobytes a connection. Its class is internal: hence the held version, and a test of each of these.
 """
 
 from dataclasses import replace
