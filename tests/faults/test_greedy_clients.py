@@ -182,8 +182,9 @@ def test_when_there_are_too_many_even_to_be_told_they_wait_to_be_accepted(
     with running_server_process(tmp_path, **settings) as server, contextlib.ExitStack() as crowd:
         place = crowd.enter_context(connect(server.address, HEALTH))
         assert one_answer(place)[0] == 200
-        # Nobody of them asks for anything, so that nobody can be told; after two seconds they are let go.
-        surplus = [crowd.enter_context(connect(server.address)) for _ in range(MOST_SURPLUS + 50)]
+        # Nobody of them asks for anything, so that nobody can be told; after two seconds each is let go, and
+        # another takes its place.
+        surplus = [crowd.enter_context(connect(server.address)) for _ in range(5 * MOST_SURPLUS)]
         eventually(lambda: server.open_connections() == 1 + MOST_SURPLUS, "as many are accepted as may be")
         for client in surplus:
             client.close()

@@ -59,14 +59,16 @@ class GeneralLane:
         """Have the answers of an ending server say so, so that no client sends another request there."""
 
         async def polite(scope: Any, receive: Any, send: Any) -> None:
+            # HTTP/2 has its own way to say it, and no such header.
+            is_http1 = scope["type"] == "http" and scope["http_version"].startswith("1")
+            is_last = is_http1 and _has_two_ends(scope["headers"])
+
             async def send_all(message: Any) -> None:
-                if self._is_ending and message["type"] == "http.response.start":
+                if (self._is_ending or is_last) and message["type"] == "http.response.start":
                     others = [header for header in message["headers"] if header[0].lower() != b"connection"]
                     message = {**message, "headers": [*others, (b"connection", b"close")]}
                 await send(message)
 
-            # HTTP/2 has its own way to say it, and no such header.
-            is_http1 = scope["type"] == "http" and scope["http_version"].startswith("1")
             await app(scope, receive, send_all if is_http1 else send)
 
         return polite
@@ -123,6 +125,15 @@ class _Client:
             # It is busy when the connection is just being closed over another mistake of the client's.
             self._connection.cancel()
             raise trio.BrokenResourceError("the client has gone, or does not read") from error
+
+
+def _has_two_ends(headers: list[tuple[bytes, bytes]]) -> bool:
+    """Whether a length and chunks both say where a request ends.
+
+    Chunks count, but a proxy may have believed the length: what stands behind on the connection must not pass
+    for a request (RFC 9112, section 6.1).
+    """
+    return {b"content-length", b"transfer-encoding"} <= {name for name, _ in headers}
 
 
 def _first(group: BaseExceptionGroup[Any]) -> BaseException:
