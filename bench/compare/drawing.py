@@ -7,7 +7,7 @@ from pathlib import Path
 from bench.compare.figures import Row
 from bench.compare.report import Report
 
-_LABELS, _BARS, _ROW = 330, 420, 34
+_LABELS, _BARS, _ROW = 400, 420, 34
 _MOST = 3.0
 """Multiples beyond which a bar is cut off, so that one great success does not flatten all others."""
 _COLOURS = {True: "#2a7d4f", False: "#b3261e", None: "#4a6fa5"}
