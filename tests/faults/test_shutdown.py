@@ -66,6 +66,8 @@ def nobody_listens(server: ServerProcess) -> bool:
         socket.create_connection(server.address, timeout=5).close()
     except ConnectionRefusedError:
         return True
+    except ConnectionResetError:
+        return False  # Half-way in when it closed: the next look tells.
     return False
 
 
