@@ -1,7 +1,7 @@
 """The watch over connections: ends those that keep the server waiting, in one task for all of them.
 
-A timer for each wait of each connection would cost a tenth of a request; here a connection only notes when
-its patience ends, by a clock that is a fraction of a second late at most.
+A timer for each wait of each connection would cost several microseconds of each request; here a connection
+only notes when its patience ends, by a clock that is a fraction of a second late at most.
 """
 
 import math

@@ -39,7 +39,7 @@ class General(Protocol):
 
 class Lanes:
     """Both lanes. The general one is made when something odd first comes: its frameworks are a sixth of a
-    server's memory and half of its start, and many a server never needs them."""
+    server's memory and a third of its start, and many a server never needs them."""
 
     def __init__(
         self,

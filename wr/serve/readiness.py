@@ -2,7 +2,8 @@
 
 Trio asks the kernel anew for each wait of each connection, and keeps a record of it. Here a connection is
 named to the kernel once, when it is accepted, and one task hears of all that became readable since it looked
-last; a request costs 6 µs less for it, of about 60.
+last. Processor time of the server, medians of windows in turn: a heartbeat 92 µs instead of 96, a join 110
+instead of 127.
 """
 
 import select

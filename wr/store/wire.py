@@ -2,7 +2,8 @@
 
 The client library opens the connection, with all that its URL asks for (TLS, a user, a database), spells the
 commands and names the errors; what happens here is only the waiting. A worker thread for each batch would
-have to be woken and wait for the interpreter twice, which cost a heartbeat 12 µs of 105.
+have to be woken and wait for the interpreter twice: in the quietest of several windows that was 4 µs of a
+heartbeat's 85, and 17 of a join's 114.
 """
 
 import ssl
