@@ -50,8 +50,12 @@ class ConnectionWatch:
     async def keep(self) -> None:
         """Watch for ever. A round over 15,000 connections takes about a millisecond."""
         while True:
-            self.now = trio.current_time()
-            self._each_time(self.now)
-            for connection in [each for each in self._watched if each.deadline <= self.now]:
-                connection.run_out()
+            self.look()
             await trio.sleep(self._interval_s)
+
+    def look(self) -> None:
+        """Look once, at the clock and at every connection."""
+        self.now = trio.current_time()
+        self._each_time(self.now)
+        for connection in [each for each in self._watched if each.deadline <= self.now]:
+            connection.run_out()

@@ -64,6 +64,12 @@ class FastLane:
         self.writer = writer
         self.hub = hub
         self.limits = limits
+        self.patience_s = {
+            Stage.IDLE: limits.idle_patience_s,
+            Stage.HEAD: limits.head_patience_s,
+            Stage.BODY: limits.body_patience_s,
+        }
+        """How long a client may keep the server waiting in each stage, in seconds."""
         self.give_away = give_away
         self.ping_s = ping_s
         self.is_ending = False
@@ -177,7 +183,7 @@ class FastConnection:
             self.stage = stage
             # A connection that has brought nothing yet keeps the deadline it began with.
             if self._served or stage is not Stage.IDLE:
-                self.deadline = self._lane.watch.now + self._lane.limits.patience_s(stage.name)
+                self.deadline = self._lane.watch.now + self._lane.patience_s[stage]
         data = await self.transport.receive()
         if self._is_late:
             await self._say_last(

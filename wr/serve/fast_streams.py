@@ -57,6 +57,9 @@ class EventStream(HubStream):
         self._said_at = trio.current_time()
         return _chunk(self.feed.as_server_sent(event, self._number))
 
+    async def hear(self, data: bytes) -> None:
+        """Overlook what the client sends: nothing can be said in such a stream."""
+
     def spell_end(self, code: int, reason: str) -> bytes:  # noqa: ARG002 - such a response ends without words
         """Spell the end of the response."""
         return _LAST_CHUNK

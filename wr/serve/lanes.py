@@ -74,13 +74,13 @@ class Lanes:
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Do what goes on beside the connections, for ever."""
+        # Before anybody connects: a deadline is reckoned from the watch's last look at the clock.
+        self._watch.look()
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._watch.keep)
             nursery.start_soon(self._hub.run)
             if not self._is_fast:
                 await self._general_lane()
-            # The watch has looked at the clock before anybody connects.
-            await trio.lowlevel.checkpoint()
             task_status.started()
 
     async def serve(self, transport: PlainTransport, *, is_surplus: bool) -> None:

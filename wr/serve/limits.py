@@ -21,12 +21,6 @@ class ConnectionLimits:
     send_patience_s: float = 30.0
     """How long a client may take to read what it is sent."""
 
-    def patience_s(self, stage: str) -> float:
-        """How long to wait in a stage: `IDLE`, `HEAD` or `BODY`."""
-        if stage == "IDLE":
-            return self.idle_patience_s
-        return self.head_patience_s if stage == "HEAD" else self.body_patience_s
-
     @property
     def shortest_patience_s(self) -> float:
         """The shortest of the times above."""

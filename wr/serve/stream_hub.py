@@ -7,6 +7,7 @@ it has read the last, and one that does not read at all is let go.
 
 import heapq
 import itertools
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable
 
@@ -24,7 +25,7 @@ _SENT_BETWEEN_TURNS = 32
 """Streams told in a row before other tasks have their turn: about half a millisecond."""
 
 
-class HubStream:
+class HubStream(ABC):
     """One stream: what it sends and when; how that is spelled is its transport protocol's affair."""
 
     __slots__ = ("_ended", "_hub", "_is_queued", "_is_telling", "_transport", "_unsent", "feed", "is_over")
@@ -40,24 +41,25 @@ class HubStream:
         self._unsent = b""
 
     @property
+    @abstractmethod
     def due(self) -> float:
         """Trio time at which `show_life` is called next."""
-        raise NotImplementedError
 
+    @abstractmethod
     def show_life(self, now: float) -> None:
-        """Say that the server is there, and find out whether the client is."""
-        raise NotImplementedError
+        """Say that the server is there, and find out whether the client is; `now` is Trio time."""
 
+    @abstractmethod
     def spell(self, event: Event) -> bytes:
         """Spell an event as this kind of stream does."""
-        raise NotImplementedError
 
+    @abstractmethod
     def spell_end(self, code: int, reason: str) -> bytes:
         """Spell the end of the stream; code and reason as a WebSocket has them."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def hear(self, data: bytes) -> None:
-        """Take in what the client sent; most kinds of stream have no use for it."""
+        """Take in what the client sent."""
 
     def begin(self) -> None:
         """Send what the feed opens with, and from then on whatever it brings."""
@@ -178,9 +180,14 @@ class StreamHub:
         heapq.heappush(self._upkeep, (stream.due, next(self._numbers), stream))
 
     def send_later(self, stream: HubStream) -> None:
-        """Have the rest of what a stream sends sent when its client reads on."""
-        if self._nursery is not None:
-            self._nursery.start_soon(stream.send_unsent)
+        """Have the rest of what a stream sends sent when its client reads on.
+
+        Raises:
+            RuntimeError: the hub does not run.
+        """
+        if self._nursery is None:
+            raise RuntimeError("the hub of live streams does not run")
+        self._nursery.start_soon(stream.send_unsent)
 
     def keep_up(self, now: float) -> None:
         """Have every stream show its life that is due by Trio time `now`."""
