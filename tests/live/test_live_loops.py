@@ -7,6 +7,7 @@ from itertools import pairwise
 import trio
 import trio.testing
 
+from tests.live.opened import opened
 from wr.live.registry import Registry
 from wr.live.stream import Stream
 from wr.live.updates import Ended, Moved
@@ -71,7 +72,7 @@ async def test_people_in_front_are_looked_at_every_round_and_people_far_back_les
     store.places = {who: Waiting(position) for who, position in positions.items()}
     with ExitStack() as stack:
         for who in positions:
-            stack.enter_context(registry.open(Stream("q", who)))
+            stack.enter_context(opened(registry, Stream("q", who)))
         await run_for(LiveLoops(store, Book(), registry, 2.0), 20.5)
     assert [store.looks_at(who) for who in positions] == [10, 5, 2]
 
@@ -87,7 +88,7 @@ async def test_a_round_that_takes_long_does_not_make_the_next_one_late(
 
     store, registry = SlowStore(), Registry()
     store.places = {person(1): Waiting(1)}
-    with registry.open(Stream("q", person(1))):
+    with opened(registry, Stream("q", person(1))):
         await run_for(LiveLoops(store, Book(), registry, 2.0), 20.5)
     assert [round(when) for when, _ in store.calls] == [2, 4, 6, 8, 10, 12, 14, 16, 18, 20]
 
@@ -97,7 +98,7 @@ async def test_everybody_is_looked_at_often_enough_to_keep_the_place(
 ) -> None:
     store, registry = ScriptedStore(), Registry()
     store.places = {person(1): Waiting(5000)}
-    with registry.open(Stream("q", person(1))):
+    with opened(registry, Stream("q", person(1))):
         await run_for(LiveLoops(store, Book(timeout_s=3), registry, 2.0), 30)
     times = [when for when, _ in store.calls]
     assert max(later - earlier for earlier, later in pairwise(times)) <= 1.5
@@ -107,7 +108,7 @@ async def test_everybody_is_looked_at_often_enough_to_keep_the_place(
 async def test_a_stream_whose_peer_is_silent_keeps_no_place(autojump_clock: trio.testing.MockClock) -> None:
     store, registry = ScriptedStore(), Registry()
     store.places = {person(1): Waiting(1)}
-    with registry.open(Stream("q", person(1), is_alive=False)):
+    with opened(registry, Stream("q", person(1), is_alive=False)):
         await run_for(LiveLoops(store, Book(), registry, 2.0), 5)
     assert store.kinds() == {PollKind.LOOK}
 
@@ -118,7 +119,7 @@ async def test_those_something_happened_to_are_looked_at_at_once(
     store, registry = ScriptedStore(), Registry()
     store.places = {person(1): Gone(1, Reason.CANCELLED), person(2): Waiting(2)}
     hit, other = Stream("q", person(1)), Stream("q", person(2))
-    with registry.open(hit), registry.open(other):
+    with opened(registry, hit), opened(registry, other):
         async with trio.open_nursery() as nursery:
             nursery.start_soon(LiveLoops(store, Book(), registry, 1000.0).look_at_once)
             registry.hurry("q", [person(1)])
@@ -134,7 +135,10 @@ async def test_whose_stream_has_ended_was_there_until_that_moment(
     store.places = {person(n): Waiting(n) for n in (1, 2)}
     async with trio.open_nursery() as nursery:
         nursery.start_soon(LiveLoops(store, Book(), registry, 1000.0).look_at_once)
-        with registry.open(Stream("q", person(1))), registry.open(Stream("q", person(2), is_alive=False)):
+        with (
+            opened(registry, Stream("q", person(1))),
+            opened(registry, Stream("q", person(2), is_alive=False)),
+        ):
             await trio.sleep(100)
         ended = trio.current_time()
         await trio.sleep(100)
@@ -149,7 +153,7 @@ async def test_many_streams_are_looked_at_in_chunks(autojump_clock: trio.testing
     streams = [Stream("q", person(n)) for n in range(count)]
     with ExitStack() as stack:
         for stream in streams:
-            stack.enter_context(registry.open(stream))
+            stack.enter_context(opened(registry, stream))
         await run_for(LiveLoops(store, Book(), registry, 2.0), 3)
         assert [len(polls) for _, polls in store.calls] == [LOOKS_PER_CALL, LOOKS_PER_CALL, 1]
         assert [await stream.next(0) for stream in streams] == [Moved(1, 10, 1)] * count
@@ -161,7 +165,7 @@ async def test_while_the_store_is_away_streams_hear_nothing_and_afterwards_the_t
     store, registry = ScriptedStore(), Registry()
     store.places = {person(1): Waiting(7)}
     waiting = Stream("q", person(1))
-    with registry.open(waiting):
+    with opened(registry, waiting):
         async with trio.open_nursery() as nursery:
             loops = LiveLoops(store, Book(), registry, 2.0)
             nursery.start_soon(loops.look_in_turn)

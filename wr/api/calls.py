@@ -13,6 +13,9 @@ from wr.model.tokens import SessionClaims
 from wr.office import Office
 from wr.room import PositionProof, Room
 
+COMMON_HEADERS = (("Cache-Control", "no-store"), ("X-Content-Type-Options", "nosniff"))
+"""What every response says, whatever it brings."""
+
 
 class HttpRequest(msgspec.Struct):
     """One request as a lane received it: header names in lower case, `body` None when it was too long.
@@ -45,8 +48,7 @@ class HttpResponse(msgspec.Struct, frozen=True):
         """All headers but the length."""
         return [
             ("Content-Type", self.content_type),
-            ("Cache-Control", "no-store"),
-            ("X-Content-Type-Options", "nosniff"),
+            *COMMON_HEADERS,
             ("X-Request-Id", self.request_id),
             *limit_headers(self.usage),
             *self.more,

@@ -1,7 +1,6 @@
 """The registry: every stream that is open in this process, by queue and by person."""
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 
 import trio
 
@@ -20,15 +19,6 @@ class Registry:
         self._is_closed = False
         self.count = 0
         """Streams that are open."""
-
-    @contextmanager
-    def open(self, stream: Stream, *, replace: bool = False) -> Iterator[None]:
-        """Keep `stream` registered for the block; as `add` otherwise."""
-        self.add(stream, replace=replace)
-        try:
-            yield
-        finally:
-            self.remove(stream)
 
     def add(self, stream: Stream, *, replace: bool = False) -> None:
         """Register `stream` until it is removed; with `replace`, other streams of that person end.

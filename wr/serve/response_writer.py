@@ -4,7 +4,7 @@ from email.utils import formatdate
 from functools import lru_cache
 from http import HTTPStatus
 
-from wr.api.calls import HttpResponse
+from wr.api.calls import COMMON_HEADERS, HttpResponse
 
 
 class ResponseWriter:
@@ -49,13 +49,8 @@ class ResponseWriter:
 @lru_cache(maxsize=256)
 def _beginning(status: int, content_type: str) -> bytes:
     """Everything up to the date, which no response says differently from others of its kind."""
-    return (
-        f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n"
-        f"Content-Type: {content_type}\r\n"
-        "Cache-Control: no-store\r\n"
-        "X-Content-Type-Options: nosniff\r\n"
-        "Date: "
-    ).encode("latin-1")
+    lines = _lines([("Content-Type", content_type), *COMMON_HEADERS])
+    return f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n".encode() + lines + b"Date: "
 
 
 def _lines(headers: list[tuple[str, str]]) -> bytes:
