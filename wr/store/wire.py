@@ -32,10 +32,8 @@ class Wire:
         self.is_broken = False
 
     def is_usable(self) -> bool:
-        """Whether it may be called: a connection that the store has closed, or that said what nobody asked
-        for, may not."""
-        if self.is_broken:
-            return False
+        """Whether one that lay idle may be called again: not if the store has closed it, or said what nobody
+        asked for. One system call."""
         try:
             self._socket.recv(1)
         except (BlockingIOError, ssl.SSLWantReadError):
