@@ -8,7 +8,8 @@ import msgspec
 from wr.api.errors import INTERNAL_ERROR, WIRE_FORMS
 from wr.api.messages import ErrorResponse
 from wr.api.public_operations import Document
-from wr.api.routes import BASE, ROUTES, WEBSOCKET, Auth, Route
+from wr.api.route import BASE, WEBSOCKET, Auth, Route
+from wr.api.routes import ROUTES
 
 _COMPONENTS = "#/components/schemas/{name}"
 _RATE_HEADERS = {

@@ -8,7 +8,8 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from wr.api.calls import Call, HttpRequest
-from wr.api.routes import Auth, Route, Router
+from wr.api.route import Auth, Route
+from wr.api.router import Router
 from wr.api.user_tokens import UserTokens
 from wr.keeper import KeyKeeper
 from wr.model import refusals
