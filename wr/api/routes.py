@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 
 from wr.api import admin_operations, concert_operations, messages, public_operations, visitor_operations
-from wr.api.calls import Answer, Call, Services
+from wr.api.calls import Answer, Call, Page, Services
 from wr.api.feeds import concert_feed, queue_feed
 from wr.api.route import BASE, WEBSOCKET, Auth, Route
 from wr.model import refusals
@@ -66,7 +66,7 @@ ROUTES: tuple[Route, ...] = (
         path=f"{BASE}/openapi.json",
         operation=public_operations.openapi,
         tag="Service",
-        answers=((200, "This document", public_operations.Document),),
+        answers=((200, "This document", Page),),
     ),
     _visitor(
         "POST",
