@@ -28,6 +28,7 @@ from wr.settings import Settings
 from wr.store.store import Store, store_clock
 from wr.tasks.admission import Witness
 from wr.tasks.live import LiveLoops
+from wr.web.assets import own_assets
 
 _HEALTH_PATIENCE_S = 1.0
 
@@ -101,6 +102,7 @@ def assemble(store: Store, settings: Settings, clocks: Clocks, *, uptime_s: Call
         is_store_healthy=lambda: _answers(store),
         uptime_s=uptime_s,
         openapi=orjson.dumps(openapi_document()),
+        assets=own_assets(),
     )
     return House(
         store=store,

@@ -12,6 +12,7 @@ from wr.model.limits import Usage
 from wr.model.tokens import SessionClaims
 from wr.office import Office
 from wr.room import PositionProof, Room
+from wr.web.assets import AssetShelf
 
 COMMON_HEADERS = (("X-Content-Type-Options", "nosniff"),)
 """What every response says, whatever it brings."""
@@ -81,6 +82,7 @@ class Call(msgspec.Struct):
     user_agent: str
     headers: dict[str, str] = {}
     """As they were sent, names in lower case; only pages look at them."""
+    query_text: str = ""
     route: Any = None
     """The route of the table, once it is found."""
     is_admin: bool = False
@@ -121,3 +123,4 @@ class Services(msgspec.Struct, frozen=True):
     is_store_healthy: Callable[[], Any]
     uptime_s: Callable[[], float]
     openapi: bytes = b""
+    assets: AssetShelf = msgspec.field(default_factory=AssetShelf)

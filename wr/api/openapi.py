@@ -5,7 +5,7 @@ from typing import Any, get_args
 
 import msgspec
 
-from wr.api.calls import JSON, Page
+from wr.api.calls import Page
 from wr.api.errors import INTERNAL_ERROR, WIRE_FORMS
 from wr.api.messages import ErrorResponse
 from wr.api.route import BASE, WEBSOCKET, Auth, Route
@@ -34,17 +34,18 @@ _PARAMETER_HELP = {
 def openapi_document() -> dict[str, Any]:
     """Describe every route; the paths under `/api/v1` are relative to the servers, as in the contract."""
     answers: set[type[msgspec.Struct]] = {ErrorResponse}
-    for route in ROUTES:
+    described = [route for route in ROUTES if not route.is_page]
+    for route in described:
         for _, _, answer in route.answers:
             answers.update(answer if isinstance(answer, tuple) else (answer,))
     answers.discard(Page)
-    kinds = answers | {route.body for route in ROUTES if route.body is not None}
+    kinds = answers | {route.body for route in described if route.body is not None}
     ordered = sorted(kinds, key=lambda kind: kind.__name__)
     _, components = msgspec.json.schema_components(ordered, ref_template=_COMPONENTS)
     for kind in answers:
         components[kind.__name__]["required"] = _always_sent(kind)
     paths: dict[str, Any] = {}
-    for route in ROUTES:
+    for route in described:
         relative = route.path.removeprefix(BASE)
         # `/health` stands at both places; the one below the base is the contract's.
         if route.path != relative or relative != "/health":
@@ -135,13 +136,13 @@ def _responses(route: Route) -> dict[str, Any]:
     responses: dict[str, Any] = {}
     for status, meaning, answer in route.answers:
         if answer is Page:
-            schema: dict[str, Any] = {"type": "object" if route.media_type == JSON else "string"}
+            schema: dict[str, Any] = {"type": "object"}
         elif isinstance(answer, tuple):
             schema = {"oneOf": [_reference(kind) for kind in answer]}
         else:
             schema = _reference(answer)
         is_events = route.feed is not None and route.method != WEBSOCKET
-        content = {"text/event-stream" if is_events else route.media_type: {"schema": schema}}
+        content = {"text/event-stream": {"schema": schema}} if is_events else _json(schema)
         responses[str(status)] = {"description": meaning, "headers": headers, "content": content}
     for status, meaning in _errors(route).items():
         responses.setdefault(
