@@ -33,6 +33,7 @@ Time = Annotated[str, Meta(extra_json_schema={"format": "date-time"}, examples=[
 Timestamp = Annotated[int, Meta(ge=0, le=2**53, description="The client's clock, milliseconds since 1970")]
 Long = Annotated[int, Meta(ge=1, le=2**63 - 1, description="A positive 64-bit integer")]
 Count = Annotated[int, Meta(ge=0)]
+_KEPT = Meta(description="Left out where the client asked with `X-WR-Token: cookie` to keep it in a cookie")
 Seconds = Annotated[int, Meta(ge=0, description="Seconds")]
 
 
@@ -61,7 +62,7 @@ class EnqueueResponse(msgspec.Struct, kw_only=True):
     queue_length: int
     estimated_wait_seconds: int
     status: Literal["waiting", "admitted", "expired"]
-    token: str
+    token: Annotated[str, _KEPT] | UnsetType
     heartbeat_interval_seconds: int
     heartbeat_timeout_seconds: int
     expires_at: Time
@@ -80,7 +81,7 @@ class WaitingStatus(msgspec.Struct, kw_only=True):
     queue_length: int
     estimated_wait_seconds: int
     admitted: bool = False
-    token: str
+    token: Annotated[str, _KEPT] | UnsetType
     expires_at: Time
 
 
@@ -114,7 +115,7 @@ class WaitingHeartbeat(msgspec.Struct, kw_only=True):
     position: int
     queue_length: int
     estimated_wait_seconds: int
-    token: str
+    token: Annotated[str, _KEPT] | UnsetType
     next_heartbeat_seconds: int
 
 
