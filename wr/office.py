@@ -4,6 +4,7 @@ import msgspec
 
 from wr.keeper import KeyKeeper
 from wr.model import places
+from wr.model.history import HistorySpan, Point, points_of
 from wr.model.ids import parse_session_id
 from wr.model.pace import observe
 from wr.model.queue import QueueConfig, check_queue
@@ -109,6 +110,17 @@ class Office:
         if stats is None:
             raise no_such_queue(queue_id)
         return stats
+
+    async def history(self, queue_id: str, span: HistorySpan) -> list[Point]:
+        """Read how a queue went, step by step, oldest first. One round trip.
+
+        Raises:
+            NotFound: no such queue.
+        """
+        found = await self._store.history(queue_id, span)
+        if found is None:
+            raise no_such_queue(queue_id)
+        return points_of(found.notes, found.now_ms, span)
 
     async def terminate(self, session_id: str) -> int:
         """End a session at once; returns when, in milliseconds since 1970. One round trip for each queue.

@@ -38,6 +38,7 @@ ADMIN_ROUTES = [
     ("PATCH", "/queues/{queue_id}"),
     ("DELETE", "/queues/{queue_id}"),
     ("GET", "/queues/{queue_id}/stats"),
+    ("GET", "/queues/{queue_id}/history"),
     ("POST", "/queues/{queue_id}/flush"),
     ("DELETE", "/sessions/{session_id}"),
     ("GET", "/keys"),

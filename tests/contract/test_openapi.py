@@ -133,6 +133,7 @@ BODIES: dict[str, Any] = {
     "update_queue": {"admission_rate": 20},
     "terminate_session": {"reason": "abuse_detected"},
 }
+BAD_QUERIES = {"queue_history": {"span": "1h"}}
 # Only a storm of changes by others at the same moment brings this one.
 NOT_PROVOKED = {("update_queue", 409)}
 # Streams are no calls, and concerts' users are no visitors: test_websocket, test_events, test_waiting_queue.
@@ -155,7 +156,14 @@ class Caller:
         self.tokens = {"position": token, "session": visit.session_token if visit else ""}
         self.address = new_address()
 
-    def call(self, name: str, *, auth: bool = True, content: bytes | None = None) -> httpx.Response:
+    def call(
+        self,
+        name: str,
+        *,
+        auth: bool = True,
+        content: bytes | None = None,
+        query: dict[str, str] | None = None,
+    ) -> httpx.Response:
         method, path, operation = OPERATIONS[name]
         place = path.format(queue_id=self.queue_id, session_id=self.session_id)
         base = "" if "servers" in DOCUMENT["paths"][path] else BASE
@@ -172,7 +180,7 @@ class Caller:
             headers["Content-Type"] = "application/json"
         elif name in BODIES:
             body = {"json": BODIES[name]}
-        return self.site.http.request(method, base + place, headers=headers, **body)
+        return self.site.http.request(method, base + place, headers=headers, params=query, **body)
 
 
 def caller_for(site: Site, name: str) -> Caller:
@@ -222,6 +230,8 @@ def provoke(site: Site, name: str, status: int) -> httpx.Response:
     caller = caller_for(site, name)
     if status in (401, 403):
         return caller.call(name, auth=False)
+    if status == 400 and name in BAD_QUERIES:
+        return caller.call(name, query=BAD_QUERIES[name])
     if status in (400, 413):
         return caller.call(name, content=b"{" if status == 400 else b" " * 20_000)
     if status == 409:

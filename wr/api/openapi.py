@@ -184,6 +184,13 @@ def _as_3_0(schema: Any) -> Any:
         rewritten["enum"] = [rewritten.pop("const")]
     if "enum" in rewritten and "type" not in rewritten:
         rewritten["type"] = "string"
+    options = rewritten.get("anyOf", [])
+    if {"type": "null"} in options:
+        # In 3.0 nothing has the type null; what may be null says so beside its type.
+        options.remove({"type": "null"})
+        rewritten["nullable"] = True
+        if len(options) == 1:
+            rewritten |= rewritten.pop("anyOf")[0]
     if rewritten.get("required") == []:
         # In 3.0 the list has at least one name, or is not there.
         del rewritten["required"]

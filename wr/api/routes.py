@@ -10,6 +10,7 @@ import msgspec
 from wr.api import admin_operations, concert_operations, messages, public_operations, visitor_operations
 from wr.api.calls import Answer, Call, Services
 from wr.api.feeds import Feed, concert_feed, queue_feed
+from wr.api.office_routes import office_routes
 from wr.model import refusals
 from wr.model.refusals import Refusal
 from wr.model.remembered import Remembered
@@ -348,6 +349,7 @@ ROUTES: tuple[Route, ...] = (
         admin_operations.rotate_keys,
         answers=((201, "New signing keys", messages.KeyListResponse),),
     ),
+    *office_routes(_admin),
 )
 
 _MOST_REMEMBERED = 1024

@@ -7,6 +7,7 @@ from typing import Any, Protocol, TypeVar
 import structlog
 import trio
 
+from wr.model.history import HistorySpan
 from wr.model.limits import Limit, Usage
 from wr.store.admissions import AdmitScript, Pass
 from wr.store.announcements import Announcements
@@ -16,6 +17,7 @@ from wr.store.counts import Counted, LimitScript, lane_of
 from wr.store.departures import Departed, Departure, LeaveScript
 from wr.store.embedded import StoreFailure
 from wr.store.figures import Figures, StatisticsScript
+from wr.store.histories import HistoryScript, Notes
 from wr.store.joins import Join, Joined, JoinScript
 from wr.store.keys import Keys
 from wr.store.polls import Poll, Polled, PollScript
@@ -67,6 +69,7 @@ class Store:
         self._now_ms = now_ms
         self._admit = AdmitScript(keys)
         self._statistics = StatisticsScript(keys)
+        self._history = HistoryScript(keys)
         self._limit = LimitScript(keys, dict(limits))
         self.queues = QueueShelf(connection, keys)
         self.secrets = SecretShelf(connection, keys)
@@ -133,6 +136,11 @@ class Store:
         """Read a queue's figures; None when there is no such queue."""
         keys, arguments = self._statistics.call(queue_id, self._now_ms())
         return self._statistics.reply(await self._connection.call(self._statistics.script, keys, arguments))
+
+    async def history(self, queue_id: str, span: HistorySpan) -> Notes | None:
+        """Read the notes of a queue's history; None when there is no such queue."""
+        keys, arguments = self._history.call(queue_id, span, self._now_ms())
+        return self._history.reply(await self._connection.call(self._history.script, keys, arguments))
 
     async def flush(self, queue_id: str) -> int | None:
         """Send away everyone who waits; how many, or None when there is no such queue."""

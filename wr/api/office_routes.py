@@ -1,0 +1,23 @@
+"""The part of the route table with which operators look: at history, at changes, for people."""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from wr.api import office_messages, office_operations
+from wr.model import refusals
+
+Made = TypeVar("Made")
+
+
+def office_routes(admin: Callable[..., Made]) -> tuple[Made, ...]:
+    """Make the routes; `admin` makes a route of the admin API: method, path, operation and the rest."""
+    return (
+        admin(
+            "GET",
+            "/queues/{queue_id}/history",
+            office_operations.queue_history,
+            query=office_messages.HistoryQuery,
+            answers=((200, "How the queue went", office_messages.HistoryResponse),),
+            refusals=(refusals.NotFound,),
+        ),
+    )
