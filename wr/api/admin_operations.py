@@ -51,10 +51,18 @@ async def get_queue(services: Services, call: Call) -> Answer:
 
 
 async def list_queues(services: Services, _call: Call) -> Answer:
-    """List every queue with its figures."""
+    """List every queue with its figures and prospects; cheap enough to be asked for every few seconds."""
     found = await services.office.queues()
-    summaries = [QueueSummary(queue=_queue(stats.config), stats=_stats(stats)) for stats in found]
-    return Answer(200, QueueListResponse(queues=summaries))
+    summaries = [
+        QueueSummary(
+            queue=_queue(stats.config),
+            stats=_stats(stats),
+            estimated_wait_seconds=stats.last_wait_s,
+            clears_in_seconds=stats.clears_in_s,
+        )
+        for stats in found
+    ]
+    return Answer(200, QueueListResponse(now=rfc3339(services.clock_ms()), queues=summaries))
 
 
 async def delete_queue(services: Services, call: Call) -> Answer:
