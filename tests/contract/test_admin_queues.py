@@ -45,6 +45,7 @@ ADMIN_ROUTES = [
     ("DELETE", "/sessions/{session_id}"),
     ("GET", "/keys"),
     ("POST", "/keys/rotate"),
+    ("GET", "/audit"),
 ]
 OF_ONE_QUEUE = [route for route in ADMIN_ROUTES if "{queue_id}" in route[1]]
 

@@ -133,7 +133,7 @@ BODIES: dict[str, Any] = {
     "update_queue": {"admission_rate": 20},
     "terminate_session": {"reason": "abuse_detected"},
 }
-BAD_QUERIES = {"queue_history": {"span": "1h"}}
+BAD_QUERIES = {"queue_history": {"span": "1h"}, "audit": {"limit": "0"}}
 # Only a storm of changes by others at the same moment brings this one.
 NOT_PROVOKED = {("update_queue", 409)}
 # Streams are no calls, and concerts' users are no visitors: test_websocket, test_events, test_waiting_queue.
@@ -163,6 +163,7 @@ class Caller:
         auth: bool = True,
         content: bytes | None = None,
         query: dict[str, str] | None = None,
+        operator: str = "",
     ) -> httpx.Response:
         method, path, operation = OPERATIONS[name]
         place = path.format(queue_id=self.queue_id, session_id=self.session_id)
@@ -170,7 +171,7 @@ class Caller:
         headers = {"X-Forwarded-For": self.address}
         schemes = {scheme for option in operation["security"] for scheme in option}
         if auth and "AdminKey" in schemes:
-            headers["X-Admin-Key"] = self.site.admin_key
+            headers |= {"X-Admin-Key": self.site.admin_key, "X-Operator": operator}
         token = self.tokens["session" if "{session_id}" in path else "position"]
         if auth and "BearerAuth" in schemes and token:
             headers["Authorization"] = f"Bearer {token}"
@@ -232,6 +233,8 @@ def provoke(site: Site, name: str, status: int) -> httpx.Response:
         return caller.call(name, auth=False)
     if status == 400 and name in BAD_QUERIES:
         return caller.call(name, query=BAD_QUERIES[name])
+    if status == 400 and "/admin/" in OPERATIONS[name][1] and name not in BODIES:
+        return caller.call(name, operator="%00")
     if status in (400, 413):
         return caller.call(name, content=b"{" if status == 400 else b" " * 20_000)
     if status == 409:

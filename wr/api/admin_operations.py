@@ -35,14 +35,16 @@ async def create_queue(services: Services, call: Call) -> Answer:
         settings["name"] = wish.id
     if wish.session_timeout_seconds is UNSET:
         settings["session_timeout_seconds"] = default_session_timeout_s(wish.id)
-    return Answer(201, _queue(await services.office.create_queue(QueueConfig(**settings))))
+    return Answer(201, _queue(await services.office.create_queue(call.actor, QueueConfig(**settings))))
 
 
 async def update_queue(services: Services, call: Call) -> Answer:
     """Change a queue's settings; holds at every replica within one admission interval."""
     wish: UpdateQueueRequest = call.body
     changes = {name: value for name, value in msgspec.structs.asdict(wish).items() if value is not UNSET}
-    return Answer(200, _queue(await services.office.update_queue(call.parameters["queue_id"], changes)))
+    return Answer(
+        200, _queue(await services.office.update_queue(call.actor, call.parameters["queue_id"], changes))
+    )
 
 
 async def get_queue(services: Services, call: Call) -> Answer:
@@ -68,14 +70,16 @@ async def list_queues(services: Services, _call: Call) -> Answer:
 async def delete_queue(services: Services, call: Call) -> Answer:
     """Delete a queue and everyone in it."""
     queue_id = call.parameters["queue_id"]
-    await services.office.delete_queue(queue_id)
+    await services.office.delete_queue(call.actor, queue_id)
     return Answer(200, DeleteQueueResponse(id=queue_id))
 
 
 async def flush_queue(services: Services, call: Call) -> Answer:
     """Send away everyone who waits; sessions go on."""
     queue_id = call.parameters["queue_id"]
-    return Answer(200, FlushResponse(queue_id=queue_id, flushed=await services.office.flush(queue_id)))
+    return Answer(
+        200, FlushResponse(queue_id=queue_id, flushed=await services.office.flush(call.actor, queue_id))
+    )
 
 
 async def queue_stats(services: Services, call: Call) -> Answer:
@@ -87,7 +91,7 @@ async def terminate_session(services: Services, call: Call) -> Answer:
     """End a session at once."""
     wish: TerminateRequest = call.body
     session_id = call.parameters["session_id"]
-    ended_ms = await services.office.terminate(session_id)
+    ended_ms = await services.office.terminate(call.actor, session_id, wish.reason)
     return Answer(
         200, TerminateResponse(session_id=session_id, terminated_at=rfc3339(ended_ms), reason=wish.reason)
     )
@@ -98,9 +102,9 @@ async def list_keys(services: Services, _call: Call) -> Answer:
     return Answer(200, _keys(await services.office.keys()))
 
 
-async def rotate_keys(services: Services, _call: Call) -> Answer:
+async def rotate_keys(services: Services, call: Call) -> Answer:
     """Make new signing keys; tokens signed with earlier ones stay valid until they expire."""
-    return Answer(201, _keys(await services.office.rotate_keys()))
+    return Answer(201, _keys(await services.office.rotate_keys(call.actor)))
 
 
 def _queue(config: QueueConfig) -> QueueResponse:

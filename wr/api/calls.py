@@ -8,6 +8,7 @@ import msgspec
 from wr.concerts import Concerts
 from wr.keeper import KeyKeeper
 from wr.live.registry import Registry
+from wr.model.audit import Actor
 from wr.model.limits import Usage
 from wr.model.tokens import SessionClaims
 from wr.office import Office
@@ -76,11 +77,18 @@ class Call(msgspec.Struct):
     route: Any = None
     """The route of the table, once it is found."""
     is_admin: bool = False
+    operator: str = ""
+    """Who an operator claims to be."""
     usage: Usage | None = None
     query: Any = None
     body: Any = None
     position: PositionProof | None = None
     session: SessionClaims | None = None
+
+    @property
+    def actor(self) -> Actor:
+        """Who is to be named for what the call changes."""
+        return Actor(self.operator, self.address)
 
 
 class Answer(msgspec.Struct, frozen=True):

@@ -1,9 +1,18 @@
 """Operations of operators that look: at a queue's history, at changes, for people."""
 
 from wr.api.calls import Answer, Call, Services
-from wr.api.office_messages import HistoryPoint, HistoryQuery, HistoryResponse
+from wr.api.office_messages import (
+    AuditChange,
+    AuditEntryResponse,
+    AuditQuery,
+    AuditResponse,
+    HistoryPoint,
+    HistoryQuery,
+    HistoryResponse,
+)
 from wr.model.history import HistorySpan, Point
 from wr.model.times import rfc3339
+from wr.store.audit import KeptEntry
 
 
 async def queue_history(services: Services, call: Call) -> Answer:
@@ -17,6 +26,30 @@ async def queue_history(services: Services, call: Call) -> Answer:
         HistoryResponse(
             queue_id=queue_id, span=wish.span, step_seconds=span.step_s, points=list(map(_point, points))
         ),
+    )
+
+
+async def audit(services: Services, call: Call) -> Answer:
+    """Show who changed what, newest first."""
+    wish: AuditQuery = call.query
+    page = await services.office.audit(queue_id=wish.queue_id, limit=wish.limit, before=wish.before)
+    return Answer(200, AuditResponse(entries=list(map(_entry, page.entries)), next=page.next_before))
+
+
+def _entry(kept: KeptEntry) -> AuditEntryResponse:
+    entry = kept.entry
+    return AuditEntryResponse(
+        id=kept.id,
+        at=rfc3339(entry.at_ms),
+        operator=entry.operator,
+        address=entry.address,
+        action=entry.action,
+        queue_id=entry.queue_id,
+        changes={
+            name: AuditChange(before=change.before, after=change.after)
+            for name, change in entry.changes.items()
+        },
+        facts=entry.facts,
     )
 
 

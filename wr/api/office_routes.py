@@ -20,4 +20,11 @@ def office_routes(admin: Callable[..., Made]) -> tuple[Made, ...]:
             answers=((200, "How the queue went", office_messages.HistoryResponse),),
             refusals=(refusals.NotFound,),
         ),
+        admin(
+            "GET",
+            "/audit",
+            office_operations.audit,
+            query=office_messages.AuditQuery,
+            answers=((200, "Who changed what", office_messages.AuditResponse),),
+        ),
     )

@@ -29,6 +29,15 @@ _PARAMETER_HELP = {
     "session_id": ("Session identifier", {"type": "string"}),
 }
 
+_OPERATOR: dict[str, Any] = {
+    "name": "X-Operator",
+    "in": "header",
+    "required": False,
+    "description": "Who calls, for the audit trail: at most 100 printable characters, percent-encoded where "
+    "they are not ASCII. A claim, not a proof: all operators have the same key",
+    "schema": {"type": "string"},
+}
+
 
 def openapi_document() -> dict[str, Any]:
     """Describe every route; the paths under `/api/v1` are relative to the servers, as in the contract."""
@@ -95,6 +104,8 @@ def _operation(route: Route) -> dict[str, Any]:
         "responses": _responses(route),
     }
     parameters = [*_path_parameters(route), *_query_parameters(route)]
+    if route.auth is Auth.ADMIN:
+        parameters.append(_OPERATOR)
     if parameters:
         described["parameters"] = parameters
     if route.body is not None:

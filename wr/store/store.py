@@ -11,6 +11,7 @@ from wr.model.history import HistorySpan
 from wr.model.limits import Limit, Usage
 from wr.store.admissions import AdmitScript, Pass
 from wr.store.announcements import Announcements
+from wr.store.audit import AuditShelf
 from wr.store.batcher import Batcher
 from wr.store.connection import Connection
 from wr.store.counts import Counted, LimitScript, lane_of
@@ -73,6 +74,7 @@ class Store:
         self._limit = LimitScript(keys, dict(limits))
         self.queues = QueueShelf(connection, keys)
         self.secrets = SecretShelf(connection, keys)
+        self.audit = AuditShelf(connection, keys)
         self.announcements = Announcements(connection, keys)
         self._joins: Batcher[Join, Joined] = Batcher(
             nursery, self._executor(JoinScript(keys, limits["enqueue"]))
