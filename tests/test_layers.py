@@ -45,7 +45,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "admin_client": {"api"},
     "message_fields": set(),
     "command_tables": {"admin_client", "api", "message_fields"},
-    "command_options": {"admin_client", "command_tables", "message_fields", "settings"},
+    "command_options": {"model", "admin_client", "command_tables", "message_fields", "settings"},
     "doctor": {"model", "store", "api", "settings", "admin_client"},
     "rehearse": {"admin_client", "command_options"},
     "cli": {

@@ -7,7 +7,7 @@ from wr.keeper import KeyKeeper
 from wr.model import places
 from wr.model.audit import Action, Actor, Fact, changes_between, settings_of
 from wr.model.history import HistorySpan, Point, points_of
-from wr.model.ids import parse_session_id
+from wr.model.ids import id_text, parse_session_id, session_id_text
 from wr.model.pace import Forecast, forecast, observe
 from wr.model.queue import QueueConfig, QueueStatus, check_queue
 from wr.model.refusals import Conflict, NotFound
@@ -17,6 +17,7 @@ from wr.room import Tell, session_expired
 from wr.store.audit import AuditPage
 from wr.store.departures import Departure
 from wr.store.figures import Figures
+from wr.store.finds import Found, InLine
 from wr.store.store import Store
 
 _MOST_TRIES = 20
@@ -41,6 +42,21 @@ class Stats(msgspec.Struct, frozen=True):
         if self.config.status is QueueStatus.ACTIVE or not self.figures.waiting:
             return self.last_wait_s
         return None
+
+
+class FoundPerson(msgspec.Struct, frozen=True):
+    """Somebody an operator looked for: which queue knows of them, and what."""
+
+    position_id: bytes
+    queue_id: str
+    found: Found
+    estimated_wait_s: int
+    """0 for those who are not in line."""
+
+    @property
+    def place(self) -> InLine | places.Visit | places.Gone:
+        """Where they stand."""
+        return self.found.place
 
 
 class Office:
@@ -163,6 +179,42 @@ class Office:
         if found is None:
             raise no_such_queue(queue_id)
         return points_of(found.notes, found.now_ms, span)
+
+    async def find_position(self, position_id: bytes) -> FoundPerson:
+        """Find a place in line, or what became of it. Counts and changes nothing.
+
+        Raises:
+            NotFound: no queue knows it; those that ended are known for an hour.
+        """
+        found = await self._find(position_id)
+        if found is None:
+            raise NotFound("There is no such position", position_id=id_text(position_id))
+        return found
+
+    async def find_session(self, position_id: bytes) -> FoundPerson:
+        """Find the session that a place became. Counts and changes nothing.
+
+        Raises:
+            NotFound: no queue knows it, or the place did not become a session.
+        """
+        found = await self._find(position_id)
+        never = (places.Reason.HEARTBEAT_TIMEOUT, places.Reason.FLUSHED)
+        if (
+            found is None
+            or isinstance(found.place, InLine)
+            or (isinstance(found.place, places.Gone) and found.place.reason in never)
+        ):
+            raise NotFound("There is no such session", session_id=session_id_text(position_id))
+        return found
+
+    async def _find(self, position_id: bytes) -> FoundPerson | None:
+        found = await self._store.find(await self._store.queues.names(), position_id)
+        if found is None:
+            return None
+        queue_id, person = found
+        view = await self._book.get(queue_id)
+        wait_s = view.estimated_wait_s(person.place.position) if isinstance(person.place, InLine) else 0
+        return FoundPerson(position_id, queue_id, person, wait_s)
 
     async def terminate(self, actor: Actor, session_id: str, reason: str) -> int:
         """End a session at once; returns when, in milliseconds since 1970. One round trip for each queue.

@@ -46,6 +46,8 @@ ADMIN_ROUTES = [
     ("GET", "/keys"),
     ("POST", "/keys/rotate"),
     ("GET", "/audit"),
+    ("GET", "/positions/{position_id}"),
+    ("GET", "/sessions/{session_id}"),
 ]
 OF_ONE_QUEUE = [route for route in ADMIN_ROUTES if "{queue_id}" in route[1]]
 
@@ -159,7 +161,7 @@ def test_every_admin_route_is_403_without_the_right_key(
     site: Site, method: str, path: str, key: str | None
 ) -> None:
     headers = {} if key is None else {"X-Admin-Key": key}
-    where = "/admin" + path.format(queue_id="x", session_id="x")
+    where = "/admin" + path.format(queue_id="x", session_id="x", position_id="x")
     response = site.call(method, where, json={}, headers=headers)
     assert_refused(response, 403, "FORBIDDEN")
 

@@ -153,6 +153,7 @@ class Caller:
         self.site = site
         self.queue_id = queue_id
         self.session_id = visit.session_id if visit else "0"
+        self.position_id = visit.position_id if visit else "0"
         self.tokens = {"position": token, "session": visit.session_token if visit else ""}
         self.address = new_address()
 
@@ -166,7 +167,7 @@ class Caller:
         operator: str = "",
     ) -> httpx.Response:
         method, path, operation = OPERATIONS[name]
-        place = path.format(queue_id=self.queue_id, session_id=self.session_id)
+        place = path.format(queue_id=self.queue_id, session_id=self.session_id, position_id=self.position_id)
         base = "" if "servers" in DOCUMENT["paths"][path] else BASE
         headers = {"X-Forwarded-For": self.address}
         schemes = {scheme for option in operation["security"] for scheme in option}
@@ -187,7 +188,7 @@ class Caller:
 def caller_for(site: Site, name: str) -> Caller:
     """Set the scene in which the operation succeeds."""
     path = OPERATIONS[name][1]
-    if "{session_id}" in path:
+    if "{session_id}" in path or "{position_id}" in path:
         return Caller(site, visit=enter(site, open_queue(site)))
     if "{queue_id}" in path:
         queue_id = site.make_queue(status="paused", **WAITS)
@@ -200,7 +201,9 @@ def no_such_thing(site: Site, name: str) -> Caller:
     caller = caller_for(site, name)
     if name == "enqueue" or "/admin/queues" in OPERATIONS[name][1]:
         caller.queue_id = "no-such-queue"
-    elif name == "terminate_session":
+    elif name == "find_position":
+        caller.position_id = "0"
+    elif name in ("terminate_session", "find_session"):
         caller.session_id = claims_of(session_token(site, "any"))["sub"]
     elif name in ("session_status", "session_activity", "heartbeat"):
         # A session or place is unknown to the second and third only together with its queue.
@@ -299,6 +302,14 @@ def test_what_an_answer_always_brings_is_required_in_its_schema() -> None:
     assert {name: names for name, names in optional.items() if names} == {
         "EnqueueResponse": ["redirect_url", "session_expires_at", "session_token"],
         "ErrorFacts": ["details"],
+        "FoundPositionResponse": [
+            *("ended_at", "enqueued_at", "estimated_wait_seconds", "last_seen_at", "position", "priority"),
+            *("reason", "session_expires_at", "session_id", "session_started_at"),
+        ],
+        "FoundSessionResponse": [
+            *("ended_at", "expires_at", "last_activity", "page_views", "reason", "remaining_seconds"),
+            "started_at",
+        ],
     }
 
 

@@ -13,6 +13,7 @@ from wr.store.admissions import AdmitScript, Pass
 from wr.store.connection import evaluate
 from wr.store.departures import Departed, Departure, LeaveScript
 from wr.store.figures import Figures, StatisticsScript
+from wr.store.finds import FindScript, Found
 from wr.store.histories import HistoryScript, Notes
 from wr.store.joins import Join, Joined, JoinScript
 from wr.store.keys import Keys
@@ -131,6 +132,10 @@ class ScriptedQueue:
         notes = script.reply(self._call(script.script, script.call(self.queue_id, span, self.now_ms)))
         assert notes is not None
         return notes
+
+    def find(self, position_id: bytes) -> Found | None:
+        script = FindScript(self.keys)
+        return script.reply(self._call(script.script, script.call(self.queue_id, self.now_ms, position_id)))
 
     def flush(self, most: int = 2000) -> list[int]:
         keys = self.keys.queue(

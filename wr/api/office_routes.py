@@ -27,4 +27,18 @@ def office_routes(admin: Callable[..., Made]) -> tuple[Made, ...]:
             query=office_messages.AuditQuery,
             answers=((200, "Who changed what", office_messages.AuditResponse),),
         ),
+        admin(
+            "GET",
+            "/positions/{position_id}",
+            office_operations.find_position,
+            answers=((200, "Position found", office_messages.FoundPositionResponse),),
+            refusals=(refusals.NotFound,),
+        ),
+        admin(
+            "GET",
+            "/sessions/{session_id}",
+            office_operations.find_session,
+            answers=((200, "Session found", office_messages.FoundSessionResponse),),
+            refusals=(refusals.NotFound,),
+        ),
     )

@@ -27,6 +27,7 @@ _SECURITY: dict[Auth, list[dict[str, list[str]]]] = {
 _PARAMETER_HELP = {
     "queue_id": ("Queue identifier", {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,64}$"}),
     "session_id": ("Session identifier", {"type": "string"}),
+    "position_id": ("Position identifier", {"type": "string"}),
 }
 
 _OPERATOR: dict[str, Any] = {
