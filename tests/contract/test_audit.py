@@ -9,6 +9,7 @@ import redis
 from tests.contract.conftest import Stranded
 from tests.contract.helpers import assert_refused, enter, open_queue, seconds_of, terminate, waiting
 from tests.support.site import BASE, Site, new_address
+from wr.model.audit import Action
 from wr.store.keys import Keys
 
 ENTRY = {"id", "at", "operator", "address", "action", "queue_id", "changes", "facts"}
@@ -96,6 +97,27 @@ def test_who_and_from_where_is_what_the_request_says(site: Site) -> None:
     assert newest(site)["operator"] == "Ада"
     change(site, queue_id, {"admission_rate": 5})
     assert (newest(site)["operator"], newest(site)["address"]) == ("", "127.0.0.1")
+
+
+def test_every_kind_of_change_names_who_made_it(site: Site) -> None:
+    queue_id = site.make_queue(status="paused")
+    visit = enter(site, open_queue(site))
+    headers = {"X-Operator": "Ada", "X-Forwarded-For": new_address()}
+    new = {"id": f"{queue_id}-new", "target_url": "https://x.example"}
+    calls: list[tuple[str, str, str, Any]] = [
+        ("queue.created", "POST", "/queues", new),
+        ("queue.updated", "PATCH", f"/queues/{queue_id}", {"admission_rate": 3}),
+        ("queue.flushed", "POST", f"/queues/{queue_id}/flush", None),
+        ("queue.deleted", "DELETE", f"/queues/{queue_id}", None),
+        ("session.terminated", "DELETE", f"/sessions/{visit.session_id}", {}),
+        ("keys.rotated", "POST", "/keys/rotate", None),
+    ]
+    assert {action for action, *_ in calls} == set(Action), "each of them is tried"
+    for action, method, path, body in calls:
+        assert site.admin(method, path, body, headers=headers).status_code in (200, 201)
+        entry = newest(site)
+        assert (entry["action"], entry["operator"]) == (action, "Ada")
+        assert entry["address"] == headers["X-Forwarded-For"]
 
 
 @pytest.mark.parametrize("operator", ["a%0Ab", "%FF", "x" * 101, "%1B"])
