@@ -104,7 +104,10 @@ class Office:
                 if await self._store.queues.write(changed, now_ms):
                     draft.made(changes=changes_between(current, changed))
             if draft.is_made:
-                return (await self._book.reload(queue_id)).config
+                view = await self._book.reload(queue_id)
+                if changed.status is not current.status:
+                    self._tell(queue_id, None)
+                return view.config
         raise Conflict("The queue is being changed by others all the time", queue_id=queue_id)
 
     async def queue(self, queue_id: str) -> QueueConfig:

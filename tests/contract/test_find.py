@@ -106,6 +106,8 @@ def end(site: Site, how: str) -> tuple[str, str]:
         visit = enter(site, open_queue(site, session_timeout_seconds=60))
         if how == "session_expired":
             site.clock.advance(61)
+            # The hour begins when a pass has seen that the time is over.
+            let_passes_run(site)
         else:
             terminate(site, visit.session_id)
         return visit.queue_id, visit.position_id

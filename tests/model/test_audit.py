@@ -70,7 +70,7 @@ def test_a_text_that_is_long_is_cut() -> None:
     long = msgspec.structs.replace(QUEUE, target_url="https://x.example/" + "y" * 2000)
     kept = changes_between(QUEUE, long)["target_url"].after
     assert isinstance(kept, str)
-    assert (len(kept), kept[:20], kept[-1]) == (500, "https://x.example/yy", "…")
+    assert (len(kept), kept[:20], kept[-1]) == (200, "https://x.example/yy", "…")
     assert settings_of(long)["target_url"] == kept
 
 

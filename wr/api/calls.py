@@ -5,6 +5,8 @@ from typing import Any
 
 import msgspec
 
+from wr.api.cookies import PlaceCookies
+from wr.api.http import NOT_KEPT, HttpRequest
 from wr.concerts import Concerts
 from wr.keeper import KeyKeeper
 from wr.live.registry import Registry
@@ -13,59 +15,7 @@ from wr.model.limits import Usage
 from wr.model.tokens import SessionClaims
 from wr.office import Office
 from wr.room import PositionProof, Room
-
-COMMON_HEADERS = (("Cache-Control", "no-store"), ("X-Content-Type-Options", "nosniff"))
-"""What every response says, whatever it brings."""
-
-
-class HttpRequest(msgspec.Struct):
-    """One request as a lane received it: header names in lower case, `body` None when it was too long.
-
-    Not frozen, because a lane reads the body last. A request to upgrade to a WebSocket has the method
-    `WEBSOCKET`.
-    """
-
-    method: str
-    path: str
-    query: str
-    headers: dict[str, str]
-    body: bytes | None
-    peer: str
-
-
-class HttpResponse(msgspec.Struct, frozen=True):
-    """One response, in facts that each lane spells its own way; its length is the lane's business."""
-
-    status: int
-    request_id: str
-    usage: Usage | None
-    body: bytes
-    more: list[tuple[str, str]] = []
-    """Headers beside those that every response has."""
-    content_type: str = "application/json"
-
-    @property
-    def headers(self) -> list[tuple[str, str]]:
-        """All headers but the length."""
-        return [
-            ("Content-Type", self.content_type),
-            *COMMON_HEADERS,
-            ("X-Request-Id", self.request_id),
-            *limit_headers(self.usage),
-            *self.more,
-        ]
-
-
-def limit_headers(usage: Usage | None) -> list[tuple[str, str]]:
-    """Spell how much of a limit is used; nothing where there is none."""
-    if usage is None:
-        return []
-    limit, remaining, reset_s = usage.told
-    return [
-        ("X-RateLimit-Limit", str(limit)),
-        ("X-RateLimit-Remaining", str(remaining)),
-        ("X-RateLimit-Reset", str(reset_s)),
-    ]
+from wr.web.assets import AssetShelf
 
 
 class Call(msgspec.Struct):
@@ -74,6 +24,8 @@ class Call(msgspec.Struct):
     parameters: dict[str, str]
     address: str
     user_agent: str
+    request: HttpRequest
+    """As it was sent; only pages and cookies look at it again."""
     route: Any = None
     """The route of the table, once it is found."""
     is_admin: bool = False
@@ -84,6 +36,7 @@ class Call(msgspec.Struct):
     body: Any = None
     position: PositionProof | None = None
     session: SessionClaims | None = None
+    keeps_token_in_cookie: bool = False
 
     @property
     def actor(self) -> Actor:
@@ -91,12 +44,22 @@ class Call(msgspec.Struct):
         return Actor(self.operator, self.address)
 
 
+class Page(msgspec.Struct, frozen=True):
+    """A body that is ready to be sent as it is: a page, an asset, a document."""
+
+    content: bytes
+    content_type: str
+    caching: str = NOT_KEPT
+
+
 class Answer(msgspec.Struct, frozen=True):
-    """What an operation gives back: a status, a message, and what was used of a limit."""
+    """What an operation gives back: a status, a message or a page, and what was used of a limit."""
 
     status: int
     body: msgspec.Struct
     usage: Usage | None = None
+    headers: list[tuple[str, str]] = []
+    """Headers of its own."""
 
 
 class Services(msgspec.Struct, frozen=True):
@@ -108,6 +71,8 @@ class Services(msgspec.Struct, frozen=True):
     clock_ms: Callable[[], int]
     office: Office
     keeper: KeyKeeper
+    cookies: PlaceCookies
     is_store_healthy: Callable[[], Any]
     uptime_s: Callable[[], float]
     openapi: bytes = b""
+    assets: AssetShelf = msgspec.field(default_factory=AssetShelf)

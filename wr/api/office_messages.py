@@ -63,7 +63,7 @@ class AuditQuery(msgspec.Struct, kw_only=True):
 
 
 class AuditChange(msgspec.Struct, kw_only=True):
-    """What a setting was, and what it became; a text of more than 500 characters is cut."""
+    """What a setting was, and what it became; a text of more than 200 characters is cut."""
 
     before: str | int | float = msgspec.field(name="from")
     after: str | int | float = msgspec.field(name="to")

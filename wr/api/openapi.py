@@ -5,10 +5,11 @@ from typing import Any, get_args
 
 import msgspec
 
+from wr.api.calls import Page
 from wr.api.errors import INTERNAL_ERROR, WIRE_FORMS
 from wr.api.messages import ErrorResponse
-from wr.api.public_operations import Document
-from wr.api.routes import BASE, ROUTES, WEBSOCKET, Auth, Route
+from wr.api.route import BASE, WEBSOCKET, Auth, Route
+from wr.api.routes import ROUTES
 
 _COMPONENTS = "#/components/schemas/{name}"
 _RATE_HEADERS = {
@@ -43,17 +44,18 @@ _OPERATOR: dict[str, Any] = {
 def openapi_document() -> dict[str, Any]:
     """Describe every route; the paths under `/api/v1` are relative to the servers, as in the contract."""
     answers: set[type[msgspec.Struct]] = {ErrorResponse}
-    for route in ROUTES:
+    described = [route for route in ROUTES if not route.is_page]
+    for route in described:
         for _, _, answer in route.answers:
             answers.update(answer if isinstance(answer, tuple) else (answer,))
-    answers.discard(Document)
-    kinds = answers | {route.body for route in ROUTES if route.body is not None}
+    answers.discard(Page)
+    kinds = answers | {route.body for route in described if route.body is not None}
     ordered = sorted(kinds, key=lambda kind: kind.__name__)
     _, components = msgspec.json.schema_components(ordered, ref_template=_COMPONENTS)
     for kind in answers:
         components[kind.__name__]["required"] = _always_sent(kind)
     paths: dict[str, Any] = {}
-    for route in ROUTES:
+    for route in described:
         relative = route.path.removeprefix(BASE)
         # `/health` stands at both places; the one below the base is the contract's.
         if route.path != relative or relative != "/health":
@@ -145,7 +147,7 @@ def _responses(route: Route) -> dict[str, Any]:
         }
     responses: dict[str, Any] = {}
     for status, meaning, answer in route.answers:
-        if answer is Document:
+        if answer is Page:
             schema: dict[str, Any] = {"type": "object"}
         elif isinstance(answer, tuple):
             schema = {"oneOf": [_reference(kind) for kind in answer]}

@@ -10,8 +10,8 @@ from wr.model.queue import QueueConfig
 from wr.model.refusals import InvalidRequest
 
 LONGEST_OPERATOR = 100
-LONGEST_TEXT = 500
-"""Characters that are kept of a text; a web address may be longer."""
+LONGEST_TEXT = 200
+"""Characters that are kept of a text: all of a name, not all of an address or of a page."""
 _KEPT_BY_STORE = {"created_ms", "updated_ms", "version"}
 
 Value = str | int | float
@@ -95,7 +95,7 @@ def changes_between(before: QueueConfig, after: QueueConfig) -> dict[str, Change
 
 
 def bounded(value: Value) -> Value:
-    """Cut a text that is longer than 500 characters; its last one then is `…`."""
+    """Cut a text that is longer than 200 characters; its last one then is `…`."""
     if isinstance(value, str) and len(value) > LONGEST_TEXT:
         return value[: LONGEST_TEXT - 1] + "…"
     return value

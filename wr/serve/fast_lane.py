@@ -12,10 +12,10 @@ from enum import Enum
 import structlog
 import trio
 
-from wr.api.calls import HttpRequest, HttpResponse
 from wr.api.dispatch import Api
 from wr.api.feeds import event_stream_headers
-from wr.api.routes import WEBSOCKET
+from wr.api.http import HttpRequest, HttpResponse
+from wr.api.route import WEBSOCKET
 from wr.model.refusals import TooSlow, Unavailable
 from wr.serve.connection_watch import ConnectionWatch
 from wr.serve.conversation import token_among
@@ -199,7 +199,8 @@ class FastConnection:
         lane = self._lane
         self._served += 1
         is_last = self._reader.is_last or lane.is_ending or self._served >= lane.limits.most_requests
-        data = lane.writer.spell(response, has_body=asked.method != "HEAD", is_last=is_last)
+        has_body = asked.method != "HEAD" and response.status != 304
+        data = lane.writer.spell(response, has_body=has_body, is_last=is_last)
         return self.transport.send_now(data), is_last
 
     async def _say_last(self, response: HttpResponse) -> None:

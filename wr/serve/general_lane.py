@@ -11,8 +11,8 @@ from quart import Request, Response, request
 from quart_trio import QuartTrio
 from werkzeug.exceptions import RequestEntityTooLarge
 
-from wr.api.calls import HttpResponse
 from wr.api.dispatch import Api
+from wr.api.http import HttpResponse
 from wr.api.reception import MAX_BODY_BYTES
 from wr.model.refusals import TooSlow
 from wr.serve.conversation import LONGEST_MESSAGE_BYTES
@@ -60,7 +60,7 @@ async def _answer(api: Api, asked: Request, method: str, body: bytes | None) -> 
 
 
 def _spelled(response: HttpResponse, method: str) -> Response:
-    reply = Response(b"" if method == "HEAD" else response.body, response.status)
+    reply = Response(b"" if method == "HEAD" or response.status == 304 else response.body, response.status)
     reply.headers.clear()
     reply.headers.extend(response.headers)
     reply.headers["Content-Length"] = str(len(response.body))

@@ -10,7 +10,7 @@ from wr.store.connection import Connection
 from wr.store.keys import Keys
 
 MOST_ENTRIES = 10_000
-"""The newest that are kept: 3 MB of the store as entries usually are, 24 MB at the very most (Valkey)."""
+"""The newest that are kept: 3 MB of the store as entries usually are, 36 MB at the very most (Valkey)."""
 _SLICE = 500
 _QUEUE, _ENTRY = b"queue", b"entry"
 
