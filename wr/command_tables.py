@@ -147,6 +147,7 @@ def _how(entry: AuditEntryResponse) -> str:
     facts = [
         f"{_name(name)} {' '.join(value) if isinstance(value, list) else _spell(value)}"
         for name, value in entry.facts.items()
+        if value != ""  # Most of what a new queue's page could say is left empty.
     ]
     return ", ".join([*changes, *facts])
 

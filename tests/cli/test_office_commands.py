@@ -38,6 +38,8 @@ def test_changes_are_listed_newest_first_with_who_made_them(wr: Wr, queue_id: st
     assert "queue.updated" in updated
     assert "admission rate 10 → 20" in updated
     assert "queue.created" in created
+    assert "target url https://shop.example/" in created
+    assert " ," not in shown.stdout, "settings that are empty are not told"
     told = json.loads(wr("audit", "--queue", queue_id, "--json").stdout)
     assert [entry["action"] for entry in told["entries"]] == ["queue.updated", "queue.created"]
 
