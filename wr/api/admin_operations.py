@@ -35,14 +35,20 @@ async def create_queue(services: Services, call: Call) -> Answer:
         settings["name"] = wish.id
     if wish.session_timeout_seconds is UNSET:
         settings["session_timeout_seconds"] = default_session_timeout_s(wish.id)
-    return Answer(201, _queue(await services.office.create_queue(QueueConfig(**settings))))
+    config = QueueConfig(**settings)
+    await services.desk.check_template(config)
+    return Answer(201, _queue(await services.office.create_queue(config)))
 
 
 async def update_queue(services: Services, call: Call) -> Answer:
     """Change a queue's settings; holds at every replica within one admission interval."""
     wish: UpdateQueueRequest = call.body
     changes = {name: value for name, value in msgspec.structs.asdict(wish).items() if value is not UNSET}
-    return Answer(200, _queue(await services.office.update_queue(call.parameters["queue_id"], changes)))
+    queue_id = call.parameters["queue_id"]
+    if wish.page_template:
+        changed = msgspec.structs.replace(await services.office.queue(queue_id), **changes)
+        await services.desk.check_template(changed)
+    return Answer(200, _queue(await services.office.update_queue(queue_id, changes)))
 
 
 async def get_queue(services: Services, call: Call) -> Answer:
@@ -53,7 +59,9 @@ async def get_queue(services: Services, call: Call) -> Answer:
 async def list_queues(services: Services, _call: Call) -> Answer:
     """List every queue with its figures."""
     found = await services.office.queues()
-    summaries = [QueueSummary(queue=_queue(stats.config), stats=_stats(stats)) for stats in found]
+    summaries = [
+        QueueSummary(queue=_queue(stats.config, is_whole=False), stats=_stats(stats)) for stats in found
+    ]
     return Answer(200, QueueListResponse(queues=summaries))
 
 
@@ -95,7 +103,7 @@ async def rotate_keys(services: Services, _call: Call) -> Answer:
     return Answer(201, _keys(await services.office.rotate_keys()))
 
 
-def _queue(config: QueueConfig) -> QueueResponse:
+def _queue(config: QueueConfig, *, is_whole: bool = True) -> QueueResponse:
     return QueueResponse(
         id=config.id,
         name=config.name,
@@ -108,6 +116,12 @@ def _queue(config: QueueConfig) -> QueueResponse:
         heartbeat_interval_seconds=config.heartbeat_interval_seconds,
         heartbeat_timeout_seconds=config.heartbeat_timeout_seconds,
         unique_by=config.unique_by,
+        message=config.message,
+        logo_url=config.logo_url,
+        accent_color=config.accent_color,
+        background_color=config.background_color,
+        support_url=config.support_url,
+        page_template=config.page_template if is_whole else UNSET,
         created_at=rfc3339(config.created_ms),
         updated_at=rfc3339(config.updated_ms),
     )

@@ -16,7 +16,6 @@ CONTENT_SECURITY_POLICY = (
 )
 """Nothing from elsewhere, nothing inline, and in nobody's frame."""
 
-
 VIEWER = ("swagger-ui-bundle.js", "swagger-ui.css")
 """Files of others that show the description of the API; `./scripts/vendor` fetches them."""
 
@@ -26,7 +25,7 @@ async def asset(services: Services, call: Call) -> Answer:
     found = await _read(services, call.parameters["name"])
     if found is None:
         raise NotFound("There is no such file")
-    is_named_by_version = call.query_text == f"v={found.version}"
+    is_named_by_version = call.request.query == f"v={found.version}"
     return asset_answer(call, found, FOR_EVER if is_named_by_version else ASK_EACH_TIME)
 
 
@@ -52,18 +51,21 @@ async def docs(services: Services, call: Call) -> Answer:
 async def _read(services: Services, name: str) -> Asset | None:
     """Find an asset; what is read for the first time is compressed, which takes others' scripts too long to
     keep everybody else waiting."""
-    return services.assets.at_hand(name) or await trio.to_thread.run_sync(services.assets.find, name)
+    found = services.assets.at_hand(name)
+    if found is None and services.assets.holds(name):
+        found = await trio.to_thread.run_sync(services.assets.find, name)
+    return found
 
 
 def asset_answer(
     call: Call, asset: Asset, caching: str, headers: list[tuple[str, str]] | None = None
 ) -> Answer:
     """Answer with an asset: compressed for clients that take that, and 304 for those that have it."""
-    encodings = call.headers.get("accept-encoding", "")
+    encodings = call.request.headers.get("accept-encoding", "")
     takes_gzip = asset.compressed is not None and "gzip" in encodings
     tag = f'"{asset.version}{"-gzip" if takes_gzip else ""}"'
     more = [("ETag", tag), ("Vary", "Accept-Encoding"), *(headers or [])]
-    status = 304 if call.headers.get("if-none-match") == tag else 200
+    status = 304 if call.request.headers.get("if-none-match") == tag else 200
     if takes_gzip and asset.compressed is not None:
         page = Page(asset.compressed, asset.content_type, caching)
         return Answer(status, page, headers=[("Content-Encoding", "gzip"), *more])
