@@ -12,7 +12,8 @@ from tests.cli.conftest import run_wr
 from tests.support.engines import free_port
 from wr import process
 from wr.admin_client import ADMIN_KEY_FILE, ADMIN_PATH, AdminClient, AdminFailure, AdminKey, find_admin_key
-from wr.api.routes import ROUTES, Auth
+from wr.api.route import Auth
+from wr.api.routes import ROUTES
 from wr.process import Ready
 
 KEY = AdminKey("key", "a test")

@@ -19,7 +19,8 @@ from tests.cli.conftest import Wr
 from wr.admin_client import AdminFailure
 from wr.api import messages
 from wr.api.messages import QueueListResponse, QueueResponse, QueueSummary, StatsResponse
-from wr.api.routes import ROUTES, Auth
+from wr.api.route import Auth
+from wr.api.routes import ROUTES
 from wr.command_tables import WATCH_S, in_words, watch
 from wr.model.queue import QueueStatus, UniqueBy
 from wr.process import Ready

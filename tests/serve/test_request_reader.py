@@ -21,7 +21,7 @@ from tests.support.byte_streams import (
     upgrade,
 )
 from wr.api.calls import HttpRequest
-from wr.api.routes import WEBSOCKET
+from wr.api.route import WEBSOCKET
 from wr.serve.request_reader import IS_ODD, MAX_HEAD_BYTES, NEEDS_MORE, Outcome, RequestReader
 
 Read = tuple[str, str, str, dict[str, str], bytes, bool]

@@ -13,8 +13,11 @@ from wr.model.tokens import SessionClaims
 from wr.office import Office
 from wr.room import PositionProof, Room
 
-COMMON_HEADERS = (("Cache-Control", "no-store"), ("X-Content-Type-Options", "nosniff"))
+COMMON_HEADERS = (("X-Content-Type-Options", "nosniff"),)
 """What every response says, whatever it brings."""
+NOT_KEPT = "no-store"
+"""How long an answer may be kept: not at all, unless it says otherwise."""
+JSON = "application/json"
 
 
 class HttpRequest(msgspec.Struct):
@@ -41,13 +44,16 @@ class HttpResponse(msgspec.Struct, frozen=True):
     body: bytes
     more: list[tuple[str, str]] = []
     """Headers beside those that every response has."""
-    content_type: str = "application/json"
+    content_type: str = JSON
+    caching: str = NOT_KEPT
+    """The value of `Cache-Control` (RFC 9111, section 5.2.2)."""
 
     @property
     def headers(self) -> list[tuple[str, str]]:
         """All headers but the length."""
         return [
             ("Content-Type", self.content_type),
+            ("Cache-Control", self.caching),
             *COMMON_HEADERS,
             ("X-Request-Id", self.request_id),
             *limit_headers(self.usage),
@@ -73,6 +79,8 @@ class Call(msgspec.Struct):
     parameters: dict[str, str]
     address: str
     user_agent: str
+    headers: dict[str, str] = {}
+    """As they were sent, names in lower case; only pages look at them."""
     route: Any = None
     """The route of the table, once it is found."""
     is_admin: bool = False
@@ -83,12 +91,22 @@ class Call(msgspec.Struct):
     session: SessionClaims | None = None
 
 
+class Page(msgspec.Struct, frozen=True):
+    """A body that is ready to be sent as it is: a page, an asset, a document."""
+
+    content: bytes
+    content_type: str
+    caching: str = NOT_KEPT
+
+
 class Answer(msgspec.Struct, frozen=True):
-    """What an operation gives back: a status, a message, and what was used of a limit."""
+    """What an operation gives back: a status, a message or a page, and what was used of a limit."""
 
     status: int
     body: msgspec.Struct
     usage: Usage | None = None
+    headers: list[tuple[str, str]] = []
+    """Headers of its own."""
 
 
 class Services(msgspec.Struct, frozen=True):

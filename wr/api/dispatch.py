@@ -7,11 +7,10 @@ from contextlib import asynccontextmanager
 import msgspec
 import structlog
 
-from wr.api.calls import Answer, Call, HttpRequest, HttpResponse, Services, limit_headers
+from wr.api.calls import Answer, Call, HttpRequest, HttpResponse, Page, Services, limit_headers
 from wr.api.errors import INTERNAL_ERROR, RETRY_AFTER_S, WireForm, refusal_headers, wire_form
 from wr.api.feeds import Feed
 from wr.api.messages import ErrorFacts, ErrorResponse
-from wr.api.public_operations import Document
 from wr.api.reception import Reception
 from wr.model import refusals
 from wr.model.limits import Usage
@@ -93,6 +92,9 @@ class Api:
             except refusals.Unavailable:
                 log.warning("a refused request could not be counted: the store is away")
             usage = call.usage
+        if call.route is not None and call.route.refusal_page is not None:
+            answer = await call.route.refusal_page(self._services, call, refusal)
+            return _response(answer, msgspec.structs.replace(call, usage=usage), request_id)
         return _error(
             wire_form(refusal), refusal.message, refusal.details, refusal_headers(refusal), request_id, usage
         )
@@ -117,9 +119,14 @@ def _has_no_head() -> Refusal:
 
 
 def _response(answer: Answer, call: Call, request_id: str) -> HttpResponse:
-    body = bytes(answer.body.text) if isinstance(answer.body, Document) else msgspec.json.encode(answer.body)
-    more = [("Retry-After", str(RETRY_AFTER_S))] if answer.status == 503 else []
-    return HttpResponse(answer.status, request_id, answer.usage or call.usage, body, more)
+    usage = answer.usage or call.usage
+    more = [*answer.headers, ("Retry-After", str(RETRY_AFTER_S))] if answer.status == 503 else answer.headers
+    body = answer.body
+    if isinstance(body, Page):
+        return HttpResponse(
+            answer.status, request_id, usage, body.content, more, body.content_type, body.caching
+        )
+    return HttpResponse(answer.status, request_id, usage, msgspec.json.encode(body), more)
 
 
 def _failed(request: HttpRequest, call: Call, request_id: str) -> HttpResponse:

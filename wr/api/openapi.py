@@ -7,8 +7,9 @@ import msgspec
 
 from wr.api.errors import INTERNAL_ERROR, WIRE_FORMS
 from wr.api.messages import ErrorResponse
-from wr.api.public_operations import Document
-from wr.api.routes import BASE, ROUTES, WEBSOCKET, Auth, Route
+from wr.api.calls import JSON, Page
+from wr.api.route import BASE, WEBSOCKET, Auth, Route
+from wr.api.routes import ROUTES
 
 _COMPONENTS = "#/components/schemas/{name}"
 _RATE_HEADERS = {
@@ -36,7 +37,7 @@ def openapi_document() -> dict[str, Any]:
     for route in ROUTES:
         for _, _, answer in route.answers:
             answers.update(answer if isinstance(answer, tuple) else (answer,))
-    answers.discard(Document)
+    answers.discard(Page)
     kinds = answers | {route.body for route in ROUTES if route.body is not None}
     ordered = sorted(kinds, key=lambda kind: kind.__name__)
     _, components = msgspec.json.schema_components(ordered, ref_template=_COMPONENTS)
@@ -133,14 +134,14 @@ def _responses(route: Route) -> dict[str, Any]:
         }
     responses: dict[str, Any] = {}
     for status, meaning, answer in route.answers:
-        if answer is Document:
-            schema: dict[str, Any] = {"type": "object"}
+        if answer is Page:
+            schema: dict[str, Any] = {"type": "object" if route.media_type == JSON else "string"}
         elif isinstance(answer, tuple):
             schema = {"oneOf": [_reference(kind) for kind in answer]}
         else:
             schema = _reference(answer)
         is_events = route.feed is not None and route.method != WEBSOCKET
-        content = {"text/event-stream": {"schema": schema}} if is_events else _json(schema)
+        content = {"text/event-stream" if is_events else route.media_type: {"schema": schema}}
         responses[str(status)] = {"description": meaning, "headers": headers, "content": content}
     for status, meaning in _errors(route).items():
         responses.setdefault(

@@ -1,16 +1,8 @@
 """Operations that need no token: health (contract: Health Check), verification keys, the OpenAPI document."""
 
-import msgspec
-
 from wr import __version__
-from wr.api.calls import Answer, Call, Services
+from wr.api.calls import JSON, Answer, Call, Page, Services
 from wr.api.messages import HealthResponse, JwksResponse
-
-
-class Document(msgspec.Struct, frozen=True):
-    """A response that is JSON already."""
-
-    text: msgspec.Raw
 
 
 async def health(services: Services, _call: Call) -> Answer:
@@ -34,4 +26,4 @@ async def jwks(services: Services, _call: Call) -> Answer:
 
 async def openapi(services: Services, _call: Call) -> Answer:
     """Describe this API as OpenAPI 3.0.3."""
-    return Answer(200, Document(msgspec.Raw(services.openapi)))
+    return Answer(200, Page(services.openapi, JSON))

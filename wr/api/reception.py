@@ -8,7 +8,8 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from wr.api.calls import Call, HttpRequest
-from wr.api.routes import Auth, Route, Router
+from wr.api.route import Auth, Route
+from wr.api.router import Router
 from wr.api.user_tokens import UserTokens
 from wr.keeper import KeyKeeper
 from wr.model import refusals
@@ -55,7 +56,7 @@ class Reception:
         """Note where a request comes from."""
         forwarded_for = request.headers.get("x-forwarded-for", "")
         address = client_address(request.peer, forwarded_for, self._trusted_proxies)
-        return Call({}, address, request.headers.get("user-agent", "")[:512])
+        return Call({}, address, request.headers.get("user-agent", "")[:512], request.headers)
 
     async def admit(self, request: HttpRequest, call: Call) -> Route:
         """Find the route and complete the call for it.

@@ -15,7 +15,7 @@ import trio
 from wr.api.calls import HttpRequest, HttpResponse
 from wr.api.dispatch import Api
 from wr.api.feeds import event_stream_headers
-from wr.api.routes import WEBSOCKET
+from wr.api.route import WEBSOCKET
 from wr.model.refusals import TooSlow, Unavailable
 from wr.serve.connection_watch import ConnectionWatch
 from wr.serve.conversation import token_among

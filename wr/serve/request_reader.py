@@ -11,7 +11,7 @@ import httptools
 
 from wr.api.calls import HttpRequest
 from wr.api.reception import MAX_BODY_BYTES
-from wr.api.routes import WEBSOCKET
+from wr.api.route import WEBSOCKET
 
 MAX_HEAD_BYTES = 16 * 1024
 """A head that is longer is Hypercorn's to refuse."""

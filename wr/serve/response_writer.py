@@ -27,7 +27,7 @@ class ResponseWriter:
         """
         usage = response.usage
         return b"%b%b\r\nX-Request-Id: %b\r\nContent-Length: %d\r\n%b%b%b\r\n%b" % (
-            _beginning(response.status, response.content_type),
+            _beginning(response.status, response.content_type, response.caching),
             self.date,
             response.request_id.encode("latin-1"),
             len(response.body),
@@ -47,9 +47,9 @@ class ResponseWriter:
 
 
 @lru_cache(maxsize=256)
-def _beginning(status: int, content_type: str) -> bytes:
+def _beginning(status: int, content_type: str, caching: str) -> bytes:
     """Everything up to the date, which no response says differently from others of its kind."""
-    lines = _lines([("Content-Type", content_type), *COMMON_HEADERS])
+    lines = _lines([("Content-Type", content_type), ("Cache-Control", caching), *COMMON_HEADERS])
     return f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n".encode() + lines + b"Date: "
 
 

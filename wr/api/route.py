@@ -1,0 +1,97 @@
+"""What a route is: one method of one path, with its limit, authentication, messages and operation."""
+
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from enum import Enum
+
+import msgspec
+
+from wr.api.calls import JSON, Answer, Call, Services
+from wr.api.feeds import Feed
+from wr.model import refusals
+from wr.model.refusals import Refusal
+
+BASE = "/api/v1"
+WEBSOCKET = "WEBSOCKET"
+"""What a request to upgrade to a WebSocket counts as, where others have their method."""
+
+
+class Auth(Enum):
+    """Who may call a route."""
+
+    NOBODY = "nobody"
+    """No token is asked for."""
+    MAY_HAVE_POSITION = "may have position"
+    """A valid position token is taken as proof of a place; anything else is overlooked."""
+    POSITION = "position"
+    """A position token of the queue in the path."""
+    SESSION = "session"
+    """The session token of the session in the path."""
+    ADMIN = "admin"
+    """The admin key."""
+    USER = "user"
+    """A token of the site's own user, where the server is told to ask for one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Route:
+    """One method of one path."""
+
+    method: str
+    path: str
+    """An HTTP method, or `WEBSOCKET` for a request to upgrade."""
+    operation: Callable[[Services, Call], Awaitable[Answer]] | None = None
+    """What answers a call; None for a live stream."""
+    feed: Callable[[Services, Call], Awaitable[Feed]] | None = None
+    """What a live stream carries; None for a call."""
+    tag: str
+    auth: Auth = Auth.NOBODY
+    scope: str | None = None
+    """Which limit counts its calls; None: none does."""
+    counts_itself: bool = False
+    """Whether the operation's own script counts the call, in the same round trip."""
+    query: type[msgspec.Struct] | None = None
+    body: type[msgspec.Struct] | None = None
+    answers: tuple[tuple[int, str, type[msgspec.Struct] | tuple[type[msgspec.Struct], ...]], ...]
+    """Status, what it means, and the message or messages it brings."""
+    media_type: str = JSON
+    """What a page of its is, as its `Content-Type` begins."""
+    refusals: tuple[type[Refusal], ...] = ()
+    """The refusals of its own, beside those that its limit, authentication and body bring."""
+    refusal_page: Callable[[Services, Call, Refusal], Awaitable[Answer]] | None = None
+    """How a refusal is told to somebody who looks at a page; None: as every refusal, in the envelope."""
+    title: str = ""
+    """What the contract's OpenAPI block calls it, if it is in there."""
+
+    @property
+    def name(self) -> str:
+        """The operation's name, or the feed's."""
+        return (self.operation or self.feed).__name__  # type: ignore[union-attr]
+
+    @property
+    def description(self) -> str:
+        """The first line of the docstring of the operation or the feed."""
+        return ((self.operation or self.feed).__doc__ or "").partition("\n")[0]
+
+    @property
+    def summary(self) -> str:
+        """The contract's words for it, or its description."""
+        return self.title or self.description
+
+    def all_refusals(self) -> Iterator[type[Refusal]]:
+        """List every refusal the route can answer with."""
+        if self.query is not None:
+            yield refusals.InvalidRequest
+        if self.body is not None:
+            yield from (refusals.InvalidRequest, refusals.TooLarge)
+        if self.auth in (Auth.POSITION, Auth.SESSION, Auth.USER):
+            yield refusals.Unauthorized
+        if self.auth is Auth.ADMIN:
+            yield refusals.Forbidden
+        if self.scope is not None:
+            yield refusals.RateLimited
+        if self.method == WEBSOCKET:
+            yield refusals.UpgradeRequired
+        yield from self.refusals
+        if self.auth is not Auth.NOBODY:
+            yield refusals.Unavailable
