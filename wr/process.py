@@ -7,6 +7,7 @@ import secrets
 import signal
 import socket
 import ssl
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import partial
@@ -19,8 +20,10 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from redis.exceptions import RedisError
 
 from wr.api.user_tokens import UserTokens, read_user_key
-from wr.assembly import PRODUCTION_CLOCKS, Clocks, assemble
+from wr.assembly import PRODUCTION_CLOCKS, Clocks, House, assemble
 from wr.keeper import KeyKeeper
+from wr.measures.instruments import Level
+from wr.measures.measures import Measures
 from wr.model.queue import QueueConfig
 from wr.model.refusals import Conflict, Unavailable
 from wr.office import Office
@@ -29,8 +32,9 @@ from wr.serve.limits import ConnectionLimits
 from wr.settings import Settings
 from wr.store.embedded import embedded_store
 from wr.store.store import Store, open_store
-from wr.tasks.admission import Witness, run_admission
+from wr.tasks.admission import run_admission
 from wr.tasks.endless import keep_running
+from wr.tasks.event_loop import watch_event_loop
 
 log = structlog.get_logger("wr")
 
@@ -80,12 +84,19 @@ async def run(
     started_at = trio.current_time()
     limits = _connection_limits(settings, _allow_many_files())
     tls = _tls_context(settings)
+    measures = Measures(time.perf_counter)
     async with (
         _bound(settings.bind) as listener,
         _store_url(settings, stop) as url,
-        open_store(url, settings.limits, prefix=settings.store_prefix, now_ms=clocks.store_ms) as store,
+        open_store(
+            url,
+            settings.limits,
+            prefix=settings.store_prefix,
+            now_ms=clocks.store_ms,
+            measures=measures,
+        ) as store,
     ):
-        house = assemble(store, settings, clocks, uptime_s=lambda: trio.current_time() - started_at)
+        house = assemble(store, settings, clocks, measures, uptime_s=lambda: trio.current_time() - started_at)
         with _start_up_failures():
             await store.ping()
             await _open_keys(house.keeper, settings)
@@ -105,13 +116,15 @@ async def run(
             tasks.start_soon(keep_running, "positions", lambda _status: house.live.look_in_turn())
             tasks.start_soon(keep_running, "news", lambda _status: house.live.look_at_once())
             tasks.start_soon(keep_running, "telling", lambda _status: house.announcer.announce_for_ever())
+            delays = measures.event_loop
+            tasks.start_soon(keep_running, "event loop", lambda _status: watch_event_loop(delays))
             hearing = partial(store.announcements.listen, house.registry.hurry)
             async with _unless_stopped(stop):
                 await tasks.start(keep_running, "hearing", hearing)
-                await tasks.start(_admission, store, house.witness, settings.admission_interval)
+                await tasks.start(_admission, house, settings.admission_interval)
             async with trio.open_nursery() as serving:
                 try:
-                    await serving.start(_serve, lanes, listener, limits, settings, stop)
+                    await serving.start(_serve, lanes, listener, limits, settings, stop, measures.connections)
                 except OSError as error:
                     raise _cannot_listen(settings.bind, error) from error
                 task_status.started(
@@ -296,12 +309,18 @@ async def _make_demo_queue(store: Store, office: Office) -> None:
 
 
 async def _admission(
-    store: Store,
-    book: Witness,
+    house: House,
     interval_s: float,
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    await run_admission(store, store.queues, book, interval_s=interval_s, task_status=task_status)
+    await run_admission(
+        house.store,
+        house.store.queues,
+        house.witness,
+        interval_s=interval_s,
+        measures=house.measures.admission,
+        task_status=task_status,
+    )
 
 
 async def _serve(
@@ -310,6 +329,7 @@ async def _serve(
     limits: ConnectionLimits,
     settings: Settings,
     stop: trio.Event,
+    is_open: Level,
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     await serve_lanes(
@@ -318,5 +338,6 @@ async def _serve(
         most=limits.most_connections,
         grace_s=settings.grace,
         until=stop.wait,
+        is_open=is_open,
         task_status=task_status,
     )

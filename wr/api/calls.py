@@ -1,6 +1,6 @@
 """A call as an operation sees it, and its answer: plain objects that know no framework."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import msgspec
@@ -18,6 +18,7 @@ COMMON_HEADERS = (("X-Content-Type-Options", "nosniff"),)
 NOT_KEPT = "no-store"
 """How long an answer may be kept: not at all, unless it says otherwise."""
 JSON = "application/json"
+PLAIN_TEXT = "text/plain"
 
 
 class HttpRequest(msgspec.Struct):
@@ -120,4 +121,6 @@ class Services(msgspec.Struct, frozen=True):
     keeper: KeyKeeper
     is_store_healthy: Callable[[], Any]
     uptime_s: Callable[[], float]
+    scrape: Callable[[str], Awaitable[tuple[bytes, str]]]
+    """Spells all metrics for an `Accept` header; returns the text and its content type."""
     openapi: bytes = b""

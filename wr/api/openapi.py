@@ -5,9 +5,9 @@ from typing import Any, get_args
 
 import msgspec
 
+from wr.api.calls import JSON, Page
 from wr.api.errors import INTERNAL_ERROR, WIRE_FORMS
 from wr.api.messages import ErrorResponse
-from wr.api.calls import JSON, Page
 from wr.api.route import BASE, WEBSOCKET, Auth, Route
 from wr.api.routes import ROUTES
 
@@ -24,6 +24,7 @@ _SECURITY: dict[Auth, list[dict[str, list[str]]]] = {
     Auth.SESSION: [{"BearerAuth": []}],
     Auth.ADMIN: [{"AdminKey": []}],
     Auth.USER: [{}, {"BearerAuth": []}],
+    Auth.METRICS: [{}, {"BearerAuth": []}],
 }
 _PARAMETER_HELP = {
     "queue_id": ("Queue identifier", {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,64}$"}),

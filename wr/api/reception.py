@@ -10,6 +10,7 @@ import msgspec
 from wr.api.calls import Call, HttpRequest
 from wr.api.route import Auth, Route
 from wr.api.router import Router
+from wr.api.scrapers import Scrapers
 from wr.api.user_tokens import UserTokens
 from wr.keeper import KeyKeeper
 from wr.model import refusals
@@ -42,7 +43,9 @@ class Reception:
         *,
         admin_key: str,
         trusted_proxies: tuple[Network, ...],
+        scrapers: Scrapers,
     ) -> None:
+        self._scrapers = scrapers
         self._store = store
         self._book = book
         self._keeper = keeper
@@ -135,6 +138,9 @@ class Reception:
                     call.position = None  # It proves nothing, so it is as if it were not there.
         elif route.auth is Auth.SESSION:
             await self._authenticate_session(request, call)
+        elif route.auth is Auth.METRICS:
+            is_forwarded = "x-forwarded-for" in request.headers and call.address == request.peer
+            self._scrapers.check(_bearer(request), call.address, is_forwarded=is_forwarded)
 
     async def _authenticate_position(self, route: Route, request: HttpRequest, call: Call) -> None:
         token = _required_bearer(request, may_be_in_query=route.feed is not None)

@@ -31,6 +31,8 @@ class Auth(Enum):
     """The admin key."""
     USER = "user"
     """A token of the site's own user, where the server is told to ask for one."""
+    METRICS = "metrics"
+    """Who may read the metrics: see `Scrapers`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,14 +86,14 @@ class Route:
             yield refusals.InvalidRequest
         if self.body is not None:
             yield from (refusals.InvalidRequest, refusals.TooLarge)
-        if self.auth in (Auth.POSITION, Auth.SESSION, Auth.USER):
+        if self.auth in (Auth.POSITION, Auth.SESSION, Auth.USER, Auth.METRICS):
             yield refusals.Unauthorized
-        if self.auth is Auth.ADMIN:
+        if self.auth in (Auth.ADMIN, Auth.METRICS):
             yield refusals.Forbidden
         if self.scope is not None:
             yield refusals.RateLimited
         if self.method == WEBSOCKET:
             yield refusals.UpgradeRequired
         yield from self.refusals
-        if self.auth is not Auth.NOBODY:
+        if self.auth not in (Auth.NOBODY, Auth.METRICS):
             yield refusals.Unavailable

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 
 from wr.api import admin_operations, concert_operations, messages, public_operations, visitor_operations
-from wr.api.calls import Answer, Call, Page, Services
+from wr.api.calls import PLAIN_TEXT, Answer, Call, Page, Services
 from wr.api.feeds import concert_feed, queue_feed
 from wr.api.route import BASE, WEBSOCKET, Auth, Route
 from wr.model import refusals
@@ -67,6 +67,15 @@ ROUTES: tuple[Route, ...] = (
         operation=public_operations.openapi,
         tag="Service",
         answers=((200, "This document", Page),),
+    ),
+    Route(
+        method="GET",
+        path="/metrics",
+        operation=public_operations.metrics,
+        tag="Service",
+        auth=Auth.METRICS,
+        media_type=PLAIN_TEXT,
+        answers=((200, "Every metric, as Prometheus or OpenMetrics text", Page),),
     ),
     _visitor(
         "POST",

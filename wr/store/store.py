@@ -1,5 +1,6 @@
 """The store as the room sees it: one method per operation, hot ones batched."""
 
+import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Protocol, TypeVar
@@ -7,6 +8,9 @@ from typing import Any, Protocol, TypeVar
 import structlog
 import trio
 
+from wr.measures.measures import Measures
+from wr.measures.queue_measures import NO_QUEUE
+from wr.model import places
 from wr.model.limits import Limit, Usage
 from wr.store.admissions import AdmitScript, Pass
 from wr.store.announcements import Announcements
@@ -16,13 +20,13 @@ from wr.store.counts import Counted, LimitScript, lane_of
 from wr.store.departures import Departed, Departure, LeaveScript
 from wr.store.embedded import StoreFailure
 from wr.store.figures import Figures, StatisticsScript
-from wr.store.joins import Join, Joined, JoinScript
-from wr.store.keys import Keys
-from wr.store.polls import Poll, Polled, PollScript
+from wr.store.joins import InLine, Join, Joined, JoinScript
+from wr.store.keys import GLOBAL_TAG, Keys
+from wr.store.polls import Poll, Polled, PollKind, PollScript
 from wr.store.queues import QueueShelf
 from wr.store.script import Script
 from wr.store.secrets import SecretShelf
-from wr.store.visits import VisitCall, Visited, VisitScript
+from wr.store.visits import VisitCall, Visited, VisitKind, VisitScript
 
 Item = TypeVar("Item")
 Reply = TypeVar("Reply")
@@ -52,7 +56,8 @@ class _Batched(Protocol[ItemT, ReplyT]):
 class Store:
     """Every operation on the store. All methods raise `Unavailable` when it cannot be reached.
 
-    `now_ms` gives the time each script works with; 0, the default, is the clock of the store.
+    `now_ms` gives the time each script works with; 0, the default, is the clock of the store. `measures`
+    takes in what happened to whom: here, because both APIs, live streams and operators come by.
     """
 
     def __init__(
@@ -62,9 +67,11 @@ class Store:
         keys: Keys,
         limits: Mapping[str, Limit],
         now_ms: Callable[[], int] = store_clock,
+        measures: Measures | None = None,
     ) -> None:
         self._connection = connection
         self._now_ms = now_ms
+        self._measures = measures or Measures(time.perf_counter)
         self._admit = AdmitScript(keys)
         self._statistics = StatisticsScript(keys)
         self._limit = LimitScript(keys, dict(limits))
@@ -85,12 +92,27 @@ class Store:
         self._counts: Batcher[bytes, Usage] = Batcher(nursery, self._count)
 
     async def join(self, queue_id: str, join: Join) -> Joined:
-        """Put someone in line."""
-        return await self._joins.submit(queue_id, join)
+        """Put someone in line. To count it costs 0.2 µs."""
+        joined = await self._joins.submit(queue_id, join)
+        place = joined.place
+        if isinstance(place, InLine):
+            if place.is_new:
+                self._measures.queues.of(queue_id).joins += 1
+        elif place is places.FULL:
+            self._measures.queues.of(queue_id).turn_away("full")
+        elif place is places.CLOSED:
+            self._measures.queues.of(queue_id).turn_away("maintenance")
+        elif place is places.LIMITED:
+            self._measures.queues.of(queue_id).limit("enqueue")
+        return joined
 
     async def poll(self, queue_id: str, poll: Poll) -> Polled:
         """Tell where someone stands; with a heartbeat, keep the place."""
-        return await self._polls.submit(queue_id, poll)
+        polled = await self._polls.submit(queue_id, poll)
+        if polled.place is places.LIMITED:
+            scope = "heartbeat" if poll.kind is PollKind.HEARTBEAT else "status"
+            self._measures.queues.of(queue_id).limit(scope)
+        return polled
 
     async def poll_many(self, queue_id: str, polls: Sequence[Poll]) -> Sequence[Polled]:
         """Tell where many people stand, in one call of its own."""
@@ -99,17 +121,34 @@ class Store:
 
     async def visit(self, queue_id: str, call: VisitCall) -> Visited:
         """Tell how a session stands; with activity, count it."""
-        return await self._visits.submit(queue_id, call)
+        visited = await self._visits.submit(queue_id, call)
+        if visited.state is places.LIMITED:
+            scope = "status" if call.kind is VisitKind.STATUS else "activity"
+            self._measures.queues.of(queue_id).limit(scope)
+        return visited
 
     async def depart(self, queue_id: str, departure: Departure) -> Departed:
         """End a place or a session."""
-        return await self._departures.submit(queue_id, departure)
+        departed = await self._departures.submit(queue_id, departure)
+        if departed.ended_now:
+            tally = self._measures.queues.of(queue_id)
+            if departure.reason is places.Reason.TERMINATED:
+                tally.terminations += 1
+            else:
+                tally.cancellations += 1
+        elif departed.state is places.LIMITED:
+            self._measures.queues.of(queue_id).limit("status")
+        return departed
 
     async def count(self, counted: Counted) -> Usage | None:
         """Count one request; None where its scope has no limit."""
         if self._limit.limit_of(counted.scope).count == 0:
             return None
-        return await self._counts.submit(lane_of(counted), counted.subject)
+        usage = await self._counts.submit(lane_of(counted), counted.subject)
+        if usage.used > usage.limit.count:
+            queue_id = NO_QUEUE if counted.tag == GLOBAL_TAG else counted.tag
+            self._measures.queues.of(queue_id).limit(counted.scope)
+        return usage
 
     async def admit(self, queue_ids: Sequence[str]) -> dict[str, Pass | None]:
         """Run an admission pass over each queue; None for those that do not exist, none for those that fail.
@@ -126,8 +165,19 @@ class Store:
                     # One queue's trouble holds up its own line and nobody else's.
                     log.error("a queue's admission pass failed", queue_id=queue_id, error=str(reply))
                 else:
-                    passes[queue_id] = self._admit.reply(reply)
+                    passes[queue_id] = done = self._admit.reply(reply)
+                    if done is not None:
+                        self._note_pass(queue_id, done)
         return passes
+
+    def _note_pass(self, queue_id: str, done: Pass) -> None:
+        """Count what a pass did; 0.2 µs for each person let in."""
+        tally = self._measures.queues.of(queue_id)
+        tally.admissions += len(done.admitted)
+        tally.expiries += len(done.dropped)
+        tally.sessions_ended += len(done.ended)
+        for waited_ms in done.waits_ms:
+            tally.waits.observe(waited_ms / 1000)
 
     async def figures(self, queue_id: str) -> Figures | None:
         """Read a queue's figures; None when there is no such queue."""
@@ -136,7 +186,10 @@ class Store:
 
     async def flush(self, queue_id: str) -> int | None:
         """Send away everyone who waits; how many, or None when there is no such queue."""
-        return await self.queues.flush(queue_id, self._now_ms())
+        flushed = await self.queues.flush(queue_id, self._now_ms())
+        if flushed:
+            self._measures.queues.of(queue_id).flushed += flushed
+        return flushed
 
     async def ping(self) -> None:
         """Make one round trip."""
@@ -151,13 +204,17 @@ class Store:
         return int(seconds) * 1000 + int(microseconds) // 1000
 
     def _executor(self, batched: _Batched[Item, Reply]) -> Any:
+        tally = self._measures.store.of(batched.script.name)
+
         async def execute(queue_id: str, items: Sequence[Item]) -> Sequence[Reply]:
+            tally.items.observe(len(items))
             keys, arguments = batched.call(queue_id, self._now_ms(), items)
             return batched.replies(await self._connection.call(batched.script, keys, arguments))
 
         return execute
 
     async def _count(self, counter: str, subjects: Sequence[bytes]) -> Sequence[Usage]:
+        self._measures.store.of(self._limit.script.name).items.observe(len(subjects))
         keys, arguments = self._limit.call(counter, self._now_ms(), subjects)
         return self._limit.replies(counter, await self._connection.call(self._limit.script, keys, arguments))
 
@@ -169,6 +226,7 @@ async def open_store(
     *,
     prefix: str = "wr",
     now_ms: Callable[[], int] = store_clock,
+    measures: Measures | None = None,
 ) -> AsyncIterator[Store]:
     """Open the store at `url`.
 
@@ -176,12 +234,12 @@ async def open_store(
         StoreFailure: it is not a URL that the client understands.
     """
     try:
-        connection = Connection(url)
+        connection = Connection(url, measures=measures.store if measures else None)
     except ValueError as error:
         raise StoreFailure(f"store_url: {error}") from error
     try:
         async with trio.open_nursery() as nursery:
-            yield Store(connection, nursery, Keys(prefix), limits, now_ms)
+            yield Store(connection, nursery, Keys(prefix), limits, now_ms, measures)
             # Callers are gone by now; a batch nobody waits for need not be waited for either.
             nursery.cancel_scope.cancel()
     finally:
