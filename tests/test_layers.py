@@ -21,10 +21,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "live": {"model", "store", "queue_book"},
     "tasks": {"model", "measures", "store", "queue_book", "live"},
     "api": {
-        *("model", "measures", "store", "keeper", "queue_book", "room", "concerts", "office", "live", "logs"),
+        *("model", "measures", "store", "keeper", "queue_book", "room", "concerts", "office", "live", "web"),
+        "logs",
     },
-    "web": {"model", "api"},
-    "serve": {"model", "measures", "api", "live", "web"},
+    "web": {"model"},
+    "serve": {"model", "measures", "api", "live"},
     "settings": {"model"},
     "logs": set(),
     "assembly": {
@@ -39,8 +40,10 @@ MAY_IMPORT: dict[str, set[str]] = {
             "office",
             "live",
             "tasks",
+            "api",
+            "web",
         ),
-        *("api", "settings"),
+        "settings",
     },
     "process": {
         "model",

@@ -34,6 +34,7 @@ from wr.settings import Settings
 from wr.store.store import Store, store_clock
 from wr.tasks.admission import Witness
 from wr.tasks.live import LiveLoops
+from wr.web.assets import own_assets
 
 _HEALTH_PATIENCE_S = 1.0
 
@@ -125,6 +126,7 @@ def assemble(
         uptime_s=uptime_s,
         scrape=_scraper(measures, book, registry),
         openapi=orjson.dumps(openapi_document()),
+        assets=own_assets(),
     )
     return House(
         store=store,

@@ -12,6 +12,7 @@ from wr.model.limits import Usage
 from wr.model.tokens import SessionClaims
 from wr.office import Office
 from wr.room import PositionProof, Room
+from wr.web.assets import AssetShelf
 
 COMMON_HEADERS = (("X-Content-Type-Options", "nosniff"),)
 """What every response says, whatever it brings."""
@@ -82,6 +83,7 @@ class Call(msgspec.Struct):
     user_agent: str
     headers: dict[str, str] = {}
     """As they were sent, names in lower case; only pages look at them."""
+    query_text: str = ""
     route: Any = None
     """The route of the table, once it is found."""
     is_admin: bool = False
@@ -124,3 +126,4 @@ class Services(msgspec.Struct, frozen=True):
     scrape: Callable[[str], Awaitable[tuple[bytes, str]]]
     """Spells all metrics for an `Accept` header; returns the text and its content type."""
     openapi: bytes = b""
+    assets: AssetShelf = msgspec.field(default_factory=AssetShelf)

@@ -35,17 +35,18 @@ _PARAMETER_HELP = {
 def openapi_document() -> dict[str, Any]:
     """Describe every route; the paths under `/api/v1` are relative to the servers, as in the contract."""
     answers: set[type[msgspec.Struct]] = {ErrorResponse}
-    for route in ROUTES:
+    described = [route for route in ROUTES if not route.is_page]
+    for route in described:
         for _, _, answer in route.answers:
             answers.update(answer if isinstance(answer, tuple) else (answer,))
     answers.discard(Page)
-    kinds = answers | {route.body for route in ROUTES if route.body is not None}
+    kinds = answers | {route.body for route in described if route.body is not None}
     ordered = sorted(kinds, key=lambda kind: kind.__name__)
     _, components = msgspec.json.schema_components(ordered, ref_template=_COMPONENTS)
     for kind in answers:
         components[kind.__name__]["required"] = _always_sent(kind)
     paths: dict[str, Any] = {}
-    for route in ROUTES:
+    for route in described:
         relative = route.path.removeprefix(BASE)
         # `/health` stands at both places; the one below the base is the contract's.
         if route.path != relative or relative != "/health":

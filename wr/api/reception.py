@@ -59,7 +59,7 @@ class Reception:
         """Note where a request comes from."""
         forwarded_for = request.headers.get("x-forwarded-for", "")
         address = client_address(request.peer, forwarded_for, self._trusted_proxies)
-        return Call({}, address, request.headers.get("user-agent", "")[:512], request.headers)
+        return Call({}, address, request.headers.get("user-agent", "")[:512], request.headers, request.query)
 
     async def admit(self, request: HttpRequest, call: Call) -> Route:
         """Find the route and complete the call for it.

@@ -54,12 +54,14 @@ class Route:
     """Whether the operation's own script counts the call, in the same round trip."""
     query: type[msgspec.Struct] | None = None
     body: type[msgspec.Struct] | None = None
-    answers: tuple[tuple[int, str, type[msgspec.Struct] | tuple[type[msgspec.Struct], ...]], ...]
+    answers: tuple[tuple[int, str, type[msgspec.Struct] | tuple[type[msgspec.Struct], ...]], ...] = ()
     """Status, what it means, and the message or messages it brings."""
     media_type: str = JSON
-    """What a page of its is, as its `Content-Type` begins."""
+    """What its answers are, as their `Content-Type` begins; refusals are JSON all the same."""
     refusals: tuple[type[Refusal], ...] = ()
     """The refusals of its own, beside those that its limit, authentication and body bring."""
+    is_page: bool = False
+    """Whether it is for people to look at: the description of the API leaves it out."""
     refusal_page: Callable[[Services, Call, Refusal], Awaitable[Answer]] | None = None
     """How a refusal is told to somebody who looks at a page; None: as every refusal, in the envelope."""
     title: str = ""

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from wr.api import admin_operations, concert_operations, messages, public_operations, visitor_operations
 from wr.api.calls import PLAIN_TEXT, Answer, Call, Page, Services
 from wr.api.feeds import concert_feed, queue_feed
+from wr.api.page_routes import PAGE_ROUTES
 from wr.api.route import BASE, WEBSOCKET, Auth, Route
 from wr.model import refusals
 
@@ -91,6 +92,14 @@ ROUTES: tuple[Route, ...] = (
             (201, "New position created", messages.EnqueueResponse),
         ),
         refusals=(refusals.NotFound, refusals.QueueFull, refusals.Maintenance),
+    ),
+    Route(
+        method="GET",
+        path=f"{BASE}/queues/{{queue_id}}",
+        operation=visitor_operations.queue_facts,
+        tag="Visitors",
+        answers=((200, "Queue found", messages.PublicQueueResponse),),
+        refusals=(refusals.NotFound, refusals.Unavailable),
     ),
     _visitor(
         "GET",
@@ -270,4 +279,5 @@ ROUTES: tuple[Route, ...] = (
         admin_operations.rotate_keys,
         answers=((201, "New signing keys", messages.KeyListResponse),),
     ),
+    *PAGE_ROUTES,
 )

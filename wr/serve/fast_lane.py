@@ -199,7 +199,8 @@ class FastConnection:
         lane = self._lane
         self._served += 1
         is_last = self._reader.is_last or lane.is_ending or self._served >= lane.limits.most_requests
-        data = lane.writer.spell(response, has_body=asked.method != "HEAD", is_last=is_last)
+        has_body = asked.method != "HEAD" and response.status != 304
+        data = lane.writer.spell(response, has_body=has_body, is_last=is_last)
         return self.transport.send_now(data), is_last
 
     async def _say_last(self, response: HttpResponse) -> None:

@@ -60,7 +60,7 @@ async def _answer(api: Api, asked: Request, method: str, body: bytes | None) -> 
 
 
 def _spelled(response: HttpResponse, method: str) -> Response:
-    reply = Response(b"" if method == "HEAD" else response.body, response.status)
+    reply = Response(b"" if method == "HEAD" or response.status == 304 else response.body, response.status)
     reply.headers.clear()
     reply.headers.extend(response.headers)
     reply.headers["Content-Length"] = str(len(response.body))

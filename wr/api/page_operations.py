@@ -1,0 +1,61 @@
+"""Operations that answer with pages, and with the files that pages are made of."""
+
+from wr.api.calls import Answer, Call, Page, Services
+from wr.model.refusals import NotFound
+from wr.web.assets import Asset
+
+FOR_EVER = "public, max-age=31536000, immutable"
+ASK_EACH_TIME = "no-cache"
+"""May be kept, and is to be asked for again each time: a 304 tells that it has not changed."""
+
+CONTENT_SECURITY_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "font-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+"""Nothing from elsewhere, nothing inline, and in nobody's frame."""
+
+
+async def asset(services: Services, call: Call) -> Answer:
+    """Give a file of the pages: a script, a style sheet, a picture."""
+    found = services.assets.find(call.parameters["name"])
+    if found is None:
+        raise NotFound("There is no such file")
+    is_named_by_version = call.query_text == f"v={found.version}"
+    return asset_answer(call, found, FOR_EVER if is_named_by_version else ASK_EACH_TIME)
+
+
+def asset_answer(
+    call: Call, asset: Asset, caching: str, headers: list[tuple[str, str]] | None = None
+) -> Answer:
+    """Answer with an asset: compressed for clients that take that, and 304 for those that have it."""
+    encodings = call.headers.get("accept-encoding", "")
+    takes_gzip = asset.compressed is not None and "gzip" in encodings
+    tag = f'"{asset.version}{"-gzip" if takes_gzip else ""}"'
+    more = [("ETag", tag), ("Vary", "Accept-Encoding"), *(headers or [])]
+    status = 304 if call.headers.get("if-none-match") == tag else 200
+    if takes_gzip and asset.compressed is not None:
+        page = Page(asset.compressed, asset.content_type, caching)
+        return Answer(status, page, headers=[("Content-Encoding", "gzip"), *more])
+    return Answer(status, Page(asset.content, asset.content_type, caching), headers=more)
+
+
+def page_answer(call: Call, name: str, services: Services) -> Answer:
+    """Answer with a page that is the same for everybody, an HTML file among the assets.
+
+    Raises:
+        NotFound: there is no such file.
+    """
+    found = services.assets.find(name)
+    if found is None:
+        raise NotFound("There is no such page")
+    return asset_answer(call, found, ASK_EACH_TIME, page_headers())
+
+
+def page_headers(policy: str = CONTENT_SECURITY_POLICY) -> list[tuple[str, str]]:
+    """Give the headers that keep a page to itself."""
+    return [
+        ("Content-Security-Policy", policy),
+        ("Referrer-Policy", "strict-origin-when-cross-origin"),
+        ("Permissions-Policy", "camera=(), microphone=(), geolocation=()"),
+        ("Cross-Origin-Opener-Policy", "same-origin"),
+    ]

@@ -1,0 +1,32 @@
+"""The routes of pages, a part of the route table."""
+
+from collections.abc import Awaitable, Callable
+
+from wr.api import page_operations
+from wr.api.calls import Answer, Call, Services
+from wr.api.route import Route
+from wr.model import refusals
+
+
+def _page(
+    path: str,
+    operation: Callable[[Services, Call], Awaitable[Answer]],
+    **rest: object,
+) -> Route:
+    return Route(
+        method="GET",
+        path=path,
+        operation=operation,
+        tag="Pages",
+        is_page=True,
+        **rest,  # type: ignore[arg-type]
+    )
+
+
+PAGE_ROUTES: tuple[Route, ...] = (
+    _page(
+        "/assets/{name}",
+        page_operations.asset,
+        refusals=(refusals.NotFound,),
+    ),
+)
