@@ -71,7 +71,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("model", "store", "api", "process", "settings", "logs"),
         *("admin_client", "command_options", "command_tables", "doctor", "rehearse"),
     },
-    "__main__": {"cli"},
+    "__main__": {"cli", "traces"},
     "__init__": set(),
 }
 """Each module and folder of the package, and what of the package it may import beside itself."""

@@ -26,7 +26,7 @@ _SECRETS_IN_TEXT = (
     # A header, a query's field, or a keyword: access_token=…, X-Admin-Key: …, "password": "…".
     (
         re.compile(
-            r"(?i)([\w-]*(?:token|authorization|password|secret|admin[_-]?key|api[_-]?key)[\"']?\s*[=:]\s*b?[\"']?)"
+            r"(?i)((?:token|authorization|password|secret|admin[_-]?key|api[_-]?key)[\"']?\s*[=:]\s*(?:b(?=[\"']))?[\"']?)"
             r"(?!\[redacted\]|bearer\b|basic\b)[^\s\"'&,;)}]+"
         ),
         rf"\1{REDACTED}",

@@ -1,6 +1,7 @@
 """Whether the environment asks for traces, and opening them if so: nothing is loaded or spent otherwise."""
 
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Mapping, MutableMapping, Sequence
 from contextlib import AbstractContextManager
 from contextvars import Context
 from importlib import import_module
@@ -39,17 +40,23 @@ class Tracing(Protocol):
         ...
 
 
+def is_asked_for(environment: Mapping[str, str]) -> bool:
+    """Whether the environment asks for traces, be it in a way that cannot be met."""
+    if environment.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
+        return False
+    given = environment.get(_EXPORTERS, "").strip()
+    return given != "none" and bool(given or any(environment.get(name) for name in _ENDPOINTS))
+
+
 def asked_exporters(environment: Mapping[str, str]) -> tuple[str, ...]:
     """Name what traces are to be sent with: `otlp`, `console`; none of them where no traces are asked for.
 
     Raises:
         TracesFailure: something is asked for that is not there.
     """
-    if environment.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
+    if not is_asked_for(environment):
         return ()
     given = environment.get(_EXPORTERS, "").strip()
-    if not given and not any(environment.get(name) for name in _ENDPOINTS):
-        return ()
     exporters = tuple(name.strip() for name in (given or "otlp").split(",") if name.strip() != "none")
     for name in exporters:
         if name not in ("otlp", "console"):
@@ -58,6 +65,19 @@ def asked_exporters(environment: Mapping[str, str]) -> tuple[str, ...]:
     if "otlp" in exporters and protocol != _SPOKEN:
         raise TracesFailure(f"{_PROTOCOLS[1]}: '{protocol}' is not spoken here, {_SPOKEN} is")
     return exporters
+
+
+def load_nothing_unasked(
+    environment: Mapping[str, str], modules: MutableMapping[str, Any] = sys.modules
+) -> None:
+    """Have nobody in this process load the library unless traces are asked for.
+
+    To be called before the store's client is loaded: wherever the library is installed, the client loads it
+    for metrics of its own that nobody reads, and that is 13 MiB.
+    """
+    if not is_asked_for(environment):
+        # As the import system has it: a name that stands for nothing is not looked for.
+        modules.setdefault("opentelemetry", None)
 
 
 async def open_tracing(environment: Mapping[str, str]) -> Tracing | None:
