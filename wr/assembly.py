@@ -2,6 +2,7 @@
 
 import os
 import platform
+import random
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -13,11 +14,13 @@ import trio
 
 from wr import __version__
 from wr.api.calls import Services
+from wr.api.cookies import PlaceCookies
 from wr.api.dispatch import Api, Tracing
 from wr.api.openapi import openapi_document
 from wr.api.reception import Reception
 from wr.api.scrapers import Scrapers
 from wr.api.user_tokens import UserTokens
+from wr.api.waiting_desk import WaitingDesk
 from wr.concerts import Concerts
 from wr.keeper import KeyKeeper
 from wr.live.announcer import Announcer
@@ -115,6 +118,7 @@ def assemble(
         random_bytes=RandomPool(os.urandom),
         token_lifetime_s=settings.position_token_lifetime,
     )
+    assets = own_assets()
     services = Services(
         room=room,
         concerts=Concerts(store, book, settings.limits),
@@ -122,11 +126,19 @@ def assemble(
         clock_ms=clocks.token_ms,
         office=office,
         keeper=keeper,
+        cookies=PlaceCookies(
+            lifetime_s=settings.position_token_lifetime,
+            serves_https=bool(settings.tls_certificate_file),
+            trusted_proxies=settings.trusted_proxies,
+        ),
         is_store_healthy=lambda: _answers(store),
         uptime_s=uptime_s,
         scrape=_scraper(measures, book, registry),
         openapi=orjson.dumps(openapi_document()),
-        assets=own_assets(),
+        assets=assets,
+        desk=WaitingDesk(assets),
+        random=random.random,
+        public_url=settings.public_url,
     )
     return House(
         store=store,

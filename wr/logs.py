@@ -5,7 +5,7 @@ import io
 import logging
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from typing import Any, TextIO
 
@@ -40,11 +40,8 @@ _json_tracebacks = structlog.processors.ExceptionRenderer(
 )
 # Of the task that logs, not of the process: who answers a request leaves its id where every line finds it.
 _request_id: ContextVar[str] = ContextVar("request_id")
-
-
-def name_request(request_id: str) -> None:
-    """Have each line that this task logs from here on bear the id of the request it is about; 0.1 µs."""
-    _request_id.set(request_id)
+name_request: Callable[[str], object] = _request_id.set
+"""Have each line that this task logs from here on bear the id of the request it is about; 0.1 µs."""
 
 
 def without_secrets(text: str) -> str:

@@ -66,8 +66,22 @@ def test_a_request_takes_the_time_from_its_beginning_to_its_note() -> None:
     measures = HttpMeasures(lambda: next(times))
     assert measures.note("/health", "GET", 200, measures.now_s()) == 0.25
     assert measures.counts() == [(("/health", "GET", "200"), 1)]
-    ((labels, histogram),) = measures.seconds()
-    assert (labels, histogram.spread().total) == (("/health", "GET"), 0.25)
+    ((labels, spread),) = measures.seconds()
+    assert (labels, spread.total) == (("/health", "GET"), 0.25)
+
+
+def test_the_times_of_a_route_are_those_of_all_its_statuses() -> None:
+    measures = HttpMeasures(lambda: 0.003)
+    for status in (200, 200, 404):
+        measures.note("/health", "GET", status, 0.0)
+    measures.note("/other", "GET", 200, -1.0)
+    found = dict(measures.seconds())
+    spread = found["/health", "GET"]
+    assert [(bound, count) for bound, count in zip(spread.bounds, spread.counts, strict=False) if count] == [
+        (0.005, 3)
+    ]
+    assert spread.total == pytest.approx(0.009)
+    assert found["/other", "GET"].total == pytest.approx(1.003)
 
 
 def test_methods_that_clients_make_up_are_one() -> None:

@@ -5,8 +5,9 @@ from typing import Any, get_args
 
 import msgspec
 
-from wr.api.calls import JSON, Page
+from wr.api.calls import Page
 from wr.api.errors import INTERNAL_ERROR, WIRE_FORMS
+from wr.api.http import JSON
 from wr.api.messages import ErrorResponse
 from wr.api.route import BASE, WEBSOCKET, Auth, Route
 from wr.api.routes import ROUTES

@@ -1,7 +1,8 @@
 """Operations that need no token of a visitor: health, verification keys, the OpenAPI document, metrics."""
 
 from wr import __version__
-from wr.api.calls import JSON, Answer, Call, Page, Services
+from wr.api.calls import Answer, Call, Page, Services
+from wr.api.http import JSON
 from wr.api.messages import HealthResponse, JwksResponse
 
 
@@ -31,5 +32,5 @@ async def openapi(services: Services, _call: Call) -> Answer:
 
 async def metrics(services: Services, call: Call) -> Answer:
     """Tell Prometheus everything that is counted and timed."""
-    text, content_type = await services.scrape(call.headers.get("accept", ""))
+    text, content_type = await services.scrape(call.request.headers.get("accept", ""))
     return Answer(200, Page(text, content_type))

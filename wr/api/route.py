@@ -6,8 +6,9 @@ from enum import Enum
 
 import msgspec
 
-from wr.api.calls import JSON, Answer, Call, Services
+from wr.api.calls import Answer, Call, Services
 from wr.api.feeds import Feed
+from wr.api.http import JSON
 from wr.model import refusals
 from wr.model.refusals import Refusal
 

@@ -3,8 +3,9 @@
 from collections.abc import Awaitable, Callable
 
 from wr.api import admin_operations, concert_operations, messages, public_operations, visitor_operations
-from wr.api.calls import PLAIN_TEXT, Answer, Call, Page, Services
+from wr.api.calls import Answer, Call, Page, Services
 from wr.api.feeds import concert_feed, queue_feed
+from wr.api.http import PLAIN_TEXT
 from wr.api.page_routes import PAGE_ROUTES
 from wr.api.route import BASE, WEBSOCKET, Auth, Route
 from wr.model import refusals

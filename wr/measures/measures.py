@@ -119,9 +119,7 @@ def _server(measures: Measures, readings: Readings) -> dict[str, Samples]:
         catalogue.ADMISSION_ROUND.name: [((), measures.admission.round.spread())],
         catalogue.ADMISSION_FAILURES.name: [((), measures.admission.failures)],
         catalogue.HTTP_REQUESTS.name: [(labels, count) for labels, count in measures.http.counts()],
-        catalogue.HTTP_LATENCY.name: [
-            (labels, histogram.spread()) for labels, histogram in measures.http.seconds()
-        ],
+        catalogue.HTTP_LATENCY.name: [(labels, spread) for labels, spread in measures.http.seconds()],
         catalogue.HTTP_CONNECTIONS.name: [((), measures.connections.value)],
         catalogue.LIVE_STREAMS.name: [((kind,), count) for kind, count in readings.streams.items()],
         catalogue.EVENT_LOOP_DELAY.name: [((), measures.event_loop.spread())],

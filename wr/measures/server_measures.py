@@ -1,9 +1,11 @@
 """What the server itself does: requests, calls of the store, the admission loop, the event loop."""
 
+from bisect import bisect_left
 from collections.abc import Callable
+from operator import add
 from types import TracebackType
 
-from wr.measures.instruments import Histogram
+from wr.measures.instruments import Histogram, Spread
 
 HTTP_BOUNDS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 STORE_BOUNDS_S = (0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
@@ -23,11 +25,11 @@ Clock = Callable[[], float]
 class _Answered:
     """Requests that one route answered with one status."""
 
-    __slots__ = ("count", "seconds")
+    __slots__ = ("buckets", "total_s")
 
-    def __init__(self, seconds: Histogram) -> None:
-        self.count = 0
-        self.seconds = seconds
+    def __init__(self) -> None:
+        self.buckets = [0] * (len(HTTP_BOUNDS_S) + 1)
+        self.total_s = 0.0
 
 
 class HttpMeasures:
@@ -36,33 +38,38 @@ class HttpMeasures:
     def __init__(self, now_s: Clock) -> None:
         self.now_s = now_s
         self._answered: dict[tuple[str, str, int], _Answered] = {}
-        self._seconds: dict[tuple[str, str], Histogram] = {}
 
     def note(self, route: str, method: str, status: int, began_s: float) -> float:
-        """Count a request that is answered, and return how long it took in seconds; 0.4 µs."""
+        """Count a request that is answered, and return how long it took in seconds.
+
+        What a histogram does is spelled out here, where each call of a function is a tenth of the cost.
+        """
+        took_s = self.now_s() - began_s
         answered = self._answered.get((route, method, status))
         if answered is None:
-            answered = self._first(route, method, status)
-        answered.count += 1
-        took_s = self.now_s() - began_s
-        answered.seconds.observe(took_s)
+            self._answered[route, method, status] = answered = _Answered()
+        answered.buckets[bisect_left(HTTP_BOUNDS_S, took_s)] += 1
+        answered.total_s += took_s
         return took_s
 
     def counts(self) -> list[tuple[tuple[str, ...], int]]:
         """Requests by route, method and status."""
         return [
-            ((route, method, str(status)), answered.count)
+            ((route, method, str(status)), sum(answered.buckets))
             for (route, method, status), answered in self._answered.items()
         ]
 
-    def seconds(self) -> list[tuple[tuple[str, ...], Histogram]]:
-        """How long they took, by route and method."""
-        return list(self._seconds.items())
-
-    def _first(self, route: str, method: str, status: int) -> _Answered:
-        seconds = self._seconds.setdefault((route, method), Histogram(HTTP_BOUNDS_S))
-        self._answered[route, method, status] = answered = _Answered(seconds)
-        return answered
+    def seconds(self) -> list[tuple[tuple[str, ...], Spread]]:
+        """How long they took, by route and method, whatever the status."""
+        merged: dict[tuple[str, ...], Spread] = {}
+        for (route, method, _status), answered in self._answered.items():
+            other = merged.get((route, method))
+            counts, total = tuple(answered.buckets), answered.total_s
+            if other is not None:
+                counts = tuple(map(add, counts, other.counts))
+                total += other.total
+            merged[route, method] = Spread(HTTP_BOUNDS_S, counts, total)
+        return list(merged.items())
 
 
 def known_method(method: str) -> str:
