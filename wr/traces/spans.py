@@ -1,4 +1,4 @@
-"""Spans: what OpenTelemetry is told of requests and batches. About 50 µs a span, for those only who ask.
+"""Spans: what OpenTelemetry is told of requests and batches. Only those who ask pay for it.
 
 Attributes are those of the semantic conventions for HTTP servers and database clients. None tells a path, a
 query or a header: ids are in them, and tokens.
