@@ -24,6 +24,7 @@ def _page(
 
 
 PAGE_ROUTES: tuple[Route, ...] = (
+    _page("/admin", page_operations.admin_console),
     _page(
         "/assets/{name}",
         page_operations.asset,
