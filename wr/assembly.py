@@ -10,6 +10,7 @@ import orjson
 import trio
 
 from wr.api.calls import Services
+from wr.api.cookies import PlaceCookies
 from wr.api.dispatch import Api
 from wr.api.openapi import openapi_document
 from wr.api.reception import Reception
@@ -99,6 +100,11 @@ def assemble(store: Store, settings: Settings, clocks: Clocks, *, uptime_s: Call
         clock_ms=clocks.token_ms,
         office=office,
         keeper=keeper,
+        cookies=PlaceCookies(
+            lifetime_s=settings.position_token_lifetime,
+            serves_https=bool(settings.tls_certificate_file),
+            trusted_proxies=settings.trusted_proxies,
+        ),
         is_store_healthy=lambda: _answers(store),
         uptime_s=uptime_s,
         openapi=orjson.dumps(openapi_document()),

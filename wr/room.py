@@ -123,6 +123,10 @@ class Room:
         self._session_tokens = SessionTokens(keeper)
         self._tell = tell
 
+    async def view(self, queue_id: str) -> QueueView:
+        """Look at a queue as this replica last saw it; raises `NotFound` when there is none."""
+        return await self._book.get(queue_id)
+
     async def enqueue(
         self, queue_id: str, visitor: Visitor, priority: int, metadata: Metadata
     ) -> Line | Entry:

@@ -20,7 +20,7 @@ from tests.support.byte_streams import (
     post,
     upgrade,
 )
-from wr.api.calls import HttpRequest
+from wr.api.http import HttpRequest
 from wr.api.route import WEBSOCKET
 from wr.serve.request_reader import IS_ODD, MAX_HEAD_BYTES, NEEDS_MORE, Outcome, RequestReader
 

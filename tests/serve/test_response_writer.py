@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wr.api.calls import HttpResponse
+from wr.api.http import HttpResponse
 from wr.model.limits import Limit, Usage
 from wr.serve.response_writer import ResponseWriter
 

@@ -53,7 +53,9 @@ async def get_queue(services: Services, call: Call) -> Answer:
 async def list_queues(services: Services, _call: Call) -> Answer:
     """List every queue with its figures."""
     found = await services.office.queues()
-    summaries = [QueueSummary(queue=_queue(stats.config), stats=_stats(stats)) for stats in found]
+    summaries = [
+        QueueSummary(queue=_queue(stats.config, is_whole=False), stats=_stats(stats)) for stats in found
+    ]
     return Answer(200, QueueListResponse(queues=summaries))
 
 
@@ -95,7 +97,7 @@ async def rotate_keys(services: Services, _call: Call) -> Answer:
     return Answer(201, _keys(await services.office.rotate_keys()))
 
 
-def _queue(config: QueueConfig) -> QueueResponse:
+def _queue(config: QueueConfig, *, is_whole: bool = True) -> QueueResponse:
     return QueueResponse(
         id=config.id,
         name=config.name,
@@ -108,6 +110,12 @@ def _queue(config: QueueConfig) -> QueueResponse:
         heartbeat_interval_seconds=config.heartbeat_interval_seconds,
         heartbeat_timeout_seconds=config.heartbeat_timeout_seconds,
         unique_by=config.unique_by,
+        message=config.message,
+        logo_url=config.logo_url,
+        accent_color=config.accent_color,
+        background_color=config.background_color,
+        support_url=config.support_url,
+        page_template=config.page_template if is_whole else UNSET,
         created_at=rfc3339(config.created_ms),
         updated_at=rfc3339(config.updated_ms),
     )

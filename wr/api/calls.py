@@ -5,6 +5,8 @@ from typing import Any
 
 import msgspec
 
+from wr.api.cookies import PlaceCookies
+from wr.api.http import NOT_KEPT, HttpRequest
 from wr.concerts import Concerts
 from wr.keeper import KeyKeeper
 from wr.live.registry import Registry
@@ -14,65 +16,6 @@ from wr.office import Office
 from wr.room import PositionProof, Room
 from wr.web.assets import AssetShelf
 
-COMMON_HEADERS = (("X-Content-Type-Options", "nosniff"),)
-"""What every response says, whatever it brings."""
-NOT_KEPT = "no-store"
-"""How long an answer may be kept: not at all, unless it says otherwise."""
-JSON = "application/json"
-
-
-class HttpRequest(msgspec.Struct):
-    """One request as a lane received it: header names in lower case, `body` None when it was too long.
-
-    Not frozen, because a lane reads the body last. A request to upgrade to a WebSocket has the method
-    `WEBSOCKET`.
-    """
-
-    method: str
-    path: str
-    query: str
-    headers: dict[str, str]
-    body: bytes | None
-    peer: str
-
-
-class HttpResponse(msgspec.Struct, frozen=True):
-    """One response, in facts that each lane spells its own way; its length is the lane's business."""
-
-    status: int
-    request_id: str
-    usage: Usage | None
-    body: bytes
-    more: list[tuple[str, str]] = []
-    """Headers beside those that every response has."""
-    content_type: str = JSON
-    caching: str = NOT_KEPT
-    """The value of `Cache-Control` (RFC 9111, section 5.2.2)."""
-
-    @property
-    def headers(self) -> list[tuple[str, str]]:
-        """All headers but the length."""
-        return [
-            ("Content-Type", self.content_type),
-            ("Cache-Control", self.caching),
-            *COMMON_HEADERS,
-            ("X-Request-Id", self.request_id),
-            *limit_headers(self.usage),
-            *self.more,
-        ]
-
-
-def limit_headers(usage: Usage | None) -> list[tuple[str, str]]:
-    """Spell how much of a limit is used; nothing where there is none."""
-    if usage is None:
-        return []
-    limit, remaining, reset_s = usage.told
-    return [
-        ("X-RateLimit-Limit", str(limit)),
-        ("X-RateLimit-Remaining", str(remaining)),
-        ("X-RateLimit-Reset", str(reset_s)),
-    ]
-
 
 class Call(msgspec.Struct):
     """What an operation is given: parameters checked, body read, caller authenticated."""
@@ -80,9 +23,8 @@ class Call(msgspec.Struct):
     parameters: dict[str, str]
     address: str
     user_agent: str
-    headers: dict[str, str] = {}
-    """As they were sent, names in lower case; only pages look at them."""
-    query_text: str = ""
+    request: HttpRequest
+    """As it was sent; only pages and cookies look at it again."""
     route: Any = None
     """The route of the table, once it is found."""
     is_admin: bool = False
@@ -91,6 +33,7 @@ class Call(msgspec.Struct):
     body: Any = None
     position: PositionProof | None = None
     session: SessionClaims | None = None
+    keeps_token_in_cookie: bool = False
 
 
 class Page(msgspec.Struct, frozen=True):
@@ -120,6 +63,7 @@ class Services(msgspec.Struct, frozen=True):
     clock_ms: Callable[[], int]
     office: Office
     keeper: KeyKeeper
+    cookies: PlaceCookies
     is_store_healthy: Callable[[], Any]
     uptime_s: Callable[[], float]
     openapi: bytes = b""

@@ -7,10 +7,12 @@ from contextlib import asynccontextmanager
 import msgspec
 import structlog
 
-from wr.api.calls import Answer, Call, HttpRequest, HttpResponse, Page, Services, limit_headers
+from wr.api.calls import Answer, Call, Page, Services
+from wr.api.cookies import PlaceCookies
 from wr.api.errors import INTERNAL_ERROR, RETRY_AFTER_S, WireForm, refusal_headers, wire_form
 from wr.api.feeds import Feed
-from wr.api.messages import ErrorFacts, ErrorResponse
+from wr.api.http import HttpRequest, HttpResponse, limit_headers
+from wr.api.messages import CancelResponse, ErrorFacts, ErrorResponse
 from wr.api.reception import Reception
 from wr.model import refusals
 from wr.model.limits import Usage
@@ -39,7 +41,10 @@ class Api:
             route = await self._reception.admit(request, call)
             if route.operation is None:
                 return await self._refuse(_has_no_head(), call, request_id)
-            return _response(await route.operation(self._services, call), call, request_id)
+            answer = await route.operation(self._services, call)
+            if call.keeps_token_in_cookie:
+                answer = _kept_in_cookie(answer, call, self._services.cookies)
+            return _response(answer, call, request_id)
         except Refusal as refusal:
             return await self._refuse(refusal, call, request_id)
         except Exception:  # noqa: BLE001 - whatever it was, the client gets the envelope and the log the rest
@@ -116,6 +121,20 @@ class Api:
 
 def _has_no_head() -> Refusal:
     return refusals.MethodNotAllowed("A stream has no head", ("GET",))
+
+
+def _kept_in_cookie(answer: Answer, call: Call, cookies: PlaceCookies) -> Answer:
+    """Put the position token of an answer into a cookie instead; who has left is to forget it."""
+    body, queue_id = answer.body, call.parameters["queue_id"]
+    token = getattr(body, "token", msgspec.UNSET)
+    if isinstance(token, str):
+        body = msgspec.structs.replace(body, token=msgspec.UNSET)
+        cookie = cookies.place(call.request, queue_id, token)
+    elif isinstance(body, CancelResponse):
+        cookie = cookies.forget(call.request, queue_id)
+    else:
+        return answer
+    return msgspec.structs.replace(answer, body=body, headers=[*answer.headers, cookie])
 
 
 def _response(answer: Answer, call: Call, request_id: str) -> HttpResponse:

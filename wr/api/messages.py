@@ -6,6 +6,14 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from wr.concerts import UserStatus
+from wr.model.branding import (
+    AccentColor,
+    BackgroundColor,
+    LogoUrl,
+    Message,
+    PageTemplate,
+    SupportUrl,
+)
 from wr.model.queue import (
     AdmissionRate,
     HeartbeatInterval,
@@ -25,6 +33,7 @@ Time = Annotated[str, Meta(extra_json_schema={"format": "date-time"}, examples=[
 Timestamp = Annotated[int, Meta(ge=0, le=2**53, description="The client's clock, milliseconds since 1970")]
 Long = Annotated[int, Meta(ge=1, le=2**63 - 1, description="A positive 64-bit integer")]
 Count = Annotated[int, Meta(ge=0)]
+_KEPT = Meta(description="Left out where the client asked with `X-WR-Token: cookie` to keep it in a cookie")
 Seconds = Annotated[int, Meta(ge=0, description="Seconds")]
 
 
@@ -53,7 +62,7 @@ class EnqueueResponse(msgspec.Struct, kw_only=True):
     queue_length: int
     estimated_wait_seconds: int
     status: Literal["waiting", "admitted", "expired"]
-    token: str
+    token: Annotated[str, _KEPT] | UnsetType
     heartbeat_interval_seconds: int
     heartbeat_timeout_seconds: int
     expires_at: Time
@@ -72,7 +81,7 @@ class WaitingStatus(msgspec.Struct, kw_only=True):
     queue_length: int
     estimated_wait_seconds: int
     admitted: bool = False
-    token: str
+    token: Annotated[str, _KEPT] | UnsetType
     expires_at: Time
 
 
@@ -106,7 +115,7 @@ class WaitingHeartbeat(msgspec.Struct, kw_only=True):
     position: int
     queue_length: int
     estimated_wait_seconds: int
-    token: str
+    token: Annotated[str, _KEPT] | UnsetType
     next_heartbeat_seconds: int
 
 
@@ -257,6 +266,12 @@ class CreateQueueRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=Tru
     heartbeat_timeout_seconds: HeartbeatTimeout = 60
     unique_by: UniqueBy = UniqueBy.CLIENT
     status: QueueStatus = QueueStatus.ACTIVE
+    message: Message = ""
+    logo_url: LogoUrl = ""
+    accent_color: AccentColor = ""
+    background_color: BackgroundColor = ""
+    support_url: SupportUrl = ""
+    page_template: PageTemplate = ""
 
 
 class UpdateQueueRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -272,6 +287,12 @@ class UpdateQueueRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=Tru
     heartbeat_timeout_seconds: HeartbeatTimeout | UnsetType = UNSET
     unique_by: UniqueBy | UnsetType = UNSET
     status: QueueStatus | UnsetType = UNSET
+    message: Message | UnsetType = UNSET
+    logo_url: LogoUrl | UnsetType = UNSET
+    accent_color: AccentColor | UnsetType = UNSET
+    background_color: BackgroundColor | UnsetType = UNSET
+    support_url: SupportUrl | UnsetType = UNSET
+    page_template: PageTemplate | UnsetType = UNSET
 
 
 class QueueResponse(msgspec.Struct, kw_only=True):
@@ -288,8 +309,31 @@ class QueueResponse(msgspec.Struct, kw_only=True):
     heartbeat_interval_seconds: int
     heartbeat_timeout_seconds: int
     unique_by: UniqueBy
+    message: str = ""
+    logo_url: str = ""
+    accent_color: str = ""
+    background_color: str = ""
+    support_url: str = ""
+    page_template: Annotated[str, Meta(description="Left out in lists")] | UnsetType = UNSET
     created_at: Time
     updated_at: Time
+
+
+class PublicQueueResponse(msgspec.Struct, kw_only=True):
+    """What anybody may know of a queue before joining it."""
+
+    id: QueueId
+    name: str
+    status: QueueStatus
+    queue_length: Annotated[Count, Meta(description="People in line, a moment ago")]
+    estimated_wait_seconds: Annotated[Seconds, Meta(description="For somebody who joins now with priority 0")]
+    heartbeat_interval_seconds: int
+    heartbeat_timeout_seconds: int
+    message: str
+    logo_url: str
+    accent_color: str
+    background_color: str
+    support_url: str
 
 
 class StatsResponse(msgspec.Struct, kw_only=True):

@@ -20,7 +20,7 @@ async def asset(services: Services, call: Call) -> Answer:
     found = services.assets.find(call.parameters["name"])
     if found is None:
         raise NotFound("There is no such file")
-    is_named_by_version = call.query_text == f"v={found.version}"
+    is_named_by_version = call.request.query == f"v={found.version}"
     return asset_answer(call, found, FOR_EVER if is_named_by_version else ASK_EACH_TIME)
 
 
@@ -33,11 +33,11 @@ def asset_answer(
     call: Call, asset: Asset, caching: str, headers: list[tuple[str, str]] | None = None
 ) -> Answer:
     """Answer with an asset: compressed for clients that take that, and 304 for those that have it."""
-    encodings = call.headers.get("accept-encoding", "")
+    encodings = call.request.headers.get("accept-encoding", "")
     takes_gzip = asset.compressed is not None and "gzip" in encodings
     tag = f'"{asset.version}{"-gzip" if takes_gzip else ""}"'
     more = [("ETag", tag), ("Vary", "Accept-Encoding"), *(headers or [])]
-    status = 304 if call.headers.get("if-none-match") == tag else 200
+    status = 304 if call.request.headers.get("if-none-match") == tag else 200
     if takes_gzip and asset.compressed is not None:
         page = Page(asset.compressed, asset.content_type, caching)
         return Answer(status, page, headers=[("Content-Encoding", "gzip"), *more])

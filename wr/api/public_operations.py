@@ -1,7 +1,8 @@
 """Operations that need no token: health (contract: Health Check), verification keys, the OpenAPI document."""
 
 from wr import __version__
-from wr.api.calls import JSON, Answer, Call, Page, Services
+from wr.api.calls import Answer, Call, Page, Services
+from wr.api.http import JSON
 from wr.api.messages import HealthResponse, JwksResponse
 
 

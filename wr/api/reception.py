@@ -7,7 +7,9 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
-from wr.api.calls import Call, HttpRequest
+from wr.api.calls import Call
+from wr.api.cookies import cookie_name, is_from_here, read_cookie, wants_cookie
+from wr.api.http import HttpRequest
 from wr.api.route import Auth, Route
 from wr.api.router import Router
 from wr.api.user_tokens import UserTokens
@@ -56,7 +58,7 @@ class Reception:
         """Note where a request comes from."""
         forwarded_for = request.headers.get("x-forwarded-for", "")
         address = client_address(request.peer, forwarded_for, self._trusted_proxies)
-        return Call({}, address, request.headers.get("user-agent", "")[:512], request.headers, request.query)
+        return Call({}, address, request.headers.get("user-agent", "")[:512], request)
 
     async def admit(self, request: HttpRequest, call: Call) -> Route:
         """Find the route and complete the call for it.
@@ -127,7 +129,7 @@ class Reception:
                 raise refusals.Forbidden("The admin key in X-Admin-Key is missing or wrong")
             call.is_admin = True
         elif route.auth is Auth.MAY_HAVE_POSITION:
-            token = _bearer(request)
+            token = _bearer(request) or _token_in_cookie(route, request, call)
             if token is not None:
                 try:
                     call.position = PositionProof(await self._keeper.read_position(token), token)
@@ -137,7 +139,9 @@ class Reception:
             await self._authenticate_session(request, call)
 
     async def _authenticate_position(self, route: Route, request: HttpRequest, call: Call) -> None:
-        token = _required_bearer(request, may_be_in_query=route.feed is not None)
+        token = _bearer(request) or _token_in_cookie(route, request, call)
+        if token is None:
+            token = _required_bearer(request, may_be_in_query=route.feed is not None)
         expired = False
         try:
             claims = self._keeper.position_now(token) or await self._keeper.read_position(token)
@@ -219,6 +223,18 @@ def _bearer(request: HttpRequest) -> str | None:
     scheme, _, token = given.partition(" ")
     token = token.strip()
     return token if scheme.lower() == "bearer" and token else None
+
+
+def _token_in_cookie(route: Route, request: HttpRequest, call: Call) -> str | None:
+    """The token that the browser keeps, for clients that ask for that, and for streams of pages from here,
+    which can set no header to ask with."""
+    if route.feed is None:
+        call.keeps_token_in_cookie = wants_cookie(request)
+        if not call.keeps_token_in_cookie:
+            return None
+    elif not is_from_here(request):
+        return None
+    return read_cookie(request, cookie_name(call.parameters["queue_id"]))
 
 
 def _query_token(request: HttpRequest) -> str | None:

@@ -84,6 +84,14 @@ ROUTES: tuple[Route, ...] = (
         ),
         refusals=(refusals.NotFound, refusals.QueueFull, refusals.Maintenance),
     ),
+    Route(
+        method="GET",
+        path=f"{BASE}/queues/{{queue_id}}",
+        operation=visitor_operations.queue_facts,
+        tag="Visitors",
+        answers=((200, "Queue found", messages.PublicQueueResponse),),
+        refusals=(refusals.NotFound, refusals.Unavailable),
+    ),
     _visitor(
         "GET",
         "/queues/{queue_id}/status",

@@ -9,6 +9,7 @@ from wr.api.messages import (
     CancelResponse,
     EnqueueRequest,
     EnqueueResponse,
+    PublicQueueResponse,
     SessionResponse,
     WaitingHeartbeat,
     WaitingStatus,
@@ -61,6 +62,29 @@ async def enqueue(services: Services, call: Call) -> Answer:
             session_expires_at=rfc3339(place.session_expires_ms),
         ),
         place.usage,
+    )
+
+
+async def queue_facts(services: Services, call: Call) -> Answer:
+    """Tell what anybody may know of a queue; asks no store, so that many may ask."""
+    view = await services.room.view(call.parameters["queue_id"])
+    config = view.config
+    return Answer(
+        200,
+        PublicQueueResponse(
+            id=config.id,
+            name=config.name,
+            status=config.status,
+            queue_length=view.waiting,
+            estimated_wait_seconds=view.estimated_wait_s(view.waiting + 1),
+            heartbeat_interval_seconds=config.heartbeat_interval_seconds,
+            heartbeat_timeout_seconds=config.heartbeat_timeout_seconds,
+            message=config.message,
+            logo_url=config.logo_url,
+            accent_color=config.accent_color,
+            background_color=config.background_color,
+            support_url=config.support_url,
+        ),
     )
 
 

@@ -47,6 +47,11 @@ def limited_address(address: str) -> str:
     return address
 
 
+def is_trusted(peer: str, trusted: Sequence[Network]) -> bool:
+    """Whether a peer is one of the trusted proxies."""
+    return _is_trusted(_address(peer) or UNIX_SOCKET_PEER, trusted)
+
+
 def _is_trusted(address: str, trusted: Sequence[Network]) -> bool:
     return any(_contains(network, address) for network in trusted)
 

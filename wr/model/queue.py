@@ -7,6 +7,15 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Meta
 
+from wr.model.branding import (
+    AccentColor,
+    BackgroundColor,
+    LogoUrl,
+    Message,
+    PageTemplate,
+    SupportUrl,
+    check_addresses,
+)
 from wr.model.ids import QUEUE_ID_PATTERN, is_queue_id
 from wr.model.refusals import InvalidRequest
 
@@ -85,6 +94,12 @@ class QueueConfig(msgspec.Struct, frozen=True, kw_only=True):
     heartbeat_timeout_seconds: HeartbeatTimeout = 60
     unique_by: UniqueBy = UniqueBy.CLIENT
     status: QueueStatus = QueueStatus.ACTIVE
+    message: Message = ""
+    logo_url: LogoUrl = ""
+    accent_color: AccentColor = ""
+    background_color: BackgroundColor = ""
+    support_url: SupportUrl = ""
+    page_template: PageTemplate = ""
     created_ms: int = 0
     updated_ms: int = 0
     version: int = 0
@@ -95,8 +110,8 @@ def check_queue(config: QueueConfig) -> None:
     """Refuse settings that make no sense together.
 
     Raises:
-        InvalidRequest: the id ends in a line break, the target is not an http(s) URL with a host, or the
-            heartbeat timeout is not above its interval; `details` names the field.
+        InvalidRequest: the id ends in a line break, the target is not an http(s) URL with a host, an address
+            is none, or the heartbeat timeout is not above its interval; `details` names the field.
     """
     # To the pattern of the message a line break at the end is not there.
     if not is_queue_id(config.id):
@@ -108,6 +123,7 @@ def check_queue(config: QueueConfig) -> None:
         sound = False
     if not sound or any(character <= " " or character == "\x7f" for character in config.target_url):
         raise InvalidRequest("target_url must be an http or https URL", field="target_url")
+    check_addresses(config.logo_url, config.support_url)
     if config.heartbeat_timeout_seconds <= config.heartbeat_interval_seconds:
         raise InvalidRequest(
             "heartbeat_timeout_seconds must be above heartbeat_interval_seconds",

@@ -12,9 +12,9 @@ from enum import Enum
 import structlog
 import trio
 
-from wr.api.calls import HttpRequest, HttpResponse
 from wr.api.dispatch import Api
 from wr.api.feeds import event_stream_headers
+from wr.api.http import HttpRequest, HttpResponse
 from wr.api.route import WEBSOCKET
 from wr.model.refusals import TooSlow, Unavailable
 from wr.serve.connection_watch import ConnectionWatch

@@ -11,8 +11,8 @@ from quart import Request, Response, request
 from quart_trio import QuartTrio
 from werkzeug.exceptions import RequestEntityTooLarge
 
-from wr.api.calls import HttpResponse
 from wr.api.dispatch import Api
+from wr.api.http import HttpResponse
 from wr.api.reception import MAX_BODY_BYTES
 from wr.model.refusals import TooSlow
 from wr.serve.conversation import LONGEST_MESSAGE_BYTES

@@ -5,9 +5,9 @@ from typing import Any
 
 import trio
 
-from wr.api.calls import HttpRequest, HttpResponse
 from wr.api.dispatch import Api
 from wr.api.feeds import KEEP_ALIVE_S, NORMAL_CLOSURE, Event, Feed, Goodbye, event_stream_headers, next_of
+from wr.api.http import HttpRequest, HttpResponse
 from wr.api.route import WEBSOCKET
 from wr.serve.conversation import POLICY_VIOLATION, Pulse, take_in, token_among
 from wr.serve.hypercorn_websocket import PING

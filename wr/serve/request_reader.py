@@ -9,7 +9,7 @@ from urllib.parse import unquote
 
 import httptools
 
-from wr.api.calls import HttpRequest
+from wr.api.http import HttpRequest
 from wr.api.reception import MAX_BODY_BYTES
 from wr.api.route import WEBSOCKET
 

@@ -4,7 +4,7 @@ from email.utils import formatdate
 from functools import lru_cache
 from http import HTTPStatus
 
-from wr.api.calls import COMMON_HEADERS, HttpResponse
+from wr.api.http import COMMON_HEADERS, HttpResponse
 
 
 class ResponseWriter:

@@ -1,0 +1,82 @@
+"""Places kept in cookies, which scripts of a page cannot read: one for each queue.
+
+A client that says `X-WR-Token: cookie` gets its position token in a cookie instead of the answer's body, and
+is known by it from then on. No page of another site can say so without leave, and none gets the cookie sent
+along: it is of this site only.
+"""
+
+import re
+from urllib.parse import urlsplit
+
+from wr.api.http import HttpRequest
+from wr.model.client_address import Network, is_trusted
+
+TOKEN_HEADER = "x-wr-token"  # noqa: S105 - the name of a header
+IN_COOKIE = "cookie"
+_PROTOCOL = "x-forwarded-proto"
+
+
+def cookie_name(queue_id: str) -> str:
+    """Name the cookie that keeps a place in a queue."""
+    return f"wr-{queue_id}"
+
+
+def wants_cookie(request: HttpRequest) -> bool:
+    """Whether the client keeps its token in a cookie."""
+    return request.headers.get(TOKEN_HEADER) == IN_COOKIE
+
+
+def read_cookie(request: HttpRequest, name: str) -> str | None:
+    """Read a cookie; None when it was not sent. Of several of that name the first counts (RFC 6265, 5.4)."""
+    sent = request.headers.get("cookie")
+    if not sent:
+        return None
+    # Two header lines of it are joined with a comma, which no name or value has.
+    for part in re.split("[;,]", sent):
+        given, equals, value = part.strip().partition("=")
+        if equals and given == name:
+            return value or None
+    return None
+
+
+def is_from_here(request: HttpRequest) -> bool:
+    """Whether a browser sends this from a page of this very site, as far as it says where from."""
+    origin = request.headers.get("origin")
+    if origin is not None:
+        host = request.headers.get("x-forwarded-host") or request.headers.get("host", "")
+        return urlsplit(origin).netloc.lower() == host.partition(",")[0].strip().lower()
+    return request.headers.get("sec-fetch-site", "same-origin") in ("same-origin", "none")
+
+
+class PlaceCookies:
+    """Writes the cookies that keep places."""
+
+    def __init__(
+        self, *, lifetime_s: float, serves_https: bool, trusted_proxies: tuple[Network, ...]
+    ) -> None:
+        self._lifetime_s = max(1, int(lifetime_s))
+        self._serves_https = serves_https
+        self._trusted_proxies = trusted_proxies
+
+    def place(self, request: HttpRequest, queue_id: str, token: str) -> tuple[str, str]:
+        """Spell the header that keeps a place for as long as its token lasts."""
+        return self.spell(request, cookie_name(queue_id), token, self._lifetime_s)
+
+    def forget(self, request: HttpRequest, queue_id: str) -> tuple[str, str]:
+        """Spell the header that forgets a place."""
+        return self.spell(request, cookie_name(queue_id), "", 0)
+
+    def spell(self, request: HttpRequest, name: str, value: str, lifetime_s: int) -> tuple[str, str]:
+        """Spell a header that sets a cookie no script can read, of this site only."""
+        secure = "; Secure" if self.is_https(request) else ""
+        return (
+            "Set-Cookie",
+            f"{name}={value}; Max-Age={lifetime_s}; Path=/; HttpOnly; SameSite=Lax{secure}",
+        )
+
+    def is_https(self, request: HttpRequest) -> bool:
+        """Whether the visitor's browser came by https: to this server, or to a trusted proxy before it."""
+        if self._serves_https:
+            return True
+        protocol = request.headers.get(_PROTOCOL, "").rpartition(",")[2].strip().lower()
+        return protocol == "https" and is_trusted(request.peer, self._trusted_proxies)
