@@ -66,6 +66,8 @@ export const isSignedIn = () => adminKey !== "";
 export const operatorName = () => operator;
 
 export const listQueues = () => guarded("GET", "/queues");
+/** A queue's settings with the template of its page, which lists leave out. */
+export const getQueue = (id) => guarded("GET", `/queues/${encodeURIComponent(id)}`);
 export const createQueue = (settings) => guarded("POST", "/queues", settings);
 export const updateQueue = (id, changes) => guarded("PATCH", `/queues/${encodeURIComponent(id)}`, changes);
 export const deleteQueue = (id) => guarded("DELETE", `/queues/${encodeURIComponent(id)}`);
@@ -96,7 +98,7 @@ async function guarded(method, path, body) {
 async function request(method, path, body) {
   const { signal } = open;
   const headers = { "X-Admin-Key": headerText(adminKey) };
-  if (operator) headers["X-Operator"] = headerText(operator);
+  if (operator) headers["X-Operator"] = encodeURIComponent(operator);
   if (body !== undefined) headers["Content-Type"] = "application/json";
   let response;
   let answer;

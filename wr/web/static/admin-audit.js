@@ -3,7 +3,7 @@
 import { Left, audit } from "./admin-api.js";
 import { element, fill, write } from "./admin-dom.js";
 import { labelOf, valueText } from "./admin-fields.js";
-import { count, moment } from "./admin-formats.js";
+import { moment } from "./admin-formats.js";
 
 const DEEDS = {
   "queue.created": "made the queue",
@@ -68,7 +68,7 @@ export function auditTrail({ queueId = "", limit = 50 } = {}) {
 
 function trailEntry(entry, namesQueue) {
   const changes = Object.entries(entry.changes ?? {});
-  const facts = Object.entries(entry.facts ?? {});
+  const facts = Object.entries(entry.facts ?? {}).filter(([, value]) => value !== "");
   const deed = DEEDS[entry.action] ?? entry.action;
   const queue =
     entry.queue_id &&
@@ -85,7 +85,7 @@ function trailEntry(entry, namesQueue) {
         { class: "changes" },
         changes.map(([name, change]) => element("li", {}, changeText(name, change))),
       ),
-    facts.length > 0 && element("p", { class: "facts" }, facts.map(([name, value]) => factText(name, value)).join(" · ")),
+    factsNode(facts),
     element("p", { class: "hint" }, element("time", { datetime: entry.at }, moment(new Date(entry.at))), entry.address && ` · from ${entry.address}`),
   );
 }
@@ -95,4 +95,10 @@ function changeText(name, change) {
   return change.from === null || change.from === undefined ? `${labelOf(name)}: ${to}` : `${labelOf(name)}: ${valueText(name, change.from)} → ${to}`;
 }
 
-const factText = (name, value) => `${labelOf(name)}: ${typeof value === "number" ? count(value) : valueText(name, value)}`;
+/** A few facts stand in the line; all settings of a new queue are to be opened. */
+function factsNode(facts) {
+  const text = facts.map(([name, value]) => `${labelOf(name)}: ${valueText(name, value)}`).join(" · ");
+  if (!text) return null;
+  const told = element("p", { class: "facts" }, text);
+  return facts.length > 3 ? element("details", {}, element("summary", {}, "With these settings"), told) : told;
+}

@@ -60,10 +60,12 @@ export const GROUPS = [
       { name: "support_url", label: "Help’s address", kind: "url" },
       { name: "accent_color", label: "Accent colour", kind: "colour", hint: "Such as #0b5cad" },
       { name: "background_color", label: "Background colour", kind: "colour", hint: "Such as #ffffff" },
-      { name: "page_template", label: "Template of the page", kind: "text", hint: "Empty: the usual page" },
+      { name: "page_template", label: "Template of the page", kind: "lines", hint: "Jinja2, in place of the usual page; empty: the usual page" },
     ],
   },
 ];
+
+const LONGEST_SHOWN = 80;
 
 export const FIELDS = GROUPS.flatMap((group) => group.fields);
 const LABELS = new Map([...FIELDS.map((field) => [field.name, field.label]), ["status", "Status"], ["id", "Id"]]);
@@ -76,8 +78,10 @@ export function valueText(name, value) {
   if (value === "" || value === null || value === undefined) return "nothing";
   const field = FIELDS.find((each) => each.name === name);
   if (typeof value === "number") return field?.kind === "seconds" ? `${plain(value)} s` : plain(value);
+  if (Array.isArray(value)) return value.join(", ");
   const choice = field?.choices?.find(([each]) => each === value);
-  return choice ? choice[1] : String(value);
+  const text = choice ? choice[1] : String(value);
+  return text.length > LONGEST_SHOWN ? `${text.slice(0, LONGEST_SHOWN)}…` : text;
 }
 
 /** Make what a field is typed into. */

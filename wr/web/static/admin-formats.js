@@ -8,6 +8,8 @@ const clockTimes = new Intl.DateTimeFormat(undefined, { timeStyle: "medium" });
 const shortTimes = new Intl.DateTimeFormat(undefined, { timeStyle: "short" });
 const moments = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
 
+const SPACE = "\u00a0";
+
 /** 1523 → 1,523 */
 export const count = (value) => integers.format(value);
 
@@ -20,14 +22,14 @@ export function perSecond(value) {
   return `${numbers.format(value)}/s`;
 }
 
-/** A span of time in seconds: 76 s, 4 min 10 s, 25 min, 3 h 20 min, 2 d 4 h. */
+/** A span of time in seconds: 76 s, 4 min 10 s, 25 min, 3 h 20 min, 2 d 4 h; number and unit stay on one line. */
 export function duration(seconds) {
-  if (seconds > 0 && seconds < 10) return `${tenths.format(seconds)} s`;
+  if (seconds > 0 && seconds < 10) return `${tenths.format(seconds)}${SPACE}s`;
   const whole = Math.round(seconds);
-  if (whole < 120) return `${integers.format(whole)} s`;
+  if (whole < 120) return `${integers.format(whole)}${SPACE}s`;
   if (whole < 600) return pair(Math.floor(whole / 60), "min", whole % 60, "s");
   const minutes = Math.round(whole / 60);
-  if (minutes < 60) return `${minutes} min`;
+  if (minutes < 60) return `${minutes}${SPACE}min`;
   if (minutes < 48 * 60) return pair(Math.floor(minutes / 60), "h", minutes % 60, "min");
   const hours = Math.round(minutes / 60);
   if (hours < 24 * 365) return pair(Math.floor(hours / 24), "d", hours % 24, "h");
@@ -47,5 +49,5 @@ export const moment = (date) => moments.format(date);
 export const people = (number) => (number === 1 ? "1 person" : `${count(number)} people`);
 
 function pair(large, largeUnit, small, smallUnit) {
-  return small ? `${large} ${largeUnit} ${small} ${smallUnit}` : `${large} ${largeUnit}`;
+  return small ? `${large}${SPACE}${largeUnit} ${small}${SPACE}${smallUnit}` : `${large}${SPACE}${largeUnit}`;
 }

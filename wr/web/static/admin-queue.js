@@ -1,6 +1,6 @@
 /** One queue: figures, charts, what can be done with it, its settings and its changes. */
 
-import { Left, deleteQueue, flushQueue, updateQueue } from "./admin-api.js";
+import { Left, deleteQueue, flushQueue, getQueue, updateQueue } from "./admin-api.js";
 import { auditTrail } from "./admin-audit.js";
 import { chartsPanel } from "./admin-charts.js";
 import { confirm, say } from "./admin-dialogs.js";
@@ -12,6 +12,7 @@ import { settingsForm } from "./admin-settings.js";
 /** The page of the queue in the address. */
 export function queueView({ parameter: queueId, refresh }) {
   const title = element("h1", { tabindex: "-1" }, queueId);
+  const id = element("code", {}, queueId);
   const badge = statusBadge("active");
   const effect = element("p", { class: "status-effect" });
   const body = element("div", {}, element("p", { class: "empty" }, "Loading…"));
@@ -19,12 +20,25 @@ export function queueView({ parameter: queueId, refresh }) {
     "div",
     {},
     element("p", { class: "back" }, element("a", { href: "#/" }, "Queues")),
-    element("div", { class: "heading" }, title, badge, element("code", {}, queueId)),
+    element("div", { class: "heading" }, title, badge, id),
     body,
   );
   let parts = null;
   let latest = null;
 
+  // Lists leave the template of the page out: it is asked for when the queue has been changed.
+  let whole = {};
+  async function askForTemplate({ queue, stats }) {
+    whole = { ...whole, updated_at: queue.updated_at };
+    try {
+      const { page_template: template = "" } = await getQueue(queue.id);
+      whole = { page_template: template, updated_at: queue.updated_at };
+      parts?.settings.update({ ...queue, ...whole }, stats);
+    } catch {
+      // The figures tell when the server is away; the next round asks again.
+      whole.updated_at = "";
+    }
+  }
   const changed = async () => {
     await refresh();
     await parts?.trail.now();
@@ -73,10 +87,12 @@ export function queueView({ parameter: queueId, refresh }) {
       }
       parts ??= open();
       write(title, latest.queue.name);
+      id.hidden = latest.queue.name === queueId;
       setStatus(badge, latest.queue.status);
       write(effect, STATUS_EFFECT[latest.queue.status] ?? "");
       parts.figures.update(latest);
-      parts.settings.update(latest.queue, latest.stats);
+      if (whole.updated_at !== latest.queue.updated_at) askForTemplate(latest);
+      parts.settings.update({ ...whole, ...latest.queue }, latest.stats);
       parts.doing.update(latest);
     },
   };
@@ -88,7 +104,7 @@ function queueFigures() {
     active: figure("Inside", true),
     rate: figure("Let in, last minute"),
     clears: figure("Line clears in"),
-    wait: figure("Wait for the last in line"),
+    wait: figure("Who joins now waits"),
   };
   const today = {
     joined: figure("Joined"),
@@ -109,7 +125,8 @@ function queueFigures() {
       now.rate.show(perSecond(stats.admission_rate_actual), `set ${plain(queue.admission_rate)}/s`);
       now.clears.show(clearsText(each));
       now.wait.node.hidden = estimated === undefined;
-      now.wait.show(estimated ? `about ${duration(estimated)}` : "none");
+      const getsInAtOnce = queue.status === "active" && stats.current_active < queue.max_active_users;
+      now.wait.show(estimated ? `about ${duration(estimated)}` : getsInAtOnce ? "not at all" : "–");
       today.joined.show(count(stats.total_enqueued_today));
       today.admitted.show(count(stats.total_admitted_today));
       today.expired.show(count(stats.total_expired_today));

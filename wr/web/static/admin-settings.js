@@ -28,26 +28,33 @@ export function settingsForm(queueId, refresh) {
   const groups = element("div", { class: "setting-groups" });
   const form = element("form", { novalidate: true, autocomplete: "off" }, groups, bar);
   const rows = new Map();
+  const sets = [];
   let saved = null;
   let stats = null;
   let isSaving = false;
+  let known = 0;
 
   function update(queue, newest) {
     saved = queue;
     stats = newest;
-    if (!rows.size) build();
+    if (Object.keys(saved).length !== known) build();
     for (const row of rows.values()) row.follow();
     show();
   }
 
+  /** Add rows for what the server has told of since: the settings that lists leave out come later. */
   function build() {
-    for (const group of GROUPS) {
+    known = Object.keys(saved).length;
+    for (const [index, group] of GROUPS.entries()) {
       // A server that does not know a setting does not tell it.
-      const fields = group.fields.filter((field) => field.name in saved);
+      const fields = group.fields.filter((field) => field.name in saved && !rows.has(field.name));
       if (!fields.length) continue;
-      const made = fields.map((field) => settingRow(field, { typed, settings: () => saved, changed: show }));
-      for (const row of made) rows.set(row.field.name, row);
-      groups.append(element("fieldset", {}, element("legend", {}, group.title), made.map((row) => row.node)));
+      sets[index] ??= groups.appendChild(element("fieldset", {}, element("legend", {}, group.title)));
+      for (const field of fields) {
+        const row = settingRow(field, { typed, settings: () => saved, changed: show });
+        rows.set(field.name, row);
+        sets[index].append(row.node);
+      }
     }
   }
 
@@ -94,7 +101,7 @@ export function settingsForm(queueId, refresh) {
     save.setAttribute("aria-busy", "true");
     write(trouble, "");
     try {
-      saved = await updateQueue(queueId, changes);
+      saved = { ...saved, ...(await updateQueue(queueId, changes)) };
       for (const row of changed) {
         // Typed on while the server was asked: that is the next change.
         if (row.read().value === changes[row.field.name]) typed.delete(row.field.name);
