@@ -1,5 +1,6 @@
 /** What a setting will do, said before it is saved. Pure: settings and figures in, a sentence out. */
 
+import { waitSeconds } from "./admin-forecast.js";
 import { count, duration, people, perSecond, plain } from "./admin-formats.js";
 
 /**
@@ -7,16 +8,12 @@ import { count, duration, people, perSecond, plain } from "./admin-formats.js";
  * @param {string} name the setting that is told about
  * @param {Record<string, any>} settings all settings as they would be
  * @param {{current_waiting: number, current_active: number}} stats
+ * @param {number|null} ending sessions that end per second for each that is on; null: not known
  * @returns {string} empty where there is nothing to say
  */
-export function effectOf(name, settings, stats) {
+export function effectOf(name, settings, stats, ending = null) {
   const tell = EFFECTS[name];
-  return tell ? tell(settings, stats) : "";
-}
-
-/** Seconds until the line is empty if people get in at that rate; null if nobody waits. */
-export function clearsIn(waiting, rate) {
-  return waiting > 0 && rate > 0 ? waiting / rate : null;
+  return tell ? tell(settings, stats, ending) : "";
 }
 
 const UNIQUE_BY = {
@@ -27,12 +24,14 @@ const UNIQUE_BY = {
 };
 
 const EFFECTS = {
-  admission_rate({ admission_rate: rate, max_active_users: most }, { current_waiting: waiting, current_active: active }) {
-    const seconds = clearsIn(waiting, rate);
-    if (seconds === null) return `Nobody waits: up to ${plain(rate)} people get in each second.`;
-    const room = most - active;
+  admission_rate(settings, { current_waiting: waiting, current_active: active }, ending) {
+    const { admission_rate: rate, max_active_users: most } = settings;
+    if (!waiting) return `Nobody waits: up to ${plain(rate)} people get in each second.`;
+    const freely = waiting / rate;
+    const seconds = ending === null ? freely : waitSeconds(settings, active, ending, waiting);
     const clears = `At ${plain(rate)}/s the line of ${count(waiting)} clears in about ${duration(Math.max(1, seconds))}`;
-    if (room <= 0) return `${clears} once there is room: all ${count(most)} places inside are taken.`;
+    if (seconds > freely * 1.1 + 1) return `${clears}: the ${count(most)} places inside fill up, and people get in as others leave.`;
+    const room = Math.max(0, most - active);
     if (room < waiting) return `${clears} if enough people leave: ${count(room)} of ${count(most)} places are free.`;
     return `${clears}.`;
   },

@@ -106,6 +106,7 @@ export const inputText = (value) => (value === null || value === undefined ? "" 
  */
 export function readInput(field, text) {
   const typed = field.kind === "lines" ? text : text.trim();
+  if (field.kind === "colour" && !/^(#[0-9a-f]{6})?$/i.test(typed)) return { value: typed, error: "# and six digits are needed, such as #0b5cad, or nothing." };
   if (!["integer", "seconds", "decimal"].includes(field.kind)) return { value: typed, error: "" };
   const value = typed === "" ? Number.NaN : Number(typed.replace(/[\s_’']/g, ""));
   if (!Number.isFinite(value)) return { value, error: "A number is needed, such as 20 or 0.5." };

@@ -3,34 +3,44 @@
 import { Left, Refused, findPosition, findSession, terminateSession } from "./admin-api.js";
 import { confirm, say } from "./admin-dialogs.js";
 import { element, fill, labelled } from "./admin-dom.js";
-import { count, moment } from "./admin-formats.js";
+import { count, duration, moment } from "./admin-formats.js";
 
 const ID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
-const STATES = {
+const POSITION_STATES = {
   waiting: "Waiting in line",
   admitted: "Let in",
+  expired: "Lost the place by silence",
+  cancelled: "Left",
+  flushed: "Sent away: the line was emptied",
+  session_expired: "Was inside; the time is over",
+  session_terminated: "Was inside; ended by an operator",
+};
+const SESSION_STATES = {
   active: "Inside",
-  expired: "Lost the place",
-  cancelled: "Left the line",
+  expired: "The time inside is over",
+  cancelled: "Left",
   terminated: "Ended by an operator",
 };
+/** What is told, in this order; what a server tells beyond it comes after. */
 const LABELS = {
-  status: "Is",
   queue_id: "Queue",
   position: "Place in line",
   queue_length: "Length of the line",
-  estimated_wait_seconds: "Estimated wait, seconds",
-  position_id: "Position id",
-  session_id: "Session id",
+  estimated_wait_seconds: "Estimated wait",
+  priority: "Priority",
   enqueued_at: "Joined",
+  last_seen_at: "Last sign of life",
   session_started_at: "Let in",
   started_at: "Let in",
-  session_expires_at: "Session lasts until",
-  expires_at: "Session lasts until",
+  session_expires_at: "May stay until",
+  expires_at: "May stay until",
+  remaining_seconds: "Time left",
   last_activity: "Last activity",
   page_views: "Pages seen",
   ended_at: "Ended",
   reason: "Why",
+  position_id: "Position id",
+  session_id: "Session id",
 };
 const TIME = /^\d{4}-\d\d-\d\dT[\d:.]+Z$/;
 
@@ -64,8 +74,9 @@ export function findView({ parameter }) {
     submit.setAttribute("aria-busy", "true");
     try {
       // The version digit tells which it is: 8 is a session, 4 a position.
-      const facts = id[14] === "8" ? await findSession(id) : await findPosition(id);
-      fill(found, person(facts, () => look(id)));
+      const isSession = id[14] === "8";
+      const facts = isSession ? await findSession(id) : await findPosition(id);
+      fill(found, person(id, facts, isSession ? SESSION_STATES : POSITION_STATES, () => look(id)));
     } catch (error) {
       if (error instanceof Left) return;
       const isGone = error instanceof Refused && [404, 410].includes(error.status);
@@ -81,19 +92,19 @@ export function findView({ parameter }) {
   return { title: "Find", node, focus: asked.input };
 }
 
-function person(facts, again) {
+function person(id, facts, states, again) {
   const isInside = facts.session_id && ["admitted", "active"].includes(facts.status);
   const known = Object.keys(LABELS).filter((name) => name in facts);
-  const others = Object.keys(facts).filter((name) => !(name in LABELS));
+  const others = Object.keys(facts).filter((name) => !(name in LABELS) && name !== "status");
   const rows = [...known, ...others].filter((name) => facts[name] !== null);
   return element(
     "section",
     { class: "panel", "aria-labelledby": "found-title" },
-    element("h2", { id: "found-title" }, STATES[facts.status] ?? facts.status),
+    element("h2", { id: "found-title", tabindex: "-1" }, states[facts.status] ?? facts.status),
     element(
       "dl",
       { class: "facts-list" },
-      rows.map((name) => element("div", {}, element("dt", {}, LABELS[name] ?? name.replaceAll("_", " ")), element("dd", {}, factNode(name, facts[name])))),
+      rows.map((name) => element("div", {}, element("dt", {}, LABELS[name] ?? name.replaceAll("_", " ")), element("dd", {}, factNode(name, facts[name], id)))),
     ),
     isInside &&
       element(
@@ -104,10 +115,11 @@ function person(facts, again) {
   );
 }
 
-function factNode(name, value) {
+function factNode(name, value, id) {
   if (name === "queue_id") return element("a", { href: `#/queues/${encodeURIComponent(value)}` }, value);
-  if (name.endsWith("_id")) return element("code", {}, value);
-  if (name === "status") return STATES[value] ?? value;
+  // A position and the session that it became lead to each other.
+  if (name.endsWith("_id")) return value === id ? element("code", {}, value) : element("a", { href: `#/find/${value}` }, element("code", {}, value));
+  if (name.endsWith("_seconds")) return duration(value);
   if (typeof value === "string" && TIME.test(value)) return element("time", { datetime: value }, moment(new Date(value)));
   if (typeof value === "number") return count(value);
   return typeof value === "string" ? value.replaceAll("_", " ") : JSON.stringify(value);
@@ -125,5 +137,6 @@ async function end(facts, again) {
   if (ended) {
     say("The session has ended.");
     await again();
+    document.getElementById("found-title")?.focus();
   }
 }

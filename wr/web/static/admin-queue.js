@@ -28,12 +28,12 @@ export function queueView({ parameter: queueId, refresh }) {
 
   // Lists leave the template of the page out: it is asked for when the queue has been changed.
   let whole = {};
-  async function askForTemplate({ queue, stats }) {
+  async function askForTemplate({ queue, stats, estimated_wait_seconds: estimated }) {
     whole = { ...whole, updated_at: queue.updated_at };
     try {
       const { page_template: template = "" } = await getQueue(queue.id);
       whole = { page_template: template, updated_at: queue.updated_at };
-      parts?.settings.update({ ...queue, ...whole }, stats);
+      parts?.settings.update({ ...queue, ...whole }, stats, estimated);
     } catch {
       // The figures tell when the server is away; the next round asks again.
       whole.updated_at = "";
@@ -92,7 +92,7 @@ export function queueView({ parameter: queueId, refresh }) {
       write(effect, STATUS_EFFECT[latest.queue.status] ?? "");
       parts.figures.update(latest);
       if (whole.updated_at !== latest.queue.updated_at) askForTemplate(latest);
-      parts.settings.update({ ...whole, ...latest.queue }, latest.stats);
+      parts.settings.update({ ...whole, ...latest.queue }, latest.stats, latest.estimated_wait_seconds);
       parts.doing.update(latest);
     },
   };
@@ -169,7 +169,10 @@ function actions(queueId, latest, changed) {
         return true;
       },
     });
-    if (done) say(`${queueId} is in maintenance.`);
+    if (!done) return;
+    say(`${queueId} is in maintenance.`);
+    // The button that asked is gone: the keyboard goes on beside it.
+    resume.focus();
   }
   async function askFlush() {
     const waiting = latest()?.stats.current_waiting ?? 0;

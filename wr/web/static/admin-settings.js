@@ -4,6 +4,7 @@ import { Left, updateQueue } from "./admin-api.js";
 import { announce, say } from "./admin-dialogs.js";
 import { element, fill, newId, write } from "./admin-dom.js";
 import { effectOf } from "./admin-effects.js";
+import { endingPace } from "./admin-forecast.js";
 import { GROUPS, inputText, labelOf, makeInput, readInput, valueText } from "./admin-fields.js";
 
 /** What was typed and not saved, by queue: it is still there for somebody who comes back to the queue. */
@@ -31,12 +32,14 @@ export function settingsForm(queueId, refresh) {
   const sets = [];
   let saved = null;
   let stats = null;
+  let ending = null;
   let isSaving = false;
   let known = 0;
 
-  function update(queue, newest) {
+  function update(queue, newest, foreseenSeconds) {
     saved = queue;
     stats = newest;
+    ending = endingPace(queue, newest, foreseenSeconds);
     if (Object.keys(saved).length !== known) build();
     for (const row of rows.values()) row.follow();
     show();
@@ -71,7 +74,7 @@ export function settingsForm(queueId, refresh) {
 
   function show() {
     const wish = wished();
-    for (const row of rows.values()) row.show(row.isChanged() && row.read().error ? "" : effectOf(row.field.name, wish, stats));
+    for (const row of rows.values()) row.show(row.isChanged() && row.read().error ? "" : effectOf(row.field.name, wish, stats, ending));
     const changes = [...rows.values()].filter((row) => row.isChanged());
     bar.hidden = !changes.length;
     const told = changes.map((row) => `${row.field.label} ${valueText(row.field.name, saved[row.field.name])} → ${row.wishText()}`);
@@ -198,7 +201,7 @@ function settingRow(field, { typed, settings, changed }) {
   input.addEventListener("change", () => {
     const { error: wrong } = read();
     if (row.isChanged() && wrong) row.showError(wrong);
-    else if (row.isChanged()) announce(`${labelOf(field.name)}: ${effect.textContent}`);
+    else if (row.isChanged() && effect.textContent) announce(`${labelOf(field.name)}: ${effect.textContent}`);
   });
   return row;
 }
