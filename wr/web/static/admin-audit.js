@@ -86,7 +86,7 @@ function trailEntry(entry, namesQueue) {
         changes.map(([name, change]) => element("li", {}, changeText(name, change))),
       ),
     factsNode(facts),
-    element("p", { class: "hint" }, element("time", { datetime: entry.at }, moment(new Date(entry.at))), entry.address && ` · from ${entry.address}`),
+    element("p", { class: "hint when" }, element("time", { datetime: entry.at }, moment(new Date(entry.at))), entry.address && ` · from ${entry.address}`),
   );
 }
 

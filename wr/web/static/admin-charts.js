@@ -103,6 +103,7 @@ export function chartsPanel(queueId) {
 
   function draw() {
     write(note, latest.points.length ? charts.length ? "" : missing : "Nothing is recorded yet: the first figures come within a minute.");
+    drawn.hidden = !charts.length || !latest.points.length;
     const times = timesOf(latest, SPANS[span].seconds);
     places.forEach((place, index) => {
       place.describe(latest.points, span);
@@ -115,7 +116,6 @@ export function chartsPanel(queueId) {
   chartLibrary().then((library) => {
     if (closed) return;
     if (library) {
-      drawn.hidden = false;
       charts = places.map((place) => place.chart(library));
     } else {
       missing = "Charts are missing: the chart library is not installed on this server. The figures are in the table.";
@@ -155,7 +155,8 @@ function spanChoices(choose) {
 
 /** Every step of the span up to the last that is known, so that a gap in what is recorded is a gap in time. */
 function timesOf({ points, step_seconds: step }, spanSeconds) {
-  const last = points.length ? secondsOf(points[points.length - 1]) : 0;
+  if (!points.length) return [];
+  const last = secondsOf(points.at(-1));
   const times = new Set(points.map(secondsOf));
   for (let time = last; time > last - spanSeconds; time -= step) times.add(time);
   return [...times].sort((one, other) => one - other);

@@ -49,7 +49,7 @@ export function findView({ parameter }) {
   const asked = labelled(
     "Position or session id",
     element("input", { type: "text", name: "id", autocomplete: "off", spellcheck: "false", autocapitalize: "none" }),
-    "36 characters, such as 550e8400-e29b-41d4-a716-446655440000; visitors’ pages show it.",
+    "36 characters, such as 550e8400-e29b-41d4-a716-446655440000.",
   );
   const submit = element("button", { class: "primary", type: "submit" }, "Find");
   const form = element("form", { class: "panel find", novalidate: true, role: "search" }, asked.node, element("div", { class: "actions" }, submit));
