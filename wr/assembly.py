@@ -1,6 +1,7 @@
 """The assembly: what is made of what, for one store and one set of settings."""
 
 import os
+import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from wr.api.dispatch import Api
 from wr.api.openapi import openapi_document
 from wr.api.reception import Reception
 from wr.api.user_tokens import UserTokens
+from wr.api.waiting_desk import WaitingDesk
 from wr.concerts import Concerts
 from wr.keeper import KeyKeeper
 from wr.live.announcer import Announcer
@@ -93,6 +95,7 @@ def assemble(store: Store, settings: Settings, clocks: Clocks, *, uptime_s: Call
         random_bytes=RandomPool(os.urandom),
         token_lifetime_s=settings.position_token_lifetime,
     )
+    assets = own_assets()
     services = Services(
         room=room,
         concerts=Concerts(store, book, settings.limits),
@@ -108,7 +111,10 @@ def assemble(store: Store, settings: Settings, clocks: Clocks, *, uptime_s: Call
         is_store_healthy=lambda: _answers(store),
         uptime_s=uptime_s,
         openapi=orjson.dumps(openapi_document()),
-        assets=own_assets(),
+        assets=assets,
+        desk=WaitingDesk(assets),
+        random=random.random,
+        public_url=settings.public_url,
     )
     return House(
         store=store,

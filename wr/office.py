@@ -60,7 +60,10 @@ class Office:
             check_queue(changed)
             # Somebody else's change in between is seen by its version: then read and try again.
             if await self._store.queues.write(changed, await self._store.clock_ms()):
-                return (await self._book.reload(queue_id)).config
+                view = await self._book.reload(queue_id)
+                if changed.status is not current.status:
+                    self._tell(queue_id, None)
+                return view.config
         raise Conflict("The queue is being changed by others all the time", queue_id=queue_id)
 
     async def queue(self, queue_id: str) -> QueueConfig:

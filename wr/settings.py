@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from wr.model.client_address import Network, parse_networks
 from wr.model.limits import Limit, parse_limit
@@ -31,6 +32,15 @@ class Group(StrEnum):
 def _setting(default: Any, help_text: str, read: Any = str, *, group: Group, form: str = "TEXT") -> Any:
     """Describe a setting; `form` is what a value looks like, `read` makes it of text or raises ValueError."""
     return field(default=default, metadata={"help": help_text, "read": read, "group": group, "form": form})
+
+
+def _origin(text: str) -> str:
+    if not text:
+        return ""
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.path not in ("", "/"):
+        raise ValueError(f"'{text}' is no origin such as https://wait.example.com")
+    return f"{parts.scheme}://{parts.netloc}"
 
 
 def _boolean(text: str) -> bool:
@@ -117,6 +127,14 @@ class Settings:
         parse_networks,
         group=Group.NETWORK,
         form="NETWORKS",
+    )
+    public_url: str = _setting(
+        "",
+        "Origin at which visitors reach the server, as https://wait.example.com, for QR codes and links; "
+        "unless given, the one of each request",
+        _origin,
+        group=Group.NETWORK,
+        form="URL",
     )
     tls_certificate_file: str = _setting(
         "",

@@ -286,11 +286,18 @@ def test_what_an_answer_always_brings_is_required_in_its_schema() -> None:
         if "properties" in schema and not name.endswith("Request")
     }
     assert {name: names for name, names in optional.items() if names} == {
-        "EnqueueResponse": ["redirect_url", "session_expires_at", "session_token", "token"],
+        "EnqueueResponse": [
+            "queue_status",
+            "redirect_url",
+            "session_expires_at",
+            "session_token",
+            "token",
+        ],
         "ErrorFacts": ["details"],
         "QueueResponse": ["page_template"],
-        "WaitingHeartbeat": ["token"],
-        "WaitingStatus": ["token"],
+        "PositionUpdateEventData": ["queue_status"],
+        "WaitingHeartbeat": ["queue_status", "token"],
+        "WaitingStatus": ["queue_status", "token"],
     }
 
 

@@ -50,7 +50,7 @@ def test_somebody_in_line_gets_200_and_the_waiting_form(site: Site) -> None:
     response = site.status(queue_id, joined["token"])
     assert response.status_code == 200
     body = response.json()
-    assert set(body) == WAITING_FIELDS
+    assert set(body) == WAITING_FIELDS | {"queue_status"}
     assert body == {
         "position_id": joined["position_id"],
         "queue_id": queue_id,
@@ -61,6 +61,7 @@ def test_somebody_in_line_gets_200_and_the_waiting_form(site: Site) -> None:
         "admitted": False,
         "token": joined["token"],
         "expires_at": joined["expires_at"],
+        "queue_status": "paused",
     }
 
 

@@ -35,14 +35,20 @@ async def create_queue(services: Services, call: Call) -> Answer:
         settings["name"] = wish.id
     if wish.session_timeout_seconds is UNSET:
         settings["session_timeout_seconds"] = default_session_timeout_s(wish.id)
-    return Answer(201, _queue(await services.office.create_queue(QueueConfig(**settings))))
+    config = QueueConfig(**settings)
+    await services.desk.check_template(config)
+    return Answer(201, _queue(await services.office.create_queue(config)))
 
 
 async def update_queue(services: Services, call: Call) -> Answer:
     """Change a queue's settings; holds at every replica within one admission interval."""
     wish: UpdateQueueRequest = call.body
     changes = {name: value for name, value in msgspec.structs.asdict(wish).items() if value is not UNSET}
-    return Answer(200, _queue(await services.office.update_queue(call.parameters["queue_id"], changes)))
+    queue_id = call.parameters["queue_id"]
+    if wish.page_template:
+        changed = msgspec.structs.replace(await services.office.queue(queue_id), **changes)
+        await services.desk.check_template(changed)
+    return Answer(200, _queue(await services.office.update_queue(queue_id, changes)))
 
 
 async def get_queue(services: Services, call: Call) -> Answer:

@@ -7,6 +7,7 @@ import msgspec
 
 from wr.api.cookies import PlaceCookies
 from wr.api.http import NOT_KEPT, HttpRequest
+from wr.api.waiting_desk import WaitingDesk
 from wr.concerts import Concerts
 from wr.keeper import KeyKeeper
 from wr.live.registry import Registry
@@ -66,5 +67,10 @@ class Services(msgspec.Struct, frozen=True):
     cookies: PlaceCookies
     is_store_healthy: Callable[[], Any]
     uptime_s: Callable[[], float]
+    desk: WaitingDesk
+    random: Callable[[], float]
+    """From 0 up to 1, so that a crowd does not come back in step."""
     openapi: bytes = b""
+    public_url: str = ""
+    """The origin visitors use, without a slash at the end; empty: the one of each request."""
     assets: AssetShelf = msgspec.field(default_factory=AssetShelf)

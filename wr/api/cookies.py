@@ -74,6 +74,11 @@ class PlaceCookies:
             f"{name}={value}; Max-Age={lifetime_s}; Path=/; HttpOnly; SameSite=Lax{secure}",
         )
 
+    def origin_of(self, request: HttpRequest) -> str:
+        """Name the origin that a request came to, as far as its headers can be believed: `https://host`."""
+        scheme = "https" if self.is_https(request) else "http"
+        return f"{scheme}://{request.headers.get('host', 'localhost')}"
+
     def is_https(self, request: HttpRequest) -> bool:
         """Whether the visitor's browser came by https: to this server, or to a trusted proxy before it."""
         if self._serves_https:

@@ -18,6 +18,7 @@ from wr.api.messages import (
     PositionUpdateEvent,
     PositionUpdateEventData,
 )
+from wr.api.visitor_operations import held_status
 from wr.concerts import NOT_IN_LINE, UserStatus, concert_queue, user_position
 from wr.live.stream import Stream
 from wr.live.updates import Ended, Farewell, LetIn, Moved, Update
@@ -101,8 +102,9 @@ class QueueFeed:
         place = await self._services.room.poll(self._proof, PollKind.KEEPING_STATUS)
         self.usage = place.usage
         if isinstance(place, Line):
-            self.stream.told(Moved(place.position, place.queue_length, place.estimated_wait_s))
-            self._opening = [_moved(place.position, place.queue_length, place.estimated_wait_s)]
+            moved = Moved(place.position, place.queue_length, place.estimated_wait_s, place.config.status)
+            self.stream.told(moved)
+            self._opening = [_moved(moved)]
         else:
             self._opening = [_admitted(place.session_token, place.config.target_url)]
 
@@ -114,7 +116,7 @@ class QueueFeed:
     async def spell(self, update: Update) -> Event | Goodbye | None:
         """Spell what the stream brought; the way in needs a signature."""
         if isinstance(update, Moved):
-            return _moved(update.position, update.queue_length, update.estimated_wait_s)
+            return _moved(update)
         if isinstance(update, LetIn):
             token = await self._services.room.let_in(self._proof.claims, update.config, update.place)
             return _admitted(token, update.config.target_url)
@@ -182,6 +184,8 @@ class ConcertFeed:
             return _goodbye(update)
         if isinstance(update, Ended) and self._state.status is UserStatus.NONE:
             return None
+        if isinstance(update, Moved) and update.position == self._state.rank:
+            return None  # The line is held, or goes on: of that this API says nothing.
         self._take(update)
         return self._event()
 
@@ -274,10 +278,13 @@ async def _opened(services: Services, feed: "QueueFeed | ConcertFeed", *, replac
     return feed
 
 
-def _moved(position: int, queue_length: int, estimated_wait_s: int) -> Event:
+def _moved(moved: Moved) -> Event:
     event = PositionUpdateEvent(
         data=PositionUpdateEventData(
-            position=position, queue_length=queue_length, estimated_wait_seconds=estimated_wait_s
+            position=moved.position,
+            queue_length=moved.queue_length,
+            estimated_wait_seconds=moved.estimated_wait_s,
+            queue_status=held_status(moved.queue_status),
         )
     )
     return Event(event.type, msgspec.json.encode(event))

@@ -33,6 +33,10 @@ Time = Annotated[str, Meta(extra_json_schema={"format": "date-time"}, examples=[
 Timestamp = Annotated[int, Meta(ge=0, le=2**53, description="The client's clock, milliseconds since 1970")]
 Long = Annotated[int, Meta(ge=1, le=2**63 - 1, description="A positive 64-bit integer")]
 Count = Annotated[int, Meta(ge=0)]
+HeldStatus = Annotated[
+    Literal["paused", "maintenance"],
+    Meta(description="Why nobody is being let in just now; left out while people are"),
+]
 _KEPT = Meta(description="Left out where the client asked with `X-WR-Token: cookie` to keep it in a cookie")
 Seconds = Annotated[int, Meta(ge=0, description="Seconds")]
 
@@ -69,6 +73,7 @@ class EnqueueResponse(msgspec.Struct, kw_only=True):
     session_token: str | UnsetType = UNSET
     redirect_url: str | UnsetType = UNSET
     session_expires_at: Time | UnsetType = UNSET
+    queue_status: HeldStatus | UnsetType = UNSET
 
 
 class WaitingStatus(msgspec.Struct, kw_only=True):
@@ -83,6 +88,7 @@ class WaitingStatus(msgspec.Struct, kw_only=True):
     admitted: bool = False
     token: Annotated[str, _KEPT] | UnsetType
     expires_at: Time
+    queue_status: HeldStatus | UnsetType = UNSET
 
 
 class AdmittedStatus(msgspec.Struct, kw_only=True):
@@ -117,6 +123,7 @@ class WaitingHeartbeat(msgspec.Struct, kw_only=True):
     estimated_wait_seconds: int
     token: Annotated[str, _KEPT] | UnsetType
     next_heartbeat_seconds: int
+    queue_status: HeldStatus | UnsetType = UNSET
 
 
 class AdmittedHeartbeat(msgspec.Struct, kw_only=True):
@@ -173,6 +180,7 @@ class PositionUpdateEventData(msgspec.Struct, kw_only=True):
     position: int
     queue_length: int
     estimated_wait_seconds: int
+    queue_status: HeldStatus | UnsetType = UNSET
 
 
 class PositionUpdateEvent(msgspec.Struct, kw_only=True):

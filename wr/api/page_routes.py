@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 
-from wr.api import page_operations
+from wr.api import page_operations, plain_operations, waiting_operations
 from wr.api.calls import Answer, Call, Services
 from wr.api.route import Route
 from wr.model import refusals
@@ -25,6 +25,23 @@ def _page(
 
 PAGE_ROUTES: tuple[Route, ...] = (
     _page("/admin", page_operations.admin_console),
+    _page(
+        "/wait/{queue_id}",
+        plain_operations.wait,
+        refusals=(refusals.NotFound,),
+        refusal_page=waiting_operations.refused_page,
+    ),
+    Route(
+        method="POST",
+        path="/wait/{queue_id}/leave",
+        operation=plain_operations.leave,
+        tag="Pages",
+        is_page=True,
+        refusal_page=waiting_operations.refused_page,
+    ),
+    _page("/wait/{queue_id}/qr.svg", waiting_operations.qr_code),
+    _page("/wr.js", waiting_operations.client_module),
+    _page("/wr.d.ts", waiting_operations.client_types),
     _page(
         "/assets/{name}",
         page_operations.asset,

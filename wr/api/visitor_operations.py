@@ -1,5 +1,9 @@
 """Operations of visitors (contract: Enqueue to Session Activity)."""
 
+from typing import Literal
+
+from msgspec import UNSET, UnsetType
+
 from wr.api.calls import Answer, Call, Services
 from wr.api.messages import (
     ActivityRequest,
@@ -15,6 +19,7 @@ from wr.api.messages import (
     WaitingStatus,
 )
 from wr.model.ids import id_text, session_id_text
+from wr.model.queue import QueueStatus
 from wr.model.times import rfc3339
 from wr.model.tokens import SessionClaims
 from wr.room import Line, PositionProof, Visitor
@@ -41,6 +46,7 @@ async def enqueue(services: Services, call: Call) -> Answer:
                 heartbeat_interval_seconds=place.config.heartbeat_interval_seconds,
                 heartbeat_timeout_seconds=place.config.heartbeat_timeout_seconds,
                 expires_at=rfc3339(place.token_expires_s * 1000),
+                queue_status=held_status(place.config.status),
             ),
             place.usage,
         )
@@ -102,6 +108,7 @@ async def status(services: Services, call: Call) -> Answer:
                 estimated_wait_seconds=place.estimated_wait_s,
                 token=place.token,
                 expires_at=rfc3339(place.token_expires_s * 1000),
+                queue_status=held_status(place.config.status),
             ),
             place.usage,
         )
@@ -132,6 +139,7 @@ async def heartbeat(services: Services, call: Call) -> Answer:
                 estimated_wait_seconds=place.estimated_wait_s,
                 token=place.token,
                 next_heartbeat_seconds=place.config.heartbeat_interval_seconds,
+                queue_status=held_status(place.config.status),
             ),
             place.usage,
         )
@@ -190,6 +198,13 @@ async def session_activity(services: Services, call: Call) -> Answer:
         ),
         state.usage,
     )
+
+
+def held_status(status: QueueStatus) -> Literal["paused", "maintenance"] | UnsetType:
+    """Say why nobody is being let in; nothing while people are."""
+    if status is QueueStatus.ACTIVE:
+        return UNSET
+    return "paused" if status is QueueStatus.PAUSED else "maintenance"
 
 
 def _proof(call: Call) -> PositionProof:

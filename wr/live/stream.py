@@ -7,6 +7,7 @@ import trio
 
 from wr.live.updates import FORGOTTEN, QUEUE_DELETED, Ended, Farewell, LetIn, Moved, Update
 from wr.model.places import Admitted, Gone, NoQueue, Waiting
+from wr.model.queue import QueueStatus
 from wr.queue_book import QueueView
 from wr.store.polls import Polled
 
@@ -100,7 +101,8 @@ def _update(polled: Polled, view: QueueView | None) -> Update | None:
     if isinstance(place, Waiting):
         if view is None:
             return None
-        return Moved(place.position, polled.queue_length, view.estimated_wait_s(place.position))
+        estimated_wait_s = view.estimated_wait_s(place.position)
+        return Moved(place.position, polled.queue_length, estimated_wait_s, view.config.status)
     if isinstance(place, Admitted):
         return None if view is None else LetIn(view.config, place, polled.queue_length, polled.now_ms)
     if isinstance(place, Gone):
@@ -109,9 +111,10 @@ def _update(polled: Polled, view: QueueView | None) -> Update | None:
 
 
 def _gist(update: Update) -> object:
-    """What makes an update news: the position, not how the estimate for it wavers."""
+    """What makes an update news: the position, or that the line is held; not how the estimate wavers."""
     if isinstance(update, Moved):
-        return update.position
+        status = update.queue_status
+        return update.position if status is QueueStatus.ACTIVE else (update.position, status)
     if isinstance(update, LetIn):
         return update.place
     return update

@@ -3,7 +3,7 @@
 import msgspec
 
 from wr.model.places import Admitted
-from wr.model.queue import QueueConfig
+from wr.model.queue import QueueConfig, QueueStatus
 
 
 class Moved(msgspec.Struct, frozen=True):
@@ -12,6 +12,7 @@ class Moved(msgspec.Struct, frozen=True):
     position: int
     queue_length: int
     estimated_wait_s: int
+    queue_status: QueueStatus = QueueStatus.ACTIVE
 
 
 class LetIn(msgspec.Struct, frozen=True):

@@ -1,0 +1,48 @@
+"""A line that is held says so to everyone in it: paused, or in maintenance."""
+
+import pytest
+import trio
+
+from tests.contract.helpers import open_queue, waiting
+from tests.support.site import Site
+from tests.support.sockets import websocket
+
+
+@pytest.mark.parametrize("status", ["paused", "maintenance"])
+def test_every_answer_to_somebody_in_a_held_line_says_why(site: Site, status: str) -> None:
+    queue_id = site.make_queue(status="paused")
+    token = waiting(site, queue_id)
+    site.admin("PATCH", f"/queues/{queue_id}", {"status": status})
+    for answer in (
+        site.join(queue_id, token=token),
+        site.status(queue_id, token),
+        site.heartbeat(queue_id, token),
+    ):
+        assert answer.json()["queue_status"] == status
+
+
+def test_in_a_line_that_moves_nothing_is_said_of_it(site: Site) -> None:
+    queue_id = open_queue(site, max_active_users=1)
+    site.admitted(queue_id, waiting(site, queue_id))
+    token = waiting(site, queue_id)
+    for answer in (
+        site.join(queue_id, token=token),
+        site.status(queue_id, token),
+        site.heartbeat(queue_id, token),
+    ):
+        assert (answer.json()["status"], "queue_status" in answer.json()) == ("waiting", False)
+
+
+async def test_a_stream_hears_of_a_pause_and_of_its_end_though_nobody_moved(site: Site) -> None:
+    queue_id = open_queue(site, max_active_users=1)
+    site.admitted(queue_id, waiting(site, queue_id))
+    token = waiting(site, queue_id)
+    async with websocket(site, queue_id, token) as socket:
+        told = [await socket.message()]
+        for status in ("paused", "maintenance", "active"):
+            await trio.to_thread.run_sync(
+                lambda status=status: site.admin("PATCH", f"/queues/{queue_id}", {"status": status})
+            )
+            told.append(await socket.message())
+    assert [message["data"]["position"] for message in told] == [1, 1, 1, 1]
+    assert [message["data"].get("queue_status") for message in told] == [None, "paused", "maintenance", None]

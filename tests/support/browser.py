@@ -1,0 +1,157 @@
+"""What browser tests have in common: the browser, what a page may not do, accessibility, pictures."""
+
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from playwright.sync_api import BrowserContext, ConsoleMessage, Page, Request, WebError
+
+OUTPUT = Path(__file__).parents[1] / "output"
+HOW_TO_GET_CHROMIUM = "Chromium is not installed: apt-get install chromium"
+
+# Nothing that a browser does of its own accord, and no name but this machine's is looked up.
+BROWSER_ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost",
+]
+
+AXE_TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+_RUN_AXE = """
+async (tags) => {
+  const found = await axe.run(document, { runOnly: { type: "tag", values: tags } });
+  return found.violations.map(({ id, impact, help, nodes }) => ({
+    id, impact, help, nodes: nodes.map(({ target, failureSummary }) => ({ target, failureSummary })),
+  }));
+}
+"""
+
+
+def find_chromium() -> str | None:
+    """Find the browser on this machine; None where there is none."""
+    for name in ("chromium", "chromium-browser", "google-chrome"):
+        path = shutil.which(name)
+        if path is not None:
+            return path
+    return None
+
+
+@dataclass
+class Watch:
+    """What a context's pages did that they may not do: errors, breaches of their policy, strange hosts."""
+
+    origins: set[str]
+    """Where requests may go: `http://127.0.0.1:8080`."""
+    complaints: list[str] = field(default_factory=list)
+    _expected: list[str] = field(default_factory=list)
+
+    def follow(self, context: BrowserContext) -> None:
+        """Watch all pages of the context, those that are to come too."""
+        context.on("console", self._on_console)
+        context.on("weberror", self._on_error)
+        context.on("request", self._on_request)
+        context.on("page", self._on_page)
+
+    def allow(self, url: str) -> None:
+        """Let requests go to the origin of that address too: where people who are let in are sent."""
+        self.origins.add(_origin(url))
+
+    def expect(self, text: str) -> None:
+        """Say that the test provokes a complaint with this text; that none comes is a failure then."""
+        self._expected.append(text)
+
+    def verdict(self) -> list[str]:
+        """List what was not expected, and what was expected and did not come."""
+        unexpected = [
+            complaint
+            for complaint in self.complaints
+            if not any(text in complaint for text in self._expected)
+        ]
+        absent = [
+            f"expected and never came: {text}"
+            for text in self._expected
+            if not any(text in complaint for complaint in self.complaints)
+        ]
+        return unexpected + absent
+
+    def _on_console(self, message: ConsoleMessage) -> None:
+        # Breaches of the Content-Security-Policy and answers of 400 and above come as errors too.
+        if message.type == "error":
+            place = message.location.get("url", "")
+            self.complaints.append(f"console: {message.text} ({place})")
+
+    def _on_error(self, error: WebError) -> None:
+        self.complaints.append(f"uncaught: {error.error}")
+
+    def _on_request(self, request: Request) -> None:
+        self._check_origin(request.url)
+
+    def _on_page(self, page: Page) -> None:
+        page.on("websocket", lambda socket: self._check_origin(socket.url))
+
+    def _check_origin(self, url: str) -> None:
+        is_remote = urlsplit(url).scheme in ("http", "https", "ws", "wss")
+        if is_remote and _origin(url) not in self.origins:
+            self.complaints.append(f"request to elsewhere: {url}")
+
+
+def _origin(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+@cache
+def _axe_source() -> str:
+    return (files("axe_playwright_python") / "axe.min.js").read_text("utf-8")
+
+
+def axe_violations(page: Page) -> dict[str, str]:
+    """Hold the page as it is now to WCAG 2.2 AA and good practice; returns what breaks a rule, by its id."""
+    # Evaluated by the debugger, which the page's policy does not bind.
+    page.evaluate(_axe_source() + "; undefined")
+    found: list[dict[str, Any]] = page.evaluate(_RUN_AXE, AXE_TAGS)
+    return {
+        violation["id"]: "\n".join(
+            [f"{violation['id']} ({violation['impact']}): {violation['help']}"]
+            + [f"  {node['target']}: {node['failureSummary']}" for node in violation["nodes"]]
+        )
+        for violation in found
+    }
+
+
+def axe(page: Page, known: Mapping[str, str] | None = None) -> None:
+    """Assert that the page as it is now breaks no rule but those known, each with the reason why it may.
+
+    A known one that is not broken any more fails too, so that the list cannot outlive its reasons.
+    """
+    found = axe_violations(page)
+    known = known or {}
+    unknown = [text for rule, text in found.items() if rule not in known]
+    assert not unknown, "\n" + "\n".join(unknown)
+    assert set(known) <= set(found), f"broken no longer: {sorted(set(known) - set(found))}"
+
+
+def wait_until(page: Page, condition: Callable[[], object], what: str, seconds: float = 20.0) -> None:
+    """Let the browser go on until the condition holds; what it tells is heard only meanwhile."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"after {seconds} s still not so: {what}"
+        page.wait_for_timeout(10)
+
+
+def screenshot(page: Page, name: str) -> Path:
+    """Leave a picture of the whole page in `tests/output/`, to be looked at."""
+    path = OUTPUT / f"{name}.png"
+    page.screenshot(path=path, full_page=True)
+    return path

@@ -1,0 +1,48 @@
+"""The site that people are let into: real enough to arrive at."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+_PAGE = b"""<!DOCTYPE html>
+<html lang="en"><head><title>The sale</title><link rel="icon" href="data:,"></head>
+<body><main><h1>You are in</h1></main></body></html>"""
+
+
+@dataclass
+class TargetSite:
+    """A small web site on a port of its own."""
+
+    url: str
+    visits: list[str] = field(default_factory=list)
+    """The path and query of each page that was asked for, in order."""
+
+
+@contextmanager
+def running_target_site() -> Iterator[TargetSite]:
+    """Run the site in a thread until the block ends. Its host is `localhost`: another site to a browser than
+    a server at 127.0.0.1, with cookies of its own."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            site.visits.append(self.path)
+            self.send_response(200)
+            self.send_header("Content-Type", "text/html; charset=utf-8")
+            self.send_header("Content-Length", str(len(_PAGE)))
+            self.end_headers()
+            self.wfile.write(_PAGE)
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the library's name
+            """Say nothing: `visits` tells."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        site = TargetSite(f"http://localhost:{server.server_address[1]}")
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+        thread.start()
+        try:
+            yield site
+        finally:
+            server.shutdown()
+            thread.join()

@@ -1,0 +1,163 @@
+"""Operations of the waiting page where a browser runs no scripts: the page itself joins, and refreshes."""
+
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from wr.api.calls import Answer, Call, Page, Services
+from wr.api.cookies import cookie_name, read_cookie
+from wr.api.page_operations import page_headers
+from wr.api.waiting_desk import HTML
+from wr.api.waiting_operations import (
+    STATES,
+    TRY_AGAIN_S,
+    read_wishes,
+    refresh,
+    remember_language,
+    waiting_page,
+)
+from wr.model import refusals
+from wr.model.entry import entry_url
+from wr.model.queue import QueueConfig, QueueStatus
+from wr.model.refusals import Refusal
+from wr.model.tokens import ExpiredToken, InvalidToken
+from wr.room import Entry, Line, PositionProof, Visitor
+from wr.store.polls import PollKind
+from wr.web.shown import PlaceShown
+
+if TYPE_CHECKING:
+    from wr.web.languages import Language
+
+_SHORTEST_REFRESH_S = 5
+_HELD = {QueueStatus.ACTIVE: "waiting", QueueStatus.PAUSED: "paused", QueueStatus.MAINTENANCE: "held"}
+_ENDS = {
+    "session_timeout": "finished",
+    "terminated": "finished",
+    "flushed": "closed",
+    "queue_deleted": "closed",
+}
+Headers = list[tuple[str, str]]
+
+
+async def wait(services: Services, call: Call) -> Answer:
+    """Show the waiting page of a queue."""
+    wishes = read_wishes(call)
+    purpose = call.request.headers.get("sec-purpose", "") + call.request.headers.get("purpose", "")
+    # A place is for somebody who looks at it: not for a browser that fetches ahead, nor for a link checker.
+    if not wishes.is_plain or call.request.method == "HEAD" or "prefetch" in purpose:
+        return await waiting_page(services, call)
+    config = (await services.room.view(call.parameters["queue_id"])).config
+    language = await services.desk.language(wishes.language, call.request.headers.get("accept-language", ""))
+    headers = remember_language(services, call, wishes)
+    if wishes.has_left:
+        page = await services.desk.render(config, language, "left", is_plain=True)
+        return Answer(200, Page(page.content, HTML), headers=[*headers, *page_headers(page.policy)])
+    try:
+        place = await _look_or_join(services, call)
+    except (
+        refusals.QueueFull,
+        refusals.Maintenance,
+        refusals.RateLimited,
+        refusals.PositionExpired,
+        refusals.NotFound,
+    ) as refusal:
+        return await _no_place(services, call, config, language, refusal, headers)
+    headers.append(services.cookies.place(call.request, config.id, place.token))
+    if isinstance(place, Entry):
+        return _go(entry_url(config.target_url, place.session_token), headers)
+    return await _place(services, call, place, language, headers)
+
+
+async def leave(services: Services, call: Call) -> Answer:
+    """Give up the place that the browser's cookie proves."""
+    queue_id = call.parameters["queue_id"]
+    proof = await _proof(services, call)
+    if proof is not None:
+        with suppress(refusals.NotFound):  # Gone already, as was wished.
+            await services.room.leave(proof.claims)
+    return _go(f"/wait/{quote(queue_id)}?plain=1&left=1", [services.cookies.forget(call.request, queue_id)])
+
+
+async def _look_or_join(services: Services, call: Call) -> Line | Entry:
+    proof = await _proof(services, call)
+    if proof is not None:
+        return await services.room.poll(proof, PollKind.HEARTBEAT)
+    visitor = Visitor(call.address, call.user_agent)
+    return await services.room.enqueue(call.parameters["queue_id"], visitor, 0, {})
+
+
+async def _proof(services: Services, call: Call) -> PositionProof | None:
+    queue_id = call.parameters["queue_id"]
+    token = read_cookie(call.request, cookie_name(queue_id))
+    if token is None:
+        return None
+    try:
+        claims = await services.keeper.read_position(token)
+    except (InvalidToken, ExpiredToken):
+        return None
+    return PositionProof(claims, token) if claims.queue_id == queue_id else None
+
+
+async def _place(
+    services: Services, call: Call, place: Line, language: "Language", headers: Headers
+) -> Answer:
+    config = place.config
+    held = _HELD[config.status]
+    # Kept in a cookie, so that it only moves forward; the place itself knows nothing of where it began.
+    kept = read_cookie(call.request, f"wr_progress-{config.id}") or ""
+    first, reached = (int(part) for part in kept.split(".")) if _is_progress(kept) else (place.position, 0)
+    first = max(first, place.position)
+    progress = max(reached, 100 - 100 * place.position // (first + 1))
+    shown = PlaceShown(
+        position=language.number(place.position),
+        ahead=language.number(place.position - 1),
+        wait=language.wait(place.estimated_wait_s) if held == "waiting" else language.text("wait.unknown"),
+        progress=min(progress, 99),
+        updated=language.text(
+            "updated", time=language.time(datetime.fromtimestamp(services.clock_ms() / 1000, UTC))
+        ),
+    )
+    page = await services.desk.render(config, language, held, place=shown, is_plain=True)
+    refresh_s = max(_SHORTEST_REFRESH_S, config.heartbeat_interval_seconds)
+    lasts_s = config.heartbeat_timeout_seconds
+    return Answer(
+        200,
+        Page(page.content, HTML),
+        place.usage,
+        [
+            *headers,
+            *page_headers(page.policy),
+            services.cookies.spell(call.request, f"wr_progress-{config.id}", f"{first}.{progress}", lasts_s),
+            refresh(services, refresh_s),
+        ],
+    )
+
+
+def _is_progress(kept: str) -> bool:
+    first, _, reached = kept.partition(".")
+    return len(kept) < 24 and first.isdecimal() and reached.isdecimal() and int(reached) <= 100
+
+
+async def _no_place(
+    services: Services,
+    call: Call,
+    config: QueueConfig,
+    language: "Language",
+    refusal: Refusal,
+    headers: Headers,
+) -> Answer:
+    """Say why there is no place, or none any more; who may join again is not made to by a refresh."""
+    is_over = isinstance(refusal, refusals.PositionExpired | refusals.NotFound)
+    reason = str(refusal.details.get("reason", ""))
+    state = _ENDS.get(reason, "expired") if is_over else STATES[type(refusal)]
+    page = await services.desk.render(config, language, state, is_plain=True)
+    last = services.cookies.forget(call.request, config.id) if is_over else refresh(services, TRY_AGAIN_S)
+    status = 200 if is_over else 429 if state == "limited" else 503
+    return Answer(
+        status, Page(page.content, HTML), refusal.usage, [*headers, *page_headers(page.policy), last]
+    )
+
+
+def _go(address: str, headers: Headers) -> Answer:
+    return Answer(303, Page(b"", HTML), headers=[*headers, ("Location", address)])

@@ -1,0 +1,90 @@
+"""The desk of the waiting pages: renders them when they are first asked for, and keeps what it rendered."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+import msgspec
+import structlog
+import trio
+
+from wr.model.queue import QueueConfig
+from wr.model.refusals import InvalidRequest
+from wr.model.remembered import Remembered
+from wr.web.assets import Asset, AssetShelf, make_asset
+from wr.web.shown import PlaceShown, WaitingPage
+
+if TYPE_CHECKING:
+    from wr.web.languages import Language
+    from wr.web.waiting_pages import WaitingPages
+
+log = structlog.get_logger("wr.waiting_pages")
+
+HTML = "text/html; charset=utf-8"
+_MOST_KEPT = 256
+"""Pages kept: one for each queue, language and state that somebody asks for, 5 KB each."""
+
+
+class WaitingDesk:
+    """Gives waiting pages. What renders them is loaded when somebody first looks at one."""
+
+    def __init__(self, assets: AssetShelf) -> None:
+        self._assets = assets
+        self._pages: WaitingPages | None = None
+        self._loading = trio.Lock()
+        self._kept: Remembered[tuple[str, int, int, str, str], tuple[Asset, str]] = Remembered(_MOST_KEPT)
+
+    async def language(self, wish: str, accepted: str) -> "Language":
+        """Choose a visitor's language: the wish, a code, or else by an `Accept-Language` header."""
+        return (await self._loaded()).languages.choose(wish, accepted)
+
+    async def scripted(self, config: QueueConfig, language: "Language", state: str) -> tuple[Asset, str]:
+        """Give the page that runs scripts, and its policy. Rendered once for each version of the queue."""
+        key = (config.id, config.version, config.created_ms, language.code, state)
+        found = self._kept.get(key)
+        if found is None:
+            page = await self.render(config, language, state)
+            found = make_asset(page.content, HTML), page.policy
+            self._kept.put(key, found)
+        return found
+
+    async def render(
+        self,
+        config: QueueConfig,
+        language: "Language",
+        state: str,
+        *,
+        place: PlaceShown | None = None,
+        is_plain: bool = False,
+    ) -> WaitingPage:
+        """Render a page; where the queue's own template fails, the usual one."""
+        pages = await self._loaded()
+        try:
+            return pages.render(config, language, state, place=place, is_plain=is_plain)
+        except InvalidRequest as error:
+            # It was tried in every state when it was set. Visitors are told where they stand all the same.
+            log.error("a queue's own template failed", queue_id=config.id, error=error.message)  # noqa: TRY400
+            return pages.render(
+                msgspec.structs.replace(config, page_template=""),
+                language,
+                state,
+                place=place,
+                is_plain=is_plain,
+            )
+
+    async def check_template(self, config: QueueConfig) -> None:
+        """Try a queue's own template in every state.
+
+        Raises:
+            InvalidRequest: it cannot be read, fails, or lacks what the page needs.
+        """
+        if config.page_template:
+            await trio.to_thread.run_sync((await self._loaded()).check_template, config)
+
+    async def _loaded(self) -> "WaitingPages":
+        """Load what renders pages, the first time in a worker thread: that takes a third of a second."""
+        if self._pages is None:
+            async with self._loading:
+                if self._pages is None:
+                    module = await trio.to_thread.run_sync(import_module, "wr.web.waiting_pages")
+                    self._pages = module.WaitingPages(self._assets)
+        return self._pages

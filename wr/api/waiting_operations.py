@@ -1,0 +1,130 @@
+"""Operations of the waiting page: the page itself, its picture for posters, and the module it is made of."""
+
+from importlib import import_module
+from io import BytesIO
+from urllib.parse import parse_qs, quote
+
+import msgspec
+import trio
+
+from wr.api.calls import Answer, Call, Page, Services
+from wr.api.cookies import read_cookie
+from wr.api.page_operations import ASK_EACH_TIME, asset_answer, page_headers
+from wr.api.waiting_desk import HTML
+from wr.model import refusals
+from wr.model.ids import is_queue_id
+from wr.model.queue import QueueConfig
+from wr.model.refusals import NotFound, Refusal
+
+LANGUAGE_COOKIE = "wr_language"
+TRY_AGAIN_S = 30
+STATES: dict[type[Refusal], str] = {
+    refusals.QueueFull: "full",
+    refusals.Maintenance: "maintenance",
+    refusals.RateLimited: "limited",
+    refusals.NotFound: "unknown",
+}
+"""What a refusal is to a visitor; every other is something that passes."""
+_STATUSES = {"unknown": 404, "limited": 429}
+_YEAR_S = 365 * 24 * 3600
+_FROM_ANYWHERE = [("Access-Control-Allow-Origin", "*"), ("Cross-Origin-Resource-Policy", "cross-origin")]
+
+
+class Wishes(msgspec.Struct, frozen=True):
+    """What the address of a waiting page asks for."""
+
+    language: str
+    is_plain: bool
+    """Without scripts: the page itself joins, and refreshes."""
+    has_left: bool
+
+
+async def waiting_page(services: Services, call: Call) -> Answer:
+    """Show the waiting page of a queue, which joins by its script."""
+    config = (await services.room.view(call.parameters["queue_id"])).config
+    wishes = read_wishes(call)
+    language = await services.desk.language(wishes.language, call.request.headers.get("accept-language", ""))
+    state = "left" if wishes.has_left else "joining"
+    page, policy = await services.desk.scripted(config, language, state)
+    headers = [
+        *page_headers(policy),
+        ("Vary", "Accept-Language, Cookie"),
+        *remember_language(services, call, wishes),
+    ]
+    return asset_answer(call, page, ASK_EACH_TIME, headers)
+
+
+async def refused_page(services: Services, call: Call, refusal: Refusal) -> Answer:
+    """Tell a refusal on a page: no such queue, too many tries, the store is away."""
+    state = STATES.get(type(refusal), "unavailable")
+    wishes = read_wishes(call)
+    language = await services.desk.language(wishes.language, call.request.headers.get("accept-language", ""))
+    queue_id = call.parameters.get("queue_id", "")
+    config = QueueConfig(
+        id=queue_id if is_queue_id(queue_id) else "-", name=language.text("room"), target_url=""
+    )
+    page = await services.desk.render(config, language, state, is_plain=True)
+    headers = page_headers(page.policy)
+    if state != "unknown":
+        headers.append(refresh(services, TRY_AGAIN_S))
+    return Answer(_STATUSES.get(state, 503), Page(page.content, HTML), headers=headers)
+
+
+async def qr_code(services: Services, call: Call) -> Answer:
+    """Draw the address of a waiting page as a QR code, for posters and screens."""
+    queue_id = call.parameters["queue_id"]
+    await services.room.view(queue_id)
+    origin = services.public_url or services.cookies.origin_of(call.request)
+
+    def draw() -> bytes:
+        segno = import_module("segno")
+        drawn = BytesIO()
+        segno.make(f"{origin}/wait/{quote(queue_id)}", error="m", micro=False).save(
+            drawn, kind="svg", border=4, scale=8, dark="#000", light="#fff", xmldecl=False
+        )
+        return drawn.getvalue()
+
+    return Answer(200, Page(await trio.to_thread.run_sync(draw), "image/svg+xml"))
+
+
+async def client_module(services: Services, call: Call) -> Answer:
+    """Give the page's client, which other sites may embed too."""
+    return _of_the_module(services, call, "wr.js")
+
+
+async def client_types(services: Services, call: Call) -> Answer:
+    """Give the types of the page's client."""
+    return _of_the_module(services, call, "wr.d.ts")
+
+
+def _of_the_module(services: Services, call: Call, name: str) -> Answer:
+    found = services.assets.find(name)
+    if found is None:
+        raise NotFound("There is no such file")
+    return asset_answer(call, found, ASK_EACH_TIME, _FROM_ANYWHERE)
+
+
+def read_wishes(call: Call) -> Wishes:
+    """Read what the address asks for, and the language that was chosen before."""
+    try:
+        query = parse_qs(call.request.query, keep_blank_values=True, max_num_fields=20)
+    except ValueError:
+        query = {}
+    return Wishes(
+        language=query.get("lang", [""])[0] or read_cookie(call.request, LANGUAGE_COOKIE) or "",
+        is_plain="plain" in query,
+        has_left="left" in query,
+    )
+
+
+def remember_language(services: Services, call: Call, wishes: Wishes) -> list[tuple[str, str]]:
+    """Spell the header that remembers a language chosen just now; none where none was."""
+    if "lang=" not in call.request.query or not wishes.language.isalpha():
+        return []
+    return [services.cookies.spell(call.request, LANGUAGE_COOKIE, wishes.language[:8], _YEAR_S)]
+
+
+def refresh(services: Services, around_s: float, path: str = "") -> tuple[str, str]:
+    """Spell the header that has a page ask again, after a while that is another for everybody."""
+    seconds = round(around_s * (0.75 + services.random() / 2))
+    return "Refresh", f"{seconds}; url={path}" if path else str(seconds)

@@ -1,0 +1,34 @@
+/** The waiting page's words: texts of one language, with numbers and times as that language writes them. */
+
+const MINUTE_S = 60;
+const HOUR_S = 3600;
+const DAY_S = 24 * HOUR_S;
+
+/**
+ * @param {string} language a BCP 47 tag
+ * @param {Record<string, string | Record<string, string>>} texts by key; of numbers one for each plural form
+ */
+export function makeWords(language, texts) {
+  const plural = new Intl.PluralRules(language);
+  const digits = new Intl.NumberFormat(language);
+  const clock = new Intl.DateTimeFormat(language, { hour: "numeric", minute: "2-digit", second: "2-digit" });
+
+  const text = (key, values = {}) => {
+    const found = texts[key];
+    const form = typeof found === "string" ? found : (found[plural.select(values.n)] ?? found.other);
+    return form.replace(/\{(\w+)\}/g, (_, name) => (name === "n" ? digits.format(values.n) : values[name]));
+  };
+
+  return {
+    text,
+    number: (value) => digits.format(value),
+    time: (date) => clock.format(date),
+    /** A wait in words: honest about what an estimate can say. The server says it in the same way. */
+    wait(seconds) {
+      if (seconds < MINUTE_S) return text("wait.less");
+      if (seconds < 90 * MINUTE_S) return text("wait.minutes", { n: Math.round(seconds / MINUTE_S) });
+      if (seconds < DAY_S) return text("wait.hours", { n: Math.round(seconds / HOUR_S) });
+      return text("wait.long");
+    },
+  };
+}

@@ -1,0 +1,132 @@
+/** The waiting page: shows what the waiting room's client tells. */
+import { WaitingRoom } from "/wr.js";
+import { chime, notify, wishNotification, wishSound } from "./waiting-wishes.js";
+import { makeWords } from "./waiting-words.js";
+
+const ANNOUNCED_EVERY_MS = 60_000;
+const BEFORE_GOING_MS = 1_500;
+const CAN_JOIN = new Set(["expired", "finished", "closed", "left"]);
+const TRIES_AGAIN = new Set(["full", "maintenance", "limited", "unavailable"]);
+const ENDS = { session_timeout: "finished", terminated: "finished", flushed: "closed", queue_deleted: "closed" };
+const HELD = { paused: "paused", maintenance: "held" };
+
+const facts = JSON.parse(document.getElementById("facts").textContent);
+const words = makeWords(facts.language, facts.texts);
+const at = (id) => document.getElementById(id);
+const room = new WaitingRoom({ queue: facts.queue, keep: "cookie" });
+const shown = { state: "joining", announced: "", announcedAt: 0, notice: "" };
+
+function showState(state) {
+  if (shown.state === state) return;
+  shown.state = state;
+  at("room").dataset.state = state;
+  at("headline").textContent = words.text(`${state}.headline`);
+  at("explanation").textContent = words.text(`${state}.explanation`);
+  document.title = `${words.text(`${state}.headline`)} – ${facts.name}`;
+  const isInLine = state === "waiting" || state === "paused" || state === "held";
+  at("place").hidden = !isInLine && state !== "admitted";
+  at("leave").hidden = !isInLine;
+  at("wishes").hidden = !isInLine && state !== "joining";
+  at("again").hidden = !CAN_JOIN.has(state);
+  at("retry").hidden = !TRIES_AGAIN.has(state);
+  if (!isInLine) announce(`${words.text(`${state}.headline`)}. ${words.text(`${state}.explanation`)}`);
+}
+
+function showNotice(text) {
+  shown.notice = text;
+  at("notice").textContent = text;
+  at("notice").hidden = text === "";
+}
+
+/** Say something to those who listen instead of looking; each thing once. */
+function announce(text) {
+  if (shown.announced === text) return;
+  shown.announced = text;
+  shown.announcedAt = Date.now();
+  at("announcement").textContent = text;
+}
+
+function showPlace(place) {
+  showState(HELD[place.heldBecause] ?? "waiting");
+  const wait = place.heldBecause ? words.text("wait.unknown") : words.wait(place.estimatedWaitSeconds);
+  at("position").textContent = words.number(place.position);
+  at("ahead").textContent = words.number(place.ahead);
+  at("wait").textContent = wait;
+  const percent = Math.floor(place.progress * 100);
+  at("progress").value = Math.max(at("progress").value, percent);
+  at("updated").textContent = words.text("updated", { time: words.time(place.updatedAt) });
+  document.title = `(${words.number(place.position)}) ${words.text(`${shown.state}.headline`)} – ${facts.name}`;
+  if (Date.now() - shown.announcedAt >= ANNOUNCED_EVERY_MS || shown.announced === "") {
+    announce(words.text("announce", { position: words.number(place.position), wait }));
+  }
+}
+
+room.addEventListener("joined", ({ detail }) => {
+  showNotice(detail.hadExpired ? words.text("fresh") : "");
+});
+room.addEventListener("position", ({ detail }) => showPlace(detail));
+room.addEventListener("connection", ({ detail }) => {
+  if (detail.state === "reconnecting" && room.place) {
+    showNotice(words.text("reconnecting"));
+    announce(words.text("reconnecting"));
+  } else if (detail.state === "reconnecting") {
+    showState("unavailable");
+  } else if (shown.notice === words.text("reconnecting")) {
+    showNotice("");
+  }
+});
+room.addEventListener("refused", ({ detail }) => showState(detail.reason));
+room.addEventListener("ended", ({ detail }) => {
+  showNotice("");
+  showState(ENDS[detail.reason] ?? "expired");
+});
+room.addEventListener("left", () => {
+  showNotice("");
+  showState("left");
+  // Reloading a page that somebody has left must not join again.
+  history.replaceState(null, "", "?left=1");
+});
+room.addEventListener("admitted", ({ detail }) => {
+  showNotice("");
+  showState("admitted");
+  at("progress").value = 100;
+  at("enter").href = detail.entryUrl;
+  at("enter").hidden = false;
+  if (at("sound").checked) chime();
+  if (at("notify").checked) notify(words.text("admitted.headline"), facts.name);
+  // Time to hear it said, before the page is gone.
+  setTimeout(() => location.replace(detail.entryUrl), BEFORE_GOING_MS);
+});
+
+function join() {
+  showNotice("");
+  showState("joining");
+  history.replaceState(null, "", location.pathname);
+  at("headline").focus();
+  room.join();
+}
+at("again").addEventListener("click", join);
+at("retry").addEventListener("click", join);
+at("leave").addEventListener("click", () => at("leaving").showModal());
+at("leaving").addEventListener("close", async () => {
+  if (at("leaving").returnValue !== "yes") return;
+  at("headline").focus();
+  // Nobody was reached: the place is still there, and so is whoever wanted to leave it.
+  if (!(await room.leave())) room.join();
+});
+at("sound").addEventListener("change", ({ target }) => target.checked && wishSound());
+at("notify").addEventListener("change", async ({ target }) => {
+  const isAllowed = !target.checked || (await wishNotification());
+  target.checked &&= isAllowed;
+  at("notify-answer").hidden = isAllowed;
+});
+at("change").hidden = true;
+at("language").addEventListener("change", () => at("languages").requestSubmit());
+
+if (facts.state === "joining") {
+  at("wishes").hidden = false;
+  room.join();
+} else {
+  shown.state = facts.state;
+  at("again").hidden = !CAN_JOIN.has(facts.state);
+}

@@ -1,0 +1,80 @@
+/** The version of this module; the first number grows when something here stops working as it did. */
+export const version: string;
+
+export interface Options {
+  /** The queue's id. */
+  queue: string;
+  /** Where the waiting room is, as an origin; by default where this module came from. */
+  server?: string;
+  /**
+   * Where the place's token is kept: in a cookie that no script can read (the default on the waiting room's own
+   * site), in this site's storage (the default elsewhere), or for as long as the page is open.
+   */
+  keep?: "cookie" | "storage" | "memory";
+  /** Facts for the operator; `user_id` makes the same person find the same place. */
+  metadata?: Record<string, string | number | boolean>;
+  /** 0 to 3; higher goes first. */
+  priority?: number;
+}
+
+export interface Place {
+  /** From 1, the next to be let in. */
+  position: number;
+  ahead: number;
+  queueLength: number;
+  estimatedWaitSeconds: number;
+  /** Why nobody is being let in just now; null while people are. */
+  heldBecause: "paused" | "maintenance" | null;
+  /** From 0 to 1; never goes back. */
+  progress: number;
+  updatedAt: Date;
+}
+
+export interface WaitingRoomEvents {
+  /** A place was found: a new one, or the one this browser had. */
+  joined: CustomEvent<{ positionId: string; isNew: boolean; hadExpired: boolean }>;
+  /** Where the place stands; comes whenever that is known anew. */
+  position: CustomEvent<Place>;
+  /** It is this visitor's turn: go to `entryUrl`. */
+  admitted: CustomEvent<{ sessionToken: string; redirectUrl: string; entryUrl: string }>;
+  /** The place is over: `heartbeat_timeout`, `session_timeout`, `flushed`, `terminated`, `expired`, … */
+  ended: CustomEvent<{ reason: string }>;
+  /** The visitor has left. */
+  left: CustomEvent<Record<string, never>>;
+  /** No place for now; the module tries again by itself, except where the queue is unknown. */
+  refused: CustomEvent<{
+    reason: "full" | "maintenance" | "limited" | "unavailable" | "unknown";
+    retryAfterSeconds: number | null;
+  }>;
+  /** How news comes, or that it does not for now; the place is kept meanwhile. */
+  connection: CustomEvent<
+    | { state: "live"; transport: "websocket" | "events" | "polling" }
+    | { state: "reconnecting"; transport: null }
+  >;
+}
+
+/** One line for one visitor, kept up to date. */
+export class WaitingRoom extends EventTarget {
+  constructor(options: Options);
+  /** The last that is known of the place; null without one. */
+  readonly place: Place | null;
+  /** Join, or take up the place this browser has already. Goes on until let in, over, left or closed. */
+  join(): Promise<void>;
+  /** Give the place up. Resolves to whether the server knows. */
+  leave(): Promise<boolean>;
+  /** Stop listening. The place stays until it expires; `join` takes it up again. */
+  close(): void;
+  addEventListener<Name extends keyof WaitingRoomEvents>(
+    type: Name,
+    listener: (event: WaitingRoomEvents[Name]) => void,
+    options?: boolean | AddEventListenerOptions,
+  ): void;
+  removeEventListener<Name extends keyof WaitingRoomEvents>(
+    type: Name,
+    listener: (event: WaitingRoomEvents[Name]) => void,
+    options?: boolean | EventListenerOptions,
+  ): void;
+}
+
+/** Where somebody who was let in goes: the target with `wr_token`, the session token, added. */
+export function entryUrl(redirectUrl: string, sessionToken: string): string;

@@ -1,0 +1,443 @@
+/**
+ * The waiting room's client: one line for one visitor, kept up to date.
+ *
+ *     import { WaitingRoom } from "https://wait.example.com/wr.js";
+ *     const room = new WaitingRoom({ queue: "concert" });
+ *     room.addEventListener("position", ({ detail }) => show(detail.position));
+ *     room.addEventListener("admitted", ({ detail }) => location.replace(detail.entryUrl));
+ *     room.join();
+ *
+ * It tells over a WebSocket, where that is blocked over server-sent events, and where those are blocked too by
+ * asking. After an interruption everybody waits a random while first, so that a crowd never returns in step.
+ * Types and all events: wr.d.ts beside this file.
+ */
+
+export const version = "1.0.0";
+
+const ASKED_TO_COME_BACK = 1012;
+const NEVER_OPENED = 0;
+const BROKEN = -1;
+const OPENING_PATIENCE_MS = 8_000;
+const REQUEST_PATIENCE_MS = 10_000;
+const SILENCE_MS = 40_000;
+const LONGEST_PAUSE_MS = 30_000;
+const TRIES_PER_TRANSPORT = 2;
+const TRANSPORTS = ["websocket", "events", "polling"];
+const PLACE_IS_OVER = new Set([401, 404, 410]);
+const REFUSALS = { QUEUE_FULL: "full", MAINTENANCE_MODE: "maintenance", RATE_LIMITED: "limited", NOT_FOUND: "unknown" };
+
+/** A random while around `ms`, from half of it to one and a half. */
+const around = (ms) => ms * (0.5 + Math.random());
+
+/** Run `action` while no other tab of this site does, where the browser can tell. */
+const alone = (name, action) => (globalThis.navigator?.locks ? navigator.locks.request(name, action) : action());
+
+/** Where somebody who was let in goes: the target with the session token for the site behind to verify. */
+export function entryUrl(redirectUrl, sessionToken) {
+  const url = new URL(redirectUrl);
+  url.searchParams.set("wr_token", sessionToken);
+  return url.href;
+}
+
+export class WaitingRoom extends EventTarget {
+  #options;
+  #stop = new AbortController();
+  #token = null;
+  #place = null;
+  #socket = null;
+  #reading = null;
+  #transport = 0;
+  #failures = 0;
+  #timers = new Map();
+  #memory = new Map();
+  #unopened = 0;
+  #heartbeatMs = 10_000;
+  #hadExpired = false;
+  #isOver = true;
+  #isReached = true;
+  #heardAt = 0;
+
+  /**
+   * @param {object} options see `Options` in wr.d.ts
+   */
+  constructor({ queue, server = new URL(import.meta.url).origin, keep, metadata = {}, priority = 0 }) {
+    super();
+    const isSameOrigin = globalThis.location?.origin === new URL(server).origin;
+    this.#options = { queue, server, keep: keep ?? (isSameOrigin ? "cookie" : "storage"), metadata, priority };
+    if (this.#options.keep === "storage") this.#token = this.#remember("token");
+  }
+
+  /** The last that is known of the place; null without one. */
+  get place() {
+    return this.#place;
+  }
+
+  /** Join, or take up the place this browser has already. Goes on until let in, over, left or closed. */
+  async join() {
+    this.close();
+    this.#stop = new AbortController();
+    this.#isOver = false;
+    this.#transport = 0;
+    this.#unopened = 0;
+    this.#failures = 0;
+    this.#hadExpired = false;
+    this.#watch();
+    await this.#start();
+  }
+
+  /** Give the place up. Resolves to whether the server knows. */
+  async leave() {
+    this.close();
+    const answer = await this.#take("DELETE", "position");
+    const isGone = answer.ok || PLACE_IS_OVER.has(answer.status);
+    if (isGone) {
+      this.#forget();
+      this.#tell("left", {});
+    }
+    return isGone;
+  }
+
+  /** Stop listening. The place stays until it expires; `join` takes it up again. */
+  close() {
+    this.#isOver = true;
+    this.#stop.abort();
+    this.#hangUp();
+    for (const timer of this.#timers.values()) clearTimeout(timer);
+    this.#timers.clear();
+  }
+
+  // ------------------------------------------------------------------ joining
+
+  async #start() {
+    // Two tabs that open together are one person: the second finds the place of the first.
+    const answer = await alone(`wr:${this.#options.queue}`, () => this.#find());
+    if (this.#isOver) return;
+    if (answer.ok) return this.#settle(answer.body, answer.status === 201);
+    if (answer.status !== 0 && !answer.isKept) {
+      const reason = REFUSALS[answer.body?.error?.code] ?? "unavailable";
+      this.#tell("refused", { reason, retryAfterSeconds: answer.retryAfterSeconds });
+      if (reason === "unknown") return this.close();
+    } else {
+      this.#interrupted();
+    }
+    this.#comeBack(answer, () => this.#start());
+  }
+
+  /** Find the place this browser has, or join. */
+  async #find() {
+    if (this.#remember("place") !== null) {
+      const known = await this.#take("POST", "heartbeat", {});
+      // Without an answer nobody knows whether the place is still there: it is asked for again, not given up.
+      if (!PLACE_IS_OVER.has(known.status)) return { ...known, isKept: true };
+      this.#hadExpired = known.status === 410;
+      this.#forget();
+    }
+    const { metadata, priority } = this.#options;
+    const joined = await this.#take("POST", "enqueue", { metadata, priority });
+    if (joined.ok) this.#remember("place", joined.body.position_id);
+    return joined;
+  }
+
+  /** Take in what joining, or asking again, has answered. */
+  #settle(body, isNew) {
+    if (body.status === "admitted") return this.#enter(body);
+    this.#failures = 0;
+    const isJoined = this.#place === null;
+    this.#heartbeatMs = 1000 * (body.heartbeat_interval_seconds ?? body.next_heartbeat_seconds);
+    if (isJoined) this.#tell("joined", { positionId: body.position_id, isNew, hadExpired: this.#hadExpired });
+    this.#hadExpired = false;
+    this.#moved(body);
+    this.#connect();
+  }
+
+  // ------------------------------------------------------------------ what is told
+
+  #moved(data) {
+    const first = Number(this.#remember("first") ?? 0) || data.position;
+    this.#remember("first", Math.max(first, data.position));
+    const reached = first > 0 ? Math.max(0, 1 - data.position / (Math.max(first, data.position) + 1)) : 0;
+    // It never goes back, even when somebody with a higher priority has joined in front.
+    const progress = Math.max(reached, Number(this.#remember("progress") ?? 0));
+    this.#remember("progress", progress);
+    this.#place = {
+      position: data.position,
+      ahead: data.position - 1,
+      queueLength: data.queue_length,
+      estimatedWaitSeconds: data.estimated_wait_seconds,
+      heldBecause: data.queue_status ?? null,
+      progress,
+      updatedAt: new Date(),
+    };
+    this.#tell("position", this.#place);
+  }
+
+  #enter(data) {
+    this.close();
+    this.#place = null;
+    this.#remember("first", null);
+    this.#remember("progress", null);
+    this.#tell("admitted", {
+      sessionToken: data.session_token,
+      redirectUrl: data.redirect_url,
+      entryUrl: entryUrl(data.redirect_url, data.session_token),
+    });
+  }
+
+  #ended(reason) {
+    this.close();
+    this.#forget();
+    this.#tell("ended", { reason });
+  }
+
+  #tell(type, detail) {
+    this.dispatchEvent(new CustomEvent(type, { detail }));
+  }
+
+  // ------------------------------------------------------------------ live, by whatever way is open
+
+  #connect() {
+    this.#hangUp();
+    if (this.#isOver) return;
+    const transport = TRANSPORTS[this.#transport];
+    this.#heardAt = Date.now();
+    // Also while a stream is open: it renews the token long before its half hour is over.
+    this.#after("beat", around(transport === "polling" ? this.#heartbeatMs : 600_000), () => this.#beat());
+    if (transport === "websocket") this.#openSocket();
+    else if (transport === "events") this.#openEvents();
+    else this.#connected("polling");
+    this.#after("silence", around(SILENCE_MS), () => this.#checkSilence());
+  }
+
+  #connected(transport) {
+    this.#heardAt = Date.now();
+    this.#isReached = true;
+    this.#unopened = 0;
+    this.#tell("connection", { state: "live", transport });
+  }
+
+  #openSocket() {
+    const url = new URL(`/ws/queues/${this.#options.queue}`, this.#options.server);
+    url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
+    let socket;
+    try {
+      socket = new WebSocket(url, this.#token ? ["bearer", this.#token] : []);
+    } catch {
+      return this.#dropped(NEVER_OPENED);
+    }
+    this.#socket = socket;
+    let isOpen = false;
+    this.#after("opening", OPENING_PATIENCE_MS, () => isOpen || socket.close());
+    socket.onopen = () => {
+      isOpen = true;
+      if (socket === this.#socket) this.#connected("websocket");
+    };
+    socket.onmessage = ({ data }) => socket === this.#socket && this.#hear(data);
+    socket.onclose = ({ code }) => socket === this.#socket && this.#dropped(isOpen ? code : NEVER_OPENED);
+  }
+
+  async #openEvents() {
+    const reading = new AbortController();
+    this.#reading = reading;
+    this.#after("opening", OPENING_PATIENCE_MS, () => reading.abort());
+    let isOpen = false;
+    try {
+      const response = await fetch(this.#url("events"), { ...this.#request(), signal: reading.signal });
+      if (!response.ok || !response.body) throw new Error(`answered ${response.status}`);
+      const lines = response.body.pipeThrough(new TextDecoderStream()).getReader();
+      let rest = "";
+      for (;;) {
+        const { value, done } = await lines.read();
+        if (done) break;
+        if (!isOpen) {
+          isOpen = true;
+          clearTimeout(this.#timers.get("opening"));
+          this.#connected("events");
+        }
+        this.#heardAt = Date.now();
+        const events = (rest + value).split("\n\n");
+        rest = events.pop();
+        for (const event of events) {
+          const data = event.split("\n").find((line) => line.startsWith("data:"));
+          if (data && reading === this.#reading) this.#hear(data.slice(5));
+        }
+      }
+    } catch {
+      // Blocked, refused or broken off: all the same, the next try tells.
+    }
+    if (reading === this.#reading) this.#dropped(isOpen ? BROKEN : NEVER_OPENED);
+  }
+
+  #hear(text) {
+    this.#heardAt = Date.now();
+    this.#failures = 0;
+    const { type, data } = JSON.parse(text);
+    if (type === "position_update") this.#moved(data);
+    else if (type === "admitted") this.#enter(data);
+    else if (type === "expired") this.#ended(data.reason);
+  }
+
+  /** A stream has ended: try again after a random while, and another way when this one never opens. */
+  #dropped(code) {
+    this.#hangUp();
+    if (this.#isOver) return;
+    if (code === NEVER_OPENED) {
+      if (++this.#unopened >= TRIES_PER_TRANSPORT && this.#transport < TRANSPORTS.length - 1) {
+        this.#transport += 1;
+        this.#unopened = 0;
+      }
+      // Perhaps only this way is closed: whether the server is reached at all, asking tells.
+      return this.#after("again", Math.random() * 1_000, () => this.#ask());
+    }
+    this.#interrupted();
+    this.#after("again", around(code === ASKED_TO_COME_BACK ? 2_500 : this.#pause()), () => this.#ask());
+  }
+
+  /** Ask where the place stands and go on from there; the answer also says whether anybody is reached. */
+  async #ask() {
+    this.#hangUp();
+    const answer = await this.#take("POST", "heartbeat", {});
+    if (this.#isOver) return;
+    if (answer.ok) {
+      if (!this.#isReached) this.#transport = 0; // Another network, perhaps, with other ways open.
+      this.#settle(answer.body, false);
+    } else if (PLACE_IS_OVER.has(answer.status)) {
+      this.#ended(answer.body?.error?.details?.reason ?? "expired");
+    } else {
+      this.#interrupted();
+      this.#comeBack(answer, () => this.#ask());
+    }
+  }
+
+  async #beat() {
+    const answer = await this.#take("POST", "heartbeat", {});
+    if (this.#isOver) return;
+    if (!answer.ok) return PLACE_IS_OVER.has(answer.status) ? this.#ended("expired") : this.#dropped(BROKEN);
+    if (answer.body.status === "admitted") return this.#enter(answer.body);
+    this.#heardAt = Date.now();
+    this.#moved(answer.body);
+    const isPolling = TRANSPORTS[this.#transport] === "polling";
+    this.#after("beat", around(isPolling ? this.#heartbeatMs : 600_000), () => this.#beat());
+  }
+
+  /** Nothing new is usual while nobody is let in; a connection that died in silence is not. */
+  #checkSilence() {
+    const silentMs = Date.now() - this.#heardAt;
+    if (silentMs >= SILENCE_MS / 2 && TRANSPORTS[this.#transport] !== "polling") this.#beat();
+    this.#after("silence", around(SILENCE_MS), () => this.#checkSilence());
+  }
+
+  #hangUp() {
+    const socket = this.#socket;
+    const reading = this.#reading;
+    this.#socket = null;
+    this.#reading = null;
+    clearTimeout(this.#timers.get("opening"));
+    clearTimeout(this.#timers.get("beat"));
+    if (socket && socket.readyState < WebSocket.CLOSING) socket.close();
+    reading?.abort();
+  }
+
+  // ------------------------------------------------------------------ interruptions
+
+  #watch() {
+    const { signal } = this.#stop;
+    const wake = () => {
+      if (document.visibilityState === "hidden" || Date.now() - this.#heardAt < 5_000) return;
+      this.#after("again", Math.random() * 1500, () => (this.#place ? this.#ask() : this.#start()));
+    };
+    globalThis.addEventListener?.("online", wake, { signal });
+    globalThis.addEventListener?.("pageshow", ({ persisted }) => persisted && wake(), { signal });
+    globalThis.document?.addEventListener("visibilitychange", wake, { signal });
+    const offline = () => {
+      if (!this.#isOver) this.#dropped(BROKEN);
+    };
+    globalThis.addEventListener?.("offline", offline, { signal });
+  }
+
+  #interrupted() {
+    if (!this.#isReached) return;
+    this.#isReached = false;
+    this.#tell("connection", { state: "reconnecting", transport: null });
+  }
+
+  #comeBack(answer, again) {
+    if (answer.status === 0) this.#interrupted();
+    const askedMs = 1000 * (answer.retryAfterSeconds ?? 0);
+    this.#after("again", Math.max(askedMs, 1000) * (1 + Math.random()) + around(this.#pause()) / 2, again);
+  }
+
+  /** Grows with every failure in a row, to half a minute. */
+  #pause() {
+    return Math.min(LONGEST_PAUSE_MS, 1000 * 2 ** Math.min(this.#failures++, 5));
+  }
+
+  #after(name, ms, action) {
+    clearTimeout(this.#timers.get(name));
+    if (!this.#isOver) this.#timers.set(name, setTimeout(action, ms));
+  }
+
+  // ------------------------------------------------------------------ requests
+
+  #url(path) {
+    return new URL(`/api/v1/queues/${this.#options.queue}/${path}`, this.#options.server);
+  }
+
+  #request() {
+    const isCookie = this.#options.keep === "cookie";
+    const headers = isCookie ? { "X-WR-Token": "cookie" } : {};
+    if (!isCookie && this.#token) headers.Authorization = `Bearer ${this.#token}`;
+    return { headers, credentials: isCookie ? "same-origin" : "omit", cache: "no-store" };
+  }
+
+  /** Ask the server; `status` 0 when there was no answer. */
+  async #take(method, path, body) {
+    const request = this.#request();
+    if (body !== undefined) request.headers["Content-Type"] = "application/json";
+    try {
+      const response = await fetch(this.#url(path), {
+        ...request,
+        method,
+        body: body === undefined ? undefined : JSON.stringify(body),
+        signal: AbortSignal.timeout(REQUEST_PATIENCE_MS),
+      });
+      const answer = await response.json();
+      if (response.ok && answer.token) this.#keep(answer.token);
+      const after = Number(response.headers.get("Retry-After")) || null;
+      return { ok: response.ok, status: response.status, body: answer, retryAfterSeconds: after };
+    } catch {
+      return { ok: false, status: 0, body: null, retryAfterSeconds: null };
+    }
+  }
+
+  #keep(token) {
+    this.#token = token;
+    if (this.#options.keep === "storage") this.#remember("token", token);
+  }
+
+  #forget() {
+    this.#place = null;
+    this.#token = null;
+    for (const what of ["place", "first", "progress", "token"]) this.#remember(what, null);
+  }
+
+  /** Read what this browser remembers of the queue, or write it; null forgets. Private windows may refuse. */
+  #remember(what, value) {
+    if (this.#options.keep === "memory") return this.#inMemory(what, value);
+    try {
+      const key = `wr:${this.#options.queue}:${what}`;
+      if (value === undefined) return localStorage.getItem(key);
+      if (value === null) localStorage.removeItem(key);
+      else localStorage.setItem(key, String(value));
+      return value;
+    } catch {
+      return this.#inMemory(what, value);
+    }
+  }
+
+  #inMemory(what, value) {
+    if (value === undefined) return this.#memory.get(what) ?? null;
+    if (value === null) this.#memory.delete(what);
+    else this.#memory.set(what, String(value));
+    return value;
+  }
+}

@@ -1,0 +1,159 @@
+"""The waiting page, in every language, state and dress. Loaded when somebody first looks at one: 20 MiB."""
+
+import base64
+from hashlib import sha256
+from importlib.resources import files
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+import msgspec
+from jinja2 import DictLoader, Environment, StrictUndefined, TemplateError, TemplateSyntaxError
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+from markupsafe import Markup
+
+from wr.model.queue import QueueConfig
+from wr.model.refusals import InvalidRequest
+from wr.web.assets import AssetShelf
+from wr.web.colors import brand_style
+from wr.web.languages import Language, Languages
+from wr.web.shown import PlaceShown, WaitingPage
+
+STATES = (
+    *("joining", "waiting", "paused", "held", "admitted", "expired", "finished", "closed", "left", "full"),
+    *("maintenance", "limited", "unavailable", "unknown"),
+)
+"""What a visitor can be told; each has a headline and an explanation."""
+MAY_JOIN_AGAIN = frozenset({"expired", "finished", "closed", "left"})
+TRIES_AGAIN = frozenset({"full", "maintenance", "limited", "unavailable"})
+_MOST_CHARACTERS = 256 * 1024
+_NO_PLACE = PlaceShown("", "", "", 0, "")
+_PARTS = ("waiting", "head", "room", "switch")
+
+
+class WaitingPages:
+    """Renders waiting pages; 1 ms each."""
+
+    def __init__(self, assets: AssetShelf) -> None:
+        self.languages = Languages()
+        self._style = assets.address("waiting.css")
+        self._script = assets.address("waiting.js")
+        folder = files("wr.web") / "templates"
+        sources = {name: (folder / f"{name}.html").read_text() for name in _PARTS}
+        options: dict[str, Any] = {"autoescape": True, "undefined": StrictUndefined}
+        self._own = Environment(loader=DictLoader(sources), **options)  # noqa: S701 - autoescape is in there
+        # An operator's template may look at what it is given, and at nothing behind it.
+        self._sandbox = ImmutableSandboxedEnvironment(**options)
+
+    def render(
+        self,
+        config: QueueConfig,
+        language: Language,
+        state: str,
+        *,
+        place: PlaceShown | None = None,
+        is_plain: bool = False,
+    ) -> WaitingPage:
+        """Render the page of a queue.
+
+        With `is_plain` it works without scripts: it shows `place`, and refreshes when the response tells it.
+
+        Raises:
+            InvalidRequest: the queue's own template fails.
+        """
+        brand = brand_style(config.accent_color, config.background_color)
+        given: dict[str, Any] = {
+            "queue": _queue_facts(config),
+            "language": language,
+            "languages": self.languages.all(),
+            "text": language.text,
+            "state": {
+                "name": state,
+                "headline": language.text(f"{state}.headline"),
+                "explanation": language.text(f"{state}.explanation"),
+                "can_join": state in MAY_JOIN_AGAIN,
+            },
+            "place": place or _NO_PLACE,
+            "has_place": place is not None,
+            "is_plain": is_plain,
+            "address": f"/wait/{quote(config.id)}",
+            "keeps": language.keeps(config.heartbeat_timeout_seconds),
+            "style": self._style,
+            "script": self._script,
+            "brand": Markup(brand),  # noqa: S704 - colors were checked to be #rrggbb
+            "facts": _facts(config, language, state),
+        }
+        for part in ("head", "room", "switch"):
+            given[part] = Markup(self._own.get_template(part).render(given))  # noqa: S704 - escaped in there
+        text = self._whole(config, given)
+        return WaitingPage(text.encode(), _policy(config, brand))
+
+    def check_template(self, config: QueueConfig) -> None:
+        """Render a queue's own template once in each state.
+
+        Raises:
+            InvalidRequest: it cannot be read, fails, or becomes too long; `details` names the field.
+        """
+        language = self.languages.choose("", "")
+        for state in STATES:
+            self.render(config, language, state)
+
+    def _whole(self, config: QueueConfig, given: dict[str, Any]) -> str:
+        if not config.page_template:
+            return self._own.get_template("waiting").render(given)
+        try:
+            text = self._sandbox.from_string(config.page_template).render(given)
+        except TemplateError as error:
+            line = f" (line {error.lineno})" if isinstance(error, TemplateSyntaxError) else ""
+            raise _bad_template(f"{error.message or type(error).__name__}{line}") from error
+        except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
+            raise _bad_template(f"{type(error).__name__}: {error}") from error
+        if len(text) > _MOST_CHARACTERS:
+            raise _bad_template(f"the page is longer than {_MOST_CHARACTERS} characters")
+        for part in ("head", "room"):
+            if str(given[part]) not in text:
+                raise _bad_template(f"it must contain {{{{ {part} }}}}, without which the page does nothing")
+        return text
+
+
+def _bad_template(why: str) -> InvalidRequest:
+    return InvalidRequest(f"page_template: {why}", field="page_template")
+
+
+def _queue_facts(config: QueueConfig) -> dict[str, str]:
+    return {
+        "id": config.id,
+        "name": config.name,
+        "message": config.message,
+        "logo_url": config.logo_url,
+        "support_url": config.support_url,
+    }
+
+
+def _facts(config: QueueConfig, language: Language, state: str) -> Markup:
+    """What the page's script is to know, as JSON that cannot end the element it stands in."""
+    facts = {
+        "queue": config.id,
+        "name": config.name,
+        "language": language.tag,
+        "state": state,
+        "texts": language.texts,
+    }
+    text = msgspec.json.encode(facts).decode()
+    return Markup(text.replace("<", "\\u003c"))  # noqa: S704 - the only character that could end it is gone
+
+
+def _policy(config: QueueConfig, brand: str) -> str:
+    """Spell the Content-Security-Policy of the page."""
+    styles = "'self'"
+    if config.page_template:
+        styles += " 'unsafe-inline'"
+    elif brand:
+        styles += f" 'sha256-{base64.b64encode(sha256(brand.encode()).digest()).decode()}'"
+    pictures = "'self' data:"
+    if config.logo_url:
+        logo = urlsplit(config.logo_url)
+        pictures += f" {logo.scheme}://{logo.netloc.rpartition('@')[2]}"
+    return (
+        f"default-src 'none'; script-src 'self'; style-src {styles}; img-src {pictures}; connect-src 'self'; "
+        "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    )
