@@ -101,7 +101,9 @@ def test_everything_is_done_with_the_keyboard_alone(page: Page, visited: Site) -
     expect(page.get_by_role("dialog")).to_be_visible()
     for _ in range(6):
         page.keyboard.press("Tab")
-        assert page.evaluate("document.activeElement.closest('dialog') !== null || !document.hasFocus() || document.activeElement === document.body")
+        assert page.evaluate(
+            "document.activeElement.closest('dialog') !== null || !document.hasFocus() || document.activeElement === document.body"
+        )
     page.keyboard.press("Escape")
     has_gone(page.get_by_role("dialog"))
     assert focused(page) == "Empty the line…", "the keyboard is back where the dialog was opened"

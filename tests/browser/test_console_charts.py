@@ -1,6 +1,7 @@
 """The console's charts: what was, drawn and told, on a server whose time is moved by hand."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -43,16 +44,25 @@ def visited(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 @pytest.fixture(scope="module")
 def past(visited: Site) -> str:
-    """A queue that has filled for two minutes while one was let in: its id."""
+    """A queue in whose line more and more have waited, behind one who was let in: its id."""
     inside = open_queue(visited, heartbeat_timeout_seconds=7200, heartbeat_interval_seconds=3600)
     enter(visited, inside)
     visited.admin("PATCH", f"/queues/{inside}", {"status": "paused"})
+    for _ in range(3):
+        visited.clock.advance(300)
+        let_passes_run(visited)
     for number in range(STEPS):
         for _ in range(number):
             visited.join(inside)
         visited.clock.advance(10)
         let_passes_run(visited)
     return inside
+
+
+def points_of(site: Site, queue_id: str) -> list[dict[str, Any]]:
+    """What the server tells now: each ten seconds there is one more."""
+    answer = site.admin("GET", f"/queues/{queue_id}/history", params={"span": "15m"})
+    return list(answer.json()["points"])
 
 
 def test_a_queue_without_a_past_says_so(page: Page, visited: Site) -> None:
@@ -65,11 +75,14 @@ def test_the_past_is_drawn_and_told_in_words(page: Page, visited: Site, past: st
     sign_in(page, visited, f"#/queues/{past}")
     people = page.get_by_role("img", name="People, the last 15 minutes.")
     expect(people).to_be_visible(timeout=PATIENCE_MS)
-    told = str(people.get_attribute("aria-label"))
-    assert "Inside: 1 at the end, between " in told
-    points = visited.admin("GET", f"/queues/{past}/history", params={"span": "15m"}).json()["points"]
-    line = [point["waiting"] for point in points]
-    assert f"Waiting: {line[-1]} at the end, between {min(line)} and {max(line)}." in told
+
+    def tells_the_truth() -> bool:
+        line = [point["waiting"] for point in points_of(visited, past)]
+        told = f"Waiting: {line[-1]} at the end, between {min(line)} and {max(line)}."
+        return len(line) >= STEPS - 2 and told in str(people.get_attribute("aria-label"))
+
+    wait_until(page, tells_the_truth, "the words tell what the server does")
+    assert "Inside: 1 at the end, between " in str(people.get_attribute("aria-label"))
     charts = page.locator(".chart")
     assert charts.count() == 3
     for index in range(3):
@@ -78,14 +91,15 @@ def test_the_past_is_drawn_and_told_in_words(page: Page, visited: Site, past: st
 
 
 def test_the_same_figures_are_there_as_a_table(page: Page, visited: Site, past: str) -> None:
-    points = visited.admin("GET", f"/queues/{past}/history", params={"span": "15m"}).json()["points"]
-    assert len(points) >= STEPS - 2
     sign_in(page, visited, f"#/queues/{past}")
     page.get_by_text("The figures as a table").click()
-    rows = page.locator(".history-table tbody tr")
-    expect(rows).to_have_count(len(points), timeout=PATIENCE_MS)
-    shown = [row.locator("td").first.inner_text() for row in rows.all()]
-    assert shown == [str(point["waiting"]) for point in reversed(points)]
+
+    def shows_the_truth() -> bool:
+        shown = page.locator(".history-table tbody td:nth-of-type(1)").all_inner_texts()
+        return shown == [str(point["waiting"]) for point in reversed(points_of(visited, past))]
+
+    assert len(points_of(visited, past)) >= STEPS - 2
+    wait_until(page, shows_the_truth, "the table shows what the server tells")
     expect(page.get_by_role("region", name="Figures of the charts")).to_have_attribute("tabindex", "0")
 
 

@@ -110,9 +110,12 @@ def test_what_others_change_is_seen_and_what_was_typed_is_kept(page: Page, visit
 
 
 def test_the_look_of_the_waiting_page_is_set_here_too(page: Page, visited: Site) -> None:
-    queue_id = visited.make_queue(page_template="<p>{{ queue.name }}</p>")
+    queue_id = visited.make_queue(page_template="{{ head }}<p>{{ queue.name }}</p>{{ room }}")
     open_queue(page, visited, queue_id)
-    assert page.get_by_label("Template of the page").input_value() == "<p>{{ queue.name }}</p>"
+    assert (
+        page.get_by_label("Template of the page").input_value()
+        == "{{ head }}<p>{{ queue.name }}</p>{{ room }}"
+    )
     page.get_by_label("Message").fill("Doors open at 10.\nBring a ticket.")
     page.get_by_label("Accent colour").fill("blue")
     page.get_by_role("button", name="Save changes").click()
@@ -122,7 +125,10 @@ def test_the_look_of_the_waiting_page_is_set_here_too(page: Page, visited: Site)
     shows(said(page), "Saved.")
     saved = settings_of(visited, queue_id)
     assert saved["message"] == "Doors open at 10.\nBring a ticket."
-    assert (saved["accent_color"], saved["page_template"]) == ("#0b5cad", "<p>{{ queue.name }}</p>")
+    assert (saved["accent_color"], saved["page_template"]) == (
+        "#0b5cad",
+        "{{ head }}<p>{{ queue.name }}</p>{{ room }}",
+    )
 
 
 CASES = [
