@@ -16,7 +16,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "session_tokens": {"model", "keeper"},
     "room": {"model", "store", "keeper", "queue_book", "session_tokens"},
     "concerts": {"model", "store", "queue_book"},
-    "office": {"model", "store", "keeper", "queue_book", "room"},
+    "audit": {"model", "store"},
+    "office": {"model", "store", "keeper", "queue_book", "room", "audit"},
     "live": {"model", "store", "queue_book"},
     "tasks": {"model", "store", "queue_book", "live"},
     "api": {"model", "store", "keeper", "queue_book", "room", "concerts", "office", "live", "web"},
@@ -56,7 +57,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "admin_client": {"api"},
     "message_fields": set(),
     "command_tables": {"admin_client", "api", "message_fields"},
-    "command_options": {"admin_client", "command_tables", "message_fields", "settings"},
+    "command_options": {"model", "admin_client", "command_tables", "message_fields", "settings"},
     "doctor": {"model", "store", "api", "settings", "admin_client"},
     "rehearse": {"admin_client", "command_options"},
     "cli": {

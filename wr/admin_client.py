@@ -4,7 +4,7 @@ import http.client
 import ssl
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 import msgspec
 
@@ -17,6 +17,7 @@ from wr.api.messages import (
     QueueResponse,
     StatsResponse,
 )
+from wr.api.office_messages import AuditResponse, FoundPositionResponse, FoundSessionResponse
 
 ADMIN_PATH = "/api/v1/admin"
 ADMIN_KEY_FILE = "admin-key"
@@ -62,8 +63,10 @@ def find_admin_key(given: str, data_dir: Path) -> AdminKey:
 class AdminClient:
     """The admin API, one method for each call. All raise `AdminFailure`, after at most about a minute."""
 
-    def __init__(self, url: str, key: AdminKey) -> None:
+    def __init__(self, url: str, key: AdminKey, operator: str = "") -> None:
         """Speak to the server at `url`; a path in it stands before every path of the API.
+
+        `operator` is who the server's audit trail names for what is changed; nobody if it is empty.
 
         Raises:
             ValueError: it is not an http or https URL, or the key cannot be sent.
@@ -81,6 +84,7 @@ class AdminClient:
         port = "" if self._port is None else f":{self._port}"
         self.url = f"{parts.scheme}://{host}{port}{self._stem}"
         self._key = key
+        self._operator = operator
 
     def create_queue(self, settings: dict[str, object]) -> QueueResponse:
         """Create a queue; what `settings` leaves out gets the server's default."""
@@ -118,6 +122,19 @@ class AdminClient:
         """Make new signing keys; returns those."""
         return self._call("POST", "/keys/rotate", KeyListResponse)
 
+    def audit(self, *, queue_id: str, limit: int) -> AuditResponse:
+        """Read who changed what, newest first; of one queue unless `queue_id` is empty."""
+        query = urlencode({"queue_id": queue_id, "limit": limit})
+        return self._call("GET", f"/audit?{query}", AuditResponse)
+
+    def find_position(self, position_id: str) -> FoundPositionResponse:
+        """Find a place in line, or what became of it."""
+        return self._call("GET", f"/positions/{quote(position_id, safe='')}", FoundPositionResponse)
+
+    def find_session(self, session_id: str) -> FoundSessionResponse:
+        """Find a session, or how it ended."""
+        return self._call("GET", f"/sessions/{quote(session_id, safe='')}", FoundSessionResponse)
+
     def _call(
         self, method: str, path: str, kind: type[Message], body: dict[str, object] | None = None
     ) -> Message:
@@ -140,6 +157,8 @@ class AdminClient:
         kind = http.client.HTTPSConnection if self._is_secure else http.client.HTTPConnection
         connection = kind(self._host, self._port, timeout=_CONNECT_S)
         headers = {"X-Admin-Key": self._key.value, "Accept": "application/json", "User-Agent": "wr"}
+        if self._operator:
+            headers["X-Operator"] = quote(self._operator, safe="@ ")
         if body is not None:
             headers["Content-Type"] = "application/json"
         try:

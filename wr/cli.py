@@ -20,6 +20,7 @@ from wr.command_options import (
     message_options,
     setting_options,
 )
+from wr.model.ids import parse_session_id
 from wr.rehearse.command import rehearse
 from wr.settings import BadSetting, Settings, load_settings
 
@@ -204,6 +205,38 @@ def list_keys(api: AdminClient) -> Struct:
 def rotate_keys(api: AdminClient) -> Struct:
     """Make new signing keys. Tokens signed with earlier ones stay valid until they expire."""
     return api.rotate_keys()
+
+
+@main.command()
+@click.option("--queue", "queue_id", metavar="QUEUE", default="", help="Changes of this queue only.")
+@click.option(
+    "--limit",
+    type=click.IntRange(1, 200),
+    metavar="NUMBER",
+    default=20,
+    show_default=True,
+    help="How many changes to show.",
+)
+@admin_command
+def audit(api: AdminClient, queue_id: str, limit: int) -> Struct:
+    """Show who changed what, newest first.
+
+    Who is what the caller said, as user@host for these commands: all operators have the same key.
+    """
+    return api.audit(queue_id=queue_id, limit=limit)
+
+
+@main.command()
+@click.argument("person_id", metavar="ID", help="Id of a position or of a session.")
+@admin_command
+def find(api: AdminClient, person_id: str) -> Struct:
+    """Find somebody by the id of the position or of the session.
+
+    Those whose place or session ended are found for an hour. To look is no sign of the visitor's life.
+    """
+    if parse_session_id(person_id) is not None:
+        return api.find_session(person_id)
+    return api.find_position(person_id)
 
 
 main.add_command(rehearse)

@@ -1,6 +1,9 @@
 """Options of commands, made from what they stand for: settings, fields of messages, the way to a server."""
 
 import functools
+import getpass
+import os
+import socket
 from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any, TypeVar
@@ -11,6 +14,7 @@ from msgspec.inspect import EnumType, Field, FloatType, IntType, Metadata, StrTy
 
 from wr.admin_client import DEFAULT_URL, AdminClient, AdminFailure, find_admin_key
 from wr.message_fields import meaning, message_fields
+from wr.model.audit import LONGEST_OPERATOR
 from wr.settings import SettingDescription, Settings, describe_settings
 
 Function = TypeVar("Function", bound=Callable[..., None])
@@ -201,6 +205,15 @@ def server_options(command: Function) -> Function:
     return command
 
 
+def operator_here() -> str:
+    """Name who gives commands on this machine, as a claim for the audit trail: `user@host`."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # Containers run as numbers that no account has.
+        user = f"uid {os.getuid()}"
+    return f"{user}@{socket.gethostname()}"[:LONGEST_OPERATOR]
+
+
 def admin_command(command: Callable[..., msgspec.Struct | None]) -> Callable[..., None]:
     """Make a command one that talks to a server: it gets an `AdminClient` as `api`; what it returns is shown.
 
@@ -214,7 +227,7 @@ def admin_command(command: Callable[..., msgspec.Struct | None]) -> Callable[...
     @functools.wraps(command)
     def run(url: str, admin_key: str, data_dir: Path, as_json: bool, **rest: Any) -> None:
         try:
-            api = AdminClient(url, find_admin_key(admin_key, data_dir))
+            api = AdminClient(url, find_admin_key(admin_key, data_dir), operator_here())
         except ValueError as error:
             raise UsageFailure(str(error)) from error
         try:

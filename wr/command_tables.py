@@ -23,6 +23,12 @@ from wr.api.messages import (
     QueueResponse,
     StatsResponse,
 )
+from wr.api.office_messages import (
+    AuditEntryResponse,
+    AuditResponse,
+    FoundPositionResponse,
+    FoundSessionResponse,
+)
 from wr.message_fields import meanings
 
 WATCH_S = 1.0
@@ -119,6 +125,45 @@ def _flushed(answer: FlushResponse) -> RenderableType:
     return _plain(f"{answer.flushed:,} sent away from {answer.queue_id}.")
 
 
+@in_words.register
+def _audit(answer: AuditResponse) -> RenderableType:
+    """Show who changed what, each change in a row."""
+    if not answer.entries:
+        return Text("Nothing was changed yet.")
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in ("when", "who", "from", "what", "queue", "how"):
+        table.add_column(heading, overflow="fold")
+    for entry in answer.entries:
+        cells = (entry.at, entry.operator, entry.address, entry.action, entry.queue_id or "", _how(entry))
+        table.add_row(*map(_plain, cells))
+    return table
+
+
+def _how(entry: AuditEntryResponse) -> str:
+    changes = [
+        f"{_name(name)} {_spell(change.before)} → {_spell(change.after)}"
+        for name, change in entry.changes.items()
+    ]
+    facts = [
+        f"{_name(name)} {' '.join(value) if isinstance(value, list) else _spell(value)}"
+        for name, value in entry.facts.items()
+        if value != ""  # Most of what a new queue's page could say is left empty.
+    ]
+    return ", ".join([*changes, *facts])
+
+
+@in_words.register
+def _found_position(answer: FoundPositionResponse) -> RenderableType:
+    """Show all that is known of a place."""
+    return _facts(answer, meanings(FoundPositionResponse))
+
+
+@in_words.register
+def _found_session(answer: FoundSessionResponse) -> RenderableType:
+    """Show all that is known of a session."""
+    return _facts(answer, meanings(FoundSessionResponse))
+
+
 def watch(
     look: Callable[[], StatsResponse],
     display: Callable[[StatsResponse], None],
@@ -165,9 +210,15 @@ def _facts(answer: msgspec.Struct, means: dict[str, str]) -> Table:
     table.add_column(overflow="fold", max_width=60)
     table.add_column(style="dim")
     for name, value in msgspec.structs.asdict(answer).items():
+        if value is msgspec.UNSET:
+            continue
         shown = _status(value) if name == "status" else _spell(value)
-        table.add_row(_plain(name.replace("_", " ")), shown, _plain(means.get(name, "")))
+        table.add_row(_plain(_name(name)), shown, _plain(means.get(name, "")))
     return table
+
+
+def _name(field: str) -> str:
+    return field.replace("_", " ")
 
 
 def _status(status: str) -> Text:

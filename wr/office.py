@@ -2,40 +2,77 @@
 
 import msgspec
 
+from wr.audit import AuditTrail
 from wr.keeper import KeyKeeper
 from wr.model import places
-from wr.model.ids import parse_session_id
-from wr.model.pace import observe
-from wr.model.queue import QueueConfig, check_queue
+from wr.model.audit import Action, Actor, Fact, changes_between, settings_of
+from wr.model.history import HistorySpan, Point, points_of
+from wr.model.ids import id_text, parse_session_id, session_id_text
+from wr.model.pace import Forecast, forecast, observe
+from wr.model.queue import QueueConfig, QueueStatus, check_queue
 from wr.model.refusals import Conflict, NotFound
 from wr.model.signing import SigningKey
-from wr.queue_book import QueueBook, no_such_queue
+from wr.queue_book import QueueBook, QueueView, no_such_queue
 from wr.room import Tell, session_expired
+from wr.store.audit import AuditPage
 from wr.store.departures import Departure
 from wr.store.figures import Figures
+from wr.store.finds import Found, InLine
 from wr.store.store import Store
 
 _MOST_TRIES = 20
 
 
 class Stats(msgspec.Struct, frozen=True):
-    """A queue's settings and figures, and the admissions per second of the last minute."""
+    """A queue's settings and figures, the admissions per second of the last minute, what they foretell."""
 
     config: QueueConfig
     figures: Figures
     admitted_per_s: float
+    forecast: Forecast
+
+    @property
+    def last_wait_s(self) -> int:
+        """Estimate the seconds until the last in line is let in, as that person is told; 0 without a line."""
+        return self.forecast.wait_s(self.figures.waiting) if self.figures.waiting else 0
+
+    @property
+    def clears_in_s(self) -> int | None:
+        """Estimate the seconds until all who are in line now are in; None while nobody is let in."""
+        if self.config.status is QueueStatus.ACTIVE or not self.figures.waiting:
+            return self.last_wait_s
+        return None
+
+
+class FoundPerson(msgspec.Struct, frozen=True):
+    """Somebody an operator looked for: which queue knows of them, and what."""
+
+    position_id: bytes
+    queue_id: str
+    found: Found
+    estimated_wait_s: int
+    """0 for those who are not in line."""
+
+    @property
+    def place(self) -> InLine | places.Visit | places.Gone:
+        """Where they stand."""
+        return self.found.place
 
 
 class Office:
-    """Operators' use cases. All raise `Unavailable` while the store is away."""
+    """Operators' use cases. All raise `Unavailable` while the store is away.
+
+    What changes something takes the actor, and is written down in the audit trail once it is done.
+    """
 
     def __init__(self, store: Store, keeper: KeyKeeper, book: QueueBook, tell: Tell) -> None:
         self._store = store
         self._keeper = keeper
         self._book = book
         self._tell = tell
+        self._audit = AuditTrail(store)
 
-    async def create_queue(self, config: QueueConfig) -> QueueConfig:
+    async def create_queue(self, actor: Actor, config: QueueConfig) -> QueueConfig:
         """Create a queue.
 
         Raises:
@@ -43,11 +80,14 @@ class Office:
             Conflict: there is one of that id.
         """
         check_queue(config)
-        if not await self._store.queues.write(config, await self._store.clock_ms()):
-            raise Conflict("There is a queue of that id already", queue_id=config.id)
+        now_ms = await self._store.clock_ms()
+        async with self._audit.noting(actor, Action.QUEUE_CREATED, config.id) as draft:
+            if not await self._store.queues.write(config, now_ms):
+                raise Conflict("There is a queue of that id already", queue_id=config.id)
+            draft.made(facts=settings_of(config))
         return (await self._book.reload(config.id)).config
 
-    async def update_queue(self, queue_id: str, changes: dict[str, object]) -> QueueConfig:
+    async def update_queue(self, actor: Actor, queue_id: str, changes: dict[str, object]) -> QueueConfig:
         """Change settings of a queue; the rest stays. Holds at every replica within one admission interval.
 
         Raises:
@@ -58,8 +98,12 @@ class Office:
             current = await self._read(queue_id)
             changed = msgspec.structs.replace(current, **changes)
             check_queue(changed)
-            # Somebody else's change in between is seen by its version: then read and try again.
-            if await self._store.queues.write(changed, await self._store.clock_ms()):
+            now_ms = await self._store.clock_ms()
+            async with self._audit.noting(actor, Action.QUEUE_UPDATED, queue_id) as draft:
+                # Somebody else's change in between is seen by its version: then read and try again.
+                if await self._store.queues.write(changed, now_ms):
+                    draft.made(changes=changes_between(current, changed))
+            if draft.is_made:
                 view = await self._book.reload(queue_id)
                 if changed.status is not current.status:
                     self._tell(queue_id, None)
@@ -75,30 +119,45 @@ class Office:
         return await self._read(queue_id)
 
     async def queues(self) -> list[Stats]:
-        """List every queue with its figures, by id. Two round trips for each."""
-        found = [await self._stats(queue_id) for queue_id in await self._store.queues.names()]
-        return [stats for stats in found if stats is not None]
+        """List every queue with its figures, by id. Three round trips for up to 64 of them.
 
-    async def delete_queue(self, queue_id: str) -> None:
+        A queue whose data is spoilt is left out, and logged.
+        """
+        queue_ids = await self._store.queues.names()
+        configs = await self._store.queues.read_many(queue_ids)
+        figures = await self._store.figures_of(queue_ids)
+        found = []
+        for config in configs:
+            its_figures = None if config is None else figures.get(config.id)
+            if config is not None and its_figures is not None:
+                found.append(_stats_of(config, its_figures))
+        return found
+
+    async def delete_queue(self, actor: Actor, queue_id: str) -> None:
         """Delete a queue and everyone in it.
 
         Raises:
             NotFound: no such queue.
         """
-        if not await self._store.queues.delete(queue_id):
-            raise no_such_queue(queue_id)
+        seen = self._book.last_seen(queue_id)
+        async with self._audit.noting(actor, Action.QUEUE_DELETED, queue_id) as draft:
+            if not await self._store.queues.delete(queue_id):
+                raise no_such_queue(queue_id)
+            draft.made(facts=_facts_of(seen))
         self._book.forget(queue_id)
         self._tell(queue_id, None)
 
-    async def flush(self, queue_id: str) -> int:
+    async def flush(self, actor: Actor, queue_id: str) -> int:
         """Send away everyone who waits; sessions go on. Returns how many.
 
         Raises:
             NotFound: no such queue.
         """
-        flushed = await self._store.flush(queue_id)
-        if flushed is None:
-            raise no_such_queue(queue_id)
+        async with self._audit.noting(actor, Action.QUEUE_FLUSHED, queue_id) as draft:
+            flushed = await self._store.flush(queue_id)
+            if flushed is None:
+                raise no_such_queue(queue_id)
+            draft.made(facts={"flushed": flushed})
         self._tell(queue_id, None)
         return flushed
 
@@ -113,7 +172,54 @@ class Office:
             raise no_such_queue(queue_id)
         return stats
 
-    async def terminate(self, session_id: str) -> int:
+    async def history(self, queue_id: str, span: HistorySpan) -> list[Point]:
+        """Read how a queue went, step by step, oldest first. One round trip.
+
+        Raises:
+            NotFound: no such queue.
+        """
+        found = await self._store.history(queue_id, span)
+        if found is None:
+            raise no_such_queue(queue_id)
+        return points_of(found.notes, found.now_ms, span)
+
+    async def find_position(self, position_id: bytes) -> FoundPerson:
+        """Find a place in line, or what became of it. Counts and changes nothing.
+
+        Raises:
+            NotFound: no queue knows it; those that ended are known for an hour.
+        """
+        found = await self._find(position_id)
+        if found is None:
+            raise NotFound("There is no such position", position_id=id_text(position_id))
+        return found
+
+    async def find_session(self, position_id: bytes) -> FoundPerson:
+        """Find the session that a place became. Counts and changes nothing.
+
+        Raises:
+            NotFound: no queue knows it, or the place did not become a session.
+        """
+        found = await self._find(position_id)
+        never = (places.Reason.HEARTBEAT_TIMEOUT, places.Reason.FLUSHED)
+        if (
+            found is None
+            or isinstance(found.place, InLine)
+            or (isinstance(found.place, places.Gone) and found.place.reason in never)
+        ):
+            raise NotFound("There is no such session", session_id=session_id_text(position_id))
+        return found
+
+    async def _find(self, position_id: bytes) -> FoundPerson | None:
+        found = await self._store.find(await self._store.queues.names(), position_id)
+        if found is None:
+            return None
+        queue_id, person = found
+        view = await self._book.get(queue_id)
+        wait_s = view.estimated_wait_s(person.place.position) if isinstance(person.place, InLine) else 0
+        return FoundPerson(position_id, queue_id, person, wait_s)
+
+    async def terminate(self, actor: Actor, session_id: str, reason: str) -> int:
         """End a session at once; returns when, in milliseconds since 1970. One round trip for each queue.
 
         Raises:
@@ -123,15 +229,16 @@ class Office:
         position_id = parse_session_id(session_id)
         if position_id is not None:
             for queue_id in await self._store.queues.names():
-                departed = await self._store.depart(
-                    queue_id,
-                    Departure(
-                        position_id=position_id,
-                        reason=places.Reason.TERMINATED,
-                        session_only=True,
-                        subject=b"",
-                    ),
+                departure = Departure(
+                    position_id=position_id,
+                    reason=places.Reason.TERMINATED,
+                    session_only=True,
+                    subject=b"",
                 )
+                async with self._audit.noting(actor, Action.SESSION_TERMINATED, queue_id) as draft:
+                    departed = await self._store.depart(queue_id, departure)
+                    if departed.ended_now:
+                        draft.made(facts={"session_id": session_id, "reason": reason})
                 state = departed.state
                 if isinstance(state, places.Gone):
                     if departed.ended_now:
@@ -140,9 +247,16 @@ class Office:
                     raise session_expired(position_id, state.ended_ms, state.reason.text)
         raise NotFound("There is no such session", session_id=session_id)
 
-    async def rotate_keys(self) -> list[SigningKey]:
+    async def rotate_keys(self, actor: Actor) -> list[SigningKey]:
         """Make new signing keys; tokens signed with earlier ones stay valid until they expire."""
-        return await self._keeper.rotate()
+        async with self._audit.noting(actor, Action.KEYS_ROTATED) as draft:
+            made = await self._keeper.rotate()
+            draft.made(facts={"kids": [key.kid for key in made]})
+        return made
+
+    async def audit(self, *, queue_id: str, limit: int, before: str) -> AuditPage:
+        """Read who changed what, newest first; of one queue unless `queue_id` is empty, deleted or not."""
+        return await self._store.audit.page(queue_id=queue_id, limit=limit, before=before)
 
     async def keys(self) -> list[SigningKey]:
         """List the signing keys, newest first."""
@@ -161,5 +275,17 @@ class Office:
         figures = await self._store.figures(queue_id)
         if config is None or figures is None:
             return None
-        pace = observe(figures.seconds, figures.now_ms, config.created_ms)
-        return Stats(config, figures, pace.admitted_per_s)
+        return _stats_of(config, figures)
+
+
+def _facts_of(seen: QueueView | None) -> dict[str, Fact]:
+    """Say what a queue was at the last admission pass: to ask the store first could keep one whose data is
+    spoilt from being deleted."""
+    if seen is None:
+        return {}
+    return {"name": seen.config.name, "waiting": seen.waiting, "active": seen.active}
+
+
+def _stats_of(config: QueueConfig, figures: Figures) -> Stats:
+    pace = observe(figures.seconds, figures.now_ms, config.created_ms, figures.active)
+    return Stats(config, figures, pace.admitted_per_s, forecast(config, figures.active, pace))

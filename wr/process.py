@@ -21,6 +21,7 @@ from redis.exceptions import RedisError
 from wr.api.user_tokens import UserTokens, read_user_key
 from wr.assembly import PRODUCTION_CLOCKS, Clocks, assemble
 from wr.keeper import KeyKeeper
+from wr.model.audit import Actor
 from wr.model.queue import QueueConfig
 from wr.model.refusals import Conflict, Unavailable
 from wr.office import Office
@@ -290,7 +291,7 @@ def _note_admin_key(data_dir: Path, key: str) -> None:
 async def _make_demo_queue(store: Store, office: Office) -> None:
     if not await store.queues.names():
         try:
-            await office.create_queue(DEMO_QUEUE)
+            await office.create_queue(Actor("wr serve", ""), DEMO_QUEUE)
         except Conflict:
             log.info("another replica made the demo queue")
 

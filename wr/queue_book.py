@@ -40,6 +40,10 @@ class QueueBook:
         """Whether the queue existed at the last look."""
         return queue_id in self._views
 
+    def last_seen(self, queue_id: str) -> QueueView | None:
+        """Return the view of the last look, without asking anybody; None when there was none."""
+        return self._views.get(queue_id)
+
     async def get(self, queue_id: str) -> QueueView:
         """Return the view of a queue, asking the store for one that is not known yet.
 

@@ -99,7 +99,7 @@ def test_another_program_at_the_address_is_reported_as_such(status: int, body: b
 
 def test_the_key_is_not_carried_along_to_where_a_redirect_points() -> None:
     with (
-        stranger(200, b'{"queues": []}') as (elsewhere, asked),
+        stranger(200, b'{"now": "2024-01-01T12:00:00Z", "queues": []}') as (elsewhere, asked),
         stranger(302, b"", Location=elsewhere) as (url, _),
     ):
         with pytest.raises(AdminFailure, match=r"status 302"):
@@ -108,14 +108,17 @@ def test_the_key_is_not_carried_along_to_where_a_redirect_points() -> None:
 
 
 def test_a_proxy_of_the_environment_does_not_see_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
-    with stranger(200, b'{"queues": []}') as (proxy, asked), stranger(200, b'{"queues": []}') as (url, _):
+    with (
+        stranger(200, b'{"now": "2024-01-01T12:00:00Z", "queues": []}') as (proxy, asked),
+        stranger(200, b'{"now": "2024-01-01T12:00:00Z", "queues": []}') as (url, _),
+    ):
         monkeypatch.setenv("http_proxy", proxy)
         assert AdminClient(url, KEY).queues().queues == []
         assert asked == []
 
 
 def test_a_path_in_the_url_stands_before_the_api_s_own() -> None:
-    with stranger(200, b'{"queues": []}') as (url, asked):
+    with stranger(200, b'{"now": "2024-01-01T12:00:00Z", "queues": []}') as (url, asked):
         AdminClient(f"{url}/room/", KEY).queues()
     assert asked == ["/room/api/v1/admin/queues"]
 

@@ -17,7 +17,7 @@ from rich.console import Console
 
 from tests.cli.conftest import Wr
 from wr.admin_client import AdminFailure
-from wr.api import messages
+from wr.api import messages, office_messages
 from wr.api.messages import QueueListResponse, QueueResponse, QueueSummary, StatsResponse
 from wr.api.route import Auth
 from wr.api.routes import ROUTES
@@ -58,6 +58,14 @@ def queue(name: str) -> QueueResponse:
     )
 
 
+def queue_list(*queues: QueueResponse) -> QueueListResponse:
+    summaries = [
+        QueueSummary(queue=each, stats=STATS, estimated_wait_seconds=7, clears_in_seconds=None)
+        for each in queues
+    ]
+    return QueueListResponse(now="2024-01-01T00:00:00Z", queues=summaries)
+
+
 def rendered(answer: msgspec.Struct) -> str:
     console = Console(width=160, markup=False, highlight=False)
     with console.capture() as capture:
@@ -67,7 +75,7 @@ def rendered(answer: msgspec.Struct) -> str:
 
 @pytest.mark.parametrize("name", ["[red]sale[/red]", "[/]", ":smile:"])
 def test_a_name_is_shown_as_it_is_even_if_it_looks_like_markup(name: str) -> None:
-    listed = QueueListResponse(queues=[QueueSummary(queue=queue(name), stats=STATS)])
+    listed = queue_list(queue(name))
     assert name in rendered(queue(name))
     assert name in rendered(listed)
 
@@ -76,7 +84,7 @@ def test_a_name_cannot_give_orders_to_the_terminal() -> None:
     name = "sale\x1b]0;owned\x07\x1b[2J"
     for shown in (
         rendered(queue(name)),
-        rendered(QueueListResponse(queues=[QueueSummary(queue=queue(name), stats=STATS)])),
+        rendered(queue_list(queue(name))),
     ):
         assert "\x1b" not in shown
         assert "\x07" not in shown
@@ -90,11 +98,11 @@ def test_numbers_are_written_for_people() -> None:
 
 
 def test_a_server_without_queues_says_how_to_make_one() -> None:
-    assert "wr queue create" in rendered(QueueListResponse(queues=[]))
+    assert "wr queue create" in rendered(queue_list())
 
 
 def test_whatever_an_admin_call_answers_can_be_shown() -> None:
-    without_command = {messages.TerminateResponse}
+    without_command = {messages.TerminateResponse, office_messages.HistoryResponse}
     for route in ROUTES:
         if route.auth is Auth.ADMIN:
             for _, _, kind in route.answers:

@@ -4,6 +4,7 @@ import secrets
 from typing import Any
 
 import pytest
+import redis
 
 from tests.contract.helpers import (
     assert_refused,
@@ -17,6 +18,7 @@ from tests.contract.helpers import (
     waiting,
 )
 from tests.support.site import BASE, Site
+from wr.store.keys import Keys
 
 CONTRACT_EXAMPLE = {
     "name": "Concert Ticket Sale",
@@ -39,10 +41,14 @@ ADMIN_ROUTES = [
     ("PATCH", "/queues/{queue_id}"),
     ("DELETE", "/queues/{queue_id}"),
     ("GET", "/queues/{queue_id}/stats"),
+    ("GET", "/queues/{queue_id}/history"),
     ("POST", "/queues/{queue_id}/flush"),
     ("DELETE", "/sessions/{session_id}"),
     ("GET", "/keys"),
     ("POST", "/keys/rotate"),
+    ("GET", "/audit"),
+    ("GET", "/positions/{position_id}"),
+    ("GET", "/sessions/{session_id}"),
 ]
 OF_ONE_QUEUE = [route for route in ADMIN_ROUTES if "{queue_id}" in route[1]]
 
@@ -156,7 +162,7 @@ def test_every_admin_route_is_403_without_the_right_key(
     site: Site, method: str, path: str, key: str | None
 ) -> None:
     headers = {} if key is None else {"X-Admin-Key": key}
-    where = "/admin" + path.format(queue_id="x", session_id="x")
+    where = "/admin" + path.format(queue_id="x", session_id="x", position_id="x")
     response = site.call(method, where, json={}, headers=headers)
     assert_refused(response, 403, "FORBIDDEN")
 
@@ -191,13 +197,62 @@ def test_the_list_shows_every_queue_by_id_with_settings_and_figures(site: Site) 
     response = site.admin("GET", "/queues")
     assert response.status_code == 200
     body = response.json()
-    assert set(body) == {"queues"}
+    assert set(body) == {"now", "queues"}
+    assert abs(seconds_of(body["now"]) - site.clock() // 1000) <= 1
     assert [entry["queue"]["id"] for entry in body["queues"]] == created
-    assert all(set(entry) == {"queue", "stats"} for entry in body["queues"])
+    told = {"queue", "stats", "estimated_wait_seconds", "clears_in_seconds"}
+    assert all(set(entry) == told for entry in body["queues"])
     for entry in body["queues"]:
         settings, figures = picture(site, entry["queue"]["id"])
         del settings["page_template"]  # Up to 12,000 characters, which a list does not bring.
         assert (entry["queue"], entry["stats"]) == (settings, figures)
+
+
+def listed(site: Site, queue_id: str) -> dict[str, Any]:
+    queues = site.admin("GET", "/queues").json()["queues"]
+    (found,) = [entry for entry in queues if entry["queue"]["id"] == queue_id]
+    return dict(found)
+
+
+def test_the_list_tells_how_long_the_last_in_line_waits_as_that_person_is_told(site: Site) -> None:
+    queue_id = site.make_queue(status="paused", admission_rate=0.5, max_active_users=1000)
+    assert (
+        listed(site, queue_id)["estimated_wait_seconds"],
+        listed(site, queue_id)["clears_in_seconds"],
+    ) == (
+        0,
+        0,
+    )
+    for _ in range(7):
+        last = waiting(site, queue_id)
+    wait_s = site.status(queue_id, last).json()["estimated_wait_seconds"]
+    assert wait_s == 14
+    entry = listed(site, queue_id)
+    assert entry["estimated_wait_seconds"] == wait_s
+    assert entry["clears_in_seconds"] is None, "nobody is let in"
+    site.admin("PATCH", f"/queues/{queue_id}", {"status": "active"})
+    entry = listed(site, queue_id)
+    assert entry["clears_in_seconds"] == entry["estimated_wait_seconds"] > 0
+
+
+def test_an_entry_of_the_registry_that_has_no_settings_is_not_listed(site: Site, store: redis.Redis) -> None:
+    made, half_made = site.make_queue(), new_id()
+    store.sadd(Keys(site.prefix).shared("queues"), half_made)
+    ids = [entry["queue"]["id"] for entry in site.admin("GET", "/queues").json()["queues"]]
+    store.srem(Keys(site.prefix).shared("queues"), half_made)
+    assert made in ids
+    assert half_made not in ids
+
+
+@pytest.mark.parametrize("part", ["config", "ring"])
+def test_a_queue_whose_data_is_spoilt_hides_no_other(site: Site, store: redis.Redis, part: str) -> None:
+    good, bad = site.make_queue(), site.make_queue()
+    (key,) = Keys(site.prefix).queue(bad, part)
+    store.delete(key)
+    store.set(key, "no hash")
+    ids = [entry["queue"]["id"] for entry in site.admin("GET", "/queues").json()["queues"]]
+    assert good in ids
+    assert bad not in ids
 
 
 def test_deleting_a_queue_is_200_and_takes_everyone_in_it_away(site: Site) -> None:

@@ -212,7 +212,8 @@ WRONG_METHODS = [
     ("/api/v1/admin/queues/x", ["POST", "PUT"], "DELETE, GET, HEAD, PATCH"),
     ("/api/v1/admin/queues/x/stats", ["POST", "DELETE"], "GET, HEAD"),
     ("/api/v1/admin/queues/x/flush", ["GET"], "POST"),
-    ("/api/v1/admin/sessions/x", ["GET", "POST"], "DELETE"),
+    ("/api/v1/admin/sessions/x", ["PUT", "POST"], "DELETE, GET, HEAD"),
+    ("/api/v1/admin/positions/x", ["DELETE", "POST"], "GET, HEAD"),
     ("/api/v1/admin/keys", ["POST"], "GET, HEAD"),
     ("/api/v1/admin/keys/rotate", ["GET"], "POST"),
 ]

@@ -133,6 +133,7 @@ BODIES: dict[str, Any] = {
     "update_queue": {"admission_rate": 20},
     "terminate_session": {"reason": "abuse_detected"},
 }
+BAD_QUERIES = {"queue_history": {"span": "1h"}, "audit": {"limit": "0"}}
 # Only a storm of changes by others at the same moment brings this one.
 NOT_PROVOKED = {("update_queue", 409)}
 # Streams are no calls, and concerts' users are no visitors: test_websocket, test_events, test_waiting_queue.
@@ -152,17 +153,26 @@ class Caller:
         self.site = site
         self.queue_id = queue_id
         self.session_id = visit.session_id if visit else "0"
+        self.position_id = visit.position_id if visit else "0"
         self.tokens = {"position": token, "session": visit.session_token if visit else ""}
         self.address = new_address()
 
-    def call(self, name: str, *, auth: bool = True, content: bytes | None = None) -> httpx.Response:
+    def call(
+        self,
+        name: str,
+        *,
+        auth: bool = True,
+        content: bytes | None = None,
+        query: dict[str, str] | None = None,
+        operator: str = "",
+    ) -> httpx.Response:
         method, path, operation = OPERATIONS[name]
-        place = path.format(queue_id=self.queue_id, session_id=self.session_id)
+        place = path.format(queue_id=self.queue_id, session_id=self.session_id, position_id=self.position_id)
         base = "" if "servers" in DOCUMENT["paths"][path] else BASE
         headers = {"X-Forwarded-For": self.address}
         schemes = {scheme for option in operation["security"] for scheme in option}
         if auth and "AdminKey" in schemes:
-            headers["X-Admin-Key"] = self.site.admin_key
+            headers |= {"X-Admin-Key": self.site.admin_key, "X-Operator": operator}
         token = self.tokens["session" if "{session_id}" in path else "position"]
         if auth and "BearerAuth" in schemes and token:
             headers["Authorization"] = f"Bearer {token}"
@@ -172,13 +182,13 @@ class Caller:
             headers["Content-Type"] = "application/json"
         elif name in BODIES:
             body = {"json": BODIES[name]}
-        return self.site.http.request(method, base + place, headers=headers, **body)
+        return self.site.http.request(method, base + place, headers=headers, params=query, **body)
 
 
 def caller_for(site: Site, name: str) -> Caller:
     """Set the scene in which the operation succeeds."""
     path = OPERATIONS[name][1]
-    if "{session_id}" in path:
+    if "{session_id}" in path or "{position_id}" in path:
         return Caller(site, visit=enter(site, open_queue(site)))
     if "{queue_id}" in path:
         queue_id = site.make_queue(status="paused", **WAITS)
@@ -191,7 +201,9 @@ def no_such_thing(site: Site, name: str) -> Caller:
     caller = caller_for(site, name)
     if name in ("enqueue", "queue_facts") or "/admin/queues" in OPERATIONS[name][1]:
         caller.queue_id = "no-such-queue"
-    elif name == "terminate_session":
+    elif name == "find_position":
+        caller.position_id = "0"
+    elif name in ("terminate_session", "find_session"):
         caller.session_id = claims_of(session_token(site, "any"))["sub"]
     elif name in ("session_status", "session_activity", "heartbeat"):
         # A session or place is unknown to the second and third only together with its queue.
@@ -222,6 +234,10 @@ def provoke(site: Site, name: str, status: int) -> httpx.Response:
     caller = caller_for(site, name)
     if status in (401, 403):
         return caller.call(name, auth=False)
+    if status == 400 and name in BAD_QUERIES:
+        return caller.call(name, query=BAD_QUERIES[name])
+    if status == 400 and "/admin/" in OPERATIONS[name][1] and name not in BODIES:
+        return caller.call(name, operator="%00")
     if status in (400, 413):
         return caller.call(name, content=b"{" if status == 400 else b" " * 20_000)
     if status == 409:
@@ -294,6 +310,14 @@ def test_what_an_answer_always_brings_is_required_in_its_schema() -> None:
             "token",
         ],
         "ErrorFacts": ["details"],
+        "FoundPositionResponse": [
+            *("ended_at", "enqueued_at", "estimated_wait_seconds", "last_seen_at", "position", "priority"),
+            *("reason", "session_expires_at", "session_id", "session_started_at"),
+        ],
+        "FoundSessionResponse": [
+            *("ended_at", "expires_at", "last_activity", "page_views", "reason", "remaining_seconds"),
+            "started_at",
+        ],
         "QueueResponse": ["page_template"],
         "PositionUpdateEventData": ["queue_status"],
         "WaitingHeartbeat": ["queue_status", "token"],

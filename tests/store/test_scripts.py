@@ -6,10 +6,13 @@ from typing import Any
 
 import pytest
 
+from wr.model.history import HistorySpan
 from wr.model.limits import Limit
 from wr.store.admissions import AdmitScript
 from wr.store.departures import LeaveScript
 from wr.store.figures import StatisticsScript
+from wr.store.finds import FindScript
+from wr.store.histories import HistoryScript
 from wr.store.joins import JoinScript
 from wr.store.keys import Keys
 from wr.store.polls import PollScript
@@ -27,6 +30,8 @@ CALLS: dict[str, Any] = {
     "leave": lambda: LeaveScript(KEYS, LIMIT).call("q", 0, []),
     "admit": lambda: AdmitScript(KEYS).call("q", 0),
     "statistics": lambda: StatisticsScript(KEYS).call("q", 0),
+    "find": lambda: FindScript(KEYS).call("q", 0, b""),
+    "history": lambda: HistoryScript(KEYS).call("q", HistorySpan.DAY, 0),
 }
 
 

@@ -143,7 +143,10 @@ def axe(page: Page, known: Mapping[str, str] | None = None) -> None:
 
 
 def wait_until(page: Page, condition: Callable[[], object], what: str, seconds: float = 20.0) -> None:
-    """Let the browser go on until the condition holds; what it tells is heard only meanwhile."""
+    """Let the browser go on until the condition holds; what it tells is heard only meanwhile.
+
+    Playwright's own `wait_for_function` has the page evaluate text, which a strict policy forbids.
+    """
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, f"after {seconds} s still not so: {what}"

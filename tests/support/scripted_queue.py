@@ -6,12 +6,15 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any
 
+from wr.model.history import HistorySpan
 from wr.model.limits import Limit
 from wr.model.places import Reason
 from wr.store.admissions import AdmitScript, Pass
 from wr.store.connection import evaluate
 from wr.store.departures import Departed, Departure, LeaveScript
 from wr.store.figures import Figures, StatisticsScript
+from wr.store.finds import FindScript, Found
+from wr.store.histories import HistoryScript, Notes
 from wr.store.joins import Join, Joined, JoinScript
 from wr.store.keys import Keys
 from wr.store.polls import Poll, Polled, PollKind, PollScript
@@ -123,6 +126,16 @@ class ScriptedQueue:
         figures = script.reply(self._call(script.script, script.call(self.queue_id, self.now_ms)))
         assert figures is not None
         return figures
+
+    def history(self, span: HistorySpan) -> Notes:
+        script = HistoryScript(self.keys)
+        notes = script.reply(self._call(script.script, script.call(self.queue_id, span, self.now_ms)))
+        assert notes is not None
+        return notes
+
+    def find(self, position_id: bytes) -> Found | None:
+        script = FindScript(self.keys)
+        return script.reply(self._call(script.script, script.call(self.queue_id, self.now_ms, position_id)))
 
     def flush(self, most: int = 2000) -> list[int]:
         keys = self.keys.queue(

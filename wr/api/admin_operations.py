@@ -37,7 +37,7 @@ async def create_queue(services: Services, call: Call) -> Answer:
         settings["session_timeout_seconds"] = default_session_timeout_s(wish.id)
     config = QueueConfig(**settings)
     await services.desk.check_template(config)
-    return Answer(201, _queue(await services.office.create_queue(config)))
+    return Answer(201, _queue(await services.office.create_queue(call.actor, config)))
 
 
 async def update_queue(services: Services, call: Call) -> Answer:
@@ -48,7 +48,7 @@ async def update_queue(services: Services, call: Call) -> Answer:
     if wish.page_template:
         changed = msgspec.structs.replace(await services.office.queue(queue_id), **changes)
         await services.desk.check_template(changed)
-    return Answer(200, _queue(await services.office.update_queue(queue_id, changes)))
+    return Answer(200, _queue(await services.office.update_queue(call.actor, queue_id, changes)))
 
 
 async def get_queue(services: Services, call: Call) -> Answer:
@@ -57,25 +57,33 @@ async def get_queue(services: Services, call: Call) -> Answer:
 
 
 async def list_queues(services: Services, _call: Call) -> Answer:
-    """List every queue with its figures."""
+    """List every queue with its figures and prospects; cheap enough to be asked for every few seconds."""
     found = await services.office.queues()
     summaries = [
-        QueueSummary(queue=_queue(stats.config, is_whole=False), stats=_stats(stats)) for stats in found
+        QueueSummary(
+            queue=_queue(stats.config, is_whole=False),
+            stats=_stats(stats),
+            estimated_wait_seconds=stats.last_wait_s,
+            clears_in_seconds=stats.clears_in_s,
+        )
+        for stats in found
     ]
-    return Answer(200, QueueListResponse(queues=summaries))
+    return Answer(200, QueueListResponse(now=rfc3339(services.clock_ms()), queues=summaries))
 
 
 async def delete_queue(services: Services, call: Call) -> Answer:
     """Delete a queue and everyone in it."""
     queue_id = call.parameters["queue_id"]
-    await services.office.delete_queue(queue_id)
+    await services.office.delete_queue(call.actor, queue_id)
     return Answer(200, DeleteQueueResponse(id=queue_id))
 
 
 async def flush_queue(services: Services, call: Call) -> Answer:
     """Send away everyone who waits; sessions go on."""
     queue_id = call.parameters["queue_id"]
-    return Answer(200, FlushResponse(queue_id=queue_id, flushed=await services.office.flush(queue_id)))
+    return Answer(
+        200, FlushResponse(queue_id=queue_id, flushed=await services.office.flush(call.actor, queue_id))
+    )
 
 
 async def queue_stats(services: Services, call: Call) -> Answer:
@@ -87,7 +95,7 @@ async def terminate_session(services: Services, call: Call) -> Answer:
     """End a session at once."""
     wish: TerminateRequest = call.body
     session_id = call.parameters["session_id"]
-    ended_ms = await services.office.terminate(session_id)
+    ended_ms = await services.office.terminate(call.actor, session_id, wish.reason)
     return Answer(
         200, TerminateResponse(session_id=session_id, terminated_at=rfc3339(ended_ms), reason=wish.reason)
     )
@@ -98,9 +106,9 @@ async def list_keys(services: Services, _call: Call) -> Answer:
     return Answer(200, _keys(await services.office.keys()))
 
 
-async def rotate_keys(services: Services, _call: Call) -> Answer:
+async def rotate_keys(services: Services, call: Call) -> Answer:
     """Make new signing keys; tokens signed with earlier ones stay valid until they expire."""
-    return Answer(201, _keys(await services.office.rotate_keys()))
+    return Answer(201, _keys(await services.office.rotate_keys(call.actor)))
 
 
 def _queue(config: QueueConfig, *, is_whole: bool = True) -> QueueResponse:

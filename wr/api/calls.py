@@ -11,6 +11,7 @@ from wr.api.waiting_desk import WaitingDesk
 from wr.concerts import Concerts
 from wr.keeper import KeyKeeper
 from wr.live.registry import Registry
+from wr.model.audit import Actor
 from wr.model.limits import Usage
 from wr.model.tokens import SessionClaims
 from wr.office import Office
@@ -29,12 +30,19 @@ class Call(msgspec.Struct):
     route: Any = None
     """The route of the table, once it is found."""
     is_admin: bool = False
+    operator: str = ""
+    """Who an operator claims to be."""
     usage: Usage | None = None
     query: Any = None
     body: Any = None
     position: PositionProof | None = None
     session: SessionClaims | None = None
     keeps_token_in_cookie: bool = False
+
+    @property
+    def actor(self) -> Actor:
+        """Who is to be named for what the call changes."""
+        return Actor(self.operator, self.address)
 
 
 class Page(msgspec.Struct, frozen=True):

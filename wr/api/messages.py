@@ -368,14 +368,22 @@ class StatsResponse(msgspec.Struct, kw_only=True):
 class QueueListResponse(msgspec.Struct, kw_only=True):
     """Every queue, by id."""
 
+    now: Annotated[Time, Meta(description="The server's time")]
     queues: list["QueueSummary"]
 
 
 class QueueSummary(msgspec.Struct, kw_only=True):
-    """A queue's settings and figures."""
+    """A queue's settings, figures and prospects."""
 
     queue: QueueResponse
     stats: StatsResponse
+    estimated_wait_seconds: Annotated[
+        Seconds, Meta(description="Estimated seconds until the last in line is let in; 0 without a line")
+    ]
+    clears_in_seconds: Annotated[
+        int | None,
+        Meta(description="The same as the queue is set now: null while people wait and nobody is let in"),
+    ]
 
 
 class DeleteQueueResponse(msgspec.Struct, kw_only=True):

@@ -28,6 +28,16 @@ _SECURITY: dict[Auth, list[dict[str, list[str]]]] = {
 _PARAMETER_HELP = {
     "queue_id": ("Queue identifier", {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,64}$"}),
     "session_id": ("Session identifier", {"type": "string"}),
+    "position_id": ("Position identifier", {"type": "string"}),
+}
+
+_OPERATOR: dict[str, Any] = {
+    "name": "X-Operator",
+    "in": "header",
+    "required": False,
+    "description": "Who calls, for the audit trail: at most 100 printable characters, percent-encoded where "
+    "they are not ASCII. A claim, not a proof: all operators have the same key",
+    "schema": {"type": "string"},
 }
 
 
@@ -97,6 +107,8 @@ def _operation(route: Route) -> dict[str, Any]:
         "responses": _responses(route),
     }
     parameters = [*_path_parameters(route), *_query_parameters(route)]
+    if route.auth is Auth.ADMIN:
+        parameters.append(_OPERATOR)
     if parameters:
         described["parameters"] = parameters
     if route.body is not None:
@@ -186,6 +198,13 @@ def _as_3_0(schema: Any) -> Any:
         rewritten["enum"] = [rewritten.pop("const")]
     if "enum" in rewritten and "type" not in rewritten:
         rewritten["type"] = "string"
+    options = rewritten.get("anyOf", [])
+    if {"type": "null"} in options:
+        # In 3.0 nothing has the type null; what may be null says so beside its type.
+        options.remove({"type": "null"})
+        rewritten["nullable"] = True
+        if len(options) == 1:
+            rewritten |= rewritten.pop("anyOf")[0]
     if rewritten.get("required") == []:
         # In 3.0 the list has at least one name, or is not there.
         del rewritten["required"]

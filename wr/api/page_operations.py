@@ -1,5 +1,7 @@
 """Operations that answer with pages, and with the files that pages are made of."""
 
+import trio
+
 from wr.api.calls import Answer, Call, Page, Services
 from wr.model.refusals import NotFound
 from wr.web.assets import Asset
@@ -14,10 +16,13 @@ CONTENT_SECURITY_POLICY = (
 )
 """Nothing from elsewhere, nothing inline, and in nobody's frame."""
 
+VIEWER = ("swagger-ui-bundle.js", "swagger-ui.css")
+"""Files of others that show the description of the API; `./scripts/vendor` fetches them."""
+
 
 async def asset(services: Services, call: Call) -> Answer:
     """Give a file of the pages: a script, a style sheet, a picture."""
-    found = services.assets.find(call.parameters["name"])
+    found = await _read(services, call.parameters["name"])
     if found is None:
         raise NotFound("There is no such file")
     is_named_by_version = call.request.query == f"v={found.version}"
@@ -27,6 +32,34 @@ async def asset(services: Services, call: Call) -> Answer:
 async def admin_console(services: Services, call: Call) -> Answer:
     """Give the console of the person who runs the sale; it asks for the admin key itself."""
     return page_answer(call, "admin.html", services)
+
+
+async def index(services: Services, call: Call) -> Answer:
+    """Say what this server is, and where its pages are."""
+    return page_answer(call, "index.html", services)
+
+
+async def icon(services: Services, call: Call) -> Answer:
+    """Give the icon where browsers look for one beside what is no page, as the description of the API."""
+    found = services.assets.find("icon.svg")
+    if found is None:
+        raise NotFound("There is no such file")
+    return asset_answer(call, found, ASK_EACH_TIME)
+
+
+async def docs(services: Services, call: Call) -> Answer:
+    """Show the description of the API, to be tried out; or say how to get what shows it."""
+    is_complete = all(map(services.assets.holds, VIEWER))
+    return page_answer(call, "docs.html" if is_complete else "docs-without-viewer.html", services)
+
+
+async def _read(services: Services, name: str) -> Asset | None:
+    """Find an asset; what is read for the first time is compressed, which takes others' scripts too long to
+    keep everybody else waiting."""
+    found = services.assets.at_hand(name)
+    if found is None and services.assets.holds(name):
+        found = await trio.to_thread.run_sync(services.assets.find, name)
+    return found
 
 
 def asset_answer(

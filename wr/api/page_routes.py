@@ -24,6 +24,9 @@ def _page(
 
 
 PAGE_ROUTES: tuple[Route, ...] = (
+    _page("/", page_operations.index),
+    _page("/favicon.ico", page_operations.icon),
+    _page("/docs", page_operations.docs),
     _page("/admin", page_operations.admin_console),
     _page(
         "/wait/{queue_id}",

@@ -15,6 +15,7 @@ from wr.api.router import Router
 from wr.api.user_tokens import UserTokens
 from wr.keeper import KeyKeeper
 from wr.model import refusals
+from wr.model.audit import read_operator
 from wr.model.client_address import Network, client_address, limited_address
 from wr.model.ids import is_queue_id, parse_session_id, session_id_bytes
 from wr.model.places import Reason
@@ -128,6 +129,7 @@ class Reception:
             if not hmac.compare_digest(given, self._admin_key):
                 raise refusals.Forbidden("The admin key in X-Admin-Key is missing or wrong")
             call.is_admin = True
+            call.operator = read_operator(request.headers.get("x-operator", ""))
         elif route.auth is Auth.MAY_HAVE_POSITION:
             token = _bearer(request) or _token_in_cookie(route, request, call)
             if token is not None:

@@ -87,7 +87,8 @@ class Route:
         if self.auth in (Auth.POSITION, Auth.SESSION, Auth.USER):
             yield refusals.Unauthorized
         if self.auth is Auth.ADMIN:
-            yield refusals.Forbidden
+            # The second: a header that names the operator in a way that cannot be written down.
+            yield from (refusals.Forbidden, refusals.InvalidRequest)
         if self.scope is not None:
             yield refusals.RateLimited
         if self.method == WEBSOCKET:

@@ -23,6 +23,8 @@ _PARTS = (
     "counters",
     "bucket",
     "ring",
+    "history_fine",
+    "history_coarse",
 )
 
 

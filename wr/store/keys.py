@@ -15,6 +15,8 @@ QUEUE_PARTS = (
     "counters",
     "bucket",
     "ring",
+    "history_fine",
+    "history_coarse",
     *(
         f"{scope}_{turn}"
         for scope in ("enqueue", "status", "heartbeat", "activity")

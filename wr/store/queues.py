@@ -1,13 +1,18 @@
 """Queues and their settings: the registry, `configure.lua`, `delete.lua` and `flush.lua`."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
+import redis
+import structlog
 
 from wr.model.queue import QueueConfig
 from wr.store.connection import Connection
 from wr.store.keys import Keys
 from wr.store.script import load_script
+
+log = structlog.get_logger("wr.store")
 
 _CONFIGURE = load_script("configure")
 _DELETE = load_script("delete")
@@ -38,6 +43,26 @@ class QueueShelf:
         (key,) = self._keys.queue(queue_id, "config")
         fields: Any = await self._connection.run(lambda client: client.hgetall(key))
         return _config(queue_id, fields) if fields else None
+
+    async def read_many(self, queue_ids: Sequence[str]) -> list[QueueConfig | None]:
+        """Read the settings of these queues, in their order; None where there is none. One round trip.
+
+        Those that cannot be read are None too, and logged: one spoilt queue hides no other.
+        """
+        keys = [self._keys.queue(queue_id, "config")[0] for queue_id in queue_ids]
+
+        def read(client: redis.Redis) -> Any:
+            with client.pipeline(transaction=False) as pipeline:
+                for key in keys:
+                    pipeline.hgetall(key)
+                replies = pipeline.execute(raise_on_error=False)
+            failed = [reply for reply in replies if isinstance(reply, Exception)]
+            if failed and len(failed) == len(replies):
+                raise failed[0]
+            return replies
+
+        found: list[dict[bytes, bytes] | Exception] = await self._connection.run(read) if keys else []
+        return [_config_or_none(queue_id, fields) for queue_id, fields in zip(queue_ids, found, strict=True)]
 
     async def write(self, config: QueueConfig, now_ms: int) -> bool:
         """Create the queue (version 0), or replace the settings of that version; False if it is another.
@@ -82,6 +107,17 @@ class QueueShelf:
             if gone == 0:
                 break
         return removed
+
+
+def _config_or_none(queue_id: str, fields: dict[bytes, bytes] | Exception) -> QueueConfig | None:
+    if isinstance(fields, Exception):
+        log.error("a queue's settings cannot be read", queue_id=queue_id, error=str(fields))
+        return None
+    try:
+        return _config(queue_id, fields) if fields else None
+    except msgspec.ValidationError:
+        log.exception("a queue's settings make no sense", queue_id=queue_id)
+        return None
 
 
 def _config(queue_id: str, fields: dict[bytes, bytes]) -> QueueConfig:

@@ -7,15 +7,19 @@ from typing import Any, Protocol, TypeVar
 import structlog
 import trio
 
+from wr.model.history import HistorySpan
 from wr.model.limits import Limit, Usage
 from wr.store.admissions import AdmitScript, Pass
 from wr.store.announcements import Announcements
+from wr.store.audit import AuditShelf
 from wr.store.batcher import Batcher
 from wr.store.connection import Connection
 from wr.store.counts import Counted, LimitScript, lane_of
 from wr.store.departures import Departed, Departure, LeaveScript
 from wr.store.embedded import StoreFailure
 from wr.store.figures import Figures, StatisticsScript
+from wr.store.finds import FindScript, Found
+from wr.store.histories import HistoryScript, Notes
 from wr.store.joins import Join, Joined, JoinScript
 from wr.store.keys import Keys
 from wr.store.polls import Poll, Polled, PollScript
@@ -67,9 +71,12 @@ class Store:
         self._now_ms = now_ms
         self._admit = AdmitScript(keys)
         self._statistics = StatisticsScript(keys)
+        self._history = HistoryScript(keys)
+        self._find = FindScript(keys)
         self._limit = LimitScript(keys, dict(limits))
         self.queues = QueueShelf(connection, keys)
         self.secrets = SecretShelf(connection, keys)
+        self.audit = AuditShelf(connection, keys)
         self.announcements = Announcements(connection, keys)
         self._joins: Batcher[Join, Joined] = Batcher(
             nursery, self._executor(JoinScript(keys, limits["enqueue"]))
@@ -116,23 +123,48 @@ class Store:
 
         One round trip for each 64 queues.
         """
-        passes: dict[str, Pass | None] = {}
-        for start in range(0, len(queue_ids), QUEUES_PER_ROUND_TRIP):
-            chunk = queue_ids[start : start + QUEUES_PER_ROUND_TRIP]
-            calls = [self._admit.call(queue_id, self._now_ms()) for queue_id in chunk]
-            replies = await self._connection.call_each(self._admit.script, calls)
-            for queue_id, reply in zip(chunk, replies, strict=True):
-                if isinstance(reply, Exception):
-                    # One queue's trouble holds up its own line and nobody else's.
-                    log.error("a queue's admission pass failed", queue_id=queue_id, error=str(reply))
-                else:
-                    passes[queue_id] = self._admit.reply(reply)
-        return passes
+        replies = await self._of_each(
+            self._admit.script, queue_ids, lambda queue_id: self._admit.call(queue_id, self._now_ms())
+        )
+        return {queue_id: self._admit.reply(reply) for queue_id, reply in replies.items()}
 
     async def figures(self, queue_id: str) -> Figures | None:
         """Read a queue's figures; None when there is no such queue."""
         keys, arguments = self._statistics.call(queue_id, self._now_ms())
         return self._statistics.reply(await self._connection.call(self._statistics.script, keys, arguments))
+
+    async def figures_of(self, queue_ids: Sequence[str]) -> dict[str, Figures | None]:
+        """Read the figures of these queues; None for those that do not exist, none for those that fail.
+
+        One round trip for each 64 queues.
+        """
+        replies = await self._of_each(
+            self._statistics.script,
+            queue_ids,
+            lambda queue_id: self._statistics.call(queue_id, self._now_ms()),
+        )
+        return {queue_id: self._statistics.reply(reply) for queue_id, reply in replies.items()}
+
+    async def history(self, queue_id: str, span: HistorySpan) -> Notes | None:
+        """Read the notes of a queue's history; None when there is no such queue."""
+        keys, arguments = self._history.call(queue_id, span, self._now_ms())
+        return self._history.reply(await self._connection.call(self._history.script, keys, arguments))
+
+    async def find(self, queue_ids: Sequence[str], position_id: bytes) -> tuple[str, Found] | None:
+        """Look for somebody in these queues: which one, and what it knows; None when none knows of them.
+
+        Changes and counts nothing. One round trip for each 64 queues.
+        """
+        replies = await self._of_each(
+            self._find.script,
+            queue_ids,
+            lambda queue_id: self._find.call(queue_id, self._now_ms(), position_id),
+        )
+        for queue_id, reply in replies.items():
+            found = self._find.reply(reply)
+            if found is not None:
+                return queue_id, found
+        return None
 
     async def flush(self, queue_id: str) -> int | None:
         """Send away everyone who waits; how many, or None when there is no such queue."""
@@ -149,6 +181,24 @@ class Store:
             return given
         seconds, microseconds = await self._connection.run(lambda client: client.time())
         return int(seconds) * 1000 + int(microseconds) // 1000
+
+    async def _of_each(
+        self, script: Script, queue_ids: Sequence[str], call: Callable[[str], tuple[list[str], list[Any]]]
+    ) -> dict[str, Any]:
+        """Run a script for each queue, 64 in one round trip; the replies of those it did not fail for."""
+        replied: dict[str, Any] = {}
+        for start in range(0, len(queue_ids), QUEUES_PER_ROUND_TRIP):
+            chunk = queue_ids[start : start + QUEUES_PER_ROUND_TRIP]
+            replies = await self._connection.call_each(script, [call(queue_id) for queue_id in chunk])
+            for queue_id, reply in zip(chunk, replies, strict=True):
+                if isinstance(reply, Exception):
+                    # One queue's trouble holds up its own line and nobody else's.
+                    log.error(
+                        "a queue's script failed", script=script.name, queue_id=queue_id, error=str(reply)
+                    )
+                else:
+                    replied[queue_id] = reply
+        return replied
 
     def _executor(self, batched: _Batched[Item, Reply]) -> Any:
         async def execute(queue_id: str, items: Sequence[Item]) -> Sequence[Reply]:

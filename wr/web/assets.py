@@ -60,8 +60,16 @@ class AssetShelf:
         """List all assets."""
         return sorted(self._files)
 
+    def holds(self, name: str) -> bool:
+        """Whether there is an asset of that name, without reading it."""
+        return name in self._files
+
+    def at_hand(self, name: str) -> Asset | None:
+        """Find an asset that has been read before; None when it would have to be read now."""
+        return self._assets.get(name)
+
     def find(self, name: str) -> Asset | None:
-        """Find an asset; None when there is none of that name. 20 ms for 1 MB the first time, then free."""
+        """Find an asset; None when there is none of that name. 45 ms for 1 MB the first time, then free."""
         asset = self._assets.get(name)
         if asset is None:
             file = self._files.get(name)

@@ -1,14 +1,15 @@
---@use clock chunks arrivals departures statistics
+--@use clock chunks arrivals departures statistics history
 -- One admission pass over one queue: drops the silent, ends sessions whose time is over, and lets people in
 -- from the front, no faster than the rate and no more than the room holds. One step, so that any number of
 -- replicas may run it at any moment: the tokens and the room are counted here and nowhere else.
 --
--- KEYS  config waiting seen sessions records extras people tombstones counters bucket ring
+-- KEYS  config waiting seen sessions records extras people tombstones counters bucket ring history_fine history_coarse
 -- ARGV  now_ms, most (ids handled per kind in one call; what is left over is reported as more)
 -- reply exists (0, 1), now_ms, config version, waiting, active, more (0, 1),
 --       list of dropped ids, list of ended session ids, list of admitted ids,
 --       list of 'second:admitted:ended' of the last two minutes, session end ms of those admitted
--- cost  about 15 commands when idle; then O(log waiting) for each person dropped, ended or let in.
+-- cost  about 15 commands when idle; then O(log waiting) for each person dropped, ended or let in; 4 or 5 more
+--       in the first pass of each 10 seconds, which notes the history.
 --       Tokens refill with the time that passed, never beyond one second's worth (at least one person),
 --       and what is left of a person is carried over.
 local now = clock_ms(ARGV[1])
@@ -20,6 +21,9 @@ if not config[1] then
 end
 local rate = tonumber(config[2])
 local expires = now + tonumber(config[4]) * 1000
+local bucket = redis.call('HMGET', KEYS[10], 'tokens', 'at')
+-- Before anything is done: what this pass does belongs to the step that begins with it.
+note_steps(KEYS[12], KEYS[13], KEYS[9], KEYS[2], KEYS[4], tonumber(bucket[2] or nil), now)
 
 local silent = redis.call('ZRANGEBYSCORE', KEYS[3], '-inf', whole(now - tonumber(config[5]) * 1000),
   'LIMIT', 0, most)
@@ -37,7 +41,6 @@ bury(KEYS[8], now, 4, over)
 -- A full second's worth at the start: an idle queue lets its first visitors in at once.
 local burst = math.max(rate, 1)
 local tokens = burst
-local bucket = redis.call('HMGET', KEYS[10], 'tokens', 'at')
 if bucket[1] then
   tokens = math.min(burst, tonumber(bucket[1]) + rate * math.max(0, now - tonumber(bucket[2])) / 1000)
 end

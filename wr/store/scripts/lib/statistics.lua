@@ -1,5 +1,6 @@
 -- open_day(key, now, waiting): makes the day counters those of the current UTC day; a new day starts at 0,
--- its peak at the line's present length.
+-- its peak at the line's present length. What the day before counted is added to what was carried over, so that
+-- carried_x + x is all there was since the queue was made, and no script but this one pays for it.
 -- note_second(key, now, admitted, ended): adds to the ring of the last 128 seconds: field second % 128,
 -- value 'second:admitted:ended'.
 local RING_SECONDS = 128
@@ -7,6 +8,11 @@ local RING_SECONDS = 128
 local function open_day(key, now, waiting)
   local day = whole(math.floor(now / 86400000))
   if redis.call('HGET', key, 'day') ~= day then
+    for _, name in ipairs({'enqueued', 'admitted', 'expired', 'cancelled', 'waited_ms'}) do
+      local counts = redis.call('HMGET', key, name, 'carried_' .. name)
+      redis.call('HSET', key, 'carried_' .. name,
+        whole(tonumber(counts[1] or '0') + tonumber(counts[2] or '0')))
+    end
     redis.call('HSET', key, 'day', day, 'enqueued', '0', 'admitted', '0', 'expired', '0', 'cancelled', '0',
       'waited_ms', '0', 'peak', whole(waiting))
   end

@@ -1,0 +1,43 @@
+"""Listing queues costs a few round trips, not a few for each."""
+
+import secrets
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import redis
+import trio
+
+from tests.support.engines import Engine
+from wr.assembly import PRODUCTION_CLOCKS, assemble
+from wr.model.queue import QueueConfig
+from wr.settings import Settings
+from wr.store.store import open_store
+
+
+@pytest.mark.parametrize(("count", "round_trips"), [(0, 1), (1, 3), (64, 3), (65, 4)])
+async def test_a_list_of_queues_takes_three_round_trips_for_each_64_of_them_at_most(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch, count: int, round_trips: int
+) -> None:
+    prefix = f"wr-test-{secrets.token_hex(4)}"
+    made = 0
+    with trio.fail_after(30):
+        async with open_store(engine.url, Settings().limits, prefix=prefix) as store:
+            office = assemble(store, Settings(), PRODUCTION_CLOCKS, uptime_s=lambda: 0.0).office
+            for number in range(count):
+                config = QueueConfig(id=f"q-{number:03}", name="Q", target_url="https://shop.example/")
+                assert await store.queues.write(config, await store.clock_ms())
+            run = store._connection.run
+
+            async def counted(command: Callable[[redis.Redis], Any]) -> Any:
+                nonlocal made
+                made += 1
+                return await run(command)
+
+            monkeypatch.setattr(store._connection, "run", counted)
+            listed = await office.queues()
+            with engine.client() as client:
+                for key in client.scan_iter(match=f"{prefix}:*", count=1000):
+                    client.delete(key)
+    assert [stats.config.id for stats in listed] == [f"q-{number:03}" for number in range(count)]
+    assert made == round_trips

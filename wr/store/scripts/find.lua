@@ -1,0 +1,37 @@
+--@use clock chunks arrivals departures
+-- Looks for one person: all that is known of a place and of the session it became. Changes and counts nothing, so
+-- that an operator who looks is no sign of the visitor's life and takes nothing of the visitor's limits.
+--
+-- KEYS  config waiting seen sessions records tombstones
+-- ARGV  now_ms, id (16 bytes)
+-- reply outcome, now_ms, waiting, then for each outcome
+--       0 no such queue    4 unknown
+--       1 waiting: position, priority 0-3, enqueued ms, last heartbeat ms
+--       2 admitted: session start ms, its end ms, last activity ms, page views
+--       3 gone: ended ms, reason
+-- cost  at most 7 commands, O(log waiting)
+local now, id = clock_ms(ARGV[1]), ARGV[2]
+if redis.call('EXISTS', KEYS[1]) == 0 then
+  return {0, now, 0}
+end
+local waiting = redis.call('ZCARD', KEYS[2])
+local score = tonumber(redis.call('ZSCORE', KEYS[2], id) or nil)
+if score then
+  local seen = tonumber(redis.call('ZSCORE', KEYS[3], id) or '0')
+  return {1, now, waiting, redis.call('ZRANK', KEYS[2], id) + 1, 3 - math.floor(score / ARRIVAL_SPAN),
+    math.floor(arrived_ms(score)), math.floor(seen)}
+end
+local expires = tonumber(redis.call('ZSCORE', KEYS[4], id) or nil)
+if expires and expires <= now then
+  return {3, now, waiting, math.floor(expires), 4}
+end
+if expires then
+  local record = redis.call('HGET', KEYS[5], id) or '0:0:0'
+  local started, last, views = string.match(record, '^(%d+):(%d+):(%d+)$')
+  return {2, now, waiting, tonumber(started), math.floor(expires), tonumber(last), tonumber(views)}
+end
+local ended, reason = tombstone(KEYS[6], id, now)
+if ended then
+  return {3, now, waiting, ended, reason}
+end
+return {4, now, waiting}
