@@ -139,6 +139,7 @@ def test_a_queue_is_paused_and_resumed_at_once(page: Page, visited: Site) -> Non
     assert focused(page) == "Resume", "the keyboard is not thrown off the page when a button goes"
     visited.join(queue_id)
     shows(figure(page, "Waiting"), "1 of")
+    shows(figure(page, "Who joins now waits"), "until you resume")
     page.get_by_role("button", name="Resume", exact=True).click()
     shows(figure(page, "Inside"), "1 of")
     shows(page.locator(".heading .badge"), "Active")

@@ -32,9 +32,9 @@ def test_a_new_rate_says_when_the_line_clears_and_saves_nothing_else(page: Page,
     before = settings_of(visited, queue_id)
     open_queue(page, visited, queue_id)
     rate = setting(page, "Admission rate")
-    shows(rate, "At 10/s the line of 30 clears in about 3 s.")
+    shows(rate, "At 10/s the line of 30 clears in about 3 s, once it is resumed.")
     page.get_by_label("Admission rate").fill("0.5")
-    shows(rate, "At 0.5/s the line of 30 clears in about 60 s.")
+    shows(rate, "At 0.5/s the line of 30 clears in about 60 s, once it is resumed.")
     shows(rate, "Now 10")
     shows(page.locator(".save-bar"), "1 change: Admission rate 10 → 0.5")
     assert settings_of(visited, queue_id) == before, "nothing is saved before it is said"
@@ -160,7 +160,7 @@ def test_the_console_foresees_what_the_server_does(page: Page, visited: Site, ca
           const { endingPace, waitSeconds } = await import("/assets/admin-forecast.js");
           const settings = { admission_rate: rate, max_active_users: room, session_timeout_seconds: lasts };
           const ending = endingPace(settings, { current_waiting: waiting, current_active: active }, told);
-          const wait = (faster) => waitSeconds({ ...settings, admission_rate: faster }, active, ending, waiting);
+          const wait = (at) => waitSeconds({ ...settings, admission_rate: at }, active, ending, waiting);
           return ending === null ? null : [rate, rate * 2, rate / 2].map(wait);
         }""",
         [case, server(case["rate"])],

@@ -213,7 +213,7 @@ function drawnChart(library, kind, canvas, showLegend) {
     handleScroll: false,
     handleScale: false,
     crosshair: { horzLine: { visible: false, labelVisible: false } },
-    rightPriceScale: { borderVisible: false, scaleMargins: { top: 0.1, bottom: 0 } },
+    rightPriceScale: { borderVisible: false, entireTextOnly: true, scaleMargins: { top: 0.1, bottom: 0 } },
     localization: { timeFormatter: (time) => moment(new Date(time * 1000)) },
     timeScale: {
       borderVisible: false,

@@ -29,7 +29,8 @@ const EFFECTS = {
     if (!waiting) return `Nobody waits: up to ${plain(rate)} people get in each second.`;
     const freely = waiting / rate;
     const seconds = ending === null ? freely : waitSeconds(settings, active, ending, waiting);
-    const clears = `At ${plain(rate)}/s the line of ${count(waiting)} clears in about ${duration(Math.max(1, seconds))}`;
+    const resumed = settings.status === "active" ? "" : ", once it is resumed";
+    const clears = `At ${plain(rate)}/s the line of ${count(waiting)} clears in about ${duration(Math.max(1, seconds))}${resumed}`;
     if (seconds > freely * 1.1 + 1) return `${clears}: the ${count(most)} places inside fill up, and people get in as others leave.`;
     const room = Math.max(0, most - active);
     if (room < waiting) return `${clears} if enough people leave: ${count(room)} of ${count(most)} places are free.`;

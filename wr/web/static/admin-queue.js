@@ -125,8 +125,7 @@ function queueFigures() {
       now.rate.show(perSecond(stats.admission_rate_actual), `set ${plain(queue.admission_rate)}/s`);
       now.clears.show(clearsText(each));
       now.wait.node.hidden = estimated === undefined;
-      const getsInAtOnce = queue.status === "active" && stats.current_active < queue.max_active_users;
-      now.wait.show(estimated ? `about ${duration(estimated)}` : getsInAtOnce ? "not at all" : "–");
+      now.wait.show(waitText(queue, stats, estimated));
       today.joined.show(count(stats.total_enqueued_today));
       today.admitted.show(count(stats.total_admitted_today));
       today.expired.show(count(stats.total_expired_today));
@@ -135,6 +134,13 @@ function queueFigures() {
       today.peak.show(count(stats.peak_queue_size));
     },
   };
+}
+
+function waitText({ status, max_active_users: most }, { current_active: active }, estimated) {
+  if (status === "maintenance") return "cannot join";
+  if (status === "paused") return "until you resume";
+  if (estimated) return `about ${duration(estimated)}`;
+  return active < most ? "not at all" : "–";
 }
 
 /** Pause, resume, maintenance; flush and delete apart from them, where no hurried finger lands. */
