@@ -52,7 +52,9 @@ def test_the_readmes_example_waits_and_goes_in(page: Page, visited: Site, shop: 
     page.wait_for_url(f"{shop.url}/inside?wr_token=**")
 
 
-def test_every_event_comes_with_what_its_types_say(page: Page, visited: Site, shop: TargetSite) -> None:
+def test_every_event_comes_with_what_its_types_say(
+    page: Page, visited: Site, shop: TargetSite, watch: Watch
+) -> None:
     line = crowd(visited, 1)
     shop.pages[
         "/events"
@@ -60,7 +62,8 @@ def test_every_event_comes_with_what_its_types_say(page: Page, visited: Site, sh
       <script type="module">
         import {{ WaitingRoom, version }} from "{visited.url}/wr.js";
         window.told = [["version", version]];
-        window.room = new WaitingRoom({{ queue: "{line.queue_id}", keep: "memory", metadata: {{ campaign: "x" }} }});
+        const metadata = {{ campaign: "x" }};
+        window.room = new WaitingRoom({{ queue: "{line.queue_id}", keep: "memory", metadata }});
         for (const type of ["joined", "position", "connection", "left", "ended", "refused", "admitted"]) {{
           room.addEventListener(type, ({{ detail }}) => told.push([type, detail]));
         }}
@@ -90,6 +93,7 @@ def test_every_event_comes_with_what_its_types_say(page: Page, visited: Site, sh
     assert line.waiting == 1
     assert page.evaluate("room.place") is None
     assert page.evaluate("document.cookie + JSON.stringify(localStorage)") == "{}"
+    watch.expect("503")
     line.change(status="maintenance")
     page.evaluate("room.join()")
     wait_until(page, lambda: told("refused"), "it is refused")

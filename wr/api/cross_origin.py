@@ -1,4 +1,4 @@
-"""Pages of other sites that may ask this API from a visitor's browser (the fetch standard's CORS protocol)."""
+"""Pages of other sites that may ask this API from a visitor's browser (CORS, of the fetch standard)."""
 
 from typing import Any
 
