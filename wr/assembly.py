@@ -1,26 +1,32 @@
 """The assembly: what is made of what, for one store and one set of settings."""
 
 import os
+import platform
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from importlib import import_module
 
 import msgspec
 import orjson
 import trio
 
+from wr import __version__
 from wr.api.calls import Services
 from wr.api.cookies import PlaceCookies
-from wr.api.dispatch import Api
+from wr.api.dispatch import Api, Tracing
 from wr.api.openapi import openapi_document
 from wr.api.reception import Reception
+from wr.api.scrapers import Scrapers
 from wr.api.user_tokens import UserTokens
 from wr.api.waiting_desk import WaitingDesk
 from wr.concerts import Concerts
 from wr.keeper import KeyKeeper
 from wr.live.announcer import Announcer
 from wr.live.registry import Registry
+from wr.measures.catalogue import Metric
+from wr.measures.measures import Measures, QueueReading, Readings, Samples, snapshot
 from wr.model.randomness import RandomPool
 from wr.model.refusals import Unavailable
 from wr.model.signing import Purpose
@@ -59,8 +65,15 @@ class House:
     live: LiveLoops
     witness: Witness
     services: Services
+    measures: Measures
 
-    def api(self, settings: Settings, admin_key: str, user_tokens: UserTokens | None) -> Api:
+    def api(
+        self,
+        settings: Settings,
+        admin_key: str,
+        user_tokens: UserTokens | None,
+        tracing: Tracing | None = None,
+    ) -> Api:
         """Open the API, once the keys are known."""
         reception = Reception(
             self.store,
@@ -69,11 +82,21 @@ class House:
             user_tokens,
             admin_key=admin_key,
             trusted_proxies=settings.trusted_proxies,
+            scrapers=Scrapers(settings.metrics_token, settings.metrics_from),
         )
-        return Api(self.services, reception, random_bytes=RandomPool(os.urandom))
+        return Api(
+            self.services,
+            reception,
+            random_bytes=RandomPool(os.urandom),
+            measures=self.measures.http,
+            logs_access=settings.access_log,
+            tracing=tracing,
+        )
 
 
-def assemble(store: Store, settings: Settings, clocks: Clocks, *, uptime_s: Callable[[], float]) -> House:
+def assemble(
+    store: Store, settings: Settings, clocks: Clocks, measures: Measures, *, uptime_s: Callable[[], float]
+) -> House:
     """Make everything that works on `store`; does no I/O."""
     keeper = KeyKeeper(
         store.secrets,
@@ -110,6 +133,7 @@ def assemble(store: Store, settings: Settings, clocks: Clocks, *, uptime_s: Call
         ),
         is_store_healthy=lambda: _answers(store),
         uptime_s=uptime_s,
+        scrape=_scraper(measures, book, registry),
         openapi=orjson.dumps(openapi_document()),
         assets=assets,
         desk=WaitingDesk(assets),
@@ -124,9 +148,40 @@ def assemble(store: Store, settings: Settings, clocks: Clocks, *, uptime_s: Call
         announcer=announcer,
         office=office,
         live=LiveLoops(store, book, registry, settings.live_interval),
-        witness=Witness(book, announcer.tell),
+        witness=Witness(book, announcer.tell, measures.queues),
         services=services,
+        measures=measures,
     )
+
+
+def _scraper(
+    measures: Measures, book: QueueBook, registry: Registry
+) -> Callable[[str], Awaitable[tuple[bytes, str]]]:
+    async def scrape(accept: str) -> tuple[bytes, str]:
+        readings = Readings(
+            version=__version__,
+            python=platform.python_version(),
+            queues=tuple(
+                QueueReading(
+                    view.config.id,
+                    view.waiting,
+                    view.active,
+                    view.config.max_active_users,
+                    view.config.admission_rate,
+                )
+                for view in book.views()
+            ),
+            streams={str(kind): count for kind, count in registry.kinds.items()},
+        )
+        return await trio.to_thread.run_sync(_spell, snapshot(measures, readings), accept)
+
+    return scrape
+
+
+def _spell(taken: list[tuple[Metric, Samples]], accept: str) -> tuple[bytes, str]:
+    # Loaded here, in the thread: it takes 30 ms, and many a server is never asked.
+    text, content_type = import_module("wr.measures.exposition").spell(taken, accept)
+    return text, content_type
 
 
 async def _answers(store: Store) -> bool:

@@ -344,6 +344,28 @@ class Settings:
         group=Group.RUNNING,
         form="text|json",
     )
+    access_log: bool = _setting(
+        False,
+        "Log a line for each request: route, status, milliseconds, request id and client address; never the "
+        "path itself, the query or a token",
+        _on_or_off,
+        group=Group.RUNNING,
+        form="on|off",
+    )
+    metrics_from: tuple[Network, ...] = _setting(
+        parse_networks("127.0.0.0/8, ::1/128, 10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16, fc00::/7"),
+        "Addresses or networks, separated by commas, that may read /metrics, as long as there is no metrics "
+        "token; empty is nobody",
+        parse_networks,
+        group=Group.RUNNING,
+        form="NETWORKS",
+    )
+    metrics_token: str = _setting(
+        "",
+        "Secret that a reader of /metrics sends as a bearer token, wherever from; rather set the variable",
+        group=Group.RUNNING,
+        form="TOKEN",
+    )
     demo_queue: bool = _setting(
         False, "Make a queue called demo at the start if there is no queue yet", _boolean, group=Group.RUNNING
     )

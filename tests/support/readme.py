@@ -6,6 +6,7 @@ from pathlib import Path
 
 from bench.load import SCENARIOS
 from tests.support.commands import COMMANDS
+from wr.measures.catalogue import METRICS
 from wr.settings import SettingDescription, describe_settings
 
 ROOT = Path(__file__).parents[2]
@@ -54,6 +55,16 @@ def _purpose(folder: Path) -> str:
     return docstring.partition("\n")[0]
 
 
+def metrics_table() -> str:
+    """Every metric: its kind, its labels, what it means."""
+    rows = [
+        f"| `{metric.name}` | {metric.kind} | {', '.join(f'`{label}`' for label in metric.labels)} "
+        f"| {metric.help} |"
+        for metric in METRICS
+    ]
+    return "\n".join(["| Metric | Kind | Labels | What it is |", "| --- | --- | --- | --- |", *rows])
+
+
 def load_tests_table() -> str:
     """Every load test, and what its visitors do."""
     rows = [f"| `{name}` | `{plan.user_class}` | {plan.about} |" for name, plan in SCENARIOS.items()]
@@ -64,6 +75,7 @@ MADE = {
     "settings": settings_table,
     "commands": commands_table,
     "layout": layout_table,
+    "metrics": metrics_table,
     "load tests": load_tests_table,
 }
 

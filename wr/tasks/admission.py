@@ -6,6 +6,7 @@ from typing import Protocol
 import structlog
 import trio
 
+from wr.measures.server_measures import AdmissionMeasures
 from wr.model.refusals import Unavailable
 from wr.store.admissions import Pass
 
@@ -37,13 +38,55 @@ class Learning(Protocol):
         """Take in what a pass over a queue saw."""
         ...
 
+    def list_is(self, queue_ids: Sequence[str], /) -> None:
+        """Take in which queues there are."""
+        ...
+
+
+class Remembering(Protocol):
+    """Whoever keeps something for each queue."""
+
+    def names(self) -> set[str]:
+        """The queues that something is kept for."""
+        ...
+
+    def forget(self, queue_id: str, /) -> None:
+        """Drop what is kept for one."""
+        ...
+
+
+class Knowing(Remembering, Protocol):
+    """What the witness needs of the queue book."""
+
+    async def learn(self, queue_id: str, admission: Pass | None, /) -> None:
+        """Take in what a pass over a queue saw."""
+        ...
+
 
 class Witness:
-    """Takes in what passes saw: for the queue book, and for the streams of those it happened to."""
+    """Takes in what passes saw: for the queue book, and for the streams of those it happened to.
 
-    def __init__(self, book: Learning, tell: Callable[[str, Iterable[bytes]], None]) -> None:
+    Queues that are deleted, perhaps through another replica, are forgotten here and by `others` too.
+    """
+
+    def __init__(
+        self, book: Knowing, tell: Callable[[str, Iterable[bytes]], None], *others: Remembering
+    ) -> None:
         self._book = book
         self._tell = tell
+        self._remembering: tuple[Remembering, ...] = (book, *others)
+        self._missing: set[str] = set()
+
+    def list_is(self, queue_ids: Sequence[str]) -> None:
+        """Forget queues that are not listed twice in a row: one that was made while the list was on its way
+        is in the next."""
+        remembered = set[str]().union(*(each.names() for each in self._remembering))
+        missing = remembered.difference(queue_ids)
+        gone = missing & self._missing
+        self._missing = missing - gone
+        for queue_id in gone:
+            for each in self._remembering:
+                each.forget(queue_id)
 
     async def learn(self, queue_id: str, admission: Pass | None) -> None:
         """Take in what a pass over a queue saw."""
@@ -60,6 +103,7 @@ async def admit_once(store: Admitting, registry: Listing, book: Learning) -> int
     """
     admitted = 0
     pending = await registry.names()
+    book.list_is(pending)
     for _ in range(_MOST_ROUNDS):
         if not pending:
             break
@@ -79,18 +123,24 @@ async def run_admission(
     book: Learning,
     *,
     interval_s: float,
+    measures: AdmissionMeasures | None = None,
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Run a pass every `interval_s` seconds, for ever; reports ready after the first.
 
     While the store is away nobody is let in: people are held rather than let pass, because how many are
     inside is known there and nowhere else. Whatever else goes wrong is logged and tried again too: a loop
-    that ended would take the server with it, and everyone in line.
+    that ended would take the server with it, and everyone in line. `measures` takes in how late each round
+    began, how long it took, and whether it failed.
     """
+    measures = measures or AdmissionMeasures()
     is_failing = False
     is_ready = False
-    next_pass = trio.current_time()
+    due = next_pass = trio.current_time()
     while True:
+        began = trio.current_time()
+        # Against the rhythm: a round that took longer than the interval makes the next one late.
+        measures.lag.observe(max(0.0, began - due))
         try:
             await admit_once(store, registry, book)
         except Unavailable as error:
@@ -105,9 +155,12 @@ async def run_admission(
             if is_failing:
                 log.info("admission passes succeed again")
             is_failing = False
+        measures.failures += is_failing
+        measures.round.observe(trio.current_time() - began)
         if not is_ready:
             is_ready = True
             task_status.started()
         # A pass that took long is not made up for: the tokens in the store already account for the time.
-        next_pass = max(next_pass + interval_s, trio.current_time())
+        due = next_pass + interval_s
+        next_pass = max(due, trio.current_time())
         await trio.sleep_until(next_pass)
