@@ -7,13 +7,26 @@ import { FIELDS, inputText, makeInput, readInput } from "./admin-fields.js";
 import { fieldOf } from "./admin-settings.js";
 
 const FIRST = ["name", "target_url", "admission_rate", "max_active_users"];
-const LATER = ["max_queue_size", "session_timeout_seconds", "heartbeat_interval_seconds", "heartbeat_timeout_seconds", "unique_by"];
+const LATER = [
+  "max_queue_size",
+  "session_timeout_seconds",
+  "heartbeat_interval_seconds",
+  "heartbeat_timeout_seconds",
+  "unique_by",
+];
 
 /** The form; afterwards the new queue's page opens. */
 export function createView({ refresh }) {
   const id = labelled(
     "Id",
-    element("input", { name: "id", type: "text", maxlength: "64", autocomplete: "off", spellcheck: "false", autocapitalize: "none" }),
+    element("input", {
+      name: "id",
+      type: "text",
+      maxlength: "64",
+      autocomplete: "off",
+      spellcheck: "false",
+      autocapitalize: "none",
+    }),
     "Part of addresses: letters, digits, dot, underscore and hyphen. Cannot be changed later.",
   );
   const entries = new Map();
@@ -22,18 +35,45 @@ export function createView({ refresh }) {
     const input = makeInput(field);
     input.value = inputText(field.usual);
     const unit = field.unit ?? (field.kind === "seconds" ? "seconds" : "");
-    const entry = labelled(unit ? `${field.label}, ${unit}` : field.label, input, name === "name" ? "What people see; the id unless given" : field.hint);
+    const entry = labelled(
+      unit ? `${field.label}, ${unit}` : field.label,
+      input,
+      name === "name" ? "What people see; the id unless given" : field.hint,
+    );
     entries.set(name, { field, ...entry });
   }
   const trouble = element("p", { class: "form-error", role: "alert" });
   const submit = element("button", { class: "primary", type: "submit" }, "Make the queue");
   const paused = element("input", { type: "checkbox", id: "start-paused", name: "paused" });
-  const later = element("details", {}, element("summary", {}, "More settings"), element("div", { class: "form-grid" }, LATER.map((name) => entries.get(name).node)));
+  const later = element(
+    "details",
+    {},
+    element("summary", {}, "More settings"),
+    element(
+      "div",
+      { class: "form-grid" },
+      LATER.map((name) => entries.get(name).node),
+    ),
+  );
   const form = element(
     "form",
     { class: "panel", novalidate: true, autocomplete: "off" },
-    element("div", { class: "form-grid" }, id.node, FIRST.map((name) => entries.get(name).node)),
-    element("p", { class: "check" }, paused, element("label", { for: "start-paused" }, "Start paused: people may join, nobody is let in until you resume")),
+    element(
+      "div",
+      { class: "form-grid" },
+      id.node,
+      FIRST.map((name) => entries.get(name).node),
+    ),
+    element(
+      "p",
+      { class: "check" },
+      paused,
+      element(
+        "label",
+        { for: "start-paused" },
+        "Start paused: people may join, nobody is let in until you resume",
+      ),
+    ),
     later,
     trouble,
     element("div", { class: "actions" }, element("a", { class: "button", href: "#/" }, "Cancel"), submit),
@@ -47,7 +87,10 @@ export function createView({ refresh }) {
     const wish = { id: id.input.value.trim() };
     if (!wish.id) return reject(id, "An id is needed.");
     if (!entries.get("target_url").input.value.trim()) {
-      return reject(entries.get("target_url"), "An address is needed, such as https://shop.example/checkout.");
+      return reject(
+        entries.get("target_url"),
+        "An address is needed, such as https://shop.example/checkout.",
+      );
     }
     for (const [name, entry] of entries) {
       if (entry.input.value.trim() === "") continue;

@@ -54,12 +54,22 @@ export function queueView({ parameter: queueId, refresh }) {
       element("div", { class: "status-line" }, effect, doing.status),
       element("section", { class: "panel", "aria-label": "Figures" }, figures.node),
       charts.node,
-      element("section", { class: "panel", "aria-labelledby": "settings-title" }, element("h2", { id: "settings-title" }, "Settings"), settings.node),
+      element(
+        "section",
+        { class: "panel", "aria-labelledby": "settings-title" },
+        element("h2", { id: "settings-title" }, "Settings"),
+        settings.node,
+      ),
       element("div", { class: "columns" }, waitingPage(queueId), doing.ending),
       element(
         "section",
         { class: "panel", "aria-labelledby": "trail-title" },
-        element("div", { class: "heading" }, element("h2", { id: "trail-title" }, "Changes of this queue"), trail.again),
+        element(
+          "div",
+          { class: "heading" },
+          element("h2", { id: "trail-title" }, "Changes of this queue"),
+          trail.again,
+        ),
         trail.node,
       ),
     );
@@ -81,7 +91,15 @@ export function queueView({ parameter: queueId, refresh }) {
       if (!latest) {
         shut();
         if (!body.querySelector(".gone")) {
-          fill(body, element("p", { class: "panel empty gone" }, `There is no queue called ${queueId}. `, element("a", { href: "#/" }, "See all queues")));
+          fill(
+            body,
+            element(
+              "p",
+              { class: "panel empty gone" },
+              `There is no queue called ${queueId}. `,
+              element("a", { href: "#/" }, "See all queues"),
+            ),
+          );
         }
         return;
       }
@@ -114,12 +132,26 @@ function queueFigures() {
     wait: figure("Average wait"),
     peak: figure("Longest line"),
   };
-  const list = (of, name) => element("dl", { class: name }, Object.values(of).map((each) => each.node));
+  const list = (of, name) =>
+    element(
+      "dl",
+      { class: name },
+      Object.values(of).map((each) => each.node),
+    );
   return {
-    node: element("div", {}, list(now, "figures large"), element("h2", { class: "small" }, "Today (UTC)"), list(today, "figures")),
+    node: element(
+      "div",
+      {},
+      list(now, "figures large"),
+      element("h2", { class: "small" }, "Today (UTC)"),
+      list(today, "figures"),
+    ),
     update(each) {
       const { queue, stats, estimated_wait_seconds: estimated } = each;
-      now.waiting.show(count(stats.current_waiting), queue.max_queue_size ? `of ${count(queue.max_queue_size)}` : "no limit");
+      now.waiting.show(
+        count(stats.current_waiting),
+        queue.max_queue_size ? `of ${count(queue.max_queue_size)}` : "no limit",
+      );
       now.active.show(count(stats.current_active), `of ${count(queue.max_active_users)}`);
       now.active.bar(stats.current_active / queue.max_active_users);
       now.rate.show(perSecond(stats.admission_rate_actual), `set ${plain(queue.admission_rate)}/s`);
@@ -159,11 +191,27 @@ function actions(queueId, latest, changed) {
       if (!(error instanceof Left)) write(trouble, error.message);
     }
   };
-  const pause = element("button", { type: "button", onclick: attempt(() => setTo("paused"), `${queueId} is paused: nobody is let in.`) }, "Pause");
-  const resume = element("button", { type: "button", class: "primary", onclick: attempt(() => setTo("active"), `${queueId} lets people in.`) }, "Resume");
+  const pause = element(
+    "button",
+    { type: "button", onclick: attempt(() => setTo("paused"), `${queueId} is paused: nobody is let in.`) },
+    "Pause",
+  );
+  const resume = element(
+    "button",
+    {
+      type: "button",
+      class: "primary",
+      onclick: attempt(() => setTo("active"), `${queueId} lets people in.`),
+    },
+    "Resume",
+  );
   const maintenance = element("button", { type: "button", onclick: askMaintenance }, "Maintenance…");
   const flush = element("button", { type: "button", class: "danger", onclick: askFlush }, "Empty the line…");
-  const remove = element("button", { type: "button", class: "danger", onclick: askDelete }, "Delete the queue…");
+  const remove = element(
+    "button",
+    { type: "button", class: "danger", onclick: askDelete },
+    "Delete the queue…",
+  );
 
   async function askMaintenance() {
     const done = await confirm({
@@ -184,7 +232,9 @@ function actions(queueId, latest, changed) {
     const waiting = latest()?.stats.current_waiting ?? 0;
     const done = await confirm({
       title: `Empty the line of ${queueId}?`,
-      text: [`${people(waiting)} ${waiting === 1 ? "loses the" : "lose their"} place for good. Those inside stay. This cannot be undone.`],
+      text: [
+        `${people(waiting)} ${waiting === 1 ? "loses the" : "lose their"} place for good. Those inside stay. This cannot be undone.`,
+      ],
       action: "Empty the line",
       isDanger: true,
       typed: queueId,
@@ -198,7 +248,9 @@ function actions(queueId, latest, changed) {
     const { current_waiting: waiting = 0, current_active: active = 0 } = latest()?.stats ?? {};
     const done = await confirm({
       title: `Delete ${queueId}?`,
-      text: [`${count(waiting)} waiting and ${count(active)} inside are gone with it, and so are its settings and history. This cannot be undone.`],
+      text: [
+        `${count(waiting)} waiting and ${count(active)} inside are gone with it, and so are its settings and history. This cannot be undone.`,
+      ],
       action: "Delete the queue",
       isDanger: true,
       typed: queueId,
@@ -206,8 +258,9 @@ function actions(queueId, latest, changed) {
     });
     if (!done) return;
     say(`${queueId} is deleted.`);
-    location.hash = "#/";
+    // First the figures: the list is not to show for a moment what is gone.
     await changed();
+    location.hash = "#/";
   }
   return {
     status: element("div", {}, element("div", { class: "actions" }, resume, pause, maintenance), trouble),
@@ -215,12 +268,22 @@ function actions(queueId, latest, changed) {
       "section",
       { class: "panel", "aria-labelledby": "ending-title" },
       element("h2", { id: "ending-title" }, "Start over"),
-      element("p", { class: "hint" }, "Emptying sends everyone home who waits; deleting ends the queue too. Both ask first."),
+      element(
+        "p",
+        { class: "hint" },
+        "Emptying sends everyone home who waits; deleting ends the queue too. Both ask first.",
+      ),
       element("div", { class: "actions" }, flush, remove),
     ),
     update({ queue }) {
-      const choices = [[resume, "active"], [pause, "paused"], [maintenance, "maintenance"]];
-      const left = choices.find(([button, status]) => status === queue.status && button === document.activeElement);
+      const choices = [
+        [resume, "active"],
+        [pause, "paused"],
+        [maintenance, "maintenance"],
+      ];
+      const left = choices.find(
+        ([button, status]) => status === queue.status && button === document.activeElement,
+      );
       for (const [button, status] of choices) button.hidden = queue.status === status;
       // The button that was pressed is gone now: the keyboard stays where it was.
       if (left) choices.find(([, status]) => status !== queue.status)[0].focus();
@@ -232,9 +295,23 @@ function actions(queueId, latest, changed) {
 function waitingPage(queueId) {
   const path = `/wait/${encodeURIComponent(queueId)}`;
   const inputId = newId("link");
-  const link = element("input", { id: inputId, type: "text", readonly: true, value: new URL(path, location.href).href });
-  const picture = element("img", { src: `${path}/qr.svg`, alt: "QR code of this address", width: "132", height: "132" });
-  const download = element("a", { class: "button", href: `${path}/qr.svg`, download: `${queueId}-qr.svg` }, "Download the QR code");
+  const link = element("input", {
+    id: inputId,
+    type: "text",
+    readonly: true,
+    value: new URL(path, location.href).href,
+  });
+  const picture = element("img", {
+    src: `${path}/qr.svg`,
+    alt: "QR code of this address",
+    width: "132",
+    height: "132",
+  });
+  const download = element(
+    "a",
+    { class: "button", href: `${path}/qr.svg`, download: `${queueId}-qr.svg` },
+    "Download the QR code",
+  );
   picture.addEventListener("error", () => {
     picture.remove();
     download.remove();
@@ -256,7 +333,13 @@ function waitingPage(queueId) {
     element("h2", { id: "page-title" }, "The waiting page"),
     element("label", { for: inputId }, "Address"),
     link,
-    element("div", { class: "actions start" }, element("button", { type: "button", onclick: copy }, "Copy"), element("a", { class: "button", href: path, target: "_blank", rel: "noopener" }, "Open in a new tab"), download),
+    element(
+      "div",
+      { class: "actions start" },
+      element("button", { type: "button", onclick: copy }, "Copy"),
+      element("a", { class: "button", href: path, target: "_blank", rel: "noopener" }, "Open in a new tab"),
+      download,
+    ),
     picture,
   );
 }
