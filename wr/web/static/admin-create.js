@@ -15,6 +15,11 @@ const LATER = [
   "unique_by",
 ];
 
+const NEEDED = {
+  id: "An id is needed.",
+  target_url: "An address is needed, such as https://shop.example/checkout.",
+};
+
 /** The form; afterwards the new queue's page opens. */
 export function createView({ refresh }) {
   const id = labelled(
@@ -29,19 +34,7 @@ export function createView({ refresh }) {
     }),
     "Part of addresses: letters, digits, dot, underscore and hyphen. Cannot be changed later.",
   );
-  const entries = new Map();
-  for (const name of [...FIRST, ...LATER]) {
-    const field = FIELDS.find((each) => each.name === name);
-    const input = makeInput(field);
-    input.value = inputText(field.usual);
-    const unit = field.unit ?? (field.kind === "seconds" ? "seconds" : "");
-    const entry = labelled(
-      unit ? `${field.label}, ${unit}` : field.label,
-      input,
-      name === "name" ? "What people see; the id unless given" : field.hint,
-    );
-    entries.set(name, { field, ...entry });
-  }
+  const entries = makeEntries();
   const trouble = element("p", { class: "form-error", role: "alert" });
   const submit = element("button", { class: "primary", type: "submit" }, "Make the queue");
   const paused = element("input", { type: "checkbox", id: "start-paused", name: "paused" });
@@ -84,20 +77,8 @@ export function createView({ refresh }) {
     const all = new Map([["id", id], ...entries]);
     for (const entry of all.values()) entry.showError("");
     write(trouble, "");
-    const wish = { id: id.input.value.trim() };
-    if (!wish.id) return reject(id, "An id is needed.");
-    if (!entries.get("target_url").input.value.trim()) {
-      return reject(
-        entries.get("target_url"),
-        "An address is needed, such as https://shop.example/checkout.",
-      );
-    }
-    for (const [name, entry] of entries) {
-      if (entry.input.value.trim() === "") continue;
-      const { value, error } = readInput(entry.field, entry.input.value);
-      if (error) return reject(entry, error);
-      wish[name] = value;
-    }
+    const { wish, wrong } = readEntries(all);
+    if (wrong) return reject(wrong.entry, wrong.error);
     if (paused.checked) wish.status = "paused";
     submit.setAttribute("aria-busy", "true");
     try {
@@ -127,4 +108,36 @@ export function createView({ refresh }) {
     form,
   );
   return { title: "New queue", node };
+}
+
+/** The fields but the id, by name, with what a queue gets that says nothing. */
+function makeEntries() {
+  const entries = new Map();
+  for (const name of [...FIRST, ...LATER]) {
+    const field = FIELDS.find((each) => each.name === name);
+    const input = makeInput(field);
+    input.value = inputText(field.usual);
+    const unit = field.unit ?? (field.kind === "seconds" ? "seconds" : "");
+    const entry = labelled(
+      unit ? `${field.label}, ${unit}` : field.label,
+      input,
+      name === "name" ? "What people see; the id unless given" : field.hint,
+    );
+    entries.set(name, { field, ...entry });
+  }
+  return entries;
+}
+
+/** What the form asks for; `wrong` is the first entry that cannot be, and why. */
+function readEntries(all) {
+  const wish = {};
+  for (const [name, entry] of all) {
+    const text = entry.input.value.trim();
+    if (!text && name in NEEDED) return { wish, wrong: { entry, error: NEEDED[name] } };
+    if (!text) continue;
+    const { value, error } = entry.field ? readInput(entry.field, text) : { value: text, error: "" };
+    if (error) return { wish, wrong: { entry, error } };
+    wish[name] = value;
+  }
+  return { wish, wrong: null };
 }
