@@ -7,6 +7,7 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from importlib import import_module
+from typing import Any
 
 import msgspec
 import orjson
@@ -15,6 +16,7 @@ import trio
 from wr import __version__
 from wr.api.calls import Services
 from wr.api.cookies import PlaceCookies
+from wr.api.cross_origin import CrossOriginApi
 from wr.api.dispatch import Api, Tracing
 from wr.api.openapi import openapi_document
 from wr.api.reception import Reception
@@ -84,14 +86,15 @@ class House:
             trusted_proxies=settings.trusted_proxies,
             scrapers=Scrapers(settings.metrics_token, settings.metrics_from),
         )
-        return Api(
-            self.services,
-            reception,
-            random_bytes=RandomPool(os.urandom),
-            measures=self.measures.http,
-            logs_access=settings.access_log,
-            tracing=tracing,
-        )
+        how: dict[str, Any] = {
+            "random_bytes": RandomPool(os.urandom),
+            "measures": self.measures.http,
+            "logs_access": settings.access_log,
+            "tracing": tracing,
+        }
+        if settings.allowed_origins:
+            return CrossOriginApi(self.services, reception, origins=settings.allowed_origins, **how)
+        return Api(self.services, reception, **how)
 
 
 def assemble(

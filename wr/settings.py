@@ -43,6 +43,11 @@ def _origin(text: str) -> str:
     return f"{parts.scheme}://{parts.netloc}"
 
 
+def _origins(text: str) -> tuple[str, ...]:
+    parts = tuple(part.strip() for part in text.split(",") if part.strip())
+    return tuple(part if part == "*" else _origin(part) for part in parts)
+
+
 def _boolean(text: str) -> bool:
     if text.lower() in ("1", "true", "yes", "on"):
         return True
@@ -135,6 +140,14 @@ class Settings:
         _origin,
         group=Group.NETWORK,
         form="URL",
+    )
+    allowed_origins: tuple[str, ...] = _setting(
+        (),
+        "Sites whose pages may use the visitors' API from a browser, separated by commas, such as "
+        "https://shop.example.com; * is all of them",
+        _origins,
+        group=Group.NETWORK,
+        form="ORIGINS",
     )
     tls_certificate_file: str = _setting(
         "",

@@ -70,6 +70,17 @@ def test_a_second_tab_has_the_same_place_even_when_both_open_at_once(
     for tab in tabs:
         at_position(tab, 2)
     assert line.waiting == 2
+    other = crowd(visited)
+    joined = tabs[0].evaluate(
+        """async (queue) => {
+          const { WaitingRoom } = await import("/wr.js");
+          const rooms = [1, 2, 3].map(() => new WaitingRoom({ queue }));
+          await Promise.all(rooms.map((room) => room.join()));
+          return rooms.map((room) => room.place.position);
+        }""",
+        other.queue_id,
+    )
+    assert (joined, other.waiting) == ([1, 1, 1], 1)
 
 
 def test_no_script_of_the_page_can_read_the_token(page: Page, context: BrowserContext, visited: Site) -> None:
@@ -300,8 +311,9 @@ def test_a_session_that_ended_is_told_apart_from_a_place_that_expired(
 
 
 @pytest.mark.context(permissions=["notifications"])
+@pytest.mark.parametrize("is_wished", [True, False])
 def test_a_sound_and_a_notification_come_only_to_those_who_asked(
-    page: Page, visited: Site, target: TargetSite, watch: Watch
+    page: Page, visited: Site, target: TargetSite, watch: Watch, is_wished: bool
 ) -> None:
     watch.allow(target.url)
     line = crowd(visited, target_url=f"{target.url}/")
@@ -324,12 +336,14 @@ def test_a_sound_and_a_notification_come_only_to_those_who_asked(
     page.goto(line.path)
     at_position(page, 1)
     assert page.evaluate("heard") == []
-    page.get_by_label(texts()["sound"]).check()
-    page.get_by_label(texts()["notify"]).check()
-    assert page.evaluate("heard") == []
+    if is_wished:
+        page.get_by_label(texts()["sound"]).check()
+        page.get_by_label(texts()["notify"]).check()
+        assert page.evaluate("heard") == []
     line.change(status="active", name="The sale")
     shows(page, "admitted")
-    assert page.evaluate("heard") == ["tone", "tone", f"{texts()['admitted.headline']}: {line.queue_id}"]
+    everything = ["tone", "tone", f"{texts()['admitted.headline']}: {line.queue_id}"]
+    assert page.evaluate("heard") == (everything if is_wished else [])
 
 
 def test_a_browser_that_allows_no_notifications_is_told_so(page: Page, visited: Site) -> None:
