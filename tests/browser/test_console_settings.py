@@ -136,6 +136,7 @@ CASES = [
     {"rate": 10.0, "room": 100, "lasts": 3600, "active": 100, "ending": 0.0, "waiting": 500},
     {"rate": 10.0, "room": 100, "lasts": 3600, "active": 40, "ending": 0.01, "waiting": 5000},
     {"rate": 0.5, "room": 100, "lasts": 60, "active": 99, "ending": 0.2, "waiting": 12},
+    {"rate": 5.0, "room": 1000, "lasts": 3600, "active": 0, "ending": 0.001, "waiting": 1500},
     {"rate": 50.0, "room": 200, "lasts": 300, "active": 250, "ending": 0.05, "waiting": 1523},
 ]
 

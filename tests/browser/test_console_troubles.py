@@ -58,21 +58,37 @@ def test_a_server_that_cannot_be_reached_is_said_and_asked_again(
     watch.expect("ERR_INTERNET_DISCONNECTED")
 
 
-def test_nothing_is_asked_while_nobody_looks(page: Page, visited: Site) -> None:
-    page.add_init_script(
-        "window.away = false; Object.defineProperty(document, 'hidden', { get: () => window.away })"
-    )
+LEAVING = """
+window.away = false;
+Object.defineProperty(document, "hidden", { get: () => window.away });
+window.turn = (away) => {
+  window.away = away;
+  document.dispatchEvent(new Event("visibilitychange"));
+};
+const ask = window.fetch;
+window.fetch = (...what) => {
+  const answer = ask(...what);
+  if (window.leaving) window.turn(true);
+  return answer;
+};
+"""
+
+
+@pytest.mark.parametrize("leave", ["window.turn(true)", "window.leaving = true"], ids=["between", "during"])
+def test_nothing_is_asked_while_nobody_looks(page: Page, visited: Site, leave: str) -> None:
+    page.add_init_script(LEAVING)
     sign_in(page, visited)
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
     wait_until(page, lambda: asked, "figures are asked for")
-    page.evaluate("window.away = true; document.dispatchEvent(new Event('visibilitychange'))")
+    page.evaluate(leave)
+    wait_until(page, lambda: page.evaluate("window.away"), "nobody looks")
     page.wait_for_timeout(200)
     asked.clear()
     # A little more than the three seconds after which the next figures would be due.
     page.wait_for_timeout(4000)
     assert asked == []
-    page.evaluate("window.away = false; document.dispatchEvent(new Event('visibilitychange'))")
+    page.evaluate("window.leaving = false; window.turn(false)")
     wait_until(page, lambda: asked, "figures are asked for at once", seconds=2)
 
 

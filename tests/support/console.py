@@ -54,7 +54,9 @@ def field_error(page: Page, label: str) -> Locator:
 
 def fits(page: Page) -> bool:
     """Whether the page is no wider than the screen."""
-    return bool(page.evaluate("document.documentElement.scrollWidth <= innerWidth"))
+    # Not `innerWidth`: on a phone it grows with what does not fit.
+    screen = page.viewport_size or {"width": 0}
+    return int(page.evaluate("document.documentElement.scrollWidth")) <= screen["width"]
 
 
 def focused(page: Page) -> str:

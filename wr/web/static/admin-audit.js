@@ -21,7 +21,11 @@ export function auditView() {
     "div",
     {},
     element("div", { class: "heading" }, element("h1", { tabindex: "-1" }, "Changes"), trail.again),
-    element("p", { class: "hint" }, "Who changed what and when, at any server that shares the store. Names are what people gave at sign-in; addresses are where they called from."),
+    element(
+      "p",
+      { class: "hint" },
+      "Who changed what and when, at any server that shares the store. Names are what people gave at sign-in; addresses are where they called from.",
+    ),
     trail.node,
   );
   return { title: "Changes", node };
@@ -86,13 +90,20 @@ function trailEntry(entry, namesQueue) {
         changes.map(([name, change]) => element("li", {}, changeText(name, change))),
       ),
     factsNode(facts),
-    element("p", { class: "hint when" }, element("time", { datetime: entry.at }, moment(new Date(entry.at))), entry.address && ` · from ${entry.address}`),
+    element(
+      "p",
+      { class: "hint when" },
+      element("time", { datetime: entry.at }, moment(new Date(entry.at))),
+      entry.address && ` · from ${entry.address}`,
+    ),
   );
 }
 
 function changeText(name, change) {
   const to = valueText(name, change.to);
-  return change.from === null || change.from === undefined ? `${labelOf(name)}: ${to}` : `${labelOf(name)}: ${valueText(name, change.from)} → ${to}`;
+  return change.from === null || change.from === undefined
+    ? `${labelOf(name)}: ${to}`
+    : `${labelOf(name)}: ${valueText(name, change.from)} → ${to}`;
 }
 
 /** A few facts stand in the line; all settings of a new queue are to be opened. */
@@ -100,5 +111,7 @@ function factsNode(facts) {
   const text = facts.map(([name, value]) => `${labelOf(name)}: ${valueText(name, value)}`).join(" · ");
   if (!text) return null;
   const told = element("p", { class: "facts" }, text);
-  return facts.length > 3 ? element("details", {}, element("summary", {}, "With these settings"), told) : told;
+  return facts.length > 3
+    ? element("details", {}, element("summary", {}, "With these settings"), told)
+    : told;
 }

@@ -68,7 +68,11 @@ export function chartsPanel(queueId) {
   let closed = false;
   const note = element("p", { class: "hint chart-note" }, "Loading the history…");
   const places = CHARTS.map(chartPlace);
-  const drawn = element("div", { class: "charts", hidden: true }, places.map((place) => place.node));
+  const drawn = element(
+    "div",
+    { class: "charts", hidden: true },
+    places.map((place) => place.node),
+  );
   const table = historyTable();
   const choices = spanChoices((chosen) => {
     span = chosen;
@@ -102,7 +106,14 @@ export function chartsPanel(queueId) {
   }
 
   function draw() {
-    write(note, latest.points.length ? charts.length ? "" : missing : "Nothing is recorded yet: the first figures come within a minute.");
+    write(
+      note,
+      latest.points.length
+        ? charts.length
+          ? ""
+          : missing
+        : "Nothing is recorded yet: the first figures come within a minute.",
+    );
     drawn.hidden = !charts.length || !latest.points.length;
     const times = timesOf(latest, SPANS[span].seconds);
     places.forEach((place, index) => {
@@ -118,7 +129,8 @@ export function chartsPanel(queueId) {
     if (library) {
       charts = places.map((place) => place.chart(library));
     } else {
-      missing = "Charts are missing: the chart library is not installed on this server. The figures are in the table.";
+      missing =
+        "Charts are missing: the chart library is not installed on this server. The figures are in the table.";
       table.node.open = true;
     }
     if (latest) draw();
@@ -189,12 +201,21 @@ function chartPlace(kind) {
   };
   let newest = null;
   return {
-    node: element("figure", { "aria-labelledby": titleId }, element("figcaption", { id: titleId }, kind.title), legend, canvas),
+    node: element(
+      "figure",
+      { "aria-labelledby": titleId },
+      element("figcaption", { id: titleId }, kind.title),
+      legend,
+      canvas,
+    ),
     describe(points, span) {
       newest = points.at(-1) ?? null;
       showLegend((key) => newest?.[key]);
       const told = kind.lines.map((line) => lineInWords(line, points, kind.text));
-      canvas.setAttribute("aria-label", `${kind.title}, the last ${SPANS[span].label}. ${told.join(" ")} All figures are in the table below.`);
+      canvas.setAttribute(
+        "aria-label",
+        `${kind.title}, the last ${SPANS[span].label}. ${told.join(" ")} All figures are in the table below.`,
+      );
     },
     chart: (library) => drawnChart(library, kind, canvas, (of) => showLegend(of ?? ((key) => newest?.[key]))),
   };
@@ -233,19 +254,27 @@ function drawnChart(library, kind, canvas, showLegend) {
       // From zero, and never so near that noise looks like a storm.
       autoscaleInfoProvider: (original) => {
         const found = original();
-        return found && { ...found, priceRange: { minValue: 0, maxValue: Math.max(1, found.priceRange.maxValue) } };
+        return (
+          found && { ...found, priceRange: { minValue: 0, maxValue: Math.max(1, found.priceRange.maxValue) } }
+        );
       },
     }),
   );
   chart.subscribeCrosshairMove(({ time, seriesData }) => {
     if (time === undefined) return showLegend(null);
-    return showLegend((key) => seriesData.get(series[kind.lines.findIndex((line) => line.key === key)])?.value);
+    return showLegend(
+      (key) => seriesData.get(series[kind.lines.findIndex((line) => line.key === key)])?.value,
+    );
   });
   function recolour() {
     const style = getComputedStyle(canvas);
     const colour = (name) => style.getPropertyValue(name).trim();
     chart.applyOptions({
-      layout: { background: { color: "transparent" }, textColor: colour("--muted"), fontFamily: style.fontFamily },
+      layout: {
+        background: { color: "transparent" },
+        textColor: colour("--muted"),
+        fontFamily: style.fontFamily,
+      },
       grid: { vertLines: { color: colour("--grid") }, horzLines: { color: colour("--grid") } },
     });
     series.forEach((each, index) => each.applyOptions({ color: colour(kind.lines[index].colour) }));
@@ -273,13 +302,23 @@ function drawnChart(library, kind, canvas, showLegend) {
 /** The figures as a table, newest first; filled only while it is open. */
 function historyTable() {
   const rows = element("tbody");
-  const head = element("tr", {}, element("th", { scope: "col" }, "From"), COLUMNS.map(([, label]) => element("th", { scope: "col" }, label)));
+  const head = element(
+    "tr",
+    {},
+    element("th", { scope: "col" }, "From"),
+    COLUMNS.map(([, label]) => element("th", { scope: "col" }, label)),
+  );
   const scrolled = element(
     "div",
     { class: "scrolled", role: "region", "aria-label": "Figures of the charts", tabindex: "0" },
     element("table", {}, element("thead", {}, head), rows),
   );
-  const node = element("details", { class: "history-table" }, element("summary", {}, "The figures as a table"), scrolled);
+  const node = element(
+    "details",
+    { class: "history-table" },
+    element("summary", {}, "The figures as a table"),
+    scrolled,
+  );
   let show = () => {};
   node.addEventListener("toggle", () => node.open && show());
   return {
@@ -294,7 +333,9 @@ function historyTable() {
               "tr",
               {},
               element("th", { scope: "row" }, spell(new Date(point.at))),
-              COLUMNS.map(([key, , text]) => element("td", {}, point[key] === null || point[key] === undefined ? "–" : text(point[key]))),
+              COLUMNS.map(([key, , text]) =>
+                element("td", {}, point[key] === null || point[key] === undefined ? "–" : text(point[key])),
+              ),
             ),
           ),
         );

@@ -17,8 +17,19 @@ import { element, fill, labelled, newId, write } from "./admin-dom.js";
  */
 export function confirm({ title, text, action, isDanger = false, typed = "", reason = "", run }) {
   const titleId = newId("dialog");
-  const typing = typed && labelled(`Type ${typed} to confirm`, element("input", { type: "text", autocomplete: "off", spellcheck: "false", autocapitalize: "none" }));
-  const reasoning = reason && labelled(reason, element("input", { type: "text", maxlength: "200", autocomplete: "off" }), "Kept with the change. May be left out.");
+  const typing =
+    typed &&
+    labelled(
+      `Type ${typed} to confirm`,
+      element("input", { type: "text", autocomplete: "off", spellcheck: "false", autocapitalize: "none" }),
+    );
+  const reasoning =
+    reason &&
+    labelled(
+      reason,
+      element("input", { type: "text", maxlength: "200", autocomplete: "off" }),
+      "Kept with the change. May be left out.",
+    );
   const trouble = element("p", { class: "form-error", role: "alert" });
   const go = element("button", { class: isDanger ? "danger" : "primary", type: "submit" }, action);
   const cancel = element("button", { type: "button" }, "Cancel");

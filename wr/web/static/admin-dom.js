@@ -67,5 +67,7 @@ export function labelled(label, input, hint = "") {
 }
 
 function present(children) {
-  return children.flat().filter((child) => child !== null && child !== undefined && child !== false && child !== "");
+  return children
+    .flat()
+    .filter((child) => child !== null && child !== undefined && child !== false && child !== "");
 }

@@ -31,13 +31,16 @@ const EFFECTS = {
     const seconds = ending === null ? freely : waitSeconds(settings, active, ending, waiting);
     const resumed = settings.status === "active" ? "" : ", once it is resumed";
     const clears = `At ${plain(rate)}/s the line of ${count(waiting)} clears in about ${duration(Math.max(1, seconds))}${resumed}`;
-    if (seconds > freely * 1.1 + 1) return `${clears}: the ${count(most)} places inside fill up, and people get in as others leave.`;
+    if (seconds > freely * 1.1 + 1)
+      return `${clears}: the ${count(most)} places inside fill up, and people get in as others leave.`;
     const room = Math.max(0, most - active);
-    if (room < waiting) return `${clears} if enough people leave: ${count(room)} of ${count(most)} places are free.`;
+    if (room < waiting)
+      return `${clears} if enough people leave: ${count(room)} of ${count(most)} places are free.`;
     return `${clears}.`;
   },
   max_active_users({ max_active_users: most, session_timeout_seconds: lasts }, { current_active: active }) {
-    if (active > most) return `${count(active)} are inside: nobody gets in until fewer than ${count(most)} are.`;
+    if (active > most)
+      return `${count(active)} are inside: nobody gets in until fewer than ${count(most)} are.`;
     const turnover = `a full room lets in at least ${perSecond(most / lasts)}`;
     if (active === most) return `No room for more; ${turnover}.`;
     return `Room for ${count(most - active)} more at once; ${turnover}.`;
@@ -55,7 +58,8 @@ const EFFECTS = {
     return `Visitors show every ${duration(every)} that they are there${load}.`;
   },
   heartbeat_timeout_seconds({ heartbeat_timeout_seconds: silence, heartbeat_interval_seconds: every }) {
-    if (silence <= every) return `Too short: heartbeats are ${duration(every)} apart. It must be longer than that.`;
+    if (silence <= every)
+      return `Too short: heartbeats are ${duration(every)} apart. It must be longer than that.`;
     return `People silent for longer than ${duration(silence)} lose their place: now ${duration(every)} between heartbeats.`;
   },
   unique_by: ({ unique_by: rule }) => UNIQUE_BY[rule] ?? "",
@@ -64,7 +68,8 @@ const EFFECTS = {
     const host = hostOf(target);
     return host ? `People who get in are sent to ${host}.` : "";
   },
-  message: ({ message }) => (message ? "Shown on the waiting page within seconds." : "The waiting page shows no message."),
+  message: ({ message }) =>
+    message ? "Shown on the waiting page within seconds." : "The waiting page shows no message.",
   page_template: ({ page_template: page }) => (page ? "" : "The waiting page is the usual one."),
 };
 

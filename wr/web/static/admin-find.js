@@ -48,11 +48,22 @@ const TIME = /^\d{4}-\d\d-\d\dT[\d:.]+Z$/;
 export function findView({ parameter }) {
   const asked = labelled(
     "Position or session id",
-    element("input", { type: "text", name: "id", autocomplete: "off", spellcheck: "false", autocapitalize: "none" }),
+    element("input", {
+      type: "text",
+      name: "id",
+      autocomplete: "off",
+      spellcheck: "false",
+      autocapitalize: "none",
+    }),
     "36 characters, such as 550e8400-e29b-41d4-a716-446655440000.",
   );
   const submit = element("button", { class: "primary", type: "submit" }, "Find");
-  const form = element("form", { class: "panel find", novalidate: true, role: "search" }, asked.node, element("div", { class: "actions" }, submit));
+  const form = element(
+    "form",
+    { class: "panel find", novalidate: true, role: "search" },
+    asked.node,
+    element("div", { class: "actions" }, submit),
+  );
   const found = element("div", { "aria-live": "polite" });
   const node = element("div", {}, element("h1", { tabindex: "-1" }, "Find somebody"), form, found);
 
@@ -76,11 +87,21 @@ export function findView({ parameter }) {
       // The version digit tells which it is: 8 is a session, 4 a position.
       const isSession = id[14] === "8";
       const facts = isSession ? await findSession(id) : await findPosition(id);
-      fill(found, person(id, facts, isSession ? SESSION_STATES : POSITION_STATES, () => look(id)));
+      fill(
+        found,
+        person(id, facts, isSession ? SESSION_STATES : POSITION_STATES, () => look(id)),
+      );
     } catch (error) {
       if (error instanceof Left) return;
       const isGone = error instanceof Refused && [404, 410].includes(error.status);
-      fill(found, element("p", { class: "panel empty" }, isGone ? "No queue knows that id. What has ended is remembered for an hour." : error.message));
+      fill(
+        found,
+        element(
+          "p",
+          { class: "panel empty" },
+          isGone ? "No queue knows that id. What has ended is remembered for an hour." : error.message,
+        ),
+      );
     } finally {
       submit.removeAttribute("aria-busy");
     }
@@ -104,13 +125,24 @@ function person(id, facts, states, again) {
     element(
       "dl",
       { class: "facts-list" },
-      rows.map((name) => element("div", {}, element("dt", {}, LABELS[name] ?? name.replaceAll("_", " ")), element("dd", {}, factNode(name, facts[name], id)))),
+      rows.map((name) =>
+        element(
+          "div",
+          {},
+          element("dt", {}, LABELS[name] ?? name.replaceAll("_", " ")),
+          element("dd", {}, factNode(name, facts[name], id)),
+        ),
+      ),
     ),
     isInside &&
       element(
         "div",
         { class: "actions" },
-        element("button", { type: "button", class: "danger", onclick: () => end(facts, again) }, "End this session…"),
+        element(
+          "button",
+          { type: "button", class: "danger", onclick: () => end(facts, again) },
+          "End this session…",
+        ),
       ),
   );
 }
@@ -118,9 +150,13 @@ function person(id, facts, states, again) {
 function factNode(name, value, id) {
   if (name === "queue_id") return element("a", { href: `#/queues/${encodeURIComponent(value)}` }, value);
   // A position and the session that it became lead to each other.
-  if (name.endsWith("_id")) return value === id ? element("code", {}, value) : element("a", { href: `#/find/${value}` }, element("code", {}, value));
+  if (name.endsWith("_id"))
+    return value === id
+      ? element("code", {}, value)
+      : element("a", { href: `#/find/${value}` }, element("code", {}, value));
   if (name.endsWith("_seconds")) return duration(value);
-  if (typeof value === "string" && TIME.test(value)) return element("time", { datetime: value }, moment(new Date(value)));
+  if (typeof value === "string" && TIME.test(value))
+    return element("time", { datetime: value }, moment(new Date(value)));
   if (typeof value === "number") return count(value);
   return typeof value === "string" ? value.replaceAll("_", " ") : JSON.stringify(value);
 }
@@ -128,7 +164,9 @@ function factNode(name, value, id) {
 async function end(facts, again) {
   const ended = await confirm({
     title: "End this session?",
-    text: ["The person loses the session at once and has to join again. Your site may still hold the token: it is valid until its own end, unless your site asks here."],
+    text: [
+      "The person loses the session at once and has to join again. Your site may still hold the token: it is valid until its own end, unless your site asks here.",
+    ],
     action: "End the session",
     isDanger: true,
     reason: "Reason",

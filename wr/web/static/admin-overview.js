@@ -90,7 +90,11 @@ function queueRow(id) {
     "li",
     {},
     element("div", { class: "queue-title" }, name, badge, element("code", {}, id)),
-    element("dl", { class: "figures" }, Object.values(figures).map((each) => each.node)),
+    element(
+      "dl",
+      { class: "figures" },
+      Object.values(figures).map((each) => each.node),
+    ),
   );
   return {
     node,
@@ -98,7 +102,10 @@ function queueRow(id) {
       const { queue, stats } = each;
       write(name, queue.name);
       setStatus(badge, queue.status);
-      figures.waiting.show(count(stats.current_waiting), queue.max_queue_size ? `of ${count(queue.max_queue_size)}` : "");
+      figures.waiting.show(
+        count(stats.current_waiting),
+        queue.max_queue_size ? `of ${count(queue.max_queue_size)}` : "",
+      );
       figures.active.show(count(stats.current_active), `of ${count(queue.max_active_users)}`);
       figures.active.bar(stats.current_active / queue.max_active_users);
       figures.rate.show(perSecond(stats.admission_rate_actual), `set ${plain(queue.admission_rate)}/s`);
@@ -140,7 +147,11 @@ function noQueues() {
     "div",
     { class: "panel first" },
     element("h2", {}, "There is no queue yet"),
-    element("p", {}, "A queue is a line in front of one page of your site: people wait in it, and are sent to that page when it is their turn."),
+    element(
+      "p",
+      {},
+      "A queue is a line in front of one page of your site: people wait in it, and are sent to that page when it is their turn.",
+    ),
     element("p", {}, element("a", { class: "button primary", href: "#/new" }, "Make the first queue")),
   );
 }

@@ -74,11 +74,19 @@ export function settingsForm(queueId, refresh) {
 
   function show() {
     const wish = wished();
-    for (const row of rows.values()) row.show(row.isChanged() && row.read().error ? "" : effectOf(row.field.name, wish, stats, ending));
+    for (const row of rows.values())
+      row.show(row.isChanged() && row.read().error ? "" : effectOf(row.field.name, wish, stats, ending));
     const changes = [...rows.values()].filter((row) => row.isChanged());
     bar.hidden = !changes.length;
-    const told = changes.map((row) => `${row.field.label} ${valueText(row.field.name, saved[row.field.name])} → ${row.wishText()}`);
-    write(summary, changes.length ? `${changes.length === 1 ? "1 change" : `${changes.length} changes`}: ${told.join("; ")}` : "");
+    const told = changes.map(
+      (row) => `${row.field.label} ${valueText(row.field.name, saved[row.field.name])} → ${row.wishText()}`,
+    );
+    write(
+      summary,
+      changes.length
+        ? `${changes.length === 1 ? "1 change" : `${changes.length} changes`}: ${told.join("; ")}`
+        : "",
+    );
     if (!changes.length) write(trouble, "");
   }
 
@@ -110,7 +118,9 @@ export function settingsForm(queueId, refresh) {
         if (row.read().value === changes[row.field.name]) typed.delete(row.field.name);
         row.reset();
       }
-      const told = changed.map((row) => `${row.field.label} is now ${valueText(row.field.name, saved[row.field.name])}`);
+      const told = changed.map(
+        (row) => `${row.field.label} is now ${valueText(row.field.name, saved[row.field.name])}`,
+      );
       if (bar.contains(document.activeElement)) changed[0].input.focus();
       show();
       say(`Saved. ${told.join("; ")}.`);
@@ -150,8 +160,19 @@ function settingRow(field, { typed, settings, changed }) {
   const node = element(
     "div",
     { class: `field setting ${field.kind}` },
-    element("label", { for: input.id }, field.label, unit && element("span", { class: "visually-hidden" }, `, ${unit}`)),
-    element("div", { class: "with-unit" }, input, unit && element("span", { class: "unit", "aria-hidden": "true" }, unit), swatch),
+    element(
+      "label",
+      { for: input.id },
+      field.label,
+      unit && element("span", { class: "visually-hidden" }, `, ${unit}`),
+    ),
+    element(
+      "div",
+      { class: "with-unit" },
+      input,
+      unit && element("span", { class: "unit", "aria-hidden": "true" }, unit),
+      swatch,
+    ),
     hint,
     was,
     effect,
@@ -181,7 +202,8 @@ function settingRow(field, { typed, settings, changed }) {
       node.classList.toggle("changed", row.isChanged());
       write(was, row.isChanged() ? `Now ${valueText(field.name, settings()[field.name])}` : "");
       write(effect, told);
-      if (swatch) swatch.style.backgroundColor = CSS.supports("color", input.value) ? input.value : "transparent";
+      if (swatch)
+        swatch.style.backgroundColor = CSS.supports("color", input.value) ? input.value : "transparent";
     },
     showError(message) {
       write(error, message);

@@ -11,12 +11,25 @@ import { element, labelled, write } from "./admin-dom.js";
 export function signInView(notice, onSignedIn) {
   const key = labelled(
     "Admin key",
-    element("input", { type: "password", name: "admin-key", autocomplete: "off", spellcheck: "false", autocapitalize: "none", required: true }),
+    element("input", {
+      type: "password",
+      name: "admin-key",
+      autocomplete: "off",
+      spellcheck: "false",
+      autocapitalize: "none",
+      required: true,
+    }),
     "Printed when the server first started, and kept in the admin-key file of its data folder.",
   );
   const name = labelled(
     "Your name (optional)",
-    element("input", { type: "text", name: "operator", autocomplete: "name", maxlength: "64", spellcheck: "false" }),
+    element("input", {
+      type: "text",
+      name: "operator",
+      autocomplete: "name",
+      maxlength: "64",
+      spellcheck: "false",
+    }),
     "Stands beside the changes that you make. It is taken as you give it.",
   );
   const trouble = element("p", { class: "form-error", role: "alert" }, notice);
@@ -30,7 +43,11 @@ export function signInView(notice, onSignedIn) {
     key.node,
     name.node,
     element("div", { class: "actions" }, submit),
-    element("p", { class: "hint" }, "The key is kept in this page’s memory only: closing or reloading the page forgets it."),
+    element(
+      "p",
+      { class: "hint" },
+      "The key is kept in this page’s memory only: closing or reloading the page forgets it.",
+    ),
   );
 
   form.addEventListener("submit", async (event) => {
@@ -43,7 +60,8 @@ export function signInView(notice, onSignedIn) {
       onSignedIn(await signIn(key.input.value.trim(), name.input.value.trim()));
     } catch (error) {
       if (error instanceof Left) return;
-      if (error instanceof Refused && error.status === 403) reject("That is not the admin key of this server.");
+      if (error instanceof Refused && error.status === 403)
+        reject("That is not the admin key of this server.");
       else write(trouble, waitingText(error));
     } finally {
       submit.removeAttribute("aria-busy");

@@ -45,7 +45,9 @@ function showTrouble() {
   if (!isSignedIn() || (!trouble && !isOld)) return fill(byId("trouble"));
   const what = troubleText(trouble);
   const age = at ? ` The figures are those of ${clock(at)}.` : "";
-  const box = byId("trouble").firstChild ?? byId("trouble").appendChild(element("div", {}, element("p"), element("p", { "aria-hidden": "true" })));
+  const box =
+    byId("trouble").firstChild ??
+    byId("trouble").appendChild(element("div", {}, element("p"), element("p", { "aria-hidden": "true" })));
   write(box.firstChild, what + age);
   // The age changes every second: seen, and not read out.
   write(box.lastChild, at ? `${duration(Math.round((Date.now() - at.getTime()) / 1000))} old` : "");
@@ -54,7 +56,8 @@ function showTrouble() {
 
 function troubleText(trouble) {
   if (!trouble) return "No new figures have come for a while.";
-  if (trouble.code === "RATE_LIMITED") return `The server’s limit of admin calls is reached; it goes on in ${duration(trouble.retryAfter || FIGURES_EVERY_S)}.`;
+  if (trouble.code === "RATE_LIMITED")
+    return `The server’s limit of admin calls is reached; it goes on in ${duration(trouble.retryAfter || FIGURES_EVERY_S)}.`;
   if (trouble.code === "SERVICE_UNAVAILABLE") return "The store is away: nobody is let in, places are kept.";
   return `${trouble.message}.`;
 }
@@ -63,11 +66,15 @@ function showSignIn(notice = "") {
   show(
     signInView(notice, (answer) => {
       take(answer);
-      polling = repeat(async () => take(await listQueues()), FIGURES_EVERY_S, (error) => {
-        if (error instanceof Left) return;
-        figures.trouble = error;
-        showTrouble();
-      });
+      polling = repeat(
+        async () => take(await listQueues()),
+        FIGURES_EVERY_S,
+        (error) => {
+          if (error instanceof Left) return;
+          figures.trouble = error;
+          showTrouble();
+        },
+      );
       route();
     }),
   );
