@@ -69,7 +69,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "doctor": {"model", "store", "api", "settings", "admin_client"},
     "rehearse": {"admin_client", "command_options"},
     "cli": {
-        *("model", "store", "api", "process", "settings", "logs"),
+        *("model", "store", "api", "process", "settings", "logs", "web"),
         *("admin_client", "command_options", "command_tables", "doctor", "rehearse"),
     },
     "__main__": {"cli", "traces"},

@@ -40,6 +40,7 @@ from wr.store.store import Store, store_clock
 from wr.tasks.admission import Witness
 from wr.tasks.live import LiveLoops
 from wr.web.assets import own_assets
+from wr.web.template_check import template_check_command
 
 _HEALTH_PATIENCE_S = 1.0
 
@@ -141,7 +142,7 @@ def assemble(
         scrape=_scraper(measures, book, registry),
         openapi=orjson.dumps(openapi_document()),
         assets=assets,
-        desk=WaitingDesk(assets),
+        desk=WaitingDesk(assets, template_check_command()),
         random=random.random,
         public_url=settings.public_url,
     )

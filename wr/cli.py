@@ -23,6 +23,7 @@ from wr.command_options import (
 from wr.model.ids import parse_session_id
 from wr.rehearse.command import rehearse
 from wr.settings import BadSetting, Settings, load_settings
+from wr.web.template_check import TEMPLATE_CHECK, check_from_standard_input
 
 _queue_id = click.argument("queue_id", metavar="QUEUE", help="Id of the queue.")
 _yes = click.option("--yes", "-y", is_flag=True, help="Do it without asking.")
@@ -34,6 +35,12 @@ _yes = click.option("--yes", "-y", is_flag=True, help="Do it without asking.")
 @click.version_option(__version__, prog_name="wr")
 def main() -> None:
     """A virtual waiting room: holds a crowd in front of a site and lets people in at a rate it can bear."""
+
+
+@main.command(TEMPLATE_CHECK, hidden=True)
+def check_template() -> None:
+    """Try a queue's template: its settings as JSON on standard input, what is wrong on standard output."""
+    sys.exit(check_from_standard_input())
 
 
 @main.command()

@@ -112,6 +112,13 @@ def test_while_the_store_is_away_the_page_is_there_and_who_has_no_script_is_told
         (WORKS + "{{ text.__globals__ }}", "unsafe"),
         (WORKS + "{% for i in range(100001) %}{% endfor %}", "Range too big"),
         (WORKS + "{{ 'x' * 300000 }}", "longer than"),
+        (WORKS + "{% set x = 'x' * (10 ** 10) %}", "too much memory"),
+        (
+            WORKS + "{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}",
+            "too long",
+        ),
+        (WORKS + "{% if language.code == 'ja' %}{{ nobody }}{% endif %}", "undefined"),
+        (WORKS + "{% if has_place %}{{ '\\ud800' }}{% endif %}", "surrogates"),
         ("{{ head }}", "room"),
         ("{{ room }}", "head"),
         (WORKS + "{% include 'waiting' %}", "no loader"),

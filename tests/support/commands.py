@@ -18,6 +18,8 @@ def every_command(group: click.Group = main, above: str = "") -> dict[str, click
 
 
 COMMANDS = {
-    name: command for name, command in every_command().items() if not isinstance(command, click.Group)
+    name: command
+    for name, command in every_command().items()
+    if not isinstance(command, click.Group) and not command.hidden
 }
-"""Those that do something, without the groups."""
+"""Those that do something, without the groups and without what the server runs itself."""

@@ -1,5 +1,6 @@
 """The desk of the waiting pages: renders them when they are first asked for, and keeps what it rendered."""
 
+from collections.abc import Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger("wr.waiting_pages")
 
 HTML = "text/html; charset=utf-8"
+_CHECK_PATIENCE_S = 8.0
 _MOST_KEPT = 256
 """Pages kept: one for each queue, language and state that somebody asks for, 5 KB each."""
 
@@ -27,8 +29,9 @@ _MOST_KEPT = 256
 class WaitingDesk:
     """Gives waiting pages. What renders them is loaded when somebody first looks at one."""
 
-    def __init__(self, assets: AssetShelf) -> None:
+    def __init__(self, assets: AssetShelf, check_command: Sequence[str]) -> None:
         self._assets = assets
+        self._check_command = check_command
         self._pages: WaitingPages | None = None
         self._loading = trio.Lock()
         self._kept: Remembered[tuple[str, int, int, str, str], tuple[Asset, str]] = Remembered(_MOST_KEPT)
@@ -72,13 +75,29 @@ class WaitingDesk:
             )
 
     async def check_template(self, config: QueueConfig) -> None:
-        """Try a queue's own template in every state.
+        """Try a queue's own template in every language and state, in a process of its own.
+
+        A sandbox keeps a template from looking around, not from counting to a billion: there it may take some
+        seconds and some memory, here nobody waits for it.
 
         Raises:
-            InvalidRequest: it cannot be read, fails, or lacks what the page needs.
+            InvalidRequest: it cannot be read, fails, lacks what the page needs, or takes too much.
         """
-        if config.page_template:
-            await trio.to_thread.run_sync((await self._loaded()).check_template, config)
+        if not config.page_template:
+            return
+        with trio.move_on_after(_CHECK_PATIENCE_S):
+            done = await trio.run_process(
+                self._check_command,
+                stdin=msgspec.json.encode(config),
+                capture_stdout=True,
+                capture_stderr=True,
+                check=False,
+            )
+            if done.returncode == 0 and done.stdout == b"":
+                return
+            if done.returncode == 1 and done.stdout:
+                raise InvalidRequest(done.stdout.decode(), field="page_template")
+        raise InvalidRequest("page_template: it takes too long, or too much memory", field="page_template")
 
     async def _loaded(self) -> "WaitingPages":
         """Load what renders pages, the first time in a worker thread: that takes a third of a second."""

@@ -7,12 +7,13 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 import msgspec
-from jinja2 import DictLoader, Environment, StrictUndefined, TemplateError, TemplateSyntaxError
+from jinja2 import DictLoader, Environment, StrictUndefined, Template, TemplateError, TemplateSyntaxError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from markupsafe import Markup
 
 from wr.model.queue import QueueConfig
 from wr.model.refusals import InvalidRequest
+from wr.model.remembered import Remembered
 from wr.web.assets import AssetShelf
 from wr.web.colors import brand_style
 from wr.web.languages import Language, Languages
@@ -24,8 +25,10 @@ STATES = (
 )
 """What a visitor can be told; each has a headline and an explanation."""
 MAY_JOIN_AGAIN = frozenset({"expired", "finished", "closed", "left"})
-TRIES_AGAIN = frozenset({"full", "maintenance", "limited", "unavailable"})
+_MOST_TEMPLATES = 32
+"""Operators' templates kept compiled."""
 _MOST_CHARACTERS = 256 * 1024
+_SOME_PLACE = PlaceShown("1,523", "1,522", "5", 50, "12:00:00")
 _NO_PLACE = PlaceShown("", "", "", 0, "")
 _PARTS = ("waiting", "head", "room", "switch")
 
@@ -42,6 +45,7 @@ class WaitingPages:
         options: dict[str, Any] = {"autoescape": True, "undefined": StrictUndefined}
         self._own = Environment(loader=DictLoader(sources), **options)  # noqa: S701 - autoescape is in there
         # An operator's template may look at what it is given, and at nothing behind it.
+        self._templates: Remembered[str, Template] = Remembered(_MOST_TEMPLATES)
         self._sandbox = ImmutableSandboxedEnvironment(**options)
 
     def render(
@@ -84,24 +88,26 @@ class WaitingPages:
         }
         for part in ("head", "room", "switch"):
             given[part] = Markup(self._own.get_template(part).render(given))  # noqa: S704 - escaped in there
-        text = self._whole(config, given)
-        return WaitingPage(text.encode(), _policy(config, brand))
+        return WaitingPage(self._whole(config, given), _policy(config, brand))
 
     def check_template(self, config: QueueConfig) -> None:
-        """Render a queue's own template once in each state.
+        """Render a queue's own template in every language and state, with scripts, without, and with a place.
 
         Raises:
             InvalidRequest: it cannot be read, fails, or becomes too long; `details` names the field.
         """
-        language = self.languages.choose("", "")
-        for state in STATES:
-            self.render(config, language, state)
+        for language in self.languages.all():
+            for state in STATES:
+                self.render(config, language, state)
+                self.render(config, language, state, is_plain=True)
+                self.render(config, language, state, place=_SOME_PLACE, is_plain=True)
 
-    def _whole(self, config: QueueConfig, given: dict[str, Any]) -> str:
+    def _whole(self, config: QueueConfig, given: dict[str, Any]) -> bytes:
         if not config.page_template:
-            return self._own.get_template("waiting").render(given)
+            return self._own.get_template("waiting").render(given).encode()
         try:
-            text = self._sandbox.from_string(config.page_template).render(given)
+            text = self._template_of(config.page_template).render(given)
+            content = text.encode()
         except TemplateError as error:
             line = f" (line {error.lineno})" if isinstance(error, TemplateSyntaxError) else ""
             raise _bad_template(f"{error.message or type(error).__name__}{line}") from error
@@ -112,7 +118,14 @@ class WaitingPages:
         for part in ("head", "room"):
             if str(given[part]) not in text:
                 raise _bad_template(f"it must contain {{{{ {part} }}}}, without which the page does nothing")
-        return text
+        return content
+
+    def _template_of(self, source: str) -> Template:
+        template = self._templates.get(source)
+        if template is None:
+            template = self._sandbox.from_string(source)
+            self._templates.put(source, template)
+        return template
 
 
 def _bad_template(why: str) -> InvalidRequest:
