@@ -58,6 +58,8 @@ def hold_to_document(site: Site) -> None:
 @pytest.fixture(scope="session", autouse=True)
 def plain_logs() -> None:
     """Log as production does: the library's own default shows variables, which takes seconds."""
+    # From the defaults: a command that ran in this process may have logged to a stream that is gone.
+    structlog.reset_defaults()
     structlog.configure(processors=log_processors("text"))
 
 
