@@ -2,6 +2,7 @@
 
 import os
 import random
+import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,6 +19,11 @@ from wr.api.reception import Reception
 from wr.api.user_tokens import UserTokens
 from wr.api.waiting_desk import WaitingDesk
 from wr.concerts import Concerts
+from wr.events.book import EventBook, Outbox, Tally
+from wr.events.courier import Plan
+from wr.events.hooks import Hooks
+from wr.events.nats_link import NatsLink
+from wr.events.post import Poster
 from wr.keeper import KeyKeeper
 from wr.live.announcer import Announcer
 from wr.live.registry import Registry
@@ -32,6 +38,7 @@ from wr.store.store import Store, store_clock
 from wr.tasks.admission import Witness
 from wr.tasks.live import LiveLoops
 from wr.web.assets import own_assets
+from wr.webhooks import WebhookDesk
 
 _HEALTH_PATIENCE_S = 1.0
 
@@ -47,6 +54,22 @@ PRODUCTION_CLOCKS = Clocks()
 
 
 @dataclass(frozen=True)
+class Events:
+    """What other systems are told with; `link` is None where no NATS server is set."""
+
+    book: EventBook
+    hooks: Hooks
+    hook_tally: Tally
+    link: NatsLink | None
+    link_tally: Tally
+
+    @property
+    def nats_health(self) -> str:
+        """What the health check says of NATS."""
+        return "disabled" if self.link is None else self.link.health
+
+
+@dataclass(frozen=True)
 class House:
     """Everything that is made once and lives as long as the process."""
 
@@ -59,6 +82,7 @@ class House:
     live: LiveLoops
     witness: Witness
     services: Services
+    events: Events
 
     def api(self, settings: Settings, admin_key: str, user_tokens: UserTokens | None) -> Api:
         """Open the API, once the keys are known."""
@@ -84,7 +108,8 @@ def assemble(store: Store, settings: Settings, clocks: Clocks, *, uptime_s: Call
     book = QueueBook(store.queues)
     registry = Registry()
     announcer = Announcer(registry, store.announcements)
-    office = Office(store, keeper, book, announcer.tell)
+    events = _events(store, settings)
+    office = Office(store, keeper, book, announcer.tell, events.book)
     room = Room(
         store,
         keeper,
@@ -94,11 +119,12 @@ def assemble(store: Store, settings: Settings, clocks: Clocks, *, uptime_s: Call
         clock_ms=clocks.token_ms,
         random_bytes=RandomPool(os.urandom),
         token_lifetime_s=settings.position_token_lifetime,
+        events=events.book,
     )
     assets = own_assets()
     services = Services(
         room=room,
-        concerts=Concerts(store, book, settings.limits),
+        concerts=Concerts(store, book, settings.limits, events.book),
         registry=registry,
         clock_ms=clocks.token_ms,
         office=office,
@@ -109,6 +135,8 @@ def assemble(store: Store, settings: Settings, clocks: Clocks, *, uptime_s: Call
             trusted_proxies=settings.trusted_proxies,
         ),
         is_store_healthy=lambda: _answers(store),
+        nats_health=lambda: events.nats_health,
+        webhooks=WebhookDesk(store, events.hooks, random_bytes=os.urandom),
         uptime_s=uptime_s,
         openapi=orjson.dumps(openapi_document()),
         assets=assets,
@@ -124,9 +152,35 @@ def assemble(store: Store, settings: Settings, clocks: Clocks, *, uptime_s: Call
         announcer=announcer,
         office=office,
         live=LiveLoops(store, book, registry, settings.live_interval),
-        witness=Witness(book, announcer.tell),
+        witness=Witness(book, announcer.tell, events=events.book),
         services=services,
+        events=events,
     )
+
+
+def _events(store: Store, settings: Settings) -> Events:
+    """Make what tells other systems; nothing is noted unless somebody is to be told."""
+    book, hook_tally, link_tally = EventBook(), Tally(), Tally()
+    source = settings.event_source or socket.gethostname()
+    hooks = Hooks(
+        store.webhooks,
+        book,
+        hook_tally,
+        Plan(
+            post=Poster(settings.webhook_forbidden, timeout_s=settings.webhook_timeout),
+            tries=settings.webhook_tries,
+            first_pause_s=settings.webhook_pause,
+            most_waiting=settings.event_buffer,
+            source=source,
+            draw=random.random,
+        ),
+    )
+    link = None
+    if settings.nats_url:
+        outbox = Outbox("nats", link_tally, settings.event_buffer)
+        book.add(outbox)
+        link = NatsLink(settings.nats_url, outbox, link_tally, source=source, draw=random.random)
+    return Events(book, hooks, hook_tally, link, link_tally)
 
 
 async def _answers(store: Store) -> bool:

@@ -5,9 +5,11 @@ from hashlib import blake2b
 
 import msgspec
 
+from wr.events.book import EventBook
 from wr.keeper import KeyKeeper
 from wr.model import places
 from wr.model.client_address import limited_address
+from wr.model.events import Kind
 from wr.model.ids import id_text, new_position_id, session_id_bytes, session_id_text
 from wr.model.limits import Limit, Usage
 from wr.model.queue import QueueConfig, UniqueBy
@@ -25,7 +27,7 @@ from wr.model.times import rfc3339
 from wr.model.tokens import PositionClaims, SessionClaims
 from wr.queue_book import QueueBook, QueueView, no_such_queue
 from wr.session_tokens import SessionTokens
-from wr.store.departures import Departure
+from wr.store.departures import Departed, Departure
 from wr.store.joins import InLine, Join, Joined
 from wr.store.polls import Poll, PollKind
 from wr.store.store import Store
@@ -101,7 +103,7 @@ class Left(msgspec.Struct, frozen=True):
 class Room:
     """Visitors' use cases. All raise `Unavailable` while the store is away: nothing is promised then."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is something that it works with
         self,
         store: Store,
         keeper: KeyKeeper,
@@ -112,8 +114,10 @@ class Room:
         clock_ms: Callable[[], int],
         random_bytes: Callable[[int], bytes],
         token_lifetime_s: float,
+        events: EventBook,
     ) -> None:
         self._store = store
+        self._events = events
         self._keeper = keeper
         self._book = book
         self._limits = limits
@@ -155,6 +159,8 @@ class Room:
         usage = self._usage("enqueue", joined.used, joined.now_ms)
         place = joined.place
         if isinstance(place, InLine):
+            if self._events.wanted:
+                note_join(self._events, queue_id, joined, place)
             return self._line(view, joined, place, proof, usage)
         if isinstance(place, places.Admitted):
             token, expires_s = self._proof_of(joined.position_id, queue_id, proof, priority, place.started_ms)
@@ -240,6 +246,8 @@ class Room:
                 subject=claims.position_id,
             ),
         )
+        if self._events.wanted:
+            note_departure(self._events, claims.queue_id, claims.position_id, departed)
         usage = self._usage("status", departed.used, departed.now_ms)
         state = departed.state
         if departed.ended_now and isinstance(state, places.Gone):
@@ -353,6 +361,21 @@ class Room:
             return rate_limited(usage)
         self._book.forget(queue_id)
         return no_such_queue(queue_id)
+
+
+def note_join(events: EventBook, queue_id: str, joined: Joined, place: InLine) -> None:
+    """Take a note of somebody who is new in line."""
+    if place.is_new:
+        facts = {"position": place.position, "priority": place.priority}
+        events.note(Kind.POSITION_ENQUEUED, queue_id, joined.now_ms, (joined.position_id,), facts)
+
+
+def note_departure(events: EventBook, queue_id: str, position_id: bytes, departed: Departed) -> None:
+    """Take a note of what a departure ended, if it ended anything."""
+    state = departed.state
+    if isinstance(state, places.Gone) and (departed.ended_now or departed.took_session):
+        kind = Kind.SESSION_ENDED if departed.took_session else Kind.POSITION_CANCELLED
+        events.note(kind, queue_id, state.ended_ms, (position_id,), {"reason": state.reason.text})
 
 
 def rate_limited(usage: Usage | None) -> RateLimited:

@@ -142,7 +142,7 @@ class ScriptedQueue:
             self.queue_id, "config", "waiting", "seen", "extras", "people", "tombstones", "counters"
         )
         reply: list[int] = evaluate(self.client, load_script("flush"), keys, [self.now_ms, most])
-        return reply
+        return reply[:3]
 
     def delete(self) -> int:
         deleted: int = evaluate(self.client, load_script("delete"), self.keys.all_of(self.queue_id), [])

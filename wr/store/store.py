@@ -23,10 +23,11 @@ from wr.store.histories import HistoryScript, Notes
 from wr.store.joins import Join, Joined, JoinScript
 from wr.store.keys import Keys
 from wr.store.polls import Poll, Polled, PollScript
-from wr.store.queues import QueueShelf
+from wr.store.queues import Gone, QueueShelf
 from wr.store.script import Script
 from wr.store.secrets import SecretShelf
 from wr.store.visits import VisitCall, Visited, VisitScript
+from wr.store.webhooks import WebhookShelf
 
 Item = TypeVar("Item")
 Reply = TypeVar("Reply")
@@ -78,6 +79,7 @@ class Store:
         self.secrets = SecretShelf(connection, keys)
         self.audit = AuditShelf(connection, keys)
         self.announcements = Announcements(connection, keys)
+        self.webhooks = WebhookShelf(connection, keys)
         self._joins: Batcher[Join, Joined] = Batcher(
             nursery, self._executor(JoinScript(keys, limits["enqueue"]))
         )
@@ -166,9 +168,12 @@ class Store:
                 return queue_id, found
         return None
 
-    async def flush(self, queue_id: str) -> int | None:
-        """Send away everyone who waits; how many, or None when there is no such queue."""
-        return await self.queues.flush(queue_id, self._now_ms())
+    async def flush(self, queue_id: str, gone: Gone | None = None) -> int | None:
+        """Send away everyone who waits; how many, or None when there is no such queue.
+
+        `gone` is told when and who, slice by slice.
+        """
+        return await self.queues.flush(queue_id, self._now_ms(), gone)
 
     async def ping(self) -> None:
         """Make one round trip."""

@@ -6,12 +6,19 @@ from typing import Protocol
 import structlog
 import trio
 
+from wr.events.book import EventBook
+from wr.model.events import Kind
+from wr.model.places import Reason
 from wr.model.refusals import Unavailable
+from wr.model.times import rfc3339_ms
 from wr.store.admissions import Pass
 
 log = structlog.get_logger("wr.admission")
 
 _MOST_ROUNDS = 20
+_PATIENCE_S = 5.0
+_SILENT = {"reason": Reason.HEARTBEAT_TIMEOUT.text}
+_OVER = {"reason": Reason.SESSION_TIMEOUT.text}
 
 
 class Admitting(Protocol):
@@ -41,7 +48,10 @@ class Learning(Protocol):
 class Witness:
     """Takes in what passes saw: for the queue book, and for the streams of those it happened to."""
 
-    def __init__(self, book: Learning, tell: Callable[[str, Iterable[bytes]], None]) -> None:
+    def __init__(
+        self, book: Learning, tell: Callable[[str, Iterable[bytes]], None], *, events: EventBook | None = None
+    ) -> None:
+        self._events = events or EventBook()
         self._book = book
         self._tell = tell
 
@@ -49,7 +59,18 @@ class Witness:
         """Take in what a pass over a queue saw."""
         await self._book.learn(queue_id, admission)
         if admission is not None:
+            if self._events.wanted:
+                self._note(queue_id, admission)
             self._tell(queue_id, [*admission.admitted, *admission.dropped, *admission.ended])
+
+    def _note(self, queue_id: str, admission: Pass) -> None:
+        """Take notes for other systems: some microseconds, however many people it is about."""
+        at_ms, note = admission.now_ms, self._events.note_people
+        note(Kind.POSITION_EXPIRED, queue_id, at_ms, admission.dropped, _SILENT)
+        note(Kind.SESSION_ENDED, queue_id, at_ms, admission.ended, _OVER)
+        note(Kind.POSITION_ADMITTED, queue_id, at_ms, admission.admitted)
+        expires = {"expires_at": rfc3339_ms(admission.sessions_end_ms)}
+        note(Kind.SESSION_STARTED, queue_id, at_ms, admission.admitted, expires)
 
 
 async def admit_once(store: Admitting, registry: Listing, book: Learning) -> int:
@@ -63,9 +84,12 @@ async def admit_once(store: Admitting, registry: Listing, book: Learning) -> int
     for _ in range(_MOST_ROUNDS):
         if not pending:
             break
-        passes = await store.admit(pending)
-        for queue_id, admission in passes.items():
-            await book.learn(queue_id, admission)
+        # Once it is sent a pass is carried out, whether or not the server stops meanwhile; nobody but the one
+        # who sent it knows whom it let in. The store's own patience ends before this one.
+        with trio.fail_after(_PATIENCE_S, shield=True):
+            passes = await store.admit(pending)
+            for queue_id, admission in passes.items():
+                await book.learn(queue_id, admission)
         admitted += sum(len(admission.admitted) for admission in passes.values() if admission is not None)
         pending = [
             queue_id for queue_id, admission in passes.items() if admission is not None and admission.more
