@@ -4,8 +4,11 @@ import ast
 from itertools import groupby
 from pathlib import Path
 
+import msgspec
+
 from bench.load import SCENARIOS
 from tests.support.commands import COMMANDS
+from wr.model.events import DATA
 from wr.settings import SettingDescription, describe_settings
 
 ROOT = Path(__file__).parents[2]
@@ -54,6 +57,19 @@ def _purpose(folder: Path) -> str:
     return docstring.partition("\n")[0]
 
 
+def events_table() -> str:
+    """Every type of event, when it is told, and what its data say."""
+    rows = [
+        f"| `{kind.value}` | {(data.__doc__ or '').rstrip('.')} | {_names(data)} |"
+        for kind, data in DATA.items()
+    ]
+    return "\n".join(["| Type | When | `data` |", "| --- | --- | --- |", *rows])
+
+
+def _names(data: type[msgspec.Struct]) -> str:
+    return ", ".join(f"`{field.encode_name}`" for field in msgspec.structs.fields(data))
+
+
 def load_tests_table() -> str:
     """Every load test, and what its visitors do."""
     rows = [f"| `{name}` | `{plan.user_class}` | {plan.about} |" for name, plan in SCENARIOS.items()]
@@ -65,6 +81,7 @@ MADE = {
     "commands": commands_table,
     "layout": layout_table,
     "load tests": load_tests_table,
+    "events": events_table,
 }
 
 

@@ -158,7 +158,7 @@ class Courier:
                 log.warning(
                     "a delivery is given up",
                     webhook=self.webhook.id,
-                    event=delivery.event_type,
+                    event_type=delivery.event_type,
                     delivery=delivery.event_id,
                     error=delivery.error,
                 )
