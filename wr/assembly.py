@@ -1,25 +1,31 @@
 """The assembly: what is made of what, for one store and one set of settings."""
 
 import os
+import platform
 import random
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
 
 import msgspec
 import orjson
 import trio
 
+from wr import __version__
 from wr.api.calls import Services
 from wr.api.cookies import PlaceCookies
-from wr.api.dispatch import Api
+from wr.api.cross_origin import CrossOriginApi
+from wr.api.dispatch import Api, Tracing
 from wr.api.openapi import openapi_document
 from wr.api.reception import Reception
+from wr.api.scrapers import Scrapers
 from wr.api.user_tokens import UserTokens
 from wr.api.waiting_desk import WaitingDesk
 from wr.concerts import Concerts
-from wr.events.book import EventBook, Outbox, Tally
+from wr.events.book import EventBook, Outbox
 from wr.events.courier import Plan
 from wr.events.hooks import Hooks
 from wr.events.nats_link import NatsLink
@@ -27,6 +33,9 @@ from wr.events.post import Poster
 from wr.keeper import KeyKeeper
 from wr.live.announcer import Announcer
 from wr.live.registry import Registry
+from wr.measures.catalogue import Metric
+from wr.measures.event_measures import EventMeasures
+from wr.measures.measures import Measures, QueueReading, Readings, Samples, snapshot
 from wr.model.randomness import RandomPool
 from wr.model.refusals import Unavailable
 from wr.model.signing import Purpose
@@ -59,9 +68,7 @@ class Events:
 
     book: EventBook
     hooks: Hooks
-    hook_tally: Tally
     link: NatsLink | None
-    link_tally: Tally
 
     @property
     def nats_health(self) -> str:
@@ -82,9 +89,16 @@ class House:
     live: LiveLoops
     witness: Witness
     services: Services
+    measures: Measures
     events: Events
 
-    def api(self, settings: Settings, admin_key: str, user_tokens: UserTokens | None) -> Api:
+    def api(
+        self,
+        settings: Settings,
+        admin_key: str,
+        user_tokens: UserTokens | None,
+        tracing: Tracing | None = None,
+    ) -> Api:
         """Open the API, once the keys are known."""
         reception = Reception(
             self.store,
@@ -93,11 +107,22 @@ class House:
             user_tokens,
             admin_key=admin_key,
             trusted_proxies=settings.trusted_proxies,
+            scrapers=Scrapers(settings.metrics_token, settings.metrics_from),
         )
-        return Api(self.services, reception, random_bytes=RandomPool(os.urandom))
+        how: dict[str, Any] = {
+            "random_bytes": RandomPool(os.urandom),
+            "measures": self.measures.http,
+            "logs_access": settings.access_log,
+            "tracing": tracing,
+        }
+        if settings.allowed_origins:
+            return CrossOriginApi(self.services, reception, origins=settings.allowed_origins, **how)
+        return Api(self.services, reception, **how)
 
 
-def assemble(store: Store, settings: Settings, clocks: Clocks, *, uptime_s: Callable[[], float]) -> House:
+def assemble(
+    store: Store, settings: Settings, clocks: Clocks, measures: Measures, *, uptime_s: Callable[[], float]
+) -> House:
     """Make everything that works on `store`; does no I/O."""
     keeper = KeyKeeper(
         store.secrets,
@@ -108,7 +133,7 @@ def assemble(store: Store, settings: Settings, clocks: Clocks, *, uptime_s: Call
     book = QueueBook(store.queues)
     registry = Registry()
     announcer = Announcer(registry, store.announcements)
-    events = _events(store, settings)
+    events = _events(store, settings, measures.events)
     office = Office(store, keeper, book, announcer.tell, events.book)
     room = Room(
         store,
@@ -138,6 +163,7 @@ def assemble(store: Store, settings: Settings, clocks: Clocks, *, uptime_s: Call
         nats_health=lambda: events.nats_health,
         webhooks=WebhookDesk(store, events.hooks, random_bytes=os.urandom),
         uptime_s=uptime_s,
+        scrape=_scraper(measures, book, registry),
         openapi=orjson.dumps(openapi_document()),
         assets=assets,
         desk=WaitingDesk(assets),
@@ -152,20 +178,21 @@ def assemble(store: Store, settings: Settings, clocks: Clocks, *, uptime_s: Call
         announcer=announcer,
         office=office,
         live=LiveLoops(store, book, registry, settings.live_interval),
-        witness=Witness(book, announcer.tell, events=events.book),
+        witness=Witness(book, announcer.tell, measures.queues, events=events.book),
         services=services,
+        measures=measures,
         events=events,
     )
 
 
-def _events(store: Store, settings: Settings) -> Events:
+def _events(store: Store, settings: Settings, measures: EventMeasures) -> Events:
     """Make what tells other systems; nothing is noted unless somebody is to be told."""
-    book, hook_tally, link_tally = EventBook(), Tally(), Tally()
+    book = EventBook()
     source = settings.event_source or socket.gethostname()
     hooks = Hooks(
         store.webhooks,
         book,
-        hook_tally,
+        measures.webhooks,
         Plan(
             post=Poster(settings.webhook_forbidden, timeout_s=settings.webhook_timeout),
             tries=settings.webhook_tries,
@@ -177,10 +204,40 @@ def _events(store: Store, settings: Settings) -> Events:
     )
     link = None
     if settings.nats_url:
-        outbox = Outbox("nats", link_tally, settings.event_buffer)
+        outbox = Outbox("nats", measures.nats, settings.event_buffer)
         book.add(outbox)
-        link = NatsLink(settings.nats_url, outbox, link_tally, source=source, draw=random.random)
-    return Events(book, hooks, hook_tally, link, link_tally)
+        link = NatsLink(settings.nats_url, outbox, measures.nats, source=source, draw=random.random)
+    return Events(book, hooks, link)
+
+
+def _scraper(
+    measures: Measures, book: QueueBook, registry: Registry
+) -> Callable[[str], Awaitable[tuple[bytes, str]]]:
+    async def scrape(accept: str) -> tuple[bytes, str]:
+        readings = Readings(
+            version=__version__,
+            python=platform.python_version(),
+            queues=tuple(
+                QueueReading(
+                    view.config.id,
+                    view.waiting,
+                    view.active,
+                    view.config.max_active_users,
+                    view.config.admission_rate,
+                )
+                for view in book.views()
+            ),
+            streams={str(kind): count for kind, count in registry.kinds.items()},
+        )
+        return await trio.to_thread.run_sync(_spell, snapshot(measures, readings), accept)
+
+    return scrape
+
+
+def _spell(taken: list[tuple[Metric, Samples]], accept: str) -> tuple[bytes, str]:
+    # Loaded here, in the thread: it takes 30 ms, and many a server is never asked.
+    text, content_type = import_module("wr.measures.exposition").spell(taken, accept)
+    return text, content_type
 
 
 async def _answers(store: Store) -> bool:

@@ -82,6 +82,7 @@ async def _serve(settings: Settings) -> None:
 
 def _greet(ready: Any, settings: Settings) -> None:
     click.echo(f"wr {__version__} serves at {ready.url}")
+    click.echo(f"  console    {ready.url}/admin")
     click.echo(f"  health     {ready.url}/health")
     click.echo(f"  API        {ready.url}/api/v1/openapi.json")
     if ready.admin_key_is_ours and (ready.admin_key_is_new or settings.show_admin_key):

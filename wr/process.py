@@ -7,7 +7,8 @@ import secrets
 import signal
 import socket
 import ssl
-from collections.abc import AsyncIterator, Iterator
+import time
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -19,8 +20,10 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from redis.exceptions import RedisError
 
 from wr.api.user_tokens import UserTokens, read_user_key
-from wr.assembly import PRODUCTION_CLOCKS, Clocks, assemble
+from wr.assembly import PRODUCTION_CLOCKS, Clocks, House, assemble
 from wr.keeper import KeyKeeper
+from wr.measures.instruments import Level
+from wr.measures.measures import Measures
 from wr.model.audit import Actor
 from wr.model.queue import QueueConfig
 from wr.model.refusals import Conflict, Unavailable
@@ -30,9 +33,11 @@ from wr.serve.limits import ConnectionLimits
 from wr.settings import Settings
 from wr.store.embedded import embedded_store
 from wr.store.store import Store, open_store
-from wr.tasks.admission import Witness, run_admission
+from wr.tasks.admission import run_admission
 from wr.tasks.endless import keep_running
+from wr.tasks.event_loop import watch_event_loop
 from wr.tasks.telling import telling
+from wr.traces.asking import TracesFailure, Tracing, close_tracing, open_tracing
 
 log = structlog.get_logger("wr")
 
@@ -72,9 +77,10 @@ async def run(
     *,
     stop: trio.Event,
     clocks: Clocks = PRODUCTION_CLOCKS,
+    environment: Mapping[str, str] = os.environ,
     task_status: trio.TaskStatus[Ready] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Serve until `stop` is set, then end in order and return.
+    """Serve until `stop` is set, then end in order and return. `environment` says whether to trace.
 
     Raises:
         StartUpFailure, StoreFailure: the server cannot start; perhaps inside an exception group.
@@ -82,12 +88,21 @@ async def run(
     started_at = trio.current_time()
     limits = _connection_limits(settings, _allow_many_files())
     tls = _tls_context(settings)
+    measures = Measures(time.perf_counter)
     async with (
         _bound(settings.bind) as listener,
+        _tracing(environment) as tracing,
         _store_url(settings, stop) as url,
-        open_store(url, settings.limits, prefix=settings.store_prefix, now_ms=clocks.store_ms) as store,
+        open_store(
+            url,
+            settings.limits,
+            prefix=settings.store_prefix,
+            now_ms=clocks.store_ms,
+            measures=measures,
+            tracing=tracing,
+        ) as store,
     ):
-        house = assemble(store, settings, clocks, uptime_s=lambda: trio.current_time() - started_at)
+        house = assemble(store, settings, clocks, measures, uptime_s=lambda: trio.current_time() - started_at)
         with _start_up_failures():
             await store.ping()
             await _open_keys(house.keeper, settings)
@@ -96,7 +111,7 @@ async def run(
             if settings.demo_queue:
                 await _make_demo_queue(store, house.office)
         lanes = Lanes(
-            house.api(settings, admin_key, user_tokens),
+            house.api(settings, admin_key, user_tokens, tracing),
             limits,
             ping_s=settings.ping_interval,
             is_fast=settings.fast_lane,
@@ -112,13 +127,15 @@ async def run(
             tasks.start_soon(keep_running, "positions", lambda _status: house.live.look_in_turn())
             tasks.start_soon(keep_running, "news", lambda _status: house.live.look_at_once())
             tasks.start_soon(keep_running, "telling", lambda _status: house.announcer.announce_for_ever())
+            delays = measures.event_loop
+            tasks.start_soon(keep_running, "event loop", lambda _status: watch_event_loop(delays))
             hearing = partial(store.announcements.listen, house.registry.hurry)
             async with _unless_stopped(stop):
                 await tasks.start(keep_running, "hearing", hearing)
-                await tasks.start(_admission, store, house.witness, settings.admission_interval)
+                await tasks.start(_admission, house, settings.admission_interval)
             async with trio.open_nursery() as serving:
                 try:
-                    await serving.start(_serve, lanes, listener, limits, settings, stop)
+                    await serving.start(_serve, lanes, listener, limits, settings, stop, measures.connections)
                 except OSError as error:
                     raise _cannot_listen(settings.bind, error) from error
                 task_status.started(
@@ -228,6 +245,20 @@ async def _store_url(settings: Settings, stop: trio.Event) -> AsyncIterator[str]
         yield url
 
 
+@asynccontextmanager
+async def _tracing(environment: Mapping[str, str]) -> AsyncIterator[Tracing | None]:
+    """Trace, if that is asked for; what is left is sent when nobody asks any more."""
+    try:
+        tracing = await open_tracing(environment)
+    except TracesFailure as error:
+        raise StartUpFailure(str(error)) from error
+    try:
+        yield tracing
+    finally:
+        if tracing is not None:
+            await close_tracing(tracing)
+
+
 @contextmanager
 def _start_up_failures() -> Iterator[None]:
     """Turn what a store can do to a start into one line: not answer, go away half-way, not be of the kind."""
@@ -303,12 +334,18 @@ async def _make_demo_queue(store: Store, office: Office) -> None:
 
 
 async def _admission(
-    store: Store,
-    book: Witness,
+    house: House,
     interval_s: float,
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    await run_admission(store, store.queues, book, interval_s=interval_s, task_status=task_status)
+    await run_admission(
+        house.store,
+        house.store.queues,
+        house.witness,
+        interval_s=interval_s,
+        measures=house.measures.admission,
+        task_status=task_status,
+    )
 
 
 async def _serve(
@@ -317,6 +354,7 @@ async def _serve(
     limits: ConnectionLimits,
     settings: Settings,
     stop: trio.Event,
+    is_open: Level,
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     await serve_lanes(
@@ -325,5 +363,6 @@ async def _serve(
         most=limits.most_connections,
         grace_s=settings.grace,
         until=stop.wait,
+        is_open=is_open,
         task_status=task_status,
     )

@@ -82,6 +82,14 @@ class QueueBook:
             observe(admission.seconds, admission.now_ms, view.config.created_ms, admission.active),
         )
 
+    def names(self) -> set[str]:
+        """The queues that have a view."""
+        return set(self._views)
+
+    def views(self) -> list[QueueView]:
+        """Every view, by id."""
+        return [view for _, view in sorted(self._views.items())]
+
     def forget(self, queue_id: str) -> None:
         """Drop what is known of a queue."""
         self._views.pop(queue_id, None)

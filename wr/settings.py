@@ -44,6 +44,11 @@ def _origin(text: str) -> str:
     return f"{parts.scheme}://{parts.netloc}"
 
 
+def _origins(text: str) -> tuple[str, ...]:
+    parts = tuple(part.strip() for part in text.split(",") if part.strip())
+    return tuple(part if part == "*" else _origin(part) for part in parts)
+
+
 def _boolean(text: str) -> bool:
     if text.lower() in ("1", "true", "yes", "on"):
         return True
@@ -145,6 +150,14 @@ class Settings:
         _origin,
         group=Group.NETWORK,
         form="URL",
+    )
+    allowed_origins: tuple[str, ...] = _setting(
+        (),
+        "Sites whose pages may use the visitors' API from a browser, separated by commas, such as "
+        "https://shop.example.com; * is all of them",
+        _origins,
+        group=Group.NETWORK,
+        form="ORIGINS",
     )
     tls_certificate_file: str = _setting(
         "",
@@ -405,6 +418,28 @@ class Settings:
         _choice("text", "json"),
         group=Group.RUNNING,
         form="text|json",
+    )
+    access_log: bool = _setting(
+        False,
+        "Log a line for each request: route, status, milliseconds, request id and client address; never the "
+        "path itself, the query or a token",
+        _on_or_off,
+        group=Group.RUNNING,
+        form="on|off",
+    )
+    metrics_from: tuple[Network, ...] = _setting(
+        parse_networks("127.0.0.0/8, ::1/128, 10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16, fc00::/7"),
+        "Addresses or networks, separated by commas, that may read /metrics, as long as there is no metrics "
+        "token; empty is nobody",
+        parse_networks,
+        group=Group.RUNNING,
+        form="NETWORKS",
+    )
+    metrics_token: str = _setting(
+        "",
+        "Secret that a reader of /metrics sends as a bearer token, wherever from; rather set the variable",
+        group=Group.RUNNING,
+        form="TOKEN",
     )
     demo_queue: bool = _setting(
         False, "Make a queue called demo at the start if there is no queue yet", _boolean, group=Group.RUNNING

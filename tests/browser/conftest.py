@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from tests.support.browser import BROWSER_ARGUMENTS, HOW_TO_GET_CHROMIUM, Watch, find_chromium
 from tests.support.clock import HandClock
@@ -44,6 +44,7 @@ def browser() -> Iterator[Browser]:
     path = find_chromium()
     if path is None:
         pytest.fail(HOW_TO_GET_CHROMIUM)
+    expect.set_options(timeout=_PATIENCE_MS)
     with sync_playwright() as playwright:
         running = playwright.chromium.launch(executable_path=path, headless=True, args=BROWSER_ARGUMENTS)
         yield running

@@ -195,9 +195,12 @@ def test_on_a_terminal_watching_shows_a_table_until_ctrl_c(
         command, env={**environment, "TERM": "xterm"}, stdin=theirs, stdout=theirs, stderr=theirs
     ) as process:
         os.close(theirs)
-        shown = _read_until(ours, b"admission rate actual")
-        process.send_signal(signal.SIGINT)
-        shown += _read_until(ours, None)
+        try:
+            shown = _read_until(ours, b"admission rate actual")
+            process.send_signal(signal.SIGINT)
+            shown += _read_until(ours, None)
+        finally:
+            process.kill()  # Ended by now, unless one of the two has failed: then nobody else would end it.
     os.close(ours)
     assert process.returncode == 0
     assert b"current waiting" in shown

@@ -124,7 +124,7 @@ def operations() -> dict[str, tuple[str, str, dict[str, Any]]]:
 
 
 OPERATIONS = operations()
-PUBLIC = {"health", "jwks", "openapi", "event_schema", "queue_facts"}
+PUBLIC = {"health", "jwks", "openapi", "event_schema", "queue_facts", "metrics"}
 BODIES: dict[str, Any] = {
     "enqueue": {"priority": 1, "metadata": {"user_id": "user-123"}},
     "heartbeat": {"timestamp": 1704067260000, "client_id": "browser"},
@@ -147,7 +147,15 @@ PROVOKED_WITH_WEBHOOKS = {
     ("discard_dead_letter", 200),
 }
 # Streams are no calls, and concerts' users are no visitors: test_websocket, test_events, test_waiting_queue.
-PROVOKED_ELSEWHERE = {"queue_feed", "queue_feed_websocket", "concert_feed", "join_concert", "concert_status"}
+# Who may read metrics has a test of its own: test_metrics.
+PROVOKED_ELSEWHERE = {
+    "metrics",
+    "queue_feed",
+    "queue_feed_websocket",
+    "concert_feed",
+    "join_concert",
+    "concert_status",
+}
 CASES = [
     (name, int(status))
     for name, (_, _, operation) in OPERATIONS.items()

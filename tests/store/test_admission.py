@@ -232,3 +232,17 @@ def test_leaving_at_the_moment_the_session_ends_is_too_late(make_queue: MakeQueu
     queue.advance(100)
     assert not queue.leave(visitor).ended_now
     assert queue.visit(visitor).state == Gone(queue.now_ms, Reason.SESSION_TIMEOUT)
+
+
+def test_a_pass_tells_how_long_each_of_those_let_in_has_waited(make_queue: MakeQueue) -> None:
+    queue = make_queue(admission_rate=10, heartbeat_timeout_seconds=3600)
+    assert queue.admit().waits_ms == []
+    queue.configure(status="paused")
+    first, second = queue.join(priority=0), queue.join(priority=0)
+    queue.advance(1.5)
+    ahead = queue.join(priority=3)
+    queue.advance(0.25)
+    queue.configure(status="active")
+    done = queue.admit()
+    assert done.admitted == [ahead.position_id, first.position_id, second.position_id]
+    assert done.waits_ms == [250, 1750, 1750]

@@ -25,6 +25,7 @@ def a_pass(*, admitted: int = 0, more: bool = False) -> Pass:
         ended=[],
         admitted=[b"somebody"] * admitted,
         sessions_end_ms=0,
+        waits_ms=[0] * admitted,
         seconds=[],
     )
 
@@ -36,6 +37,7 @@ class ScriptedStore:
         self.queues = list(queues or ("q",))
         self.asked: list[tuple[float, list[str]]] = []
         self.learned: list[tuple[str, Pass | None]] = []
+        self.listed: list[str] = []
         self.lasts_s: Callable[[int], float] = lambda _number: 0.0
         self._answer = answer
 
@@ -52,6 +54,9 @@ class ScriptedStore:
             if isinstance(answer, Exception):
                 raise answer
         return answers  # type: ignore[return-value]
+
+    def list_is(self, queue_ids: Sequence[str]) -> None:
+        self.listed = list(queue_ids)
 
     async def learn(self, queue_id: str, admission: Pass | None) -> None:
         await trio.lowlevel.checkpoint()

@@ -1,6 +1,7 @@
 """Listing queues costs a few round trips, not a few for each."""
 
 import secrets
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +11,7 @@ import trio
 
 from tests.support.engines import Engine
 from wr.assembly import PRODUCTION_CLOCKS, assemble
+from wr.measures.measures import Measures
 from wr.model.queue import QueueConfig
 from wr.settings import Settings
 from wr.store.store import open_store
@@ -23,18 +25,20 @@ async def test_a_list_of_queues_takes_three_round_trips_for_each_64_of_them_at_m
     made = 0
     with trio.fail_after(30):
         async with open_store(engine.url, Settings().limits, prefix=prefix) as store:
-            office = assemble(store, Settings(), PRODUCTION_CLOCKS, uptime_s=lambda: 0.0).office
+            measures = Measures(time.perf_counter)
+            house = assemble(store, Settings(), PRODUCTION_CLOCKS, measures, uptime_s=lambda: 0.0)
+            office = house.office
             for number in range(count):
                 config = QueueConfig(id=f"q-{number:03}", name="Q", target_url="https://shop.example/")
                 assert await store.queues.write(config, await store.clock_ms())
-            run = store._connection.run
+            run = store._connection._in_thread
 
             async def counted(command: Callable[[redis.Redis], Any]) -> Any:
                 nonlocal made
                 made += 1
                 return await run(command)
 
-            monkeypatch.setattr(store._connection, "run", counted)
+            monkeypatch.setattr(store._connection, "_in_thread", counted)
             listed = await office.queues()
             with engine.client() as client:
                 for key in client.scan_iter(match=f"{prefix}:*", count=1000):

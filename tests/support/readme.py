@@ -8,6 +8,7 @@ import msgspec
 
 from bench.load import SCENARIOS
 from tests.support.commands import COMMANDS
+from wr.measures.catalogue import METRICS
 from wr.model.events import DATA
 from wr.settings import SettingDescription, describe_settings
 
@@ -70,6 +71,16 @@ def _names(data: type[msgspec.Struct]) -> str:
     return ", ".join(f"`{field.encode_name}`" for field in msgspec.structs.fields(data))
 
 
+def metrics_table() -> str:
+    """Every metric: its kind, its labels, what it means."""
+    rows = [
+        f"| `{metric.name}` | {metric.kind} | {', '.join(f'`{label}`' for label in metric.labels)} "
+        f"| {metric.help} |"
+        for metric in METRICS
+    ]
+    return "\n".join(["| Metric | Kind | Labels | What it is |", "| --- | --- | --- | --- |", *rows])
+
+
 def load_tests_table() -> str:
     """Every load test, and what its visitors do."""
     rows = [f"| `{name}` | `{plan.user_class}` | {plan.about} |" for name, plan in SCENARIOS.items()]
@@ -80,6 +91,7 @@ MADE = {
     "settings": settings_table,
     "commands": commands_table,
     "layout": layout_table,
+    "metrics": metrics_table,
     "load tests": load_tests_table,
     "events": events_table,
 }

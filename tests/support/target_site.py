@@ -18,6 +18,8 @@ class TargetSite:
     url: str
     visits: list[str] = field(default_factory=list)
     """The path and query of each page that was asked for, in order."""
+    pages: dict[str, str] = field(default_factory=dict)
+    """Pages of its own, by path, beside the usual one."""
 
 
 @contextmanager
@@ -28,11 +30,12 @@ def running_target_site() -> Iterator[TargetSite]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             site.visits.append(self.path)
+            page = site.pages.get(self.path.partition("?")[0], "").encode() or _PAGE
             self.send_response(200)
             self.send_header("Content-Type", "text/html; charset=utf-8")
-            self.send_header("Content-Length", str(len(_PAGE)))
+            self.send_header("Content-Length", str(len(page)))
             self.end_headers()
-            self.wfile.write(_PAGE)
+            self.wfile.write(page)
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the library's name
             """Say nothing: `visits` tells."""

@@ -1,6 +1,6 @@
 """A call as an operation sees it, and its answer: plain objects that know no framework."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import msgspec
@@ -82,6 +82,8 @@ class Services(msgspec.Struct, frozen=True):
     desk: WaitingDesk
     random: Callable[[], float]
     """From 0 up to 1, so that a crowd does not come back in step."""
+    scrape: Callable[[str], Awaitable[tuple[bytes, str]]]
+    """Spells all metrics for an `Accept` header; returns the text and its content type."""
     openapi: bytes = b""
     public_url: str = ""
     """The origin visitors use, without a slash at the end; empty: the one of each request."""

@@ -3,6 +3,7 @@
 import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from typing import Any, Protocol
 
 import msgspec
 import structlog
@@ -14,6 +15,9 @@ from wr.api.feeds import Feed
 from wr.api.http import HttpRequest, HttpResponse, limit_headers
 from wr.api.messages import CancelResponse, ErrorFacts, ErrorResponse
 from wr.api.reception import Reception
+from wr.api.route import WEBSOCKET, Route
+from wr.logs import name_request
+from wr.measures.server_measures import NO_ROUTE, OTHER_METHOD, HttpMeasures, known_method
 from wr.model import refusals
 from wr.model.limits import Usage
 from wr.model.refusals import Refusal
@@ -23,32 +27,70 @@ log = structlog.get_logger("wr.api")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
+class Tracing(Protocol):
+    """What the API needs to have requests traced."""
+
+    def begin_request(self, method: str, headers: dict[str, str], /) -> Any:
+        """Begin a span, below the caller's own if the headers name one."""
+        ...
+
+    def end_request(self, span: Any, /, *, route: str, method: str, status: int, request_id: str) -> None:
+        """End a span that was begun."""
+        ...
+
+
 class Api:
-    """Answers requests. Whatever happens, the answer is a response of the contract's form."""
+    """Answers requests. Whatever happens, the answer is a response of the contract's form.
+
+    Each is counted and timed, which costs 1 µs, and its id is there for log lines; one that is logged or
+    traced costs more, and is neither unless that is asked for.
+    """
 
     def __init__(
-        self, services: Services, reception: Reception, *, random_bytes: Callable[[int], bytes]
+        self,
+        services: Services,
+        reception: Reception,
+        *,
+        random_bytes: Callable[[int], bytes],
+        measures: HttpMeasures,
+        logs_access: bool = False,
+        tracing: Tracing | None = None,
     ) -> None:
+        self._measures = measures
+        self._now_s = measures.now_s
+        self._count = measures.note
+        self._logs_access = logs_access
+        self._tracing = tracing
+        self._is_watched = logs_access or tracing is not None
         self._services = services
         self._reception = reception
         self._random_bytes = random_bytes
 
     async def handle(self, request: HttpRequest) -> HttpResponse:
         """Answer one request."""
+        began_s = self._now_s()
         request_id = self._request_id(request)
+        span = None if self._tracing is None else self._tracing.begin_request(request.method, request.headers)
         call = self._reception.meet(request)
         try:
             route = await self._reception.admit(request, call)
             if route.operation is None:
-                return await self._refuse(_has_no_head(), call, request_id)
-            answer = await route.operation(self._services, call)
-            if call.keeps_token_in_cookie:
-                answer = _kept_in_cookie(answer, call, self._services.cookies)
-            return _response(answer, call, request_id)
+                response = await self._refuse(_has_no_head(), call, request_id)
+            else:
+                answer = await route.operation(self._services, call)
+                if call.keeps_token_in_cookie:
+                    answer = _kept_in_cookie(answer, call, self._services.cookies)
+                response = _response(answer, call, request_id)
         except Refusal as refusal:
-            return await self._refuse(refusal, call, request_id)
+            response = await self._refuse(refusal, call, request_id)
         except Exception:  # noqa: BLE001 - whatever it was, the client gets the envelope and the log the rest
-            return _failed(request, call, request_id)
+            response = _failed(request, call, request_id)
+        found: Route | None = call.route
+        if found is None or self._is_watched:
+            self._note(request, call, response.status, request_id, began_s, span)
+        else:
+            self._count(found.path, found.method, response.status, began_s)
+        return response
 
     def has_feed(self, method: str, path: str) -> bool:
         """Whether that is a live stream, to be followed, rather than a call, to be handled."""
@@ -69,21 +111,57 @@ class Api:
 
         A path that has no feed is answered as `handle` would.
         """
+        began_s = self._now_s()
         request_id = self._request_id(request)
+        span = None if self._tracing is None else self._tracing.begin_request(request.method, request.headers)
         call = self._reception.meet(request)
+        opened: Feed | HttpResponse
         try:
-            route = await self._reception.admit(request, call)
-            if route.operation is not None:
-                return _response(await route.operation(self._services, call), call, request_id)
-            if route.feed is None:
-                return await self._refuse(_has_no_head(), call, request_id)
-            feed = await route.feed(self._services, call)
+            opened = await self._opened(await self._reception.admit(request, call), call, request_id)
         except Refusal as refusal:
-            return await self._refuse(refusal, call, request_id)
+            opened = await self._refuse(refusal, call, request_id)
         except Exception:  # noqa: BLE001 - as above
-            return _failed(request, call, request_id)
+            opened = _failed(request, call, request_id)
+        if isinstance(opened, HttpResponse):
+            status = opened.status
+        else:
+            status = 101 if request.method == WEBSOCKET else 200
+        self._note(request, call, status, request_id, began_s, span)
+        return opened
+
+    async def _opened(self, route: Route, call: Call, request_id: str) -> Feed | HttpResponse:
+        if route.operation is not None:
+            return _response(await route.operation(self._services, call), call, request_id)
+        if route.feed is None:
+            return await self._refuse(_has_no_head(), call, request_id)
+        feed = await route.feed(self._services, call)
         feed.headers = [("X-Request-Id", request_id), *limit_headers(feed.usage)]
         return feed
+
+    def _note(
+        self, request: HttpRequest, call: Call, status: int, request_id: str, began_s: float, span: Any
+    ) -> None:
+        """Count a request that is answered; log and trace it where that is asked for.
+
+        Its path and query are told to nobody: ids are in them, and tokens.
+        """
+        route: Route | None = call.route
+        if route is None:
+            path, method = NO_ROUTE, known_method(request.method)
+        else:
+            path, method = route.path, route.method
+        took_s = self._measures.note(path, method, status, began_s)
+        if self._logs_access:
+            log.info(
+                "request",
+                method=method,
+                route=path,
+                status=status,
+                ms=round(took_s * 1000, 3),
+                client=call.address,
+            )
+        if self._tracing is not None:
+            self._tracing.end_request(span, route=path, method=method, status=status, request_id=request_id)
 
     async def _refuse(self, refusal: Refusal, call: Call, request_id: str) -> HttpResponse:
         """Answer with an error. One that no script has counted yet is counted here: a flood of bad requests
@@ -107,16 +185,18 @@ class Api:
     def refuse(self, refusal: Refusal) -> HttpResponse:
         """Refuse a client that has not been heard: one too many, or too slow."""
         request_id = f"req-{self._random_bytes(8).hex()}"
-        return _error(
-            wire_form(refusal), refusal.message, refusal.details, refusal_headers(refusal), request_id, None
-        )
+        form = wire_form(refusal)
+        self._measures.note(NO_ROUTE, OTHER_METHOD, form.status, self._measures.now_s())
+        return _error(form, refusal.message, refusal.details, refusal_headers(refusal), request_id, None)
 
     def _request_id(self, request: HttpRequest) -> str:
-        """Take the caller's own id where it brings a harmless one, so that logs on both sides meet."""
-        given = request.headers.get("x-request-id")
-        if given is not None and _REQUEST_ID.fullmatch(given):
-            return given
-        return f"req-{self._random_bytes(8).hex()}"
+        """Take the caller's own id where it brings a harmless one, so that logs on both sides meet; what is
+        logged from here on bears it."""
+        request_id = request.headers.get("x-request-id")
+        if request_id is None or not _REQUEST_ID.fullmatch(request_id):
+            request_id = f"req-{self._random_bytes(8).hex()}"
+        name_request(request_id)
+        return request_id
 
 
 def _has_no_head() -> Refusal:

@@ -20,7 +20,7 @@ from wr.api.messages import (
 )
 from wr.api.visitor_operations import held_status
 from wr.concerts import NOT_IN_LINE, UserStatus, concert_queue, user_position
-from wr.live.stream import Stream
+from wr.live.stream import Stream, StreamKind
 from wr.live.updates import Ended, Farewell, LetIn, Moved, Update
 from wr.model.limits import Usage
 from wr.model.places import Admitted, Waiting
@@ -254,7 +254,9 @@ async def queue_feed(services: Services, call: Call) -> Feed:
     if call.position is None:
         raise AssertionError("the route asks for a position token")
     claims = call.position.claims
-    feed = QueueFeed(services, call.position, Stream(claims.queue_id, claims.position_id))
+    # The one feed that WebSockets carry too; the route's own word for them is above this file.
+    kind = StreamKind.WEBSOCKET if call.route.method == "WEBSOCKET" else StreamKind.EVENTS
+    feed = QueueFeed(services, call.position, Stream(claims.queue_id, claims.position_id, kind=kind))
     return await _opened(services, feed, replace=False)
 
 

@@ -9,6 +9,7 @@ COMMON_HEADERS = (("X-Content-Type-Options", "nosniff"),)
 NOT_KEPT = "no-store"
 """How long an answer may be kept: not at all, unless it says otherwise."""
 JSON = "application/json"
+PLAIN_TEXT = "text/plain"
 
 
 class HttpRequest(msgspec.Struct):

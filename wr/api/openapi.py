@@ -7,6 +7,7 @@ import msgspec
 
 from wr.api.calls import Page
 from wr.api.errors import INTERNAL_ERROR, WIRE_FORMS
+from wr.api.http import JSON
 from wr.api.messages import ErrorResponse
 from wr.api.route import BASE, WEBSOCKET, Auth, Route
 from wr.api.routes import ROUTES
@@ -24,6 +25,7 @@ _SECURITY: dict[Auth, list[dict[str, list[str]]]] = {
     Auth.SESSION: [{"BearerAuth": []}],
     Auth.ADMIN: [{"AdminKey": []}],
     Auth.USER: [{}, {"BearerAuth": []}],
+    Auth.METRICS: [{}, {"BearerAuth": []}],
 }
 _PARAMETER_HELP = {
     "queue_id": ("Queue identifier", {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,64}$"}),
@@ -150,13 +152,13 @@ def _responses(route: Route) -> dict[str, Any]:
     responses: dict[str, Any] = {}
     for status, meaning, answer in route.answers:
         if answer is Page:
-            schema: dict[str, Any] = {"type": "object"}
+            schema: dict[str, Any] = {"type": "object" if route.media_type == JSON else "string"}
         elif isinstance(answer, tuple):
             schema = {"oneOf": [_reference(kind) for kind in answer]}
         else:
             schema = _reference(answer)
         is_events = route.feed is not None and route.method != WEBSOCKET
-        content = {"text/event-stream": {"schema": schema}} if is_events else _json(schema)
+        content = {"text/event-stream" if is_events else route.media_type: {"schema": schema}}
         responses[str(status)] = {"description": meaning, "headers": headers, "content": content}
     for status, meaning in _errors(route).items():
         responses.setdefault(

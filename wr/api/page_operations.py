@@ -29,6 +29,11 @@ async def asset(services: Services, call: Call) -> Answer:
     return asset_answer(call, found, FOR_EVER if is_named_by_version else ASK_EACH_TIME)
 
 
+async def admin_console(services: Services, call: Call) -> Answer:
+    """Give the console of the person who runs the sale; it asks for the admin key itself."""
+    return page_answer(call, "admin.html", services)
+
+
 async def index(services: Services, call: Call) -> Answer:
     """Say what this server is, and where its pages are."""
     return page_answer(call, "index.html", services)

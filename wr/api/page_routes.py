@@ -27,6 +27,7 @@ PAGE_ROUTES: tuple[Route, ...] = (
     _page("/", page_operations.index),
     _page("/favicon.ico", page_operations.icon),
     _page("/docs", page_operations.docs),
+    _page("/admin", page_operations.admin_console),
     _page(
         "/wait/{queue_id}",
         plain_operations.wait,

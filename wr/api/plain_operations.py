@@ -108,12 +108,12 @@ async def _place(
     kept = read_cookie(call.request, f"wr_progress-{config.id}") or ""
     first, reached = (int(part) for part in kept.split(".")) if _is_progress(kept) else (place.position, 0)
     first = max(first, place.position)
-    progress = max(reached, 100 - 100 * place.position // (first + 1))
+    progress = max(reached, 100 * (first - place.position) // first)
     shown = PlaceShown(
         position=language.number(place.position),
         ahead=language.number(place.position - 1),
         wait=language.wait(place.estimated_wait_s) if held == "waiting" else language.text("wait.unknown"),
-        progress=min(progress, 99),
+        progress=progress,
         updated=language.text(
             "updated", time=language.time(datetime.fromtimestamp(services.clock_ms() / 1000, UTC))
         ),

@@ -1,4 +1,4 @@
-"""Operations that need no token: health (contract: Health Check), verification keys, the OpenAPI document."""
+"""Operations that need no token of a visitor: health, verification keys, the OpenAPI document, metrics."""
 
 import msgspec
 
@@ -40,3 +40,9 @@ async def event_schema(_services: Services, _call: Call) -> Answer:
 async def openapi(services: Services, _call: Call) -> Answer:
     """Describe this API as OpenAPI 3.0.3."""
     return Answer(200, Page(services.openapi, JSON))
+
+
+async def metrics(services: Services, call: Call) -> Answer:
+    """Tell Prometheus everything that is counted and timed."""
+    text, content_type = await services.scrape(call.request.headers.get("accept", ""))
+    return Answer(200, Page(text, content_type))

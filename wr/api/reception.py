@@ -12,6 +12,7 @@ from wr.api.cookies import cookie_name, is_from_here, read_cookie, wants_cookie
 from wr.api.http import HttpRequest
 from wr.api.route import Auth, Route
 from wr.api.router import Router
+from wr.api.scrapers import Scrapers
 from wr.api.user_tokens import UserTokens
 from wr.keeper import KeyKeeper
 from wr.model import refusals
@@ -45,7 +46,9 @@ class Reception:
         *,
         admin_key: str,
         trusted_proxies: tuple[Network, ...],
+        scrapers: Scrapers,
     ) -> None:
+        self._scrapers = scrapers
         self._store = store
         self._book = book
         self._keeper = keeper
@@ -139,6 +142,9 @@ class Reception:
                     call.position = None  # It proves nothing, so it is as if it were not there.
         elif route.auth is Auth.SESSION:
             await self._authenticate_session(request, call)
+        elif route.auth is Auth.METRICS:
+            is_forwarded = "x-forwarded-for" in request.headers and call.address == request.peer
+            self._scrapers.check(_bearer(request), call.address, is_forwarded=is_forwarded)
 
     async def _authenticate_position(self, route: Route, request: HttpRequest, call: Call) -> None:
         token = _bearer(request) or _token_in_cookie(route, request, call)

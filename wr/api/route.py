@@ -8,6 +8,7 @@ import msgspec
 
 from wr.api.calls import Answer, Call, Services
 from wr.api.feeds import Feed
+from wr.api.http import JSON
 from wr.model import refusals
 from wr.model.refusals import Refusal
 
@@ -31,6 +32,8 @@ class Auth(Enum):
     """The admin key."""
     USER = "user"
     """A token of the site's own user, where the server is told to ask for one."""
+    METRICS = "metrics"
+    """Who may read the metrics: see `Scrapers`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +57,8 @@ class Route:
     body: type[msgspec.Struct] | None = None
     answers: tuple[tuple[int, str, type[msgspec.Struct] | tuple[type[msgspec.Struct], ...]], ...] = ()
     """Status, what it means, and the message or messages it brings."""
+    media_type: str = JSON
+    """What its answers are, as their `Content-Type` begins; refusals are JSON all the same."""
     refusals: tuple[type[Refusal], ...] = ()
     """The refusals of its own, beside those that its limit, authentication and body bring."""
     is_page: bool = False
@@ -84,15 +89,17 @@ class Route:
             yield refusals.InvalidRequest
         if self.body is not None:
             yield from (refusals.InvalidRequest, refusals.TooLarge)
-        if self.auth in (Auth.POSITION, Auth.SESSION, Auth.USER):
+        if self.auth in (Auth.POSITION, Auth.SESSION, Auth.USER, Auth.METRICS):
             yield refusals.Unauthorized
+        if self.auth in (Auth.ADMIN, Auth.METRICS):
+            yield refusals.Forbidden
         if self.auth is Auth.ADMIN:
-            # The second: a header that names the operator in a way that cannot be written down.
-            yield from (refusals.Forbidden, refusals.InvalidRequest)
+            # A header that names the operator in a way that cannot be written down.
+            yield refusals.InvalidRequest
         if self.scope is not None:
             yield refusals.RateLimited
         if self.method == WEBSOCKET:
             yield refusals.UpgradeRequired
         yield from self.refusals
-        if self.auth is not Auth.NOBODY:
+        if self.auth not in (Auth.NOBODY, Auth.METRICS):
             yield refusals.Unavailable

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from wr.api import admin_operations, concert_operations, messages, public_operations, visitor_operations
 from wr.api.calls import Answer, Call, Page, Services
 from wr.api.feeds import concert_feed, queue_feed
+from wr.api.http import PLAIN_TEXT
 from wr.api.office_routes import office_routes
 from wr.api.page_routes import PAGE_ROUTES
 from wr.api.route import BASE, WEBSOCKET, Auth, Route
@@ -77,6 +78,15 @@ ROUTES: tuple[Route, ...] = (
         operation=public_operations.event_schema,
         tag="Service",
         answers=((200, "JSON Schema of events", Page),),
+    ),
+    Route(
+        method="GET",
+        path="/metrics",
+        operation=public_operations.metrics,
+        tag="Service",
+        auth=Auth.METRICS,
+        media_type=PLAIN_TEXT,
+        answers=((200, "Every metric, as Prometheus or OpenMetrics text", Page),),
     ),
     _visitor(
         "POST",

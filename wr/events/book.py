@@ -7,29 +7,12 @@ from typing import Any
 import structlog
 import trio
 
+from wr.measures.event_measures import EventTally
 from wr.model.events import Kind, Note
 
 log = structlog.get_logger("wr.events")
 
 ALL_KINDS = frozenset(Kind)
-
-
-class Tally:
-    """What became of the events for one sort of receiver; plain counts, for whoever wants to show them."""
-
-    __slots__ = ("delivered", "dropped", "failures", "noted", "waiting")
-
-    def __init__(self) -> None:
-        self.noted = 0
-        """Events that were to be told."""
-        self.delivered = 0
-        """Events that were acknowledged."""
-        self.dropped = 0
-        """Events that were never sent: the buffer was full."""
-        self.failures = 0
-        """Attempts that failed, each to be made again or given up."""
-        self.waiting = 0
-        """Events that are not settled yet."""
 
 
 class Outbox:
@@ -40,7 +23,13 @@ class Outbox:
     """
 
     def __init__(
-        self, name: str, tally: Tally, most: int, *, kinds: frozenset[Kind] = ALL_KINDS, queue_id: str = ""
+        self,
+        name: str,
+        tally: EventTally,
+        most: int,
+        *,
+        kinds: frozenset[Kind] = ALL_KINDS,
+        queue_id: str = "",
     ) -> None:
         self._name = name
         self._tally = tally
@@ -157,10 +146,12 @@ class EventBook:
         at_ms: int,
         people: Sequence[bytes] = (),
         facts: dict[str, Any] | None = None,
+        *,
+        waits_ms: Sequence[int] = (),
         mark: bytes = b"",
     ) -> None:
         """Take a note; `people` are positions, none when it happened to the queue itself."""
-        note = Note(kind, queue_id, at_ms, people, facts, mark)
+        note = Note(kind, queue_id, at_ms, people, facts, waits_ms, mark)
         for outbox in self._outboxes:
             outbox.offer(note)
 
@@ -171,7 +162,8 @@ class EventBook:
         at_ms: int,
         people: Sequence[bytes],
         facts: dict[str, Any] | None = None,
+        waits_ms: Sequence[int] = (),
     ) -> None:
         """Take a note of something that happens to people, unless it happened to nobody."""
         if people:
-            self.note(kind, queue_id, at_ms, people, facts)
+            self.note(kind, queue_id, at_ms, people, facts, waits_ms=waits_ms)

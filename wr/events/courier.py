@@ -9,8 +9,9 @@ import msgspec
 import structlog
 import trio
 
-from wr.events.book import Outbox, Tally
+from wr.events.book import Outbox
 from wr.events.post import PostFailure, Posting
+from wr.measures.event_measures import EventTally
 from wr.model.events import Note, events_of
 from wr.model.webhooks import DeadLetter, Webhook, retry_pause_s, signature
 
@@ -67,7 +68,7 @@ class Courier:
     Others go past. A webhook that hangs keeps nobody else's events waiting: each has a courier of its own.
     """
 
-    def __init__(self, webhook: Webhook, outbox: Outbox, tally: Tally, plan: Plan, bury: Bury) -> None:
+    def __init__(self, webhook: Webhook, outbox: Outbox, tally: EventTally, plan: Plan, bury: Bury) -> None:
         self.webhook = webhook
         self.outbox = outbox
         self._tally = tally

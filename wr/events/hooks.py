@@ -6,8 +6,9 @@ from typing import Protocol
 import structlog
 import trio
 
-from wr.events.book import EventBook, Outbox, Tally
+from wr.events.book import EventBook, Outbox
 from wr.events.courier import Courier, Delivery, Plan, settled
+from wr.measures.event_measures import EventTally
 from wr.model.refusals import Unavailable
 from wr.model.webhooks import DeadLetter, Webhook
 
@@ -43,7 +44,7 @@ class Hooks:
         self,
         shelf: Shelf,
         book: EventBook,
-        tally: Tally,
+        tally: EventTally,
         plan: Plan,
     ) -> None:
         self._shelf = shelf

@@ -15,7 +15,8 @@ import msgspec
 import structlog
 import trio
 
-from wr.events.book import Outbox, Tally
+from wr.events.book import Outbox
+from wr.measures.event_measures import EventTally
 from wr.model.events import SUBJECT_ROOT, Note, events_of
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ class NatsLink:
     """
 
     def __init__(
-        self, url: str, outbox: Outbox, tally: Tally, *, source: str, draw: Callable[[], float]
+        self, url: str, outbox: Outbox, tally: EventTally, *, source: str, draw: Callable[[], float]
     ) -> None:
         self._url = url
         self._outbox = outbox

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import trio
 
-from wr.live.stream import Stream
+from wr.live.stream import Stream, StreamKind
 from wr.model.refusals import Unavailable
 
 
@@ -19,6 +19,8 @@ class Registry:
         self._is_closed = False
         self.count = 0
         """Streams that are open."""
+        self.kinds: dict[StreamKind, int] = dict.fromkeys(StreamKind, 0)
+        """How many of them are of each kind."""
 
     def add(self, stream: Stream, *, replace: bool = False) -> None:
         """Register `stream` until it is removed; with `replace`, other streams of that person end.
@@ -35,12 +37,14 @@ class Registry:
                 earlier.close(is_replaced=True)
         streams.append(stream)
         self.count += 1
+        self.kinds[stream.kind] += 1
 
     def remove(self, stream: Stream) -> None:
         """Forget a stream that was added."""
         people = self._queues[stream.queue_id]
         streams = people[stream.position_id]
         self.count -= 1
+        self.kinds[stream.kind] -= 1
         streams.remove(stream)
         if stream.is_alive and not self._is_closed:
             # Present until now: their time of silence begins here, not at the last look.

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from enum import StrEnum
 
 import trio
 
@@ -12,6 +13,13 @@ from wr.queue_book import QueueView
 from wr.store.polls import Polled
 
 
+class StreamKind(StrEnum):
+    """What carries a stream: told apart only to be counted."""
+
+    WEBSOCKET = "websocket"
+    EVENTS = "events"
+
+
 class Stream:
     """The reader's end and the registry's end of one stream.
 
@@ -19,9 +27,17 @@ class Stream:
     is slow misses what was in between, and costs no more memory than one that is not.
     """
 
-    __slots__ = ("_latest", "_told", "due", "is_alive", "on_news", "position_id", "queue_id")
+    __slots__ = ("_latest", "_told", "due", "is_alive", "kind", "on_news", "position_id", "queue_id")
 
-    def __init__(self, queue_id: str, position_id: bytes, *, is_alive: bool = True) -> None:
+    def __init__(
+        self,
+        queue_id: str,
+        position_id: bytes,
+        *,
+        is_alive: bool = True,
+        kind: StreamKind = StreamKind.EVENTS,
+    ) -> None:
+        self.kind = kind
         self.queue_id = queue_id
         self.position_id = position_id
         self.is_alive = is_alive

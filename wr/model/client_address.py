@@ -47,6 +47,11 @@ def limited_address(address: str) -> str:
     return address
 
 
+def is_within(address: str, networks: Sequence[Network]) -> bool:
+    """Whether an address, as `client_address` names it, is in one of the networks."""
+    return any(ip_address(address) in network for network in networks)
+
+
 def is_trusted(peer: str, trusted: Sequence[Network]) -> bool:
     """Whether a peer is one of the trusted proxies."""
     return _is_trusted(_address(peer) or UNIX_SOCKET_PEER, trusted)

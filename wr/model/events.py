@@ -64,6 +64,7 @@ class Admitted(msgspec.Struct, forbid_unknown_fields=True):
 
     position_id: PositionId
     session_id: SessionId
+    waited_seconds: Annotated[float, Meta(ge=0, description="From joining until now")]
 
 
 class Expired(msgspec.Struct, forbid_unknown_fields=True):
@@ -167,6 +168,8 @@ class Note(msgspec.Struct, frozen=True):
     """Ids of positions; empty when it happened to the queue."""
     facts: dict[str, Any] | None = None
     """What `data` say beside who it was; the same for all."""
+    waits_ms: Sequence[int] = ()
+    """How long each of the people had waited, in their order; empty where that is nothing to tell."""
     mark: bytes = b""
     """What tells two events of one queue, kind and moment apart."""
 
@@ -178,15 +181,18 @@ class Note(msgspec.Struct, frozen=True):
     def split(self, first: int) -> tuple["Note", "Note"]:
         """Divide it: the first so many people, and the others."""
         return (
-            msgspec.structs.replace(self, people=self.people[:first]),
-            msgspec.structs.replace(self, people=self.people[first:]),
+            msgspec.structs.replace(self, people=self.people[:first], waits_ms=self.waits_ms[:first]),
+            msgspec.structs.replace(self, people=self.people[first:], waits_ms=self.waits_ms[first:]),
         )
 
 
 def events_of(note: Note, source: str) -> Iterator[tuple[bytes, Event]]:
     """Make the events a note stands for, each with whose it is (empty: the queue's). About 5 µs each."""
     timestamp = rfc3339_ms(note.at_ms)
-    for who in note.people or (b"",):
+    for index, who in enumerate(note.people or (b"",)):
+        data = _data(note, who)
+        if note.waits_ms:
+            data["waited_seconds"] = note.waits_ms[index] / 1000
         yield (
             who,
             Event(
@@ -195,7 +201,7 @@ def events_of(note: Note, source: str) -> Iterator[tuple[bytes, Event]]:
                 timestamp=timestamp,
                 source=source,
                 queue_id=note.queue_id,
-                data=_data(note, who),
+                data=data,
             ),
         )
 

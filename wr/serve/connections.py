@@ -8,6 +8,7 @@ from typing import Protocol
 import structlog
 import trio
 
+from wr.measures.instruments import Level
 from wr.serve.readiness import Readiness
 from wr.serve.transport import PlainTransport
 
@@ -57,16 +58,18 @@ async def serve_connections(
     most: int,
     grace_s: float,
     until: Callable[[], Awaitable[None]],
+    is_open: Level | None = None,
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serve on a listening socket, `most` connections at once, until `until` returns; says when it accepts.
 
     Then nobody new is accepted, what is under way has `grace_s` seconds to be answered, each answer tells its
-    client that the connection ends, and a connection that stays silent is closed after a second.
+    client that the connection ends, and a connection that stays silent is closed after a second. `is_open`
+    holds how many connections are.
     """
     with listener:
         readiness = Readiness()
-        connections = _Connections(carrier, most, readiness)
+        connections = _Connections(carrier, most, readiness, is_open or Level())
         async with trio.open_nursery() as shutdown:
             shutdown.start_soon(readiness.run)
             async with trio.open_nursery() as handlers:
@@ -83,7 +86,8 @@ async def serve_connections(
 class _Connections:
     """Every connection that is open."""
 
-    def __init__(self, carrier: Carrier, most: int, readiness: Readiness) -> None:
+    def __init__(self, carrier: Carrier, most: int, readiness: Readiness, is_open: Level) -> None:
+        self._count = is_open
         self._carrier = carrier
         self._readiness = readiness
         self._most = most
@@ -140,6 +144,7 @@ class _Connections:
             log.warning("all connections are taken: newcomers are told to come back", most=self._most)
         self._is_full = is_surplus
         self._open.add(transport)
+        self._count.value = len(self._open)
         handlers.start_soon(self._serve, transport, is_surplus)
 
     async def _serve(self, transport: PlainTransport, is_surplus: bool) -> None:
@@ -150,4 +155,5 @@ class _Connections:
             log.exception("a connection was ended by an error")
         finally:
             self._open.discard(transport)
+            self._count.value = len(self._open)
             transport.close()

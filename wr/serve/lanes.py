@@ -10,6 +10,7 @@ from typing import Protocol
 import trio
 
 from wr.api.dispatch import Api
+from wr.measures.instruments import Level
 from wr.serve.connection_watch import ConnectionWatch
 from wr.serve.connections import serve_connections, start_listening
 from wr.serve.fast_lane import FastLane
@@ -136,9 +137,11 @@ async def serve_lanes(
     most: int,
     grace_s: float,
     until: Callable[[], Awaitable[None]],
+    is_open: Level | None = None,
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serve on a bound socket until `until` returns, then finish what is under way; says when it listens.
+    `is_open` holds how many connections are.
 
     Raises:
         OSError: the socket cannot listen.
@@ -147,6 +150,12 @@ async def serve_lanes(
     async with trio.open_nursery() as nursery:
         await nursery.start(lanes.run)
         await serve_connections(
-            lanes, listener, most=most, grace_s=grace_s, until=until, task_status=task_status
+            lanes,
+            listener,
+            most=most,
+            grace_s=grace_s,
+            until=until,
+            is_open=is_open,
+            task_status=task_status,
         )
         nursery.cancel_scope.cancel()

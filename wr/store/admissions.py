@@ -42,6 +42,8 @@ class Pass(msgspec.Struct, frozen=True, kw_only=True):
     admitted: list[bytes]
     sessions_end_ms: int
     """When the sessions of those admitted end."""
+    waits_ms: list[int]
+    """How long each of those admitted had waited, in their order."""
     seconds: list[Second]
     """What happened in each of the last seconds."""
 
@@ -61,7 +63,7 @@ class AdmitScript:
 
     def reply(self, raw: list[Any]) -> Pass | None:
         """Read the reply; None when there is no such queue."""
-        exists, now_ms, version, waiting, active, more, dropped, ended, admitted, seconds, end_ms = raw
+        exists, now_ms, version, waiting, active, more, dropped, ended, admitted, seconds, end_ms, waits = raw
         if not exists:
             return None
         return Pass(
@@ -74,6 +76,7 @@ class AdmitScript:
             ended=ended,
             admitted=admitted,
             sessions_end_ms=end_ms,
+            waits_ms=waits,
             seconds=read_seconds(seconds),
         )
 

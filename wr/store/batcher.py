@@ -6,6 +6,8 @@ next batch. An idle server answers at once, a busy one spreads the cost of a rou
 
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractContextManager
+from contextvars import Context
 from typing import Any, Generic, TypeVar
 
 import trio
@@ -47,7 +49,8 @@ class Batcher(Generic[Item, Reply]):
 
     One batch per key is in flight. Every caller gets its own reply, or the exception its whole batch met.
     A caller that is cancelled stops waiting; its item may still be carried out. At most `most_waiting`
-    callers wait; further ones are refused at once rather than kept in a line that only grows.
+    callers wait; further ones are refused at once rather than kept in a line that only grows. `around` is a
+    block to carry out each batch in, given the contexts of its callers.
     """
 
     def __init__(
@@ -57,7 +60,9 @@ class Batcher(Generic[Item, Reply]):
         *,
         most: int = 256,
         most_waiting: int = 20_000,
+        around: Callable[[Sequence[Context]], AbstractContextManager[None]] | None = None,
     ) -> None:
+        self._around = around
         self._nursery = nursery
         self._execute = execute
         self._most = most
@@ -108,7 +113,12 @@ class Batcher(Generic[Item, Reply]):
 
     async def _settle(self, key: str, batch: list[_Waiter[Item]]) -> None:
         try:
-            replies = await self._execute(key, [waiter.item for waiter in batch])
+            if self._around is None:
+                replies = await self._execute(key, [waiter.item for waiter in batch])
+            else:
+                callers = [waiter.task.context for waiter in batch if waiter.task is not None]
+                with self._around(callers):
+                    replies = await self._execute(key, [waiter.item for waiter in batch])
         except Exception as error:  # noqa: BLE001 - whatever it was, each caller must hear of it
             failure = error
         else:

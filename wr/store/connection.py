@@ -1,6 +1,7 @@
 """The connection to the store: redis-py in worker threads, its failures told apart from our mistakes."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -10,6 +11,7 @@ import trio
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from wr.measures.server_measures import COMMAND, StoreMeasures
 from wr.model.refusals import Unavailable
 from wr.store.script import Script
 from wr.store.wire import Wire, open_wire
@@ -44,9 +46,19 @@ class Connection:
     After a call that got no answer in time, nothing is sent until the store answers a short question. Each
     call would otherwise wait its turn and then the whole time again, and a store that wakes up would carry
     out, all at once, what nobody waits for any more.
+
+    `measures` takes in how many calls there are, how long each takes, and which fail.
     """
 
-    def __init__(self, url: str, *, connections: int = 16, timeout_s: float = 3.0) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        connections: int = 16,
+        timeout_s: float = 3.0,
+        measures: StoreMeasures | None = None,
+    ) -> None:
+        self._measures = measures or StoreMeasures(time.perf_counter)
         self.client = _client(url, timeout_s, connections + 2)
         self._questioner = _client(url, min(_SHORT_S, timeout_s), 2)
         try:
@@ -66,6 +78,10 @@ class Connection:
         Raises:
             Unavailable: the store cannot be reached or cannot serve; the command may have been carried out.
         """
+        with self._measures.round_trip(COMMAND):
+            return await self._in_thread(command)
+
+    async def _in_thread(self, command: Callable[[redis.Redis], T]) -> T:
         return await trio.to_thread.run_sync(
             self._guarded, command, limiter=self._limiter, abandon_on_cancel=True
         )
@@ -76,6 +92,10 @@ class Connection:
         Raises:
             Unavailable: as in `run`.
         """
+        with self._measures.round_trip(script.name):
+            return await self._call(script, keys, arguments)
+
+    async def _call(self, script: Script, keys: Sequence[str], arguments: Sequence[Any]) -> Any:
         command = ("EVALSHA", script.sha, len(keys), *keys, *arguments)
         borrower = object()
         try:
@@ -127,7 +147,8 @@ class Connection:
         Raises:
             Unavailable: as in `run`.
         """
-        return await self.run(lambda client: evaluate_each(client, script, calls))
+        with self._measures.round_trip(script.name):
+            return await self._in_thread(lambda client: evaluate_each(client, script, calls))
 
     def close(self) -> None:
         """Close every connection."""

@@ -7,6 +7,7 @@ import structlog
 import trio
 
 from wr.events.book import EventBook
+from wr.measures.server_measures import AdmissionMeasures
 from wr.model.events import Kind
 from wr.model.places import Reason
 from wr.model.refusals import Unavailable
@@ -16,7 +17,6 @@ from wr.store.admissions import Pass
 log = structlog.get_logger("wr.admission")
 
 _MOST_ROUNDS = 20
-_PATIENCE_S = 5.0
 _SILENT = {"reason": Reason.HEARTBEAT_TIMEOUT.text}
 _OVER = {"reason": Reason.SESSION_TIMEOUT.text}
 
@@ -44,16 +44,60 @@ class Learning(Protocol):
         """Take in what a pass over a queue saw."""
         ...
 
+    def list_is(self, queue_ids: Sequence[str], /) -> None:
+        """Take in which queues there are."""
+        ...
+
+
+class Remembering(Protocol):
+    """Whoever keeps something for each queue."""
+
+    def names(self) -> set[str]:
+        """The queues that something is kept for."""
+        ...
+
+    def forget(self, queue_id: str, /) -> None:
+        """Drop what is kept for one."""
+        ...
+
+
+class Knowing(Remembering, Protocol):
+    """What the witness needs of the queue book."""
+
+    async def learn(self, queue_id: str, admission: Pass | None, /) -> None:
+        """Take in what a pass over a queue saw."""
+        ...
+
 
 class Witness:
-    """Takes in what passes saw: for the queue book, and for the streams of those it happened to."""
+    """Takes in what passes saw: for the queue book, and for the streams of those it happened to.
+
+    Queues that are deleted, perhaps through another replica, are forgotten here and by `others` too.
+    """
 
     def __init__(
-        self, book: Learning, tell: Callable[[str, Iterable[bytes]], None], *, events: EventBook | None = None
+        self,
+        book: Knowing,
+        tell: Callable[[str, Iterable[bytes]], None],
+        *others: Remembering,
+        events: EventBook | None = None,
     ) -> None:
         self._events = events or EventBook()
         self._book = book
         self._tell = tell
+        self._remembering: tuple[Remembering, ...] = (book, *others)
+        self._missing: set[str] = set()
+
+    def list_is(self, queue_ids: Sequence[str]) -> None:
+        """Forget queues that are not listed twice in a row: one that was made while the list was on its way
+        is in the next."""
+        remembered = set[str]().union(*(each.names() for each in self._remembering))
+        missing = remembered.difference(queue_ids)
+        gone = missing & self._missing
+        self._missing = missing - gone
+        for queue_id in gone:
+            for each in self._remembering:
+                each.forget(queue_id)
 
     async def learn(self, queue_id: str, admission: Pass | None) -> None:
         """Take in what a pass over a queue saw."""
@@ -68,7 +112,7 @@ class Witness:
         at_ms, note = admission.now_ms, self._events.note_people
         note(Kind.POSITION_EXPIRED, queue_id, at_ms, admission.dropped, _SILENT)
         note(Kind.SESSION_ENDED, queue_id, at_ms, admission.ended, _OVER)
-        note(Kind.POSITION_ADMITTED, queue_id, at_ms, admission.admitted)
+        note(Kind.POSITION_ADMITTED, queue_id, at_ms, admission.admitted, waits_ms=admission.waits_ms)
         expires = {"expires_at": rfc3339_ms(admission.sessions_end_ms)}
         note(Kind.SESSION_STARTED, queue_id, at_ms, admission.admitted, expires)
 
@@ -81,12 +125,13 @@ async def admit_once(store: Admitting, registry: Listing, book: Learning) -> int
     """
     admitted = 0
     pending = await registry.names()
+    book.list_is(pending)
     for _ in range(_MOST_ROUNDS):
         if not pending:
             break
         # Once it is sent a pass is carried out, whether or not the server stops meanwhile; nobody but the one
-        # who sent it knows whom it let in. The store's own patience ends before this one.
-        with trio.fail_after(_PATIENCE_S, shield=True):
+        # who sent it knows whom it let in. The store's own patience, 3 s for a call, bounds it.
+        with trio.CancelScope(shield=True):
             passes = await store.admit(pending)
             for queue_id, admission in passes.items():
                 await book.learn(queue_id, admission)
@@ -103,18 +148,24 @@ async def run_admission(
     book: Learning,
     *,
     interval_s: float,
+    measures: AdmissionMeasures | None = None,
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Run a pass every `interval_s` seconds, for ever; reports ready after the first.
 
     While the store is away nobody is let in: people are held rather than let pass, because how many are
     inside is known there and nowhere else. Whatever else goes wrong is logged and tried again too: a loop
-    that ended would take the server with it, and everyone in line.
+    that ended would take the server with it, and everyone in line. `measures` takes in how late each round
+    began, how long it took, and whether it failed.
     """
+    measures = measures or AdmissionMeasures()
     is_failing = False
     is_ready = False
-    next_pass = trio.current_time()
+    due = next_pass = trio.current_time()
     while True:
+        began = trio.current_time()
+        # Against the rhythm: a round that took longer than the interval makes the next one late.
+        measures.lag.observe(max(0.0, began - due))
         try:
             await admit_once(store, registry, book)
         except Unavailable as error:
@@ -129,9 +180,12 @@ async def run_admission(
             if is_failing:
                 log.info("admission passes succeed again")
             is_failing = False
+        measures.failures += is_failing
+        measures.round.observe(trio.current_time() - began)
         if not is_ready:
             is_ready = True
             task_status.started()
         # A pass that took long is not made up for: the tokens in the store already account for the time.
-        next_pass = max(next_pass + interval_s, trio.current_time())
+        due = next_pass + interval_s
+        next_pass = max(due, trio.current_time())
         await trio.sleep_until(next_pass)

@@ -7,7 +7,8 @@
 -- ARGV  now_ms, most (ids handled per kind in one call; what is left over is reported as more)
 -- reply exists (0, 1), now_ms, config version, waiting, active, more (0, 1),
 --       list of dropped ids, list of ended session ids, list of admitted ids,
---       list of 'second:admitted:ended' of the last two minutes, session end ms of those admitted
+--       list of 'second:admitted:ended' of the last two minutes, session end ms of those admitted,
+--       list of how many ms each of those admitted had waited
 -- cost  about 15 commands when idle; then O(log waiting) for each person dropped, ended or let in; 4 or 5 more
 --       in the first pass of each 10 seconds, which notes the history.
 --       Tokens refill with the time that passed, never beyond one second's worth (at least one person),
@@ -17,7 +18,7 @@ local most = tonumber(ARGV[2])
 local config = redis.call('HMGET', KEYS[1], 'status', 'admission_rate', 'max_active_users',
   'session_timeout_seconds', 'heartbeat_timeout_seconds', 'version')
 if not config[1] then
-  return {0, now, 0, 0, 0, 0, {}, {}, {}, {}, 0}
+  return {0, now, 0, 0, 0, 0, {}, {}, {}, {}, 0, {}}
 end
 local rate = tonumber(config[2])
 local expires = now + tonumber(config[4]) * 1000
@@ -46,6 +47,7 @@ if bucket[1] then
 end
 
 local admitted = {}
+local waits = {}
 local waited = 0
 local allowed = 0
 if config[1] == 'active' then
@@ -61,7 +63,8 @@ if config[1] == 'active' then
       local id = popped[index]
       local at = #admitted + 1
       admitted[at] = id
-      waited = waited + math.max(0, now - arrived_ms(tonumber(popped[index + 1])))
+      waits[at] = math.floor(math.max(0, now - arrived_ms(tonumber(popped[index + 1]))))
+      waited = waited + waits[at]
       sessions[at * 2 - 1] = whole(expires)
       sessions[at * 2] = id
       records[at * 2 - 1] = id
@@ -93,4 +96,4 @@ if #silent == most or #over == most or (#admitted == most and allowed > most) th
   more = 1
 end
 return {1, now, tonumber(config[6]), waiting, redis.call('ZCARD', KEYS[4]), more, silent, over, admitted,
-  redis.call('HVALS', KEYS[11]), expires}
+  redis.call('HVALS', KEYS[11]), expires, waits}

@@ -153,9 +153,9 @@ export class WaitingRoom extends EventTarget {
   // ------------------------------------------------------------------ what is told
 
   #moved(data) {
-    const first = Number(this.#remember("first") ?? 0) || data.position;
-    this.#remember("first", Math.max(first, data.position));
-    const reached = first > 0 ? Math.max(0, 1 - data.position / (Math.max(first, data.position) + 1)) : 0;
+    const first = Math.max(Number(this.#remember("first") ?? 0), data.position);
+    this.#remember("first", first);
+    const reached = (first - data.position) / first;
     // It never goes back, even when somebody with a higher priority has joined in front.
     const progress = Math.max(reached, Number(this.#remember("progress") ?? 0));
     this.#remember("progress", progress);

@@ -1,0 +1,173 @@
+"""The console's settings: each is changed where it stands, and says before what it would do."""
+
+from typing import Any
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from tests.support.browser import Watch
+from tests.support.console import (
+    PATIENCE_MS,
+    field_error,
+    focused,
+    has_gone,
+    open_queue,
+    said,
+    settings_of,
+    shows,
+)
+from tests.support.site import Site
+from wr.model.pace import Pace, forecast
+from wr.model.queue import QueueConfig
+
+
+def setting(page: Page, label: str) -> Locator:
+    return page.locator(".setting").filter(has=page.get_by_label(label))
+
+
+def test_a_new_rate_says_when_the_line_clears_and_saves_nothing_else(page: Page, visited: Site) -> None:
+    queue_id = visited.make_queue(status="paused", admission_rate=10)
+    for _ in range(30):
+        visited.join(queue_id)
+    before = settings_of(visited, queue_id)
+    open_queue(page, visited, queue_id)
+    rate = setting(page, "Admission rate")
+    shows(rate, "At 10/s the line of 30 clears in about 3 s, once it is resumed.")
+    page.get_by_label("Admission rate").fill("0.5")
+    shows(rate, "At 0.5/s the line of 30 clears in about 60 s, once it is resumed.")
+    shows(rate, "Now 10")
+    shows(page.locator(".save-bar"), "1 change: Admission rate 10 → 0.5")
+    assert settings_of(visited, queue_id) == before, "nothing is saved before it is said"
+    page.get_by_role("button", name="Save changes").click()
+    shows(said(page), "Saved. Admission rate is now 0.5.")
+    after = settings_of(visited, queue_id)
+    assert after["admission_rate"] == 0.5
+    assert {name for name in after if after[name] != before[name]} <= {"admission_rate", "updated_at"}
+    has_gone(page.locator(".save-bar"))
+
+
+@pytest.mark.parametrize(
+    ("label", "typed", "effect"),
+    [
+        ("Most people inside", "250", "Room for 250 more at once; a full room lets in at least 0.07/s."),
+        ("Longest line", "0", "The line may grow without limit."),
+        ("Longest line", "1", "2 wait already: they keep their places, and nobody new joins until"),
+        ("Time inside", "5400", "People who get in from now on have 1 h 30 min; those inside keep"),
+        ("Heartbeat every", "4", "every 4 s that they are there; 2 people in line send up to 0.5/s."),
+        (
+            "Silence that loses a place",
+            "30",
+            "People silent for longer than 30 s lose their place: now 10 s between heartbeats.",
+        ),
+        ("Silence that loses a place", "10", "Too short: heartbeats are 10 s apart."),
+        ("Where people who get in go", "https://a.example:81/x", "sent to a.example:81."),
+    ],
+)
+def test_each_setting_says_what_it_would_do(
+    page: Page, visited: Site, label: str, typed: str, effect: str
+) -> None:
+    queue_id = visited.make_queue(status="paused")
+    for _ in range(2):
+        visited.join(queue_id)
+    open_queue(page, visited, queue_id)
+    page.get_by_label(label).fill(typed)
+    shows(setting(page, label).locator(".effect"), effect)
+
+
+def test_what_cannot_be_is_said_at_the_field_by_the_console_or_the_server(
+    page: Page, visited: Site, watch: Watch
+) -> None:
+    queue_id = visited.make_queue()
+    before = settings_of(visited, queue_id)
+    open_queue(page, visited, queue_id)
+    page.get_by_label("Admission rate").fill("fast")
+    page.keyboard.press("Enter")
+    shows(field_error(page, "Admission rate"), "A number is needed")
+    assert focused(page) == "admission_rate"
+    page.get_by_role("button", name="Discard").click()
+    has_gone(page.locator(".save-bar"))
+    assert page.get_by_label("Admission rate").input_value() == "10"
+    page.get_by_label("Admission rate").fill("7")
+    page.get_by_label("Where people who get in go").fill("mailto:me")
+    page.get_by_role("button", name="Save changes").click()
+    shows(field_error(page, "Where people who get in go"), "target_url must be an http or https URL")
+    assert focused(page) == "target_url"
+    assert settings_of(visited, queue_id) == before, "all changes are saved together, or none"
+    watch.expect("status of 400")
+
+
+def test_what_others_change_is_seen_and_what_was_typed_is_kept(page: Page, visited: Site) -> None:
+    queue_id = visited.make_queue()
+    open_queue(page, visited, queue_id)
+    page.get_by_label("Admission rate").fill("33")
+    visited.admin("PATCH", f"/queues/{queue_id}", {"max_active_users": 77, "admission_rate": 5})
+    expect(page.get_by_label("Most people inside")).to_have_value("77", timeout=PATIENCE_MS)
+    shows(setting(page, "Admission rate"), "Now 5")
+    assert page.get_by_label("Admission rate").input_value() == "33"
+    page.get_by_role("link", name="Changes", exact=True).click()
+    page.go_back()
+    expect(page.get_by_label("Admission rate")).to_have_value("33", timeout=PATIENCE_MS)
+
+
+def test_the_look_of_the_waiting_page_is_set_here_too(page: Page, visited: Site) -> None:
+    queue_id = visited.make_queue(page_template="{{ head }}<p>{{ queue.name }}</p>{{ room }}")
+    open_queue(page, visited, queue_id)
+    assert (
+        page.get_by_label("Template of the page").input_value()
+        == "{{ head }}<p>{{ queue.name }}</p>{{ room }}"
+    )
+    page.get_by_label("Message").fill("Doors open at 10.\nBring a ticket.")
+    page.get_by_label("Accent colour").fill("blue")
+    page.get_by_role("button", name="Save changes").click()
+    shows(field_error(page, "Accent colour"), "# and six digits are needed")
+    page.get_by_label("Accent colour").fill("#0b5cad")
+    page.get_by_role("button", name="Save changes").click()
+    shows(said(page), "Saved.")
+    saved = settings_of(visited, queue_id)
+    assert saved["message"] == "Doors open at 10.\nBring a ticket."
+    assert (saved["accent_color"], saved["page_template"]) == (
+        "#0b5cad",
+        "{{ head }}<p>{{ queue.name }}</p>{{ room }}",
+    )
+
+
+CASES = [
+    {"rate": 10.0, "room": 1000, "lasts": 3600, "active": 0, "ending": 0.0, "waiting": 500},
+    {"rate": 10.0, "room": 100, "lasts": 3600, "active": 100, "ending": 0.0, "waiting": 500},
+    {"rate": 10.0, "room": 100, "lasts": 3600, "active": 40, "ending": 0.01, "waiting": 5000},
+    {"rate": 0.5, "room": 100, "lasts": 60, "active": 99, "ending": 0.2, "waiting": 12},
+    {"rate": 5.0, "room": 1000, "lasts": 3600, "active": 0, "ending": 0.001, "waiting": 1500},
+    {"rate": 50.0, "room": 200, "lasts": 300, "active": 250, "ending": 0.05, "waiting": 1523},
+]
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_console_foresees_what_the_server_does(page: Page, visited: Site, case: dict[str, Any]) -> None:
+    def server(rate: float) -> int:
+        config = QueueConfig(
+            id="a",
+            name="a",
+            target_url="https://a.example",
+            admission_rate=rate,
+            max_active_users=case["room"],
+            session_timeout_seconds=case["lasts"],
+        )
+        pace = Pace(ending_per_s=case["ending"])
+        return forecast(config, case["active"], pace).wait_s(case["waiting"])
+
+    page.goto("/admin")
+    foreseen = page.evaluate(
+        """async ([{ rate, room, lasts, active, waiting }, told]) => {
+          const { endingPace, waitSeconds } = await import("/assets/admin-forecast.js");
+          const settings = { admission_rate: rate, max_active_users: room, session_timeout_seconds: lasts };
+          const ending = endingPace(settings, { current_waiting: waiting, current_active: active }, told);
+          const wait = (at) => waitSeconds({ ...settings, admission_rate: at }, active, ending, waiting);
+          return ending === null ? null : [rate, rate * 2, rate / 2].map(wait);
+        }""",
+        [case, server(case["rate"])],
+    )
+    if foreseen is None:
+        assert server(case["rate"]) <= case["waiting"] / case["rate"] * 1.1 + 1, "the rate alone decides"
+    else:
+        rates = [case["rate"], case["rate"] * 2, case["rate"] / 2]
+        assert foreseen == pytest.approx([server(rate) for rate in rates], rel=0.02, abs=1.5)

@@ -1,0 +1,67 @@
+"""What tests of the waiting page have in common: a line to stand in, and what the page shows of it."""
+
+import json
+from dataclasses import dataclass, field
+from importlib.resources import files
+from typing import Any
+
+from playwright.sync_api import Page, expect
+
+from tests.support.site import Site
+
+CODES = ("en", "ko", "es", "fr", "de", "ja", "pt", "zh", "ar")
+
+
+def texts(code: str = "en") -> dict[str, Any]:
+    """The texts of a language."""
+    found: dict[str, Any] = json.loads((files("wr.web") / "texts" / f"{code}.json").read_text("utf-8"))
+    return found
+
+
+@dataclass
+class Crowd:
+    """A queue and the people in it who came before the page did."""
+
+    site: Site
+    queue_id: str
+    tokens: list[str] = field(default_factory=list)
+
+    @property
+    def path(self) -> str:
+        return f"/wait/{self.queue_id}"
+
+    def join(self, people: int, priority: int = 0) -> None:
+        for _ in range(people):
+            joined = self.site.join(self.queue_id, {"priority": priority})
+            self.tokens.append(joined.json()["token"])
+
+    def leave(self, people: int) -> None:
+        for _ in range(people):
+            left = self.site.call("DELETE", f"/queues/{self.queue_id}/position", self.tokens.pop(0))
+            assert left.status_code == 200
+
+    def change(self, **settings: Any) -> None:
+        assert self.site.admin("PATCH", f"/queues/{self.queue_id}", settings).status_code == 200
+
+    @property
+    def waiting(self) -> int:
+        return int(self.site.admin("GET", f"/queues/{self.queue_id}/stats").json()["current_waiting"])
+
+
+def crowd(site: Site, people: int = 0, **settings: Any) -> Crowd:
+    """Make a queue that lets nobody in, with so many people in it."""
+    made = Crowd(site, site.make_queue(**{"status": "paused", "unique_by": "none", **settings}))
+    made.join(people)
+    return made
+
+
+def shows(page: Page, state: str, code: str = "en") -> None:
+    """The page says this state, in this language."""
+    expect(page.locator("#headline")).to_have_text(texts(code)[f"{state}.headline"])
+    expect(page.locator("#explanation")).to_have_text(texts(code)[f"{state}.explanation"])
+
+
+def at_position(page: Page, position: int) -> None:
+    """The page says this position."""
+    expect(page.locator("#position")).to_have_text(str(position))
+    expect(page.locator("#ahead")).to_have_text(str(position - 1))

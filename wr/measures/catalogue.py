@@ -1,0 +1,184 @@
+"""Every metric, once: name, kind, labels, and what it means."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Kind(StrEnum):
+    """What a metric is to Prometheus."""
+
+    COUNTER = "counter"
+    GAUGE = "gauge"
+    HISTOGRAM = "histogram"
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One metric as operators know it; times are in seconds, whatever ends in `_total` only grows."""
+
+    name: str
+    kind: Kind
+    help: str
+    labels: tuple[str, ...] = ()
+
+
+_QUEUE = ("queue",)
+_SCRIPT = ("script",)
+_RECEIVER = ("receiver",)
+
+QUEUE_WAITING = Metric(
+    "wr_queue_waiting", Kind.GAUGE, "People in line, as of the last admission pass", _QUEUE
+)
+QUEUE_ACTIVE = Metric("wr_queue_active", Kind.GAUGE, "Sessions, as of the last admission pass", _QUEUE)
+QUEUE_MAX_ACTIVE = Metric(
+    "wr_queue_max_active_users", Kind.GAUGE, "Sessions that the queue's settings allow at once", _QUEUE
+)
+QUEUE_RATE = Metric(
+    "wr_queue_admission_rate", Kind.GAUGE, "People a second that the queue's settings let in", _QUEUE
+)
+QUEUE_JOINS = Metric("wr_queue_joins_total", Kind.COUNTER, "People this process put in line", _QUEUE)
+QUEUE_ADMISSIONS = Metric(
+    "wr_queue_admissions_total", Kind.COUNTER, "People that passes of this process let in", _QUEUE
+)
+QUEUE_EXPIRIES = Metric(
+    "wr_queue_expiries_total", Kind.COUNTER, "Places that passes of this process dropped for silence", _QUEUE
+)
+QUEUE_SESSIONS_ENDED = Metric(
+    "wr_queue_sessions_ended_total",
+    Kind.COUNTER,
+    "Sessions that passes of this process ended because their time was over",
+    _QUEUE,
+)
+QUEUE_CANCELLATIONS = Metric(
+    "wr_queue_cancellations_total",
+    Kind.COUNTER,
+    "People who told this process that they leave, the line or their session",
+    _QUEUE,
+)
+QUEUE_TERMINATIONS = Metric(
+    "wr_queue_terminations_total", Kind.COUNTER, "Sessions that operators ended through this process", _QUEUE
+)
+QUEUE_FLUSHED = Metric(
+    "wr_queue_flushed_total", Kind.COUNTER, "People whom operators sent away through this process", _QUEUE
+)
+QUEUE_TURNED_AWAY = Metric(
+    "wr_queue_turned_away_total",
+    Kind.COUNTER,
+    "Joins that this process refused because the line was full or in maintenance",
+    ("queue", "reason"),
+)
+QUEUE_WAIT = Metric(
+    "wr_queue_wait_seconds",
+    Kind.HISTOGRAM,
+    "From the join to the admission, of each person that passes of this process let in",
+    _QUEUE,
+)
+RATE_LIMITED = Metric(
+    "wr_rate_limited_total",
+    Kind.COUNTER,
+    "Requests beyond a limit; `queue` is empty where a limit is no queue's",
+    ("scope", "queue"),
+)
+ADMISSION_LAG = Metric(
+    "wr_admission_lag_seconds", Kind.HISTOGRAM, "How late a round of admission passes began"
+)
+ADMISSION_ROUND = Metric(
+    "wr_admission_round_seconds", Kind.HISTOGRAM, "How long a round of passes over all queues took"
+)
+ADMISSION_FAILURES = Metric(
+    "wr_admission_failures_total", Kind.COUNTER, "Rounds of admission passes that failed: nobody got in"
+)
+STORE_ROUND_TRIPS = Metric(
+    "wr_store_round_trips_total",
+    Kind.COUNTER,
+    "Calls of the store by script, failed ones among them; `command` is whatever is no script",
+    _SCRIPT,
+)
+STORE_ERRORS = Metric(
+    "wr_store_errors_total", Kind.COUNTER, "Calls of the store that failed: away, or refused", _SCRIPT
+)
+STORE_LATENCY = Metric(
+    "wr_store_round_trip_seconds",
+    Kind.HISTOGRAM,
+    "How long a call of the store took, with the wait for a free connection",
+    _SCRIPT,
+)
+STORE_BATCH = Metric(
+    "wr_store_batch_items", Kind.HISTOGRAM, "People or requests that one call of a script did", _SCRIPT
+)
+HTTP_REQUESTS = Metric(
+    "wr_http_requests_total",
+    Kind.COUNTER,
+    "Answered requests by the path of the route table; `none` where no route was found",
+    ("route", "method", "status"),
+)
+HTTP_LATENCY = Metric(
+    "wr_http_request_seconds",
+    Kind.HISTOGRAM,
+    "From a whole request to its answer, or until a live stream opened",
+    ("route", "method"),
+)
+HTTP_CONNECTIONS = Metric("wr_http_connections", Kind.GAUGE, "Connections that are open")
+LIVE_STREAMS = Metric(
+    "wr_live_streams", Kind.GAUGE, "Live streams that are open: `websocket` or `events`", ("kind",)
+)
+EVENT_LOOP_DELAY = Metric(
+    "wr_event_loop_delay_seconds",
+    Kind.HISTOGRAM,
+    "How much later than asked a task woke up, four times a second",
+)
+EVENTS_NOTED = Metric(
+    "wr_events_noted_total", Kind.COUNTER, "Events to be told: `nats` or `webhooks`", _RECEIVER
+)
+EVENTS_DELIVERED = Metric(
+    "wr_events_delivered_total", Kind.COUNTER, "Events that were acknowledged", _RECEIVER
+)
+EVENTS_DROPPED = Metric(
+    "wr_events_dropped_total",
+    Kind.COUNTER,
+    "Events given up untold: the buffer was full, or the server stopped",
+    _RECEIVER,
+)
+EVENT_FAILURES = Metric(
+    "wr_event_failures_total", Kind.COUNTER, "Failed connections to NATS or deliveries to webhooks", _RECEIVER
+)
+EVENTS_WAITING = Metric(
+    "wr_events_waiting", Kind.GAUGE, "Events neither acknowledged nor given up yet", _RECEIVER
+)
+BUILD = Metric("wr_build_info", Kind.GAUGE, "1; says which version runs", ("version", "python"))
+
+METRICS: tuple[Metric, ...] = (
+    QUEUE_WAITING,
+    QUEUE_ACTIVE,
+    QUEUE_MAX_ACTIVE,
+    QUEUE_RATE,
+    QUEUE_JOINS,
+    QUEUE_ADMISSIONS,
+    QUEUE_EXPIRIES,
+    QUEUE_SESSIONS_ENDED,
+    QUEUE_CANCELLATIONS,
+    QUEUE_TERMINATIONS,
+    QUEUE_FLUSHED,
+    QUEUE_TURNED_AWAY,
+    QUEUE_WAIT,
+    RATE_LIMITED,
+    ADMISSION_LAG,
+    ADMISSION_ROUND,
+    ADMISSION_FAILURES,
+    STORE_ROUND_TRIPS,
+    STORE_ERRORS,
+    STORE_LATENCY,
+    STORE_BATCH,
+    HTTP_REQUESTS,
+    HTTP_LATENCY,
+    HTTP_CONNECTIONS,
+    LIVE_STREAMS,
+    EVENT_LOOP_DELAY,
+    EVENTS_NOTED,
+    EVENTS_DELIVERED,
+    EVENTS_DROPPED,
+    EVENT_FAILURES,
+    EVENTS_WAITING,
+    BUILD,
+)
+"""All of them, in the order in which they are shown."""

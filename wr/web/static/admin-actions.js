@@ -1,0 +1,136 @@
+/** What can be done with a queue; each tells what happened, and has the figures asked for anew. */
+
+import { Left, deleteQueue, flushQueue, updateQueue } from "./admin-api.js";
+import { confirm, say } from "./admin-dialogs.js";
+import { element, write } from "./admin-dom.js";
+import { count, people } from "./admin-formats.js";
+
+/**
+ * Pause, resume and maintenance.
+ * @param {string} queueId
+ * @param {() => Promise<void>} changed is told after each change
+ */
+export function steering(queueId, changed) {
+  const trouble = element("p", { class: "form-error", role: "alert" });
+  const setTo = async (status) => {
+    await updateQueue(queueId, { status });
+    await changed();
+  };
+  const attempt = (what, said) => async () => {
+    write(trouble, "");
+    try {
+      await what();
+      say(said);
+    } catch (error) {
+      if (!(error instanceof Left)) write(trouble, error.message);
+    }
+  };
+  const pause = element(
+    "button",
+    { type: "button", onclick: attempt(() => setTo("paused"), `${queueId} is paused: nobody is let in.`) },
+    "Pause",
+  );
+  const resume = element(
+    "button",
+    {
+      type: "button",
+      class: "primary",
+      onclick: attempt(() => setTo("active"), `${queueId} lets people in.`),
+    },
+    "Resume",
+  );
+  const maintenance = element("button", { type: "button", onclick: askMaintenance }, "Maintenance…");
+
+  async function askMaintenance() {
+    const done = await confirm({
+      title: `Put ${queueId} into maintenance?`,
+      text: ["Nobody new can join and nobody is let in. Those in line keep their places, those inside stay."],
+      action: "Start maintenance",
+      run: async () => {
+        await setTo("maintenance");
+        return true;
+      },
+    });
+    if (!done) return;
+    say(`${queueId} is in maintenance.`);
+    // The button that asked is gone: the keyboard goes on beside it.
+    resume.focus();
+  }
+  return {
+    node: element("div", {}, element("div", { class: "actions" }, resume, pause, maintenance), trouble),
+    update({ queue }) {
+      const choices = [
+        [resume, "active"],
+        [pause, "paused"],
+        [maintenance, "maintenance"],
+      ];
+      const left = choices.find(
+        ([button, status]) => status === queue.status && button === document.activeElement,
+      );
+      for (const [button, status] of choices) button.hidden = queue.status === status;
+      // The button that was pressed is gone now: the keyboard stays where it was.
+      if (left) choices.find(([, status]) => status !== queue.status)[0].focus();
+    },
+  };
+}
+
+/**
+ * Flush and delete: apart from the others, where no hurried finger lands.
+ * @param {string} queueId
+ * @param {() => object|null} latest what is known of the queue
+ * @param {() => Promise<void>} changed is told after each change
+ */
+export function ending(queueId, latest, changed) {
+  const flush = element("button", { type: "button", class: "danger", onclick: askFlush }, "Empty the line…");
+  const remove = element(
+    "button",
+    { type: "button", class: "danger", onclick: askDelete },
+    "Delete the queue…",
+  );
+
+  async function askFlush() {
+    const waiting = latest()?.stats.current_waiting ?? 0;
+    const done = await confirm({
+      title: `Empty the line of ${queueId}?`,
+      text: [
+        `${people(waiting)} ${waiting === 1 ? "loses the" : "lose their"} place for good. Those inside stay. This cannot be undone.`,
+      ],
+      action: "Empty the line",
+      isDanger: true,
+      typed: queueId,
+      run: () => flushQueue(queueId),
+    });
+    if (!done) return;
+    say(`${people(done.flushed)} sent away.`);
+    await changed();
+  }
+  async function askDelete() {
+    const { current_waiting: waiting = 0, current_active: active = 0 } = latest()?.stats ?? {};
+    const done = await confirm({
+      title: `Delete ${queueId}?`,
+      text: [
+        `${count(waiting)} waiting and ${count(active)} inside are gone with it, and so are its settings and history. This cannot be undone.`,
+      ],
+      action: "Delete the queue",
+      isDanger: true,
+      typed: queueId,
+      run: () => deleteQueue(queueId),
+    });
+    if (!done) return;
+    say(`${queueId} is deleted.`);
+    // First the figures: the list is not to show for a moment what is gone.
+    await changed();
+    location.hash = "#/";
+  }
+  return element(
+    "section",
+    { class: "panel", "aria-labelledby": "ending-title" },
+    element("h2", { id: "ending-title" }, "Start over"),
+    element(
+      "p",
+      { class: "hint" },
+      "Emptying sends everyone home who waits; deleting ends the queue too. Both ask first.",
+    ),
+    element("div", { class: "actions" }, flush, remove),
+  );
+}

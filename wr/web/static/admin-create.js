@@ -1,0 +1,143 @@
+/** Making a queue. */
+
+import { Left, createQueue } from "./admin-api.js";
+import { say } from "./admin-dialogs.js";
+import { element, labelled, write } from "./admin-dom.js";
+import { FIELDS, inputText, makeInput, readInput } from "./admin-fields.js";
+import { fieldOf } from "./admin-settings.js";
+
+const FIRST = ["name", "target_url", "admission_rate", "max_active_users"];
+const LATER = [
+  "max_queue_size",
+  "session_timeout_seconds",
+  "heartbeat_interval_seconds",
+  "heartbeat_timeout_seconds",
+  "unique_by",
+];
+
+const NEEDED = {
+  id: "An id is needed.",
+  target_url: "An address is needed, such as https://shop.example/checkout.",
+};
+
+/** The form; afterwards the new queue's page opens. */
+export function createView({ refresh }) {
+  const id = labelled(
+    "Id",
+    element("input", {
+      name: "id",
+      type: "text",
+      maxlength: "64",
+      autocomplete: "off",
+      spellcheck: "false",
+      autocapitalize: "none",
+    }),
+    "Part of addresses: letters, digits, dot, underscore and hyphen. Cannot be changed later.",
+  );
+  const entries = makeEntries();
+  const trouble = element("p", { class: "form-error", role: "alert" });
+  const submit = element("button", { class: "primary", type: "submit" }, "Make the queue");
+  const paused = element("input", { type: "checkbox", id: "start-paused", name: "paused" });
+  const later = element(
+    "details",
+    {},
+    element("summary", {}, "More settings"),
+    element(
+      "div",
+      { class: "form-grid" },
+      LATER.map((name) => entries.get(name).node),
+    ),
+  );
+  const form = element(
+    "form",
+    { class: "panel", novalidate: true, autocomplete: "off" },
+    element(
+      "div",
+      { class: "form-grid" },
+      id.node,
+      FIRST.map((name) => entries.get(name).node),
+    ),
+    element(
+      "p",
+      { class: "check" },
+      paused,
+      element(
+        "label",
+        { for: "start-paused" },
+        "Start paused: people may join, nobody is let in until you resume",
+      ),
+    ),
+    later,
+    trouble,
+    element("div", { class: "actions" }, element("a", { class: "button", href: "#/" }, "Cancel"), submit),
+  );
+
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    const all = new Map([["id", id], ...entries]);
+    for (const entry of all.values()) entry.showError("");
+    write(trouble, "");
+    const { wish, wrong } = readEntries(all);
+    if (wrong) return reject(wrong.entry, wrong.error);
+    if (paused.checked) wish.status = "paused";
+    submit.setAttribute("aria-busy", "true");
+    try {
+      const made = await createQueue(wish);
+      await refresh();
+      location.hash = `#/queues/${encodeURIComponent(made.id)}`;
+      say(`The queue ${made.id} is there.`);
+    } catch (error) {
+      if (error instanceof Left) return;
+      const name = error.code === "CONFLICT" ? "id" : fieldOf(error, all);
+      if (name) reject(all.get(name), error.message);
+      else write(trouble, error.message);
+    } finally {
+      submit.removeAttribute("aria-busy");
+    }
+  });
+  function reject(entry, message) {
+    entry.showError(message);
+    if (later.contains(entry.input)) later.open = true;
+    entry.input.focus();
+  }
+  const node = element(
+    "div",
+    {},
+    element("p", { class: "back" }, element("a", { href: "#/" }, "Queues")),
+    element("h1", { tabindex: "-1" }, "New queue"),
+    form,
+  );
+  return { title: "New queue", node };
+}
+
+/** The fields but the id, by name, with what a queue gets that says nothing. */
+function makeEntries() {
+  const entries = new Map();
+  for (const name of [...FIRST, ...LATER]) {
+    const field = FIELDS.find((each) => each.name === name);
+    const input = makeInput(field);
+    input.value = inputText(field.usual);
+    const unit = field.unit ?? (field.kind === "seconds" ? "seconds" : "");
+    const entry = labelled(
+      unit ? `${field.label}, ${unit}` : field.label,
+      input,
+      name === "name" ? "What people see; the id unless given" : field.hint,
+    );
+    entries.set(name, { field, ...entry });
+  }
+  return entries;
+}
+
+/** What the form asks for; `wrong` is the first entry that cannot be, and why. */
+function readEntries(all) {
+  const wish = {};
+  for (const [name, entry] of all) {
+    const text = entry.input.value.trim();
+    if (!text && name in NEEDED) return { wish, wrong: { entry, error: NEEDED[name] } };
+    if (!text) continue;
+    const { value, error } = entry.field ? readInput(entry.field, text) : { value: text, error: "" };
+    if (error) return { wish, wrong: { entry, error } };
+    wish[name] = value;
+  }
+  return { wish, wrong: null };
+}

@@ -1,0 +1,160 @@
+/** The settings of a queue: a new one is a row in this table. */
+
+import { element } from "./admin-dom.js";
+import { plain } from "./admin-formats.js";
+
+/**
+ * @typedef {object} Field
+ * @property {string} name as the API spells it
+ * @property {string} label
+ * @property {"text"|"lines"|"url"|"colour"|"integer"|"decimal"|"seconds"|"choice"} kind
+ * @property {string} [unit]
+ * @property {string} [hint]
+ * @property {number} [least]
+ * @property {[string, string][]} [choices] values and their names
+ * @property {string|number} [usual] what a queue gets that says nothing
+ */
+
+/** @type {{title: string, fields: Field[]}[]} */
+export const GROUPS = [
+  {
+    title: "Pace and room",
+    fields: [
+      { name: "admission_rate", label: "Admission rate", kind: "decimal", unit: "per second", usual: 10 },
+      {
+        name: "max_active_users",
+        label: "Most people inside",
+        kind: "integer",
+        unit: "at once",
+        least: 1,
+        usual: 1000,
+      },
+      {
+        name: "max_queue_size",
+        label: "Longest line",
+        kind: "integer",
+        unit: "people",
+        least: 0,
+        hint: "0: no limit",
+        usual: 50000,
+      },
+    ],
+  },
+  {
+    title: "Times",
+    fields: [
+      { name: "session_timeout_seconds", label: "Time inside", kind: "seconds", least: 1, usual: 3600 },
+      { name: "heartbeat_interval_seconds", label: "Heartbeat every", kind: "seconds", least: 1, usual: 10 },
+      {
+        name: "heartbeat_timeout_seconds",
+        label: "Silence that loses a place",
+        kind: "seconds",
+        least: 2,
+        usual: 60,
+      },
+    ],
+  },
+  {
+    title: "People",
+    fields: [
+      { name: "name", label: "Name", kind: "text" },
+      { name: "target_url", label: "Where people who get in go", kind: "url" },
+      {
+        name: "unique_by",
+        label: "Who is the same person",
+        kind: "choice",
+        choices: [
+          ["client", "user id, address and browser"],
+          ["user_id", "user id"],
+          ["ip", "address"],
+          ["none", "nobody"],
+        ],
+        usual: "client",
+      },
+    ],
+  },
+  {
+    title: "The waiting page",
+    fields: [
+      { name: "message", label: "Message", kind: "lines", hint: "Shown to everyone who waits" },
+      { name: "logo_url", label: "Logo’s address", kind: "url" },
+      { name: "support_url", label: "Help’s address", kind: "url" },
+      { name: "accent_color", label: "Accent colour", kind: "colour", hint: "Such as #0b5cad" },
+      { name: "background_color", label: "Background colour", kind: "colour", hint: "Such as #ffffff" },
+      {
+        name: "page_template",
+        label: "Template of the page",
+        kind: "lines",
+        hint: "Jinja2, in place of the usual page; empty: the usual page",
+      },
+    ],
+  },
+];
+
+const LONGEST_SHOWN = 80;
+
+export const FIELDS = GROUPS.flatMap((group) => group.fields);
+const LABELS = new Map([
+  ...FIELDS.map((field) => [field.name, field.label]),
+  ["status", "Status"],
+  ["id", "Id"],
+]);
+
+/** A setting's name for people. */
+export const labelOf = (name) => LABELS.get(name) ?? name.replaceAll("_", " ");
+
+/** A setting's value for people. */
+export function valueText(name, value) {
+  if (value === "" || value === null || value === undefined) return "nothing";
+  const field = FIELDS.find((each) => each.name === name);
+  if (typeof value === "number") return field?.kind === "seconds" ? `${plain(value)} s` : plain(value);
+  if (Array.isArray(value)) return value.join(", ");
+  const choice = field?.choices?.find(([each]) => each === value);
+  const text = choice ? choice[1] : String(value);
+  return text.length > LONGEST_SHOWN ? `${text.slice(0, LONGEST_SHOWN)}…` : text;
+}
+
+/** Make what a field is typed into. */
+export function makeInput(field) {
+  const common = {
+    name: field.name,
+    autocomplete: "off",
+    spellcheck: field.kind === "lines" ? "true" : "false",
+  };
+  if (field.kind === "choice") {
+    const options = field.choices.map(([value, name]) => element("option", { value }, name));
+    return element("select", { name: field.name }, options);
+  }
+  if (field.kind === "lines") return element("textarea", { ...common, rows: "3" });
+  // Not type=number: it drops what it does not understand, and a wheel turned over it changes a live sale.
+  const mode =
+    { integer: "numeric", seconds: "numeric", decimal: "decimal", url: "url" }[field.kind] ?? "text";
+  return element("input", {
+    ...common,
+    type: "text",
+    inputmode: mode,
+    autocapitalize: field.kind === "text" ? "sentences" : "none",
+  });
+}
+
+/** What a setting looks like in its input. */
+export const inputText = (value) => (value === null || value === undefined ? "" : String(value));
+
+/**
+ * Read what was typed.
+ * @returns {{value: any, error: string}} `error` is empty where the value can be used
+ */
+export function readInput(field, text) {
+  const typed = field.kind === "lines" ? text : text.trim();
+  if (field.kind === "colour" && !/^(#[0-9a-f]{6})?$/i.test(typed))
+    return { value: typed, error: "# and six digits are needed, such as #0b5cad, or nothing." };
+  if (!["integer", "seconds", "decimal"].includes(field.kind)) return { value: typed, error: "" };
+  const value = typed === "" ? Number.NaN : Number(typed.replace(/[\s_’']/g, ""));
+  if (!Number.isFinite(value)) return { value, error: "A number is needed, such as 20 or 0.5." };
+  if (field.kind !== "decimal" && !Number.isInteger(value))
+    return { value, error: "A whole number is needed." };
+  if (field.kind === "decimal" && value <= 0)
+    return { value, error: "It must be above 0. To let nobody in, pause the queue." };
+  if (value < (field.least ?? 0)) return { value, error: `It must be at least ${field.least}.` };
+  return { value, error: "" };
+}
