@@ -70,11 +70,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     "message_fields": set(),
     "command_tables": {"admin_client", "api", "message_fields"},
     "command_options": {"model", "admin_client", "command_tables", "message_fields", "settings"},
+    "webhook_commands": {"admin_client", "command_options"},
     "doctor": {"model", "store", "api", "settings", "admin_client"},
     "rehearse": {"admin_client", "command_options"},
     "cli": {
         *("model", "store", "api", "process", "settings", "logs"),
-        *("admin_client", "command_options", "command_tables", "doctor", "rehearse"),
+        *("admin_client", "command_options", "command_tables", "doctor", "rehearse", "webhook_commands"),
     },
     "__main__": {"cli", "traces"},
     "__init__": set(),
@@ -90,7 +91,7 @@ ONLY_IN: dict[str, set[str]] = {
     "nats": {"events"},
     "prometheus_client": {"measures"},
     "opentelemetry": {"traces"},
-    "click": {"cli", "command_options", "command_tables", "rehearse"},
+    "click": {"cli", "webhook_commands", "command_options", "command_tables", "rehearse"},
     "rich": {"command_tables", "rehearse"},
 }
 """Libraries that decide how something is done, and who alone may know of it."""
