@@ -28,7 +28,7 @@ def webhook() -> None:
 @click.option("--queue", "queue_id", metavar="QUEUE", default="", help="Events of this queue only.")
 @admin_command
 def add_webhook(api: AdminClient, target: str, events: tuple[str, ...], queue_id: str) -> Struct:
-    """Have events posted to a URL; shows the secret that signs them, once."""
+    """Have events posted to a URL; shows their secret, once."""
     return api.add_webhook(url=target, events=events, queue_id=queue_id)
 
 
