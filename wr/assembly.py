@@ -8,7 +8,7 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import orjson
@@ -28,7 +28,6 @@ from wr.concerts import Concerts
 from wr.events.book import EventBook, Outbox
 from wr.events.courier import Plan
 from wr.events.hooks import Hooks
-from wr.events.nats_link import NatsLink
 from wr.events.post import Poster
 from wr.keeper import KeyKeeper
 from wr.live.announcer import Announcer
@@ -49,6 +48,9 @@ from wr.tasks.live import LiveLoops
 from wr.web.assets import own_assets
 from wr.webhooks import WebhookDesk
 
+if TYPE_CHECKING:
+    from wr.events.nats_link import NatsLink
+
 _HEALTH_PATIENCE_S = 1.0
 
 
@@ -68,7 +70,7 @@ class Events:
 
     book: EventBook
     hooks: Hooks
-    link: NatsLink | None
+    link: "NatsLink | None"
 
     @property
     def nats_health(self) -> str:
@@ -206,6 +208,9 @@ def _events(store: Store, settings: Settings, measures: EventMeasures) -> Events
     if settings.nats_url:
         outbox = Outbox("nats", measures.nats, settings.event_buffer)
         book.add(outbox)
+        # With asyncio's side of it 65 KiB, and with the client that it loads two megabytes.
+        from wr.events.nats_link import NatsLink  # noqa: PLC0415
+
         link = NatsLink(settings.nats_url, outbox, measures.nats, source=source, draw=random.random)
     return Events(book, hooks, link)
 

@@ -371,7 +371,7 @@ class Settings:
     event_buffer: int = _setting(
         100_000,
         "Events kept for NATS, and for each webhook, while they cannot be sent; those beyond are dropped and "
-        "counted; each takes 50 to 300 bytes",
+        "counted; each takes 100 to 450 bytes",
         _positive_count,
         group=Group.EVENTS,
         form="COUNT",

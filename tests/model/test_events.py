@@ -6,7 +6,8 @@ from hashlib import sha256
 import msgspec
 import pytest
 
-from wr.model.events import DATA, Kind, Note, event_id, event_schema, events_of
+from wr.model.event_schema import DATA, event_schema
+from wr.model.events import Kind, Note, event_id, events_of
 from wr.model.refusals import InvalidRequest
 from wr.model.webhooks import check_webhook, kinds_of, retry_pause_s, signature
 

@@ -9,7 +9,7 @@ import msgspec
 from bench.load import SCENARIOS
 from tests.support.commands import COMMANDS
 from wr.measures.catalogue import METRICS
-from wr.model.events import DATA
+from wr.model.event_schema import DATA
 from wr.settings import SettingDescription, describe_settings
 
 ROOT = Path(__file__).parents[2]

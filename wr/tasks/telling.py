@@ -2,19 +2,22 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
 
 import structlog
 import trio
 
 from wr.events.hooks import Hooks
-from wr.events.nats_link import NatsLink
 from wr.tasks.endless import keep_running
+
+if TYPE_CHECKING:
+    from wr.events.nats_link import NatsLink
 
 log = structlog.get_logger("wr.events")
 
 
 @asynccontextmanager
-async def telling(hooks: Hooks, link: NatsLink | None, *, patience_s: float) -> AsyncIterator[None]:
+async def telling(hooks: Hooks, link: "NatsLink | None", *, patience_s: float) -> AsyncIterator[None]:
     """Publish and deliver events for as long as the block lasts, and after it what is left, in `patience_s`.
 
     Whatever notes events is to end inside the block. Deliveries that are not finished then become dead
