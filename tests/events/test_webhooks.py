@@ -315,6 +315,26 @@ def test_a_webhook_outlives_the_server_that_it_was_added_at(tmp_path: Path) -> N
             assert receiver.taken()[0].event["queue_id"] == queue_id
 
 
+def test_what_is_delivered_makes_room(tmp_path: Path) -> None:
+    with serving(tmp_path, event_buffer="2") as (server, site), receiving() as receiver:
+        add(site, receiver.url, "position.enqueued")
+        queue_id = site.make_queue(status="paused")
+        for number in range(1, 7):
+            site.join(queue_id)
+            eventually(lambda count=number: len(receiver.taken()) == count, "it is told")  # type: ignore[misc]
+            eventually(lambda: waiting(site) == 0, "it is settled")
+        assert "dropped" not in server.log
+
+
+def waiting(site: Site) -> float:
+    """Events for webhooks that are neither delivered nor given up, as the metrics tell."""
+    found = re.search(
+        r'^wr_events_waiting\{receiver="webhooks"\} (\S+)', site.http.get("/metrics").text, re.M
+    )
+    assert found is not None
+    return float(found[1])
+
+
 def test_too_much_for_a_webhook_is_dropped_and_said(tmp_path: Path) -> None:
     settings = {**NEVER_AGAIN, "event_buffer": "5"}
     with serving(tmp_path, **settings) as (server, site), receiving() as receiver:

@@ -93,6 +93,11 @@ class NatsLink:
             # It ends only when it is told to, or when something is wrong with it: then it starts again.
             nursery.cancel_scope.cancel()
 
+    @property
+    def waiting(self) -> int:
+        """How many events are not acknowledged yet."""
+        return self._tally.waiting
+
     async def drained(self) -> None:
         """Wait until all that was noted is acknowledged."""
         await self._outbox.drained()

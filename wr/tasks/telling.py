@@ -28,6 +28,10 @@ async def telling(hooks: Hooks, link: "NatsLink | None", *, patience_s: float) -
         if link is not None:
             nursery.start_soon(keep_running, "nats", lambda _status: link.run())
         yield
+        if link is not None and link.waiting:
+            log.info(
+                "stopping: NATS is given time for the last events", count=link.waiting, grace_s=patience_s
+            )
         with trio.move_on_after(patience_s):
             async with trio.open_nursery() as last:
                 last.start_soon(hooks.drained, patience_s)
