@@ -239,6 +239,9 @@ def test_while_nats_hangs_joins_are_as_quick_as_ever_and_what_is_too_much_is_dro
         # A join that waited for NATS would wait for its acknowledgement, which takes 5 s to be given up.
         assert max(took_s) < 2
         assert server.log.count("events are dropped") == 1
+        counted = site.http.get("/metrics").text
+        assert f'wr_events_dropped_total{{receiver="nats"}} {2 * buffer}.0\n' in counted
+        assert f'wr_events_waiting{{receiver="nats"}} {buffer}.0\n' in counted
         nats_server.thaw()
         wait_until_published(site)
         told = eventually(

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.certificate import make_certificate
 from tests.support.engines import running_engine
 from tests.support.processes import ADMIN_KEY, ServerProcess, eventually, running_server_process
 from tests.support.readme import README, block
@@ -288,6 +289,27 @@ def test_a_name_that_leads_to_a_forbidden_address_is_not_called(tmp_path: Path) 
         (letter,) = eventually(lambda: dead(site), "it is dead")
         assert "must not be called" in letter["error"]
         assert receiver.came == []
+
+
+def test_a_certificate_that_nobody_vouches_for_is_refused(tmp_path: Path) -> None:
+    with (
+        serving(tmp_path, **{**QUICK, "webhook_tries": "1"}) as (_, site),
+        receiving(certificate=make_certificate(tmp_path)) as receiver,
+    ):
+        add(site, receiver.url, "queue.created")
+        site.make_queue()
+        (letter,) = eventually(lambda: dead(site), "it is dead")
+        assert "CERTIFICATE_VERIFY_FAILED" in letter["error"]
+        assert receiver.came == []
+
+
+def test_a_certificate_that_is_vouched_for_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    certificate = make_certificate(tmp_path)
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate[0]))
+    with serving(tmp_path, **QUICK) as (_, site), receiving(certificate=certificate) as receiver:
+        add(site, receiver.url, "queue.created")
+        site.make_queue()
+        eventually(receiver.taken, "it is told")
 
 
 def test_secrets_are_shown_once_and_logged_never(tmp_path: Path) -> None:

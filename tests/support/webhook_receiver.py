@@ -1,11 +1,13 @@
 """A receiver of webhooks: a real HTTP server that notes what comes, and answers as it is told."""
 
 import json
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 from tests.support.engines import free_port
@@ -46,8 +48,8 @@ class Receiver:
 
 
 @contextmanager
-def receiving(port: int = 0) -> Iterator[Receiver]:
-    """Receive until the block ends."""
+def receiving(port: int = 0, certificate: tuple[Path, Path] | None = None) -> Iterator[Receiver]:
+    """Receive until the block ends; over TLS with a certificate and its key."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
@@ -63,8 +65,18 @@ def receiving(port: int = 0) -> Iterator[Receiver]:
         def log_message(self, *_: object) -> None:
             """Say nothing."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
-    receiver = Receiver(f"http://127.0.0.1:{server.server_address[1]}/events?key=of-the-receiver")
+    class Server(ThreadingHTTPServer):
+        def handle_error(self, *_: object) -> None:
+            """Say nothing of clients that leave in the middle: some tests want them to."""
+
+    server = Server(("127.0.0.1", port), Handler)
+    scheme = "http"
+    if certificate is not None:
+        scheme = "https"
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(*certificate)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+    receiver = Receiver(f"{scheme}://127.0.0.1:{server.server_address[1]}/events?key=of-the-receiver")
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:

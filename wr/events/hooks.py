@@ -53,6 +53,8 @@ class Hooks:
         self._plan = plan
         self._couriers: dict[str, tuple[Courier, trio.CancelScope]] = {}
         self._nursery: trio.Nursery | None = None
+        # An answer that is older than another must not be heeded after it.
+        self._looking = trio.Lock()
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Look for webhooks and deliver, until cancelled; ready when it has looked once."""
@@ -84,6 +86,10 @@ class Hooks:
         Raises:
             Unavailable: the store cannot be asked.
         """
+        async with self._looking:
+            await self._look()
+
+    async def _look(self) -> None:
         listed = {webhook.id: webhook for webhook in await self._shelf.list()}
         for webhook_id in self._couriers.keys() - listed.keys():
             courier, scope = self._couriers.pop(webhook_id)
