@@ -11,12 +11,12 @@ from hashlib import blake2b
 import msgspec
 
 from wr.events.book import EventBook
+from wr.happenings import note_join
 from wr.model import places
 from wr.model.ids import new_position_id
 from wr.model.limits import Limit, Usage
 from wr.model.refusals import Maintenance, NotFound, RateLimited
 from wr.queue_book import QueueBook, QueueView
-from wr.room import note_join
 from wr.store.joins import InLine, Join
 from wr.store.polls import Poll, Polled, PollKind
 from wr.store.store import Store

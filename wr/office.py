@@ -6,6 +6,7 @@ import msgspec
 
 from wr.audit import AuditTrail
 from wr.events.book import EventBook
+from wr.happenings import note_departure
 from wr.keeper import KeyKeeper
 from wr.model import places
 from wr.model.audit import Action, Actor, Fact, changes_between, settings_of
@@ -17,7 +18,7 @@ from wr.model.queue import QueueConfig, QueueStatus, check_queue
 from wr.model.refusals import Conflict, NotFound
 from wr.model.signing import SigningKey
 from wr.queue_book import QueueBook, QueueView, no_such_queue
-from wr.room import Tell, note_departure, session_expired
+from wr.room import Tell, session_expired
 from wr.store.audit import AuditPage
 from wr.store.departures import Departure
 from wr.store.figures import Figures

@@ -6,10 +6,10 @@ from hashlib import blake2b
 import msgspec
 
 from wr.events.book import EventBook
+from wr.happenings import note_departure, note_join
 from wr.keeper import KeyKeeper
 from wr.model import places
 from wr.model.client_address import limited_address
-from wr.model.events import Kind
 from wr.model.ids import id_text, new_position_id, session_id_bytes, session_id_text
 from wr.model.limits import Limit, Usage
 from wr.model.queue import QueueConfig, UniqueBy
@@ -27,7 +27,7 @@ from wr.model.times import rfc3339
 from wr.model.tokens import PositionClaims, SessionClaims
 from wr.queue_book import QueueBook, QueueView, no_such_queue
 from wr.session_tokens import SessionTokens
-from wr.store.departures import Departed, Departure
+from wr.store.departures import Departure
 from wr.store.joins import InLine, Join, Joined
 from wr.store.polls import Poll, PollKind
 from wr.store.store import Store
@@ -361,21 +361,6 @@ class Room:
             return rate_limited(usage)
         self._book.forget(queue_id)
         return no_such_queue(queue_id)
-
-
-def note_join(events: EventBook, queue_id: str, joined: Joined, place: InLine) -> None:
-    """Take a note of somebody who is new in line."""
-    if place.is_new:
-        facts = {"position": place.position, "priority": place.priority}
-        events.note(Kind.POSITION_ENQUEUED, queue_id, joined.now_ms, (joined.position_id,), facts)
-
-
-def note_departure(events: EventBook, queue_id: str, position_id: bytes, departed: Departed) -> None:
-    """Take a note of what a departure ended, if it ended anything."""
-    state = departed.state
-    if isinstance(state, places.Gone) and (departed.ended_now or departed.took_session):
-        kind = Kind.SESSION_ENDED if departed.took_session else Kind.POSITION_CANCELLED
-        events.note(kind, queue_id, state.ended_ms, (position_id,), {"reason": state.reason.text})
 
 
 def rate_limited(usage: Usage | None) -> RateLimited:

@@ -1,11 +1,14 @@
 """Events and webhooks, as far as they need neither clock nor network."""
 
 import hmac
+import json
 from hashlib import sha256
 
 import msgspec
 import pytest
+from jsonschema import Draft202012Validator
 
+from tests.support.readme import README, block
 from wr.model.event_schema import DATA, event_schema
 from wr.model.events import Kind, Note, event_id, events_of
 from wr.model.refusals import InvalidRequest
@@ -53,6 +56,13 @@ def test_every_kind_has_its_alternative_in_the_schema() -> None:
     assert set(DATA) == set(Kind)
     assert [each["title"] for each in event_schema()["oneOf"]] == [kind.value for kind in Kind]
     assert msgspec.json.encode(event_schema())
+
+
+def test_the_example_of_the_readme_is_an_event_as_the_schema_says() -> None:
+    text = block(README.read_text(), "event")
+    assert text is not None
+    example = json.loads(text.removeprefix("```json").removesuffix("```"))
+    Draft202012Validator(event_schema()).validate(example)
 
 
 @pytest.mark.parametrize(
