@@ -39,9 +39,15 @@ def _origin(text: str) -> str:
     if not text:
         return ""
     parts = urlsplit(text)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.path not in ("", "/"):
+    is_origin = parts.scheme in ("http", "https") and parts.hostname and "@" not in parts.netloc
+    if not is_origin or parts.path not in ("", "/") or parts.query or parts.fragment:
         raise ValueError(f"'{text}' is no origin such as https://wait.example.com")
-    return f"{parts.scheme}://{parts.netloc}"
+    # As browsers spell it: in small letters, without the port that goes without saying.
+    usual = {"http": 80, "https": 443}[parts.scheme]
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+    return (
+        f"{parts.scheme}://{host}" if parts.port in (None, usual) else f"{parts.scheme}://{host}:{parts.port}"
+    )
 
 
 def _origins(text: str) -> tuple[str, ...]:

@@ -171,6 +171,7 @@ def test_a_pause_and_its_end_are_told_at_once(page: Page, visited: Site) -> None
     shows(page, "paused")
     line.change(status="maintenance")
     shows(page, "held")
+    expect(page.locator("#announcement")).to_contain_text(texts()["held.headline"])
     line.change(status="active")
     shows(page, "waiting")
 
@@ -217,6 +218,152 @@ def test_leaving_asks_first_and_reloading_does_not_join_again(page: Page, visite
     assert line.waiting == 1
 
 
+def test_a_new_place_begins_at_nothing_however_far_the_last_one_had_come(page: Page, visited: Site) -> None:
+    line = crowd(visited, 5)
+    page.goto(line.path)
+    at_position(page, 6)
+    line.leave(4)
+    at_position(page, 2)
+    page.get_by_role("button", name=texts()["leave"]).click()
+    page.get_by_role("button", name=texts()["leave.yes"]).click()
+    shows(page, "left")
+    line.join(8)
+    page.get_by_role("button", name=texts()["again"]).click()
+    at_position(page, 10)
+    assert page.locator("#progress").evaluate("bar => bar.value") == 0
+
+
+def test_the_question_whether_to_leave_goes_when_it_is_ones_turn(
+    page: Page, visited: Site, target: TargetSite, watch: Watch
+) -> None:
+    watch.allow(target.url)
+    line = crowd(visited, target_url=f"{target.url}/")
+    page.goto(line.path)
+    at_position(page, 1)
+    page.get_by_role("button", name=texts()["leave"]).click()
+    expect(page.get_by_role("dialog")).to_be_visible()
+    line.change(status="active")
+    shows(page, "admitted")
+    expect(page.get_by_role("dialog")).to_be_hidden()
+    page.wait_for_url(f"{target.url}/**")
+
+
+def test_a_tab_whose_place_was_given_up_in_another_says_so(
+    context: BrowserContext, visited: Site, watch: Watch
+) -> None:
+    line = crowd(visited)
+    tabs = [context.new_page(), context.new_page()]
+    for tab in tabs:
+        tab.goto(line.path)
+        at_position(tab, 1)
+    tabs[0].get_by_role("button", name=texts()["leave"]).click()
+    tabs[0].get_by_role("button", name=texts()["leave.yes"]).click()
+    shows(tabs[1], "left")
+
+
+def test_who_only_polls_learns_the_true_reason_of_an_end(page: Page, visited: Site, watch: Watch) -> None:
+    for complaint in ("ERR_FAILED", "410"):
+        watch.expect(complaint)
+    line = crowd(visited, heartbeat_interval_seconds=1)
+    page.add_init_script("window.WebSocket = class { constructor() { throw new Error('blocked'); } };")
+    page.route("**/events", lambda route: route.abort())
+    page.goto(line.path)
+    at_position(page, 1)
+    wait_until(page, lambda: len(watch.complaints) == 2, "it has given streams up")
+    page.wait_for_timeout(1_500)
+    line.site.admin("POST", f"/queues/{line.queue_id}/flush")
+    shows(page, "closed")
+
+
+def test_a_proxy_that_opens_websockets_and_drops_them_is_found_out(
+    page: Page, visited: Site, watch: Watch
+) -> None:
+    line = crowd(visited, 1)
+    page.add_init_script(
+        """
+        window.opened = 0;
+        window.WebSocket = class extends EventTarget {
+          constructor() {
+            super();
+            opened += 1;
+            this.readyState = 1;
+            setTimeout(() => this.onopen?.(), 10);
+            setTimeout(() => this.onclose?.({ code: 1006 }), 30);
+          }
+          close() {}
+        };
+        """
+    )
+    page.goto(line.path)
+    at_position(page, 2)
+    line.leave(1)
+    at_position(page, 1)
+    assert page.evaluate("opened") == 2
+
+
+def test_a_lost_network_before_there_is_a_place_is_no_lost_place(
+    page: Page, context: BrowserContext, visited: Site, watch: Watch
+) -> None:
+    watch.expect("503")
+    line = crowd(visited, 1, max_queue_size=1)
+    page.goto(line.path)
+    shows(page, "full")
+    context.set_offline(True)
+    context.set_offline(False)
+    line.change(max_queue_size=10)
+    shows(page, "paused")
+    at_position(page, 2)
+
+
+def test_trying_again_in_vain_says_so_again(
+    page: Page, context: BrowserContext, visited: Site, watch: Watch
+) -> None:
+    watch.expect("ERR_FAILED")
+    line = crowd(visited)
+    page.route("**/enqueue", lambda route: route.abort())
+    page.goto(line.path)
+    shows(page, "unavailable")
+    page.get_by_role("button", name=texts()["retry"]).click()
+    shows(page, "unavailable")
+    page.unroute("**/enqueue")
+    page.get_by_role("button", name=texts()["retry"]).click()
+    at_position(page, 1)
+
+
+def test_leaving_while_one_joins_leaves_nothing_behind(page: Page, visited: Site) -> None:
+    line = crowd(visited)
+    page.goto("/")
+    left = page.evaluate(
+        """async (queue) => {
+          const { WaitingRoom } = await import("/wr.js");
+          const room = new WaitingRoom({ queue });
+          room.join();
+          return [await room.leave(), Object.keys(localStorage)];
+        }""",
+        line.queue_id,
+    )
+    assert (left, line.waiting) == ([True, []], 0)
+
+
+def test_joining_twice_is_joining_once(page: Page, visited: Site) -> None:
+    line = crowd(visited)
+    page.goto("/")
+    told = page.evaluate(
+        """async (queue) => {
+          const { WaitingRoom } = await import("/wr.js");
+          const room = new WaitingRoom({ queue });
+          const told = [];
+          for (const type of ["joined", "connection"]) room.addEventListener(type, () => told.push(type));
+          const live = new Promise((done) => room.addEventListener("connection", done));
+          await Promise.all([room.join(), room.join()]);
+          await live;
+          return told;
+        }""",
+        line.queue_id,
+    )
+    assert (told, line.waiting) == (["joined", "connection"], 1)
+
+
 def test_everything_can_be_done_with_the_keyboard(page: Page, visited: Site) -> None:
     line = crowd(visited)
     page.goto(line.path)
@@ -245,7 +392,7 @@ def test_an_expired_place_is_said_and_can_be_taken_anew(
     at_position(page, 1)
     context.set_offline(True)
     watch.expect("ERR_INTERNET_DISCONNECTED")
-    wait_until(page, lambda: line.waiting == 0, "the place expires")
+    wait_until(page, lambda: watch.complaints and line.waiting == 0, "it tries, and the place expires")
     context.set_offline(False)
     shows(page, "expired")
     screenshot(page, "waiting-expired")

@@ -105,7 +105,7 @@ def test_a_crowd_does_not_refresh_in_step(visited: Site) -> None:
     line = crowd(visited, heartbeat_interval_seconds=40, heartbeat_timeout_seconds=90)
     seconds = {int(httpx.get(f"{visited.url}{line.path}", **PLAIN).headers["Refresh"]) for _ in range(30)}  # type: ignore[arg-type]
     assert len(seconds) > 5
-    assert 30 <= min(seconds) <= max(seconds) <= 50
+    assert 24 <= min(seconds) <= max(seconds) <= 40
 
 
 @pytest.mark.parametrize("headers", [{"Sec-Purpose": "prefetch"}, {"Purpose": "prefetch"}])
@@ -128,7 +128,7 @@ def test_who_cannot_join_is_told_why_and_tries_again(
     line = crowd(visited, people, **settings)
     response = page.goto(f"{line.path}?plain=1")
     assert response is not None
-    assert (response.status, 20 < int(response.headers["refresh"]) < 40) == (503, True)
+    assert (response.status, 20 <= int(response.headers["refresh"]) <= 40) == (503, True)
     shows(page, state)
 
 

@@ -153,6 +153,34 @@ def test_the_way_back_from_leaving_is_a_page_that_does_not_join(site: Site) -> N
     assert site.admin("GET", f"/queues/{queue_id}/stats").json()["current_waiting"] == 0
 
 
+@pytest.mark.parametrize("headers", [{"Origin": "https://evil.example"}, {"Sec-Fetch-Site": "cross-site"}])
+def test_no_other_site_can_have_a_visitor_leave(site: Site, headers: dict[str, str]) -> None:
+    queue_id = site.make_queue(status="paused")
+    with httpx.Client(base_url=site.url) as browser:
+        browser.get(f"/wait/{queue_id}?plain=1")
+        sent = browser.post(f"/wait/{queue_id}/leave", headers=headers)
+        assert (sent.status_code, sent.headers["Location"]) == (303, f"/wait/{queue_id}?plain=1")
+        assert "Set-Cookie" not in sent.headers
+        assert 'id="position">1<' in browser.get(sent.headers["Location"]).text
+    assert site.admin("GET", f"/queues/{queue_id}/stats").json()["current_waiting"] == 1
+
+
+@pytest.mark.parametrize("wish", ["%E6%97%A5", "de%0d%0aX-Evil:1", "xx", "", "a" * 3000])
+def test_a_language_that_there_is_not_is_overlooked(site: Site, wish: str) -> None:
+    for query in (f"?lang={wish}", f"?plain=1&lang={wish}"):
+        response = page(site, site.make_queue(), query)
+        assert "wr_language" not in response.headers.get("Set-Cookie", "")
+        assert '<html lang="en"' in response.text or response.status_code == 303
+
+
+def test_who_waits_without_scripts_refreshes_in_time_however_short_that_is(site: Site) -> None:
+    queue_id = site.make_queue(
+        status="paused", unique_by="none", heartbeat_interval_seconds=1, heartbeat_timeout_seconds=2
+    )
+    seconds = {int(page(site, queue_id, "?plain=1").headers["Refresh"]) for _ in range(10)}
+    assert seconds == {1}
+
+
 def test_a_false_or_foreign_cookie_is_no_place(site: Site) -> None:
     queue_id, other = site.make_queue(status="paused"), site.make_queue(status="paused")
     foreign = site.join(other).json()["token"]

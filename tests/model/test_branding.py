@@ -29,6 +29,8 @@ def test_addresses_that_a_page_may_carry_are_taken(logo: str, support: str) -> N
         "/a.png",
         "https://",
         "https://[",
+        "https://例え.jp/logo.png",
+        "https://a,b.example/logo.png",
         "https://cdn.example:0/",
         "https://cdn.example/a b",
         "https://cdn.example/;script-src *",

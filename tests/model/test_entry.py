@@ -14,6 +14,8 @@ from wr.model.entry import entry_url
         ("https://shop.example/?wr_token=old&a=1", "https://shop.example/?a=1&wr_token=t.t-t_t"),
         ("https://user:pass@shop.example:8443/", "https://user:pass@shop.example:8443/?wr_token=t.t-t_t"),
         ("https://[::1]:8443/x", "https://[::1]:8443/x?wr_token=t.t-t_t"),
+        ("https://BÜCHER.example:8443/", "https://xn--bcher-kva.example:8443/?wr_token=t.t-t_t"),
+        ("https://shop.example/?flag&sig=a~b", "https://shop.example/?flag&sig=a~b&wr_token=t.t-t_t"),
         ("https://bücher.example/größe", "https://xn--bcher-kva.example/gr%C3%B6%C3%9Fe?wr_token=t.t-t_t"),
     ],
 )

@@ -39,23 +39,20 @@ def read_cookie(request: HttpRequest, name: str) -> str | None:
     return None
 
 
-def is_from_here(request: HttpRequest) -> bool:
-    """Whether a browser sends this from a page of this very site, as far as it says where from."""
-    origin = request.headers.get("origin")
-    if origin is not None:
-        host = request.headers.get("x-forwarded-host") or request.headers.get("host", "")
-        return urlsplit(origin).netloc.lower() == host.partition(",")[0].strip().lower()
-    return request.headers.get("sec-fetch-site", "same-origin") in ("same-origin", "none")
-
-
 class PlaceCookies:
-    """Writes the cookies that keep places."""
+    """Writes the cookies that keep places, and tells who may use them."""
 
     def __init__(
-        self, *, lifetime_s: float, serves_https: bool, trusted_proxies: tuple[Network, ...]
+        self,
+        *,
+        lifetime_s: float,
+        serves_https: bool,
+        trusted_proxies: tuple[Network, ...],
+        public_url: str = "",
     ) -> None:
         self._lifetime_s = max(1, int(lifetime_s))
-        self._serves_https = serves_https
+        self._serves_https = serves_https or public_url.startswith("https:")
+        self._public_url = public_url
         self._trusted_proxies = trusted_proxies
 
     def place(self, request: HttpRequest, queue_id: str, token: str) -> tuple[str, str]:
@@ -78,6 +75,21 @@ class PlaceCookies:
         """Name the origin that a request came to, as far as its headers can be believed: `https://host`."""
         scheme = "https" if self.is_https(request) else "http"
         return f"{scheme}://{request.headers.get('host', 'localhost')}"
+
+    def is_from_here(self, request: HttpRequest) -> bool:
+        """Whether a browser sends this from a page of this very site, as far as it says where from.
+
+        Who is between may have written another host into the request: then only the public address tells.
+        """
+        origin = request.headers.get("origin")
+        if origin is None:
+            return request.headers.get("sec-fetch-site", "same-origin") in ("same-origin", "none")
+        if origin.lower() == self._public_url.lower():
+            return True
+        host = request.headers.get("host", "")
+        if is_trusted(request.peer, self._trusted_proxies):
+            host = request.headers.get("x-forwarded-host", host)
+        return urlsplit(origin).netloc.lower() == host.partition(",")[0].strip().lower()
 
     def is_https(self, request: HttpRequest) -> bool:
         """Whether the visitor's browser came by https: to this server, or to a trusted proxy before it."""

@@ -34,6 +34,7 @@ _HELD = {QueueStatus.ACTIVE: "waiting", QueueStatus.PAUSED: "paused", QueueStatu
 _ENDS = {
     "session_timeout": "finished",
     "terminated": "finished",
+    "cancelled": "left",
     "flushed": "closed",
     "queue_deleted": "closed",
 }
@@ -49,7 +50,7 @@ async def wait(services: Services, call: Call) -> Answer:
         return await waiting_page(services, call)
     config = (await services.room.view(call.parameters["queue_id"])).config
     language = await services.desk.language(wishes.language, call.request.headers.get("accept-language", ""))
-    headers = remember_language(services, call, wishes)
+    headers = remember_language(services, call, wishes, language)
     if wishes.has_left:
         page = await services.desk.render(config, language, "left", is_plain=True)
         return Answer(200, Page(page.content, HTML), headers=[*headers, *page_headers(page.policy)])
@@ -72,11 +73,27 @@ async def wait(services: Services, call: Call) -> Answer:
 async def leave(services: Services, call: Call) -> Answer:
     """Give up the place that the browser's cookie proves."""
     queue_id = call.parameters["queue_id"]
+    if not services.cookies.is_from_here(call.request):
+        # Another site's page sends visitors here: nobody is to lose a place by that.
+        return _go(f"/wait/{quote(queue_id)}?plain=1", [])
     proof = await _proof(services, call)
     if proof is not None:
         with suppress(refusals.NotFound):  # Gone already, as was wished.
             await services.room.leave(proof.claims)
-    return _go(f"/wait/{quote(queue_id)}?plain=1&left=1", [services.cookies.forget(call.request, queue_id)])
+    return _go(f"/wait/{quote(queue_id)}?plain=1&left=1", _forgetting(services, call))
+
+
+def _forgetting(services: Services, call: Call) -> Headers:
+    """Spell the headers that forget a place, and how far it had come."""
+    queue_id = call.parameters["queue_id"]
+    return [
+        services.cookies.forget(call.request, queue_id),
+        services.cookies.spell(call.request, _progress_cookie(queue_id), "", 0),
+    ]
+
+
+def _progress_cookie(queue_id: str) -> str:
+    return f"wr_progress-{queue_id}"
 
 
 async def _look_or_join(services: Services, call: Call) -> Line | Entry:
@@ -105,7 +122,7 @@ async def _place(
     config = place.config
     held = _HELD[config.status]
     # Kept in a cookie, so that it only moves forward; the place itself knows nothing of where it began.
-    kept = read_cookie(call.request, f"wr_progress-{config.id}") or ""
+    kept = read_cookie(call.request, _progress_cookie(config.id)) or ""
     first, reached = (int(part) for part in kept.split(".")) if _is_progress(kept) else (place.position, 0)
     first = max(first, place.position)
     progress = max(reached, 100 * (first - place.position) // first)
@@ -119,7 +136,10 @@ async def _place(
         ),
     )
     page = await services.desk.render(config, language, held, place=shown, is_plain=True)
-    refresh_s = max(_SHORTEST_REFRESH_S, config.heartbeat_interval_seconds)
+    # In time for the place to be kept, were the page to come a little late.
+    refresh_s = min(
+        max(_SHORTEST_REFRESH_S, config.heartbeat_interval_seconds), config.heartbeat_timeout_seconds * 0.6
+    )
     lasts_s = config.heartbeat_timeout_seconds
     return Answer(
         200,
@@ -128,8 +148,8 @@ async def _place(
         [
             *headers,
             *page_headers(page.policy),
-            services.cookies.spell(call.request, f"wr_progress-{config.id}", f"{first}.{progress}", lasts_s),
-            refresh(services, refresh_s),
+            services.cookies.spell(call.request, _progress_cookie(config.id), f"{first}.{progress}", lasts_s),
+            refresh(services, refresh_s * 0.6, refresh_s),
         ],
     )
 
@@ -152,10 +172,10 @@ async def _no_place(
     reason = str(refusal.details.get("reason", ""))
     state = _ENDS.get(reason, "expired") if is_over else STATES[type(refusal)]
     page = await services.desk.render(config, language, state, is_plain=True)
-    last = services.cookies.forget(call.request, config.id) if is_over else refresh(services, TRY_AGAIN_S)
+    last = _forgetting(services, call) if is_over else [refresh(services, *TRY_AGAIN_S)]
     status = 200 if is_over else 429 if state == "limited" else 503
     return Answer(
-        status, Page(page.content, HTML), refusal.usage, [*headers, *page_headers(page.policy), last]
+        status, Page(page.content, HTML), refusal.usage, [*headers, *page_headers(page.policy), *last]
     )
 
 

@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from wr.api.calls import Call
-from wr.api.cookies import cookie_name, is_from_here, read_cookie, wants_cookie
+from wr.api.cookies import PlaceCookies, cookie_name, read_cookie, wants_cookie
 from wr.api.http import HttpRequest
 from wr.api.route import Auth, Route
 from wr.api.router import Router
@@ -31,6 +31,8 @@ MAX_BODY_BYTES = 16 * 1024
 _MOST_QUERY_FIELDS = 20
 _MOST_HEADERS = 100
 _JSON = "application/json"
+_FORWARDED = frozenset({"x-forwarded-for", "x-real-ip", "forwarded"})
+"""What says that somebody else asks than who is connected."""
 _JSON_TYPE = re.compile(r"application/(?:[\w.+-]+\+)?json", re.IGNORECASE)
 
 
@@ -44,6 +46,7 @@ class Reception:
         keeper: KeyKeeper,
         user_tokens: UserTokens | None,
         *,
+        cookies: PlaceCookies,
         admin_key: str,
         trusted_proxies: tuple[Network, ...],
         scrapers: Scrapers,
@@ -54,6 +57,7 @@ class Reception:
         self._keeper = keeper
         self._user_tokens = user_tokens
         self._admin_key = admin_key.encode()
+        self._cookies = cookies
         self._trusted_proxies = trusted_proxies
         self.router = Router()
         self._decoders: dict[type[msgspec.Struct], msgspec.json.Decoder[Any]] = {}
@@ -134,7 +138,7 @@ class Reception:
             call.is_admin = True
             call.operator = read_operator(request.headers.get("x-operator", ""))
         elif route.auth is Auth.MAY_HAVE_POSITION:
-            token = _bearer(request) or _token_in_cookie(route, request, call)
+            token = _bearer(request) or self._token_in_cookie(route, request, call)
             if token is not None:
                 try:
                     call.position = PositionProof(await self._keeper.read_position(token), token)
@@ -143,11 +147,11 @@ class Reception:
         elif route.auth is Auth.SESSION:
             await self._authenticate_session(request, call)
         elif route.auth is Auth.METRICS:
-            is_forwarded = "x-forwarded-for" in request.headers and call.address == request.peer
+            is_forwarded = call.address == request.peer and not _FORWARDED.isdisjoint(request.headers)
             self._scrapers.check(_bearer(request), call.address, is_forwarded=is_forwarded)
 
     async def _authenticate_position(self, route: Route, request: HttpRequest, call: Call) -> None:
-        token = _bearer(request) or _token_in_cookie(route, request, call)
+        token = _bearer(request) or self._token_in_cookie(route, request, call)
         if token is None:
             token = _required_bearer(request, may_be_in_query=route.feed is not None)
         expired = False
@@ -164,6 +168,17 @@ class Reception:
         if expired:
             raise position_expired(claims.position_id, claims.expires_s * 1000, "token_expired")
         call.position = PositionProof(claims, token)
+
+    def _token_in_cookie(self, route: Route, request: HttpRequest, call: Call) -> str | None:
+        """The token that the browser keeps, for clients that ask for that, and for streams of pages from
+        here, which can set no header to ask with."""
+        if route.feed is None:
+            call.keeps_token_in_cookie = wants_cookie(request)
+            if not call.keeps_token_in_cookie:
+                return None
+        elif not self._cookies.is_from_here(request):
+            return None
+        return read_cookie(request, cookie_name(call.parameters["queue_id"]))
 
     async def _authenticate_session(self, request: HttpRequest, call: Call) -> None:
         token = _required_bearer(request)
@@ -231,18 +246,6 @@ def _bearer(request: HttpRequest) -> str | None:
     scheme, _, token = given.partition(" ")
     token = token.strip()
     return token if scheme.lower() == "bearer" and token else None
-
-
-def _token_in_cookie(route: Route, request: HttpRequest, call: Call) -> str | None:
-    """The token that the browser keeps, for clients that ask for that, and for streams of pages from here,
-    which can set no header to ask with."""
-    if route.feed is None:
-        call.keeps_token_in_cookie = wants_cookie(request)
-        if not call.keeps_token_in_cookie:
-            return None
-    elif not is_from_here(request):
-        return None
-    return read_cookie(request, cookie_name(call.parameters["queue_id"]))
 
 
 def _query_token(request: HttpRequest) -> str | None:

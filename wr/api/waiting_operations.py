@@ -2,6 +2,7 @@
 
 from importlib import import_module
 from io import BytesIO
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, quote
 
 import msgspec
@@ -16,8 +17,12 @@ from wr.model.ids import is_queue_id
 from wr.model.queue import QueueConfig
 from wr.model.refusals import NotFound, Refusal
 
+if TYPE_CHECKING:
+    from wr.web.languages import Language
+
 LANGUAGE_COOKIE = "wr_language"
-TRY_AGAIN_S = 30
+TRY_AGAIN_S = (20.0, 40.0)
+"""Between these, in seconds, somebody who got no place is to ask again."""
 STATES: dict[type[Refusal], str] = {
     refusals.QueueFull: "full",
     refusals.Maintenance: "maintenance",
@@ -26,6 +31,7 @@ STATES: dict[type[Refusal], str] = {
 }
 """What a refusal is to a visitor; every other is something that passes."""
 _STATUSES = {"unknown": 404, "limited": 429}
+_LONGEST_ORIGIN = 280
 _YEAR_S = 365 * 24 * 3600
 _FROM_ANYWHERE = [("Access-Control-Allow-Origin", "*"), ("Cross-Origin-Resource-Policy", "cross-origin")]
 
@@ -49,7 +55,7 @@ async def waiting_page(services: Services, call: Call) -> Answer:
     headers = [
         *page_headers(policy),
         ("Vary", "Accept-Language, Cookie"),
-        *remember_language(services, call, wishes),
+        *remember_language(services, call, wishes, language),
     ]
     return asset_answer(call, page, ASK_EACH_TIME, headers)
 
@@ -66,7 +72,7 @@ async def refused_page(services: Services, call: Call, refusal: Refusal) -> Answ
     page = await services.desk.render(config, language, state, is_plain=True)
     headers = page_headers(page.policy)
     if state != "unknown":
-        headers.append(refresh(services, TRY_AGAIN_S))
+        headers.append(refresh(services, *TRY_AGAIN_S))
     return Answer(_STATUSES.get(state, 503), Page(page.content, HTML), headers=headers)
 
 
@@ -75,6 +81,8 @@ async def qr_code(services: Services, call: Call) -> Answer:
     queue_id = call.parameters["queue_id"]
     await services.room.view(queue_id)
     origin = services.public_url or services.cookies.origin_of(call.request)
+    if len(origin) > _LONGEST_ORIGIN:
+        raise refusals.InvalidRequest("No host has a name as long as this")
 
     def draw() -> bytes:
         segno = import_module("segno")
@@ -117,14 +125,15 @@ def read_wishes(call: Call) -> Wishes:
     )
 
 
-def remember_language(services: Services, call: Call, wishes: Wishes) -> list[tuple[str, str]]:
+def remember_language(
+    services: Services, call: Call, wishes: Wishes, language: "Language"
+) -> list[tuple[str, str]]:
     """Spell the header that remembers a language chosen just now; none where none was."""
-    if "lang=" not in call.request.query or not wishes.language.isalpha():
+    if "lang=" not in call.request.query or wishes.language != language.code:
         return []
-    return [services.cookies.spell(call.request, LANGUAGE_COOKIE, wishes.language[:8], _YEAR_S)]
+    return [services.cookies.spell(call.request, LANGUAGE_COOKIE, language.code, _YEAR_S)]
 
 
-def refresh(services: Services, around_s: float, path: str = "") -> tuple[str, str]:
+def refresh(services: Services, least_s: float, most_s: float) -> tuple[str, str]:
     """Spell the header that has a page ask again, after a while that is another for everybody."""
-    seconds = round(around_s * (0.75 + services.random() / 2))
-    return "Refresh", f"{seconds}; url={path}" if path else str(seconds)
+    return "Refresh", str(max(1, int(least_s + (most_s - least_s) * services.random())))

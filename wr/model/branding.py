@@ -1,5 +1,6 @@
 """What an operator may say about how a queue's waiting page looks."""
 
+import re
 from typing import Annotated
 from urllib.parse import urlsplit
 
@@ -7,6 +8,7 @@ from msgspec import Meta
 
 from wr.model.refusals import InvalidRequest
 
+_HOST = re.compile(r"[A-Za-z0-9._\-]+(:[0-9]+)?|\[[0-9A-Fa-f:.]+\](:[0-9]+)?")
 COLOR_PATTERN = "^(#[0-9a-fA-F]{6})?$"
 
 Message = Annotated[
@@ -78,7 +80,9 @@ def is_address(text: str, schemes: tuple[str, ...]) -> bool:
     try:
         parts = urlsplit(text)
         if parts.scheme in ("http", "https"):
-            return parts.scheme in schemes and bool(parts.hostname) and parts.port != 0
+            # It stands in headers too, where a comma or a letter beyond ASCII means something else.
+            host = parts.netloc.rpartition("@")[2]
+            return parts.scheme in schemes and _HOST.fullmatch(host) is not None and parts.port != 0
     except ValueError:
         return False
     return parts.scheme in schemes and bool(parts.path)

@@ -16,7 +16,8 @@ def entry_url(target_url: str, session_token: str) -> str:
     query = "&".join([*kept, f"{TOKEN_PARAMETER}={session_token}"])
     netloc = target.netloc
     if not netloc.isascii():
-        host = target.hostname or ""
-        netloc = netloc.replace(host, host.encode("idna").decode())
+        before, at, place = netloc.rpartition("@")
+        host, colon, port = place.partition(":")
+        netloc = f"{before}{at}{host.encode('idna').decode()}{colon}{port}"
     whole = target._replace(netloc=netloc, path=target.path or "/", query=query).geturl()
     return quote(whole, safe=_LEFT_AS_THEY_ARE)

@@ -119,6 +119,8 @@ def check_queue(config: QueueConfig) -> None:
     try:
         target = urlsplit(config.target_url)
         sound = target.scheme in ("http", "https") and bool(target.hostname) and target.port != 0
+        # What no name server could be asked for, nobody could be sent to.
+        (target.hostname or "").encode("idna")
     except ValueError:
         sound = False
     if not sound or any(character <= " " or character == "\x7f" for character in config.target_url):

@@ -54,4 +54,5 @@ def _beginning(status: int, content_type: str, caching: str) -> bytes:
 
 
 def _lines(headers: list[tuple[str, str]]) -> bytes:
-    return "".join(f"{name}: {value}\r\n" for name, value in headers).encode("latin-1")
+    # A letter that no header can hold must not cost the visitor the whole answer.
+    return "".join(f"{name}: {value}\r\n" for name, value in headers).encode("latin-1", "replace")

@@ -7,7 +7,7 @@ const ANNOUNCED_EVERY_MS = 60_000;
 const BEFORE_GOING_MS = 1_500;
 const CAN_JOIN = new Set(["expired", "finished", "closed", "left"]);
 const TRIES_AGAIN = new Set(["full", "maintenance", "limited", "unavailable"]);
-const ENDS = { session_timeout: "finished", terminated: "finished", flushed: "closed", queue_deleted: "closed" };
+const ENDS = { session_timeout: "finished", terminated: "finished", flushed: "closed", queue_deleted: "closed", cancelled: "left" };
 const HELD = { paused: "paused", maintenance: "held" };
 
 const facts = JSON.parse(document.getElementById("facts").textContent);
@@ -29,7 +29,7 @@ function showState(state) {
   at("wishes").hidden = !isInLine && state !== "joining";
   at("again").hidden = !CAN_JOIN.has(state);
   at("retry").hidden = !TRIES_AGAIN.has(state);
-  if (!isInLine) announce(`${words.text(`${state}.headline`)}. ${words.text(`${state}.explanation`)}`);
+  if (!isInLine || shown.announced !== "") announce(`${words.text(`${state}.headline`)}. ${words.text(`${state}.explanation`)}`);
 }
 
 function showNotice(text) {
@@ -53,7 +53,7 @@ function showPlace(place) {
   at("ahead").textContent = words.number(place.ahead);
   at("wait").textContent = wait;
   const percent = Math.floor(place.progress * 100);
-  at("progress").value = Math.max(at("progress").value, percent);
+  at("progress").value = percent;
   at("updated").textContent = words.text("updated", { time: words.time(place.updatedAt) });
   document.title = `(${words.number(place.position)}) ${words.text(`${shown.state}.headline`)} – ${facts.name}`;
   if (Date.now() - shown.announcedAt >= ANNOUNCED_EVERY_MS || shown.announced === "") {
@@ -77,6 +77,7 @@ room.addEventListener("connection", ({ detail }) => {
 });
 room.addEventListener("refused", ({ detail }) => showState(detail.reason));
 room.addEventListener("ended", ({ detail }) => {
+  at("leaving").close("no");
   showNotice("");
   showState(ENDS[detail.reason] ?? "expired");
 });
@@ -87,6 +88,7 @@ room.addEventListener("left", () => {
   history.replaceState(null, "", "?left=1");
 });
 room.addEventListener("admitted", ({ detail }) => {
+  at("leaving").close("no");
   showNotice("");
   showState("admitted");
   at("progress").value = 100;
@@ -107,7 +109,10 @@ function join() {
 }
 at("again").addEventListener("click", join);
 at("retry").addEventListener("click", join);
-at("leave").addEventListener("click", () => at("leaving").showModal());
+at("leave").addEventListener("click", () => {
+  at("leaving").returnValue = "";
+  at("leaving").showModal();
+});
 at("leaving").addEventListener("close", async () => {
   if (at("leaving").returnValue !== "yes") return;
   at("headline").focus();

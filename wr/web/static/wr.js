@@ -19,15 +19,19 @@ const NEVER_OPENED = 0;
 const BROKEN = -1;
 const OPENING_PATIENCE_MS = 8_000;
 const REQUEST_PATIENCE_MS = 10_000;
-const SILENCE_MS = 40_000;
+const SILENCE_MS = 120_000;
+const RENEWAL_MS = 600_000;
+const FIRST_PAUSE_MS = 4_000;
 const LONGEST_PAUSE_MS = 30_000;
 const TRIES_PER_TRANSPORT = 2;
 const TRANSPORTS = ["websocket", "events", "polling"];
 const PLACE_IS_OVER = new Set([401, 404, 410]);
 const REFUSALS = { QUEUE_FULL: "full", MAINTENANCE_MODE: "maintenance", RATE_LIMITED: "limited", NOT_FOUND: "unknown" };
 
-/** A random while around `ms`, from half of it to one and a half. */
-const around = (ms) => ms * (0.5 + Math.random());
+/** A random while, from half of `ms` to all of it: never later than what a place is kept for. */
+const within = (ms) => ms * (0.5 + Math.random() / 2);
+
+const reasonOf = (answer) => answer.body?.error?.details?.reason ?? "expired";
 
 /** Run `action` while no other tab of this site does, where the browser can tell. */
 const alone = (name, action) => (globalThis.navigator?.locks ? navigator.locks.request(name, action) : action());
@@ -35,13 +39,16 @@ const alone = (name, action) => (globalThis.navigator?.locks ? navigator.locks.r
 /** Where somebody who was let in goes: the target with the session token for the site behind to verify. */
 export function entryUrl(redirectUrl, sessionToken) {
   const url = new URL(redirectUrl);
-  url.searchParams.set("wr_token", sessionToken);
+  // As text: what else stands there may be signed as it is spelled.
+  const kept = url.search.slice(1).split("&").filter((part) => part && part.split("=")[0] !== "wr_token");
+  url.search = [...kept, `wr_token=${sessionToken}`].join("&");
   return url.href;
 }
 
 export class WaitingRoom extends EventTarget {
   #options;
   #stop = new AbortController();
+  #run = 0;
   #token = null;
   #place = null;
   #socket = null;
@@ -77,6 +84,7 @@ export class WaitingRoom extends EventTarget {
     this.close();
     this.#stop = new AbortController();
     this.#isOver = false;
+    this.#isReached = true;
     this.#transport = 0;
     this.#unopened = 0;
     this.#failures = 0;
@@ -88,7 +96,8 @@ export class WaitingRoom extends EventTarget {
   /** Give the place up. Resolves to whether the server knows. */
   async leave() {
     this.close();
-    const answer = await this.#take("DELETE", "position");
+    // After whatever joins just now, here or in another tab: what it gets is what is given up.
+    const answer = await this.#alone(() => this.#take("DELETE", "position"));
     const isGone = answer.ok || PLACE_IS_OVER.has(answer.status);
     if (isGone) {
       this.#forget();
@@ -100,6 +109,7 @@ export class WaitingRoom extends EventTarget {
   /** Stop listening. The place stays until it expires; `join` takes it up again. */
   close() {
     this.#isOver = true;
+    this.#run += 1;
     this.#stop.abort();
     this.#hangUp();
     for (const timer of this.#timers.values()) clearTimeout(timer);
@@ -109,9 +119,10 @@ export class WaitingRoom extends EventTarget {
   // ------------------------------------------------------------------ joining
 
   async #start() {
+    const run = this.#run;
     // Two tabs that open together are one person: the second finds the place of the first.
-    const answer = await alone(`wr:${this.#options.queue}`, () => this.#find());
-    if (this.#isOver) return;
+    const answer = await this.#alone(() => this.#find());
+    if (this.#isStale(run)) return;
     if (answer.ok) return this.#settle(answer.body, answer.status === 201);
     if (answer.status !== 0 && !answer.isKept) {
       const reason = REFUSALS[answer.body?.error?.code] ?? "unavailable";
@@ -121,6 +132,15 @@ export class WaitingRoom extends EventTarget {
       this.#interrupted();
     }
     this.#comeBack(answer, () => this.#start());
+  }
+
+  /** Whether what was asked for in a run is of no interest any more. */
+  #isStale(run) {
+    return this.#isOver || run !== this.#run;
+  }
+
+  #alone(action) {
+    return alone(`wr:${this.#options.queue}`, action);
   }
 
   /** Find the place this browser has, or join. */
@@ -201,17 +221,16 @@ export class WaitingRoom extends EventTarget {
     const transport = TRANSPORTS[this.#transport];
     this.#heardAt = Date.now();
     // Also while a stream is open: it renews the token long before its half hour is over.
-    this.#after("beat", around(transport === "polling" ? this.#heartbeatMs : 600_000), () => this.#beat());
+    this.#after("beat", within(transport === "polling" ? this.#heartbeatMs : RENEWAL_MS), () => this.#beat());
     if (transport === "websocket") this.#openSocket();
     else if (transport === "events") this.#openEvents();
     else this.#connected("polling");
-    this.#after("silence", around(SILENCE_MS), () => this.#checkSilence());
+    this.#after("silence", within(SILENCE_MS), () => this.#checkSilence());
   }
 
   #connected(transport) {
     this.#heardAt = Date.now();
     this.#isReached = true;
-    this.#unopened = 0;
     this.#tell("connection", { state: "live", transport });
   }
 
@@ -225,13 +244,15 @@ export class WaitingRoom extends EventTarget {
       return this.#dropped(NEVER_OPENED);
     }
     this.#socket = socket;
+    // The position comes at once: a way on which nothing comes is not open, whatever a proxy has said.
     let isOpen = false;
     this.#after("opening", OPENING_PATIENCE_MS, () => isOpen || socket.close());
-    socket.onopen = () => {
+    socket.onmessage = ({ data }) => {
+      if (socket !== this.#socket) return;
+      if (!isOpen) this.#connected("websocket");
       isOpen = true;
-      if (socket === this.#socket) this.#connected("websocket");
+      this.#hear(data);
     };
-    socket.onmessage = ({ data }) => socket === this.#socket && this.#hear(data);
     socket.onclose = ({ code }) => socket === this.#socket && this.#dropped(isOpen ? code : NEVER_OPENED);
   }
 
@@ -270,6 +291,7 @@ export class WaitingRoom extends EventTarget {
   #hear(text) {
     this.#heardAt = Date.now();
     this.#failures = 0;
+    this.#unopened = 0;
     const { type, data } = JSON.parse(text);
     if (type === "position_update") this.#moved(data);
     else if (type === "admitted") this.#enter(data);
@@ -286,22 +308,25 @@ export class WaitingRoom extends EventTarget {
         this.#unopened = 0;
       }
       // Perhaps only this way is closed: whether the server is reached at all, asking tells.
-      return this.#after("again", Math.random() * 1_000, () => this.#ask());
+      return this.#after("again", Math.random() * 2_000, () => this.#ask());
     }
     this.#interrupted();
-    this.#after("again", around(code === ASKED_TO_COME_BACK ? 2_500 : this.#pause()), () => this.#ask());
+    // Everybody's stream ends at once when a server does, and nobody's place is in a hurry.
+    this.#after("again", code === ASKED_TO_COME_BACK ? Math.random() * 5_000 : this.#pause(), () => this.#ask());
   }
 
   /** Ask where the place stands and go on from there; the answer also says whether anybody is reached. */
   async #ask() {
     this.#hangUp();
+    if (this.#place === null) return this.#start();
+    const run = this.#run;
     const answer = await this.#take("POST", "heartbeat", {});
-    if (this.#isOver) return;
+    if (this.#isStale(run)) return;
     if (answer.ok) {
       if (!this.#isReached) this.#transport = 0; // Another network, perhaps, with other ways open.
       this.#settle(answer.body, false);
     } else if (PLACE_IS_OVER.has(answer.status)) {
-      this.#ended(answer.body?.error?.details?.reason ?? "expired");
+      this.#ended(reasonOf(answer));
     } else {
       this.#interrupted();
       this.#comeBack(answer, () => this.#ask());
@@ -309,21 +334,22 @@ export class WaitingRoom extends EventTarget {
   }
 
   async #beat() {
+    const run = this.#run;
     const answer = await this.#take("POST", "heartbeat", {});
-    if (this.#isOver) return;
-    if (!answer.ok) return PLACE_IS_OVER.has(answer.status) ? this.#ended("expired") : this.#dropped(BROKEN);
+    if (this.#isStale(run)) return;
+    if (PLACE_IS_OVER.has(answer.status)) return this.#ended(reasonOf(answer));
+    if (!answer.ok) return this.#dropped(BROKEN);
     if (answer.body.status === "admitted") return this.#enter(answer.body);
-    this.#heardAt = Date.now();
     this.#moved(answer.body);
     const isPolling = TRANSPORTS[this.#transport] === "polling";
-    this.#after("beat", around(isPolling ? this.#heartbeatMs : 600_000), () => this.#beat());
+    this.#after("beat", within(isPolling ? this.#heartbeatMs : RENEWAL_MS), () => this.#beat());
   }
 
   /** Nothing new is usual while nobody is let in; a connection that died in silence is not. */
   #checkSilence() {
-    const silentMs = Date.now() - this.#heardAt;
-    if (silentMs >= SILENCE_MS / 2 && TRANSPORTS[this.#transport] !== "polling") this.#beat();
-    this.#after("silence", around(SILENCE_MS), () => this.#checkSilence());
+    const isSilent = Date.now() - this.#heardAt >= SILENCE_MS / 2;
+    if (isSilent && TRANSPORTS[this.#transport] !== "polling") this.#ask();
+    else this.#after("silence", within(SILENCE_MS), () => this.#checkSilence());
   }
 
   #hangUp() {
@@ -342,8 +368,9 @@ export class WaitingRoom extends EventTarget {
   #watch() {
     const { signal } = this.#stop;
     const wake = () => {
-      if (document.visibilityState === "hidden" || Date.now() - this.#heardAt < 5_000) return;
-      this.#after("again", Math.random() * 1500, () => (this.#place ? this.#ask() : this.#start()));
+      const isLive = this.#isReached && Date.now() - this.#heardAt < SILENCE_MS / 4;
+      if (globalThis.document?.visibilityState === "hidden" || isLive) return;
+      this.#after("again", Math.random() * 1500, () => this.#ask());
     };
     globalThis.addEventListener?.("online", wake, { signal });
     globalThis.addEventListener?.("pageshow", ({ persisted }) => persisted && wake(), { signal });
@@ -363,12 +390,12 @@ export class WaitingRoom extends EventTarget {
   #comeBack(answer, again) {
     if (answer.status === 0) this.#interrupted();
     const askedMs = 1000 * (answer.retryAfterSeconds ?? 0);
-    this.#after("again", Math.max(askedMs, 1000) * (1 + Math.random()) + around(this.#pause()) / 2, again);
+    this.#after("again", Math.max(askedMs, 1000) * (1 + Math.random()) + this.#pause(), again);
   }
 
-  /** Grows with every failure in a row, to half a minute. */
+  /** Any while up to one that grows with every failure in a row, to half a minute. */
   #pause() {
-    return Math.min(LONGEST_PAUSE_MS, 1000 * 2 ** Math.min(this.#failures++, 5));
+    return Math.random() * Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** Math.min(this.#failures++, 5));
   }
 
   #after(name, ms, action) {
