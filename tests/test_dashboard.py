@@ -146,7 +146,7 @@ def test_every_metric_that_is_told_is_in_the_readme_and_on_the_dashboard(told: S
 
 def test_the_dashboard_has_its_rows_and_lets_one_choose_source_and_queue() -> None:
     rows = [panel["title"] for panel in DASHBOARD["panels"] if panel["type"] == "row"]
-    assert rows == ["The line", "The room", "HTTP", "Store", "Process"]
+    assert rows == ["The line", "The room", "HTTP", "Store", "Process", "Events"]
     variables = {variable["name"]: variable for variable in DASHBOARD["templating"]["list"]}
     assert variables["datasource"]["type"] == "datasource"
     assert {"queue", "instance"} <= set(variables)

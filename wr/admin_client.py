@@ -2,6 +2,7 @@
 
 import http.client
 import ssl
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 from urllib.parse import quote, urlencode, urlsplit
@@ -18,6 +19,13 @@ from wr.api.messages import (
     StatsResponse,
 )
 from wr.api.office_messages import AuditResponse, FoundPositionResponse, FoundSessionResponse
+from wr.api.webhook_messages import (
+    DeadLetterGoneResponse,
+    DeadLetterListResponse,
+    DeleteWebhookResponse,
+    NewWebhookResponse,
+    WebhookListResponse,
+)
 
 ADMIN_PATH = "/api/v1/admin"
 ADMIN_KEY_FILE = "admin-key"
@@ -134,6 +142,33 @@ class AdminClient:
     def find_session(self, session_id: str) -> FoundSessionResponse:
         """Find a session, or how it ended."""
         return self._call("GET", f"/sessions/{quote(session_id, safe='')}", FoundSessionResponse)
+
+    def add_webhook(self, *, url: str, events: Sequence[str], queue_id: str) -> NewWebhookResponse:
+        """Have events posted to a URL; of one queue unless `queue_id` is empty."""
+        wish: dict[str, object] = {"url": url, "events": list(events), "queue_id": queue_id}
+        return self._call("POST", "/webhooks", NewWebhookResponse, wish)
+
+    def webhooks(self) -> WebhookListResponse:
+        """List the webhooks."""
+        return self._call("GET", "/webhooks", WebhookListResponse)
+
+    def delete_webhook(self, webhook_id: str) -> DeleteWebhookResponse:
+        """Delete a webhook."""
+        return self._call("DELETE", f"/webhooks/{quote(webhook_id, safe='')}", DeleteWebhookResponse)
+
+    def dead_letters(self) -> DeadLetterListResponse:
+        """List the deliveries that were given up, newest first."""
+        return self._call("GET", "/webhooks/dead-letters", DeadLetterListResponse)
+
+    def retry_delivery(self, letter_id: str) -> DeadLetterGoneResponse:
+        """Try a delivery anew that was given up."""
+        path = f"/webhooks/dead-letters/{quote(letter_id, safe='')}/retry"
+        return self._call("POST", path, DeadLetterGoneResponse)
+
+    def discard_delivery(self, letter_id: str) -> DeadLetterGoneResponse:
+        """Forget a delivery that was given up."""
+        path = f"/webhooks/dead-letters/{quote(letter_id, safe='')}"
+        return self._call("DELETE", path, DeadLetterGoneResponse)
 
     def _call(
         self, method: str, path: str, kind: type[Message], body: dict[str, object] | None = None

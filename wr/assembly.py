@@ -3,11 +3,12 @@
 import os
 import platform
 import random
+import socket
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import orjson
@@ -24,10 +25,15 @@ from wr.api.scrapers import Scrapers
 from wr.api.user_tokens import UserTokens
 from wr.api.waiting_desk import WaitingDesk
 from wr.concerts import Concerts
+from wr.events.book import EventBook, Outbox
+from wr.events.courier import Plan
+from wr.events.hooks import Hooks
+from wr.events.post import Poster
 from wr.keeper import KeyKeeper
 from wr.live.announcer import Announcer
 from wr.live.registry import Registry
 from wr.measures.catalogue import Metric
+from wr.measures.event_measures import EventMeasures
 from wr.measures.measures import Measures, QueueReading, Readings, Samples, snapshot
 from wr.model.randomness import RandomPool
 from wr.model.refusals import Unavailable
@@ -41,6 +47,10 @@ from wr.tasks.admission import Witness
 from wr.tasks.live import LiveLoops
 from wr.web.assets import own_assets
 from wr.web.template_check import template_check_command
+from wr.webhooks import WebhookDesk
+
+if TYPE_CHECKING:
+    from wr.events.nats_link import NatsLink
 
 _HEALTH_PATIENCE_S = 1.0
 
@@ -53,6 +63,20 @@ class Clocks(msgspec.Struct, frozen=True):
 
 
 PRODUCTION_CLOCKS = Clocks()
+
+
+@dataclass(frozen=True)
+class Events:
+    """What other systems are told with; `link` is None where no NATS server is set."""
+
+    book: EventBook
+    hooks: Hooks
+    link: "NatsLink | None"
+
+    @property
+    def nats_health(self) -> str:
+        """What the health check says of NATS."""
+        return "disabled" if self.link is None else self.link.health
 
 
 @dataclass(frozen=True)
@@ -69,6 +93,7 @@ class House:
     witness: Witness
     services: Services
     measures: Measures
+    events: Events
 
     def api(
         self,
@@ -112,7 +137,8 @@ def assemble(
     book = QueueBook(store.queues)
     registry = Registry()
     announcer = Announcer(registry, store.announcements)
-    office = Office(store, keeper, book, announcer.tell)
+    events = _events(store, settings, measures.events)
+    office = Office(store, keeper, book, announcer.tell, events.book)
     room = Room(
         store,
         keeper,
@@ -122,11 +148,12 @@ def assemble(
         clock_ms=clocks.token_ms,
         random_bytes=RandomPool(os.urandom),
         token_lifetime_s=settings.position_token_lifetime,
+        events=events.book,
     )
     assets = own_assets()
     services = Services(
         room=room,
-        concerts=Concerts(store, book, settings.limits),
+        concerts=Concerts(store, book, settings.limits, events.book),
         registry=registry,
         clock_ms=clocks.token_ms,
         office=office,
@@ -138,6 +165,8 @@ def assemble(
             public_url=settings.public_url,
         ),
         is_store_healthy=lambda: _answers(store),
+        nats_health=lambda: events.nats_health,
+        webhooks=WebhookDesk(store, events.hooks, random_bytes=os.urandom),
         uptime_s=uptime_s,
         scrape=_scraper(measures, book, registry),
         openapi=orjson.dumps(openapi_document()),
@@ -154,10 +183,39 @@ def assemble(
         announcer=announcer,
         office=office,
         live=LiveLoops(store, book, registry, settings.live_interval),
-        witness=Witness(book, announcer.tell, measures.queues),
+        witness=Witness(book, announcer.tell, measures.queues, events=events.book),
         services=services,
         measures=measures,
+        events=events,
     )
+
+
+def _events(store: Store, settings: Settings, measures: EventMeasures) -> Events:
+    """Make what tells other systems; nothing is noted unless somebody is to be told."""
+    book = EventBook()
+    source = settings.event_source or socket.gethostname()
+    hooks = Hooks(
+        store.webhooks,
+        book,
+        measures.webhooks,
+        Plan(
+            post=Poster(settings.webhook_forbidden, timeout_s=settings.webhook_timeout),
+            tries=settings.webhook_tries,
+            first_pause_s=settings.webhook_pause,
+            most_waiting=settings.event_buffer,
+            source=source,
+            draw=random.random,
+        ),
+    )
+    link = None
+    if settings.nats_url:
+        outbox = Outbox("nats", measures.nats, settings.event_buffer)
+        book.add(outbox)
+        # With asyncio's side of it 65 KiB, and with the client that it loads two megabytes.
+        from wr.events.nats_link import NatsLink  # noqa: PLC0415
+
+        link = NatsLink(settings.nats_url, outbox, measures.nats, source=source, draw=random.random)
+    return Events(book, hooks, link)
 
 
 def _scraper(

@@ -24,6 +24,7 @@ from wr.model.ids import parse_session_id
 from wr.rehearse.command import rehearse
 from wr.settings import BadSetting, Settings, load_settings
 from wr.web.template_check import TEMPLATE_CHECK, check_from_standard_input
+from wr.webhook_commands import webhook
 
 _queue_id = click.argument("queue_id", metavar="QUEUE", help="Id of the queue.")
 _yes = click.option("--yes", "-y", is_flag=True, help="Do it without asking.")
@@ -247,6 +248,7 @@ def find(api: AdminClient, person_id: str) -> Struct:
     return api.find_position(person_id)
 
 
+main.add_command(webhook)
 main.add_command(rehearse)
 
 

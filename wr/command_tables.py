@@ -29,6 +29,13 @@ from wr.api.office_messages import (
     FoundPositionResponse,
     FoundSessionResponse,
 )
+from wr.api.webhook_messages import (
+    DeadLetterGoneResponse,
+    DeadLetterListResponse,
+    DeleteWebhookResponse,
+    NewWebhookResponse,
+    WebhookListResponse,
+)
 from wr.message_fields import meanings
 
 WATCH_S = 1.0
@@ -162,6 +169,52 @@ def _found_position(answer: FoundPositionResponse) -> RenderableType:
 def _found_session(answer: FoundSessionResponse) -> RenderableType:
     """Show all that is known of a session."""
     return _facts(answer, meanings(FoundSessionResponse))
+
+
+@in_words.register
+def _webhooks(answer: WebhookListResponse) -> RenderableType:
+    """Show every webhook in a row."""
+    if not answer.webhooks:
+        return Text("There is no webhook yet: add one with `wr webhook add`.")
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in ("webhook", "url", "events", "queue", "added"):
+        table.add_column(heading, overflow="fold")
+    for hook in answer.webhooks:
+        cells = (hook.id, hook.url, " ".join(hook.events), hook.queue_id or "all", hook.created_at)
+        table.add_row(*map(_plain, cells))
+    return table
+
+
+@in_words.register
+def _new_webhook(answer: NewWebhookResponse) -> RenderableType:
+    """Show a new webhook and its secret."""
+    return _plain(f"{answer.id} is added. Its secret, which is not shown again: {answer.secret}")
+
+
+@in_words.register
+def _deleted_webhook(answer: DeleteWebhookResponse) -> RenderableType:
+    return _plain(f"{answer.id} is deleted.")
+
+
+@in_words.register
+def _dead_letters(answer: DeadLetterListResponse) -> RenderableType:
+    """Show deliveries that were given up, each in a row."""
+    if not answer.dead_letters:
+        return Text("Every delivery was acknowledged, or is still tried.")
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in ("delivery", "given up", "event", "queue", "tries", "what went wrong", "webhook"):
+        table.add_column(heading, overflow="fold")
+    for dead in answer.dead_letters:
+        tries = f"{dead.attempts:,}"
+        cells = (dead.id, dead.died_at, dead.event_type, dead.queue_id, tries, dead.error, dead.webhook_id)
+        table.add_row(*map(_plain, cells))
+    return table
+
+
+@in_words.register
+def _letter_gone(answer: DeadLetterGoneResponse) -> RenderableType:
+    what = "is tried anew" if answer.status == "retrying" else "is forgotten"
+    return _plain(f"{answer.id} {what}.")
 
 
 def watch(

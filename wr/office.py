@@ -1,11 +1,16 @@
 """The office: what operators do with queues, sessions and keys."""
 
+from functools import partial
+
 import msgspec
 
 from wr.audit import AuditTrail
+from wr.events.book import EventBook
+from wr.happenings import note_departure
 from wr.keeper import KeyKeeper
 from wr.model import places
 from wr.model.audit import Action, Actor, Fact, changes_between, settings_of
+from wr.model.events import Kind
 from wr.model.history import HistorySpan, Point, points_of
 from wr.model.ids import id_text, parse_session_id, session_id_text
 from wr.model.pace import Forecast, forecast, observe
@@ -65,11 +70,14 @@ class Office:
     What changes something takes the actor, and is written down in the audit trail once it is done.
     """
 
-    def __init__(self, store: Store, keeper: KeyKeeper, book: QueueBook, tell: Tell) -> None:
+    def __init__(
+        self, store: Store, keeper: KeyKeeper, book: QueueBook, tell: Tell, events: EventBook
+    ) -> None:
         self._store = store
         self._keeper = keeper
         self._book = book
         self._tell = tell
+        self._events = events
         self._audit = AuditTrail(store)
 
     async def create_queue(self, actor: Actor, config: QueueConfig) -> QueueConfig:
@@ -85,6 +93,8 @@ class Office:
             if not await self._store.queues.write(config, now_ms):
                 raise Conflict("There is a queue of that id already", queue_id=config.id)
             draft.made(facts=settings_of(config))
+        if self._events.wanted:
+            self._events.note(Kind.QUEUE_CREATED, config.id, now_ms, facts={"settings": settings_of(config)})
         return (await self._book.reload(config.id)).config
 
     async def update_queue(self, actor: Actor, queue_id: str, changes: dict[str, object]) -> QueueConfig:
@@ -104,6 +114,8 @@ class Office:
                 if await self._store.queues.write(changed, now_ms):
                     draft.made(changes=changes_between(current, changed))
             if draft.is_made:
+                if self._events.wanted:
+                    self._note_update(current, changed, now_ms)
                 view = await self._book.reload(queue_id)
                 if changed.status is not current.status:
                     self._tell(queue_id, None)
@@ -140,10 +152,14 @@ class Office:
             NotFound: no such queue.
         """
         seen = self._book.last_seen(queue_id)
+        # Before: when all is done there is nothing left that may fail.
+        now_ms = await self._store.clock_ms() if self._events.wanted else 0
         async with self._audit.noting(actor, Action.QUEUE_DELETED, queue_id) as draft:
             if not await self._store.queues.delete(queue_id):
                 raise no_such_queue(queue_id)
             draft.made(facts=_facts_of(seen))
+        if now_ms:
+            self._events.note(Kind.QUEUE_DELETED, queue_id, now_ms)
         self._book.forget(queue_id)
         self._tell(queue_id, None)
 
@@ -154,7 +170,8 @@ class Office:
             NotFound: no such queue.
         """
         async with self._audit.noting(actor, Action.QUEUE_FLUSHED, queue_id) as draft:
-            flushed = await self._store.flush(queue_id)
+            gone = partial(self._note_flushed, queue_id) if self._events.wanted else None
+            flushed = await self._store.flush(queue_id, gone)
             if flushed is None:
                 raise no_such_queue(queue_id)
             draft.made(facts={"flushed": flushed})
@@ -239,6 +256,8 @@ class Office:
                     departed = await self._store.depart(queue_id, departure)
                     if departed.ended_now:
                         draft.made(facts={"session_id": session_id, "reason": reason})
+                if self._events.wanted:
+                    note_departure(self._events, queue_id, position_id, departed)
                 state = departed.state
                 if isinstance(state, places.Gone):
                     if departed.ended_now:
@@ -262,6 +281,20 @@ class Office:
         """List the signing keys, newest first."""
         await self._keeper.refresh()
         return self._keeper.ring.all()
+
+    def _note_flushed(self, queue_id: str, at_ms: int, people: list[bytes]) -> None:
+        reason = {"reason": places.Reason.FLUSHED.text}
+        self._events.note_people(Kind.POSITION_CANCELLED, queue_id, at_ms, people, reason)
+
+    def _note_update(self, before: QueueConfig, after: QueueConfig, at_ms: int) -> None:
+        changes = msgspec.to_builtins(changes_between(before, after))
+        # Two changes within a millisecond are of two versions.
+        mark = b"%d" % before.version
+        self._events.note(Kind.QUEUE_UPDATED, after.id, at_ms, facts={"changes": changes}, mark=mark)
+        were_let_in, are_let_in = (config.status is QueueStatus.ACTIVE for config in (before, after))
+        if were_let_in is not are_let_in:
+            kind = Kind.QUEUE_RESUMED if are_let_in else Kind.QUEUE_PAUSED
+            self._events.note(kind, after.id, at_ms, facts={"status": str(after.status)}, mark=mark)
 
     async def _read(self, queue_id: str) -> QueueConfig:
         config = await self._store.queues.read(queue_id)

@@ -36,6 +36,7 @@ from wr.store.store import Store, open_store
 from wr.tasks.admission import run_admission
 from wr.tasks.endless import keep_running
 from wr.tasks.event_loop import watch_event_loop
+from wr.tasks.telling import telling
 from wr.traces.asking import TracesFailure, Tracing, close_tracing, open_tracing
 
 log = structlog.get_logger("wr")
@@ -116,7 +117,12 @@ async def run(
             is_fast=settings.fast_lane,
             tls=tls,
         )
-        async with trio.open_nursery() as tasks:
+        events = house.events
+        # Outside of all that notes events, inside of the store that keeps what could not be delivered.
+        async with (
+            telling(events.hooks, events.link, patience_s=settings.grace),
+            trio.open_nursery() as tasks,
+        ):
             tasks.start_soon(keep_running, "keys", lambda _status: house.keeper.keep_fresh())
             tasks.start_soon(keep_running, "positions", lambda _status: house.live.look_in_turn())
             tasks.start_soon(keep_running, "news", lambda _status: house.live.look_at_once())

@@ -26,6 +26,7 @@ class Group(StrEnum):
     LIMITS = "Rate limits (10/60 is ten times in 60 seconds, 0 is no limit)"
     ADMISSION = "Admission"
     TOKENS = "Tokens"
+    EVENTS = "Events"
     RUNNING = "Running"
 
 
@@ -103,6 +104,15 @@ def split_bind(bind: str) -> tuple[str, int]:
 
 def _bind(text: str) -> str:
     split_bind(text)
+    return text
+
+
+def _nats_url(text: str) -> str:
+    for server in filter(None, text.split(",")):
+        parts = urlsplit(server.strip())
+        if parts.scheme not in ("nats", "tls", "ws", "wss") or not parts.hostname:
+            # It may hold a password, so it is not repeated.
+            raise ValueError("it is no URL such as nats://host:4222")
     return text
 
 
@@ -348,6 +358,58 @@ class Settings:
         "the store",
         group=Group.TOKENS,
         form="FILE",
+    )
+    nats_url: str = _setting(
+        "",
+        "NATS server with JetStream that events are published to, such as nats://host:4222 or "
+        "tls://user:password@host:4222, or several of a cluster, separated by commas; rather set the "
+        "variable where there is a password; unless given, nothing is published",
+        _nats_url,
+        group=Group.EVENTS,
+        form="URL",
+    )
+    event_source: str = _setting(
+        "",
+        "What events call this server; unless given, the name of its machine",
+        group=Group.EVENTS,
+        form="NAME",
+    )
+    event_buffer: int = _setting(
+        100_000,
+        "Events kept for NATS, and for each webhook, while they cannot be sent; those beyond are dropped and "
+        "counted; each takes 100 to 450 bytes",
+        _positive_count,
+        group=Group.EVENTS,
+        form="COUNT",
+    )
+    webhook_timeout: float = _setting(
+        10.0,
+        "Seconds that a webhook may take to answer",
+        _seconds,
+        group=Group.EVENTS,
+        form="SECONDS",
+    )
+    webhook_tries: int = _setting(
+        8,
+        "How often a delivery is tried before it becomes a dead letter",
+        _positive_count,
+        group=Group.EVENTS,
+        form="COUNT",
+    )
+    webhook_pause: float = _setting(
+        2.0,
+        "Seconds after the first failure of a delivery until the next try; twice as many after each other",
+        _seconds,
+        group=Group.EVENTS,
+        form="SECONDS",
+    )
+    webhook_forbidden: tuple[Network, ...] = _setting(
+        parse_networks("169.254.0.0/16, fe80::/10, fd00:ec2::254/128, 100.100.100.200/32"),
+        "Addresses or networks that webhooks must not call, separated by commas; the default is where clouds "
+        "tell machines their secrets",
+        parse_networks,
+        group=Group.EVENTS,
+        form="NETWORKS",
     )
     grace: float = _setting(
         10.0,

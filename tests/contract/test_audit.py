@@ -112,7 +112,9 @@ def test_every_kind_of_change_names_who_made_it(site: Site) -> None:
         ("session.terminated", "DELETE", f"/sessions/{visit.session_id}", {}),
         ("keys.rotated", "POST", "/keys/rotate", None),
     ]
-    assert {action for action, *_ in calls} == set(Action), "each of them is tried"
+    # Those around webhooks: test_webhooks.
+    of_webhooks = {action for action in Action if action.startswith(("webhook.", "delivery."))}
+    assert {action for action, *_ in calls} == set(Action) - of_webhooks, "each of them is tried"
     for action, method, path, body in calls:
         assert site.admin(method, path, body, headers=headers).status_code in (200, 201)
         entry = newest(site)

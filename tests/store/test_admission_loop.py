@@ -73,6 +73,18 @@ class ScriptedStore:
             await run_admission(self, self, self, interval_s=interval_s)
 
 
+async def test_whom_a_pass_let_in_is_learned_even_if_the_server_stops_meanwhile(
+    autojump_clock: MockClock,
+) -> None:
+    store = ScriptedStore(lambda _number, _queue: a_pass(admitted=3))
+    store.lasts_s = lambda _number: 2.0
+    await store.run_for(1.0)
+    assert len(store.asked) == 1
+    ((_, learned),) = store.learned
+    assert learned is not None
+    assert len(learned.admitted) == 3
+
+
 async def test_in_two_and_a_half_seconds_there_are_exactly_ten_passes(autojump_clock: MockClock) -> None:
     store = ScriptedStore(lambda _number, _queue: a_pass())
     await store.run_for(2.4)

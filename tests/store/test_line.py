@@ -132,6 +132,33 @@ def test_a_heartbeat_does_not_resurrect_someone_dropped_or_admitted(make_queue: 
     assert queue.size("waiting") == queue.size("seen") == 0
 
 
+def test_of_whoever_leaves_it_is_told_whether_that_took_a_session(make_queue: MakeQueue) -> None:
+    queue = make_queue(session_timeout_seconds=10, admission_rate=10)
+    inside, over, waiting = (queue.join().position_id for _ in range(3))
+    queue.admit()
+    queue.configure(status="paused")
+    waiting = queue.join().position_id
+    left = queue.leave(waiting)
+    assert (left.ended_now, left.took_session) == (True, False)
+    left = queue.leave(inside)
+    assert (left.ended_now, left.took_session) == (True, True)
+    # Its time is over and no pass has seen it yet: none will any more, so this call has to tell.
+    queue.advance(10)
+    left = queue.leave(over)
+    assert (left.ended_now, left.took_session) == (False, True)
+    assert left.state == Gone(queue.now_ms, Reason.SESSION_TIMEOUT)
+    for who in (inside, over, waiting):
+        left = queue.leave(who)
+        assert (left.ended_now, left.took_session) == (False, False)
+
+
+def test_flushing_tells_who_was_sent_away_where_that_is_asked_for(make_queue: MakeQueue) -> None:
+    queue = make_queue(status="paused")
+    ids = [queue.join().position_id for _ in range(5)]
+    assert queue.flushed(most=3) == [queue.now_ms, ids[:3]]
+    assert queue.flushed(most=3) == [queue.now_ms, ids[3:]]
+
+
 def test_leaving_moves_everybody_behind_up_and_is_remembered_for_an_hour(make_queue: MakeQueue) -> None:
     queue = make_queue(status="paused")
     first, second = queue.join().position_id, queue.join().position_id

@@ -4,9 +4,12 @@ import ast
 from itertools import groupby
 from pathlib import Path
 
+import msgspec
+
 from bench.load import SCENARIOS
 from tests.support.commands import COMMANDS
 from wr.measures.catalogue import METRICS
+from wr.model.event_schema import DATA
 from wr.settings import SettingDescription, describe_settings
 
 ROOT = Path(__file__).parents[2]
@@ -55,6 +58,19 @@ def _purpose(folder: Path) -> str:
     return docstring.partition("\n")[0]
 
 
+def events_table() -> str:
+    """Every type of event, when it is told, and what its data say."""
+    rows = [
+        f"| `{kind.value}` | {(data.__doc__ or '').rstrip('.')} | {_names(data)} |"
+        for kind, data in DATA.items()
+    ]
+    return "\n".join(["| Type | When | `data` |", "| --- | --- | --- |", *rows])
+
+
+def _names(data: type[msgspec.Struct]) -> str:
+    return ", ".join(f"`{field.encode_name}`" for field in msgspec.structs.fields(data))
+
+
 def metrics_table() -> str:
     """Every metric: its kind, its labels, what it means."""
     rows = [
@@ -77,6 +93,7 @@ MADE = {
     "layout": layout_table,
     "metrics": metrics_table,
     "load tests": load_tests_table,
+    "events": events_table,
 }
 
 

@@ -138,10 +138,17 @@ class ScriptedQueue:
         return script.reply(self._call(script.script, script.call(self.queue_id, self.now_ms, position_id)))
 
     def flush(self, most: int = 2000) -> list[int]:
+        return self._flush(most, 0)[:3]
+
+    def flushed(self, most: int) -> list[Any]:
+        """When people were sent away, and who."""
+        return self._flush(most, 1)[3:]
+
+    def _flush(self, most: int, tells: int) -> list[Any]:
         keys = self.keys.queue(
             self.queue_id, "config", "waiting", "seen", "extras", "people", "tombstones", "counters"
         )
-        reply: list[int] = evaluate(self.client, load_script("flush"), keys, [self.now_ms, most])
+        reply: list[Any] = evaluate(self.client, load_script("flush"), keys, [self.now_ms, most, tells])
         return reply
 
     def delete(self) -> int:

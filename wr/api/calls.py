@@ -17,6 +17,7 @@ from wr.model.tokens import SessionClaims
 from wr.office import Office
 from wr.room import PositionProof, Room
 from wr.web.assets import AssetShelf
+from wr.webhooks import WebhookDesk
 
 
 class Call(msgspec.Struct):
@@ -75,6 +76,9 @@ class Services(msgspec.Struct, frozen=True):
     cookies: PlaceCookies
     is_store_healthy: Callable[[], Any]
     uptime_s: Callable[[], float]
+    nats_health: Callable[[], str]
+    """`healthy`, `unhealthy` or `disabled`."""
+    webhooks: WebhookDesk
     desk: WaitingDesk
     random: Callable[[], float]
     """From 0 up to 1, so that a crowd does not come back in step."""

@@ -30,6 +30,8 @@ _SECURITY: dict[Auth, list[dict[str, list[str]]]] = {
 _PARAMETER_HELP = {
     "queue_id": ("Queue identifier", {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,64}$"}),
     "session_id": ("Session identifier", {"type": "string"}),
+    "webhook_id": ("Webhook identifier", {"type": "string"}),
+    "dead_letter_id": ("Identifier of a delivery that was given up", {"type": "string"}),
     "position_id": ("Position identifier", {"type": "string"}),
 }
 

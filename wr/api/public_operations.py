@@ -1,5 +1,7 @@
 """Operations that need no token of a visitor: health, verification keys, the OpenAPI document, metrics."""
 
+import msgspec
+
 from wr import __version__
 from wr.api.calls import Answer, Call, Page, Services
 from wr.api.http import JSON
@@ -7,7 +9,8 @@ from wr.api.messages import HealthResponse, JwksResponse
 
 
 async def health(services: Services, _call: Call) -> Answer:
-    """Tell whether the store answers: 200 when it does, 503 when not."""
+    """Tell whether the store answers: 200 when it does, 503 when not. Without NATS people are served all the
+    same, so it makes nothing unhealthy but itself."""
     is_healthy = await services.is_store_healthy()
     return Answer(
         200 if is_healthy else 503,
@@ -15,7 +18,10 @@ async def health(services: Services, _call: Call) -> Answer:
             status="healthy" if is_healthy else "unhealthy",
             version=__version__,
             uptime_seconds=int(services.uptime_s()),
-            components={"dragonflydb": "healthy" if is_healthy else "unhealthy", "nats": "disabled"},
+            components={
+                "dragonflydb": "healthy" if is_healthy else "unhealthy",
+                "nats": services.nats_health(),
+            },
         ),
     )
 
@@ -23,6 +29,14 @@ async def health(services: Services, _call: Call) -> Answer:
 async def jwks(services: Services, _call: Call) -> Answer:
     """Publish the keys that verify session tokens."""
     return Answer(200, JwksResponse(keys=services.keeper.ring.jwks()["keys"]))
+
+
+async def event_schema(_services: Services, _call: Call) -> Answer:
+    """Describe the events that are published and delivered, as JSON Schema."""
+    # Half a megabyte that many a server never needs.
+    from wr.model import event_schema as described  # noqa: PLC0415
+
+    return Answer(200, Page(msgspec.json.encode(described.event_schema()), JSON))
 
 
 async def openapi(services: Services, _call: Call) -> Answer:

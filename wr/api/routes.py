@@ -9,6 +9,7 @@ from wr.api.http import PLAIN_TEXT
 from wr.api.office_routes import office_routes
 from wr.api.page_routes import PAGE_ROUTES
 from wr.api.route import BASE, WEBSOCKET, Auth, Route
+from wr.api.webhook_routes import webhook_routes
 from wr.model import refusals
 
 
@@ -70,6 +71,13 @@ ROUTES: tuple[Route, ...] = (
         operation=public_operations.openapi,
         tag="Service",
         answers=((200, "This document", Page),),
+    ),
+    Route(
+        method="GET",
+        path=f"{BASE}/events.schema.json",
+        operation=public_operations.event_schema,
+        tag="Service",
+        answers=((200, "JSON Schema of events", Page),),
     ),
     Route(
         method="GET",
@@ -282,5 +290,6 @@ ROUTES: tuple[Route, ...] = (
         answers=((201, "New signing keys", messages.KeyListResponse),),
     ),
     *office_routes(_admin),
+    *webhook_routes(_admin),
     *PAGE_ROUTES,
 )

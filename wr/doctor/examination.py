@@ -5,6 +5,7 @@ import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from wr.doctor import machine
+from wr.doctor.events import check_nats
 from wr.doctor.finding import Finding, bad, good, unsure
 from wr.doctor.store import check_engine, check_store
 from wr.model.client_address import Network
@@ -54,6 +55,8 @@ def _check_what_is_set(settings: Settings) -> Iterator[Finding]:
     if settings.session_key_file:
         yield machine.check_session_key(settings.session_key_file)
     yield check_proxies(settings.trusted_proxies)
+    if settings.nats_url:
+        yield from check_nats(settings.nats_url)
 
 
 def check_proxies(networks: Sequence[Network]) -> Finding:

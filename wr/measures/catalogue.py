@@ -24,6 +24,7 @@ class Metric:
 
 _QUEUE = ("queue",)
 _SCRIPT = ("script",)
+_RECEIVER = ("receiver",)
 
 QUEUE_WAITING = Metric(
     "wr_queue_waiting", Kind.GAUGE, "People in line, as of the last admission pass", _QUEUE
@@ -126,6 +127,24 @@ EVENT_LOOP_DELAY = Metric(
     Kind.HISTOGRAM,
     "How much later than asked a task woke up, four times a second",
 )
+EVENTS_NOTED = Metric(
+    "wr_events_noted_total", Kind.COUNTER, "Events to be told: `nats` or `webhooks`", _RECEIVER
+)
+EVENTS_DELIVERED = Metric(
+    "wr_events_delivered_total", Kind.COUNTER, "Events that were acknowledged", _RECEIVER
+)
+EVENTS_DROPPED = Metric(
+    "wr_events_dropped_total",
+    Kind.COUNTER,
+    "Events given up untold: the buffer was full, or the server stopped",
+    _RECEIVER,
+)
+EVENT_FAILURES = Metric(
+    "wr_event_failures_total", Kind.COUNTER, "Failed connections to NATS or deliveries to webhooks", _RECEIVER
+)
+EVENTS_WAITING = Metric(
+    "wr_events_waiting", Kind.GAUGE, "Events neither acknowledged nor given up yet", _RECEIVER
+)
 BUILD = Metric("wr_build_info", Kind.GAUGE, "1; says which version runs", ("version", "python"))
 
 METRICS: tuple[Metric, ...] = (
@@ -155,6 +174,11 @@ METRICS: tuple[Metric, ...] = (
     HTTP_CONNECTIONS,
     LIVE_STREAMS,
     EVENT_LOOP_DELAY,
+    EVENTS_NOTED,
+    EVENTS_DELIVERED,
+    EVENTS_DROPPED,
+    EVENT_FAILURES,
+    EVENTS_WAITING,
     BUILD,
 )
 """All of them, in the order in which they are shown."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from wr.measures import catalogue
 from wr.measures.catalogue import Metric
+from wr.measures.event_measures import EventMeasures
 from wr.measures.instruments import Histogram, Level, Spread
 from wr.measures.queue_measures import NO_QUEUE, QueueMeasures
 from wr.measures.server_measures import (
@@ -28,6 +29,7 @@ class Measures:
         self.http = HttpMeasures(now_s)
         self.store = StoreMeasures(now_s)
         self.admission = AdmissionMeasures()
+        self.events = EventMeasures()
         self.event_loop = Histogram(DELAY_BOUNDS_S)
         """Seconds by which a sleeping task woke up too late."""
         self.connections = Level()
@@ -123,5 +125,17 @@ def _server(measures: Measures, readings: Readings) -> dict[str, Samples]:
         catalogue.HTTP_CONNECTIONS.name: [((), measures.connections.value)],
         catalogue.LIVE_STREAMS.name: [((kind,), count) for kind, count in readings.streams.items()],
         catalogue.EVENT_LOOP_DELAY.name: [((), measures.event_loop.spread())],
+        **_events(measures.events),
         catalogue.BUILD.name: [((readings.version, readings.python), 1)],
+    }
+
+
+def _events(counted: EventMeasures) -> dict[str, Samples]:
+    tallies = counted.all()
+    return {
+        catalogue.EVENTS_NOTED.name: [(labels, tally.noted) for labels, tally in tallies],
+        catalogue.EVENTS_DELIVERED.name: [(labels, tally.delivered) for labels, tally in tallies],
+        catalogue.EVENTS_DROPPED.name: [(labels, tally.dropped) for labels, tally in tallies],
+        catalogue.EVENT_FAILURES.name: [(labels, tally.failures) for labels, tally in tallies],
+        catalogue.EVENTS_WAITING.name: [(labels, tally.waiting) for labels, tally in tallies],
     }

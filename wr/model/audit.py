@@ -27,6 +27,10 @@ class Action(StrEnum):
     QUEUE_FLUSHED = "queue.flushed"
     SESSION_TERMINATED = "session.terminated"
     KEYS_ROTATED = "keys.rotated"
+    WEBHOOK_ADDED = "webhook.added"
+    WEBHOOK_DELETED = "webhook.deleted"
+    DELIVERY_RETRIED = "delivery.retried"
+    DELIVERY_DISCARDED = "delivery.discarded"
 
 
 class Actor(msgspec.Struct, frozen=True):

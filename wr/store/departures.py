@@ -46,6 +46,8 @@ class Departed(msgspec.Struct, frozen=True):
     now_ms: int
     used: int
     ended_now: bool
+    took_session: bool
+    """Whether this call took a session out, be it one whose time was over: no pass will report it."""
     state: State
 
 
@@ -75,12 +77,18 @@ class LeaveScript:
     def replies(self, raw: list[Any]) -> list[Departed]:
         """Read the reply: one answer per departure, in order."""
         return [
-            Departed(raw[0], raw[at + 3], raw[at] == 1, _state(raw[at], raw[at + 1], raw[at + 2]))
+            Departed(
+                raw[0],
+                raw[at + 3],
+                raw[at] in (1, 2),
+                raw[at] in (2, 5),
+                _state(raw[at], raw[at + 1], raw[at + 2]),
+            )
             for at in range(2, len(raw), 4)
         ]
 
 
 def _state(outcome: int, ended_ms: int, reason: int) -> State:
-    if outcome in (1, 3):
+    if outcome in (1, 2, 3, 5):
         return places.Gone(ended_ms, places.Reason(reason))
     return _OTHER[outcome]

@@ -1,6 +1,6 @@
 """Queues and their settings: the registry, `configure.lua`, `delete.lua` and `flush.lua`."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -19,6 +19,9 @@ _DELETE = load_script("delete")
 _FLUSH = load_script("flush")
 _FLUSH_SLICE = 2_000
 _KEPT_BY_SCRIPT = {"created_ms", "updated_ms", "version"}
+
+Gone = Callable[[int, list[bytes]], None]
+"""Is told when people were sent away, in milliseconds since 1970, and who."""
 
 
 class QueueShelf:
@@ -86,10 +89,11 @@ class QueueShelf:
         await self._connection.run(lambda client: client.srem(self._registry, queue_id))
         return bool(deleted)
 
-    async def flush(self, queue_id: str, now_ms: int) -> int | None:
+    async def flush(self, queue_id: str, now_ms: int, gone: Gone | None = None) -> int | None:
         """Send away as many as wait at the first call, front first; None when there is no such queue.
 
-        One round trip for each 2,000 people, so that nobody else has to wait for the whole.
+        `gone` is told of each slice. One round trip for each 2,000 people, so that nobody else waits for
+        the whole.
         """
         keys = self._keys.queue(
             queue_id, "config", "waiting", "seen", "extras", "people", "tombstones", "counters"
@@ -98,13 +102,16 @@ class QueueShelf:
         goal: int | None = None
         while goal is None or removed < goal:
             most = _FLUSH_SLICE if goal is None else min(_FLUSH_SLICE, goal - removed)
-            exists, gone, waiting = await self._connection.call(_FLUSH, keys, [now_ms, most])
+            arguments = [now_ms, most, 0 if gone is None else 1]
+            exists, sent_away, waiting, at_ms, ids = await self._connection.call(_FLUSH, keys, arguments)
             if not exists:
                 return None if goal is None else removed
-            removed += gone
+            if gone is not None:
+                gone(at_ms, ids)
+            removed += sent_away
             if goal is None:
-                goal = gone + waiting
-            if gone == 0:
+                goal = sent_away + waiting
+            if sent_away == 0:
                 break
         return removed
 

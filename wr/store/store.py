@@ -29,10 +29,11 @@ from wr.store.histories import HistoryScript, Notes
 from wr.store.joins import InLine, Join, Joined, JoinScript
 from wr.store.keys import GLOBAL_TAG, Keys
 from wr.store.polls import Poll, Polled, PollKind, PollScript
-from wr.store.queues import QueueShelf
+from wr.store.queues import Gone, QueueShelf
 from wr.store.script import Script
 from wr.store.secrets import SecretShelf
 from wr.store.visits import VisitCall, Visited, VisitKind, VisitScript
+from wr.store.webhooks import WebhookShelf
 
 Item = TypeVar("Item")
 Reply = TypeVar("Reply")
@@ -96,6 +97,7 @@ class Store:
         self.secrets = SecretShelf(connection, keys)
         self.audit = AuditShelf(connection, keys)
         self.announcements = Announcements(connection, keys)
+        self.webhooks = WebhookShelf(connection, keys)
         self._tracing = tracing
         self._nursery = nursery
         self._joins: Batcher[Join, Joined] = self._batcher(JoinScript(keys, limits["enqueue"]))
@@ -230,9 +232,12 @@ class Store:
                 return queue_id, found
         return None
 
-    async def flush(self, queue_id: str) -> int | None:
-        """Send away everyone who waits; how many, or None when there is no such queue."""
-        flushed = await self.queues.flush(queue_id, self._now_ms())
+    async def flush(self, queue_id: str, gone: Gone | None = None) -> int | None:
+        """Send away everyone who waits; how many, or None when there is no such queue.
+
+        `gone` is told when and who, slice by slice.
+        """
+        flushed = await self.queues.flush(queue_id, self._now_ms(), gone)
         if flushed:
             self._measures.queues.of(queue_id).flushed += flushed
         return flushed

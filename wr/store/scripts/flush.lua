@@ -2,12 +2,12 @@
 -- Sends people at the front of the line away; called again until as many are gone as waited at first.
 --
 -- KEYS  config waiting seen extras people tombstones counters
--- ARGV  now_ms, most (people per call)
--- reply exists (0, 1), people sent away, people still waiting
+-- ARGV  now_ms, most (people per call), whether to tell who they are (0, 1)
+-- reply exists (0, 1), people sent away, people still waiting, now_ms, list of their ids if that is asked for
 -- cost  O(log waiting) for each person
 local now = clock_ms(ARGV[1])
 if redis.call('EXISTS', KEYS[1]) == 0 then
-  return {0, 0, 0}
+  return {0, 0, 0, now, {}}
 end
 local popped = redis.call('ZPOPMIN', KEYS[2], tonumber(ARGV[2]))
 local ids = {}
@@ -22,4 +22,4 @@ if #ids > 0 then
   open_day(KEYS[7], now, waiting)
   redis.call('HINCRBY', KEYS[7], 'cancelled', #ids)
 end
-return {1, #ids, waiting}
+return {1, #ids, waiting, now, ARGV[3] == '1' and ids or {}}

@@ -6,8 +6,8 @@
 --       what may be ended ('p' place or session, 's' session only), reason (2 cancelled, 5 terminated),
 --       limit subject ('' = not counted)
 -- reply now_ms, waiting, then four per item: outcome, a, b, requests used in this window
---       1 ended now: a ended ms, b reason    3 ended before: a ended ms, b reason    4 unknown
---       6 limited    0 no such queue
+--       1 place ended now    2 session ended now    3 ended before    5 session whose time was over taken out now:
+--       a ended ms, b reason each    4 unknown    6 limited    0 no such queue
 -- cost  about 8 commands an item; O(log waiting) each
 local now = clock_ms(ARGV[1])
 local exists = redis.call('EXISTS', KEYS[1]) == 1
@@ -36,6 +36,7 @@ local function end_session(id)
 end
 
 local function depart(id, what, reason)
+  local outcome = 1
   if what == 'p' and redis.call('ZREM', KEYS[2], id) == 1 then
     redis.call('ZREM', KEYS[3], id)
     cancelled = cancelled + 1
@@ -51,12 +52,13 @@ local function depart(id, what, reason)
     if expires <= now then
       forget_person(KEYS[6], KEYS[7], {id})
       bury(KEYS[8], expires, 4, {id})
-      return 3, math.floor(expires), 4
+      return 5, math.floor(expires), 4
     end
+    outcome = 2
   end
   forget_person(KEYS[6], KEYS[7], {id})
   bury(KEYS[8], now, reason, {id})
-  return 1, now, reason
+  return outcome, now, reason
 end
 
 local reply = {now, 0}

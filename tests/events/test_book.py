@@ -1,0 +1,102 @@
+"""The event book: bounded, counted, and next to nothing while nobody is to be told."""
+
+import trio
+from trio.testing import wait_all_tasks_blocked
+
+from wr.events.book import EventBook, Outbox
+from wr.measures.event_measures import EventTally
+from wr.model.events import Kind
+
+PEOPLE = [bytes([n]) * 16 for n in range(10)]
+
+
+def test_nothing_is_wanted_unless_somebody_is_to_be_told() -> None:
+    book = EventBook()
+    assert not book.wanted
+    outbox = Outbox("x", EventTally(), 10)
+    book.add(outbox)
+    assert book.wanted
+    book.remove(outbox)
+    assert not book.wanted
+
+
+def test_what_comes_first_is_kept_and_the_rest_counted() -> None:
+    tally = EventTally()
+    outbox = Outbox("x", tally, 4)
+    book = EventBook()
+    book.add(outbox)
+    book.note(Kind.POSITION_EXPIRED, "q", 1, PEOPLE[:3])
+    book.note(Kind.POSITION_EXPIRED, "q", 2, PEOPLE[3:6])
+    book.note(Kind.QUEUE_DELETED, "q", 3)
+    assert (tally.noted, tally.dropped, tally.waiting) == (7, 3, 4)
+    assert [list(note.people) for note in outbox.take_now(99)] == [PEOPLE[:3], PEOPLE[3:4]]
+
+
+def test_what_is_taken_needs_room_until_it_is_settled() -> None:
+    tally = EventTally()
+    outbox = Outbox("x", tally, 3)
+    book = EventBook()
+    book.add(outbox)
+    book.note(Kind.POSITION_EXPIRED, "q", 1, PEOPLE[:3])
+    assert sum(note.size for note in outbox.take_now(2)) == 2
+    book.note(Kind.QUEUE_DELETED, "q", 1)
+    assert tally.dropped == 1
+    outbox.settle(2)
+    book.note(Kind.QUEUE_DELETED, "q", 2)
+    assert (tally.dropped, tally.waiting) == (1, 2)
+
+
+def test_a_note_about_nobody_is_none() -> None:
+    tally = EventTally()
+    book = EventBook()
+    book.add(Outbox("x", tally, 3))
+    book.note_people(Kind.POSITION_EXPIRED, "q", 1, [])
+    assert tally.noted == 0
+
+
+def test_each_receiver_has_its_own_room_and_hears_what_it_asked_for() -> None:
+    full, other = EventTally(), EventTally()
+    book = EventBook()
+    book.add(Outbox("full", full, 1))
+    book.add(Outbox("other", other, 10, kinds=frozenset({Kind.POSITION_EXPIRED}), queue_id="q"))
+    for queue_id in ("q", "r"):
+        book.note(Kind.POSITION_EXPIRED, queue_id, 1, PEOPLE[:2])
+        book.note(Kind.QUEUE_DELETED, queue_id, 1)
+    assert (full.noted, full.dropped) == (6, 5)
+    assert (other.noted, other.dropped) == (2, 0)
+
+
+async def test_who_waits_for_notes_is_woken_by_the_first() -> None:
+    outbox = Outbox("x", EventTally(), 10)
+    book = EventBook()
+    book.add(outbox)
+    taken: list[int] = []
+
+    async def take() -> None:
+        taken.extend(note.size for note in await outbox.take(2))
+
+    with trio.fail_after(5):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(take)
+            await wait_all_tasks_blocked()
+            book.note(Kind.POSITION_EXPIRED, "q", 1, PEOPLE)
+    assert taken == [2]
+
+
+async def test_drained_is_when_all_is_settled_and_abandoned_is_for_good() -> None:
+    tally = EventTally()
+    outbox = Outbox("x", tally, 10)
+    outbox_book = EventBook()
+    outbox_book.add(outbox)
+    outbox_book.note(Kind.POSITION_EXPIRED, "q", 1, PEOPLE[:4])
+    outbox.take_now(99)
+    with trio.fail_after(5):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(outbox.drained)
+            await wait_all_tasks_blocked()
+            assert nursery.child_tasks
+            outbox.settle(4)
+    outbox_book.note(Kind.POSITION_EXPIRED, "q", 1, PEOPLE[:4])
+    assert outbox.abandon() == 4
+    outbox.settle(4)
+    assert tally.waiting == 0

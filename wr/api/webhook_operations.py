@@ -1,0 +1,92 @@
+"""Operations of operators around webhooks."""
+
+from wr.api.calls import Answer, Call, Services
+from wr.api.webhook_messages import (
+    AddWebhookRequest,
+    DeadLetterGoneResponse,
+    DeadLetterListResponse,
+    DeadLetterResponse,
+    DeleteWebhookResponse,
+    NewWebhookResponse,
+    WebhookListResponse,
+    WebhookResponse,
+)
+from wr.model.times import rfc3339
+from wr.model.webhooks import Webhook
+from wr.store.webhooks import KeptLetter
+
+
+async def add_webhook(services: Services, call: Call) -> Answer:
+    """Have events posted to a URL; the secret that signs them is told only now."""
+    wish: AddWebhookRequest = call.body
+    webhook = await services.webhooks.add(
+        call.actor, url=wish.url, events=wish.events, queue_id=wish.queue_id
+    )
+    return Answer(
+        201,
+        NewWebhookResponse(
+            id=webhook.id,
+            url=webhook.url,
+            events=webhook.events,
+            queue_id=webhook.queue_id,
+            created_at=rfc3339(webhook.created_ms),
+            secret=webhook.secret,
+        ),
+    )
+
+
+async def list_webhooks(services: Services, _call: Call) -> Answer:
+    """List the webhooks, without their secrets."""
+    return Answer(200, WebhookListResponse(webhooks=list(map(_webhook, await services.webhooks.all()))))
+
+
+async def delete_webhook(services: Services, call: Call) -> Answer:
+    """Delete a webhook; what was not delivered to it is dropped."""
+    webhook_id = call.parameters["webhook_id"]
+    await services.webhooks.delete(call.actor, webhook_id)
+    return Answer(200, DeleteWebhookResponse(id=webhook_id))
+
+
+async def list_dead_letters(services: Services, _call: Call) -> Answer:
+    """List the deliveries that were given up, newest first."""
+    letters = await services.webhooks.dead_letters()
+    return Answer(200, DeadLetterListResponse(dead_letters=list(map(_letter, letters))))
+
+
+async def retry_dead_letter(services: Services, call: Call) -> Answer:
+    """Try a delivery anew that was given up; if it fails again it becomes a dead letter again."""
+    letter_id = call.parameters["dead_letter_id"]
+    letter = await services.webhooks.retry(call.actor, letter_id)
+    return Answer(200, DeadLetterGoneResponse(id=letter_id, event_id=letter.event_id, status="retrying"))
+
+
+async def discard_dead_letter(services: Services, call: Call) -> Answer:
+    """Forget a delivery that was given up."""
+    letter_id = call.parameters["dead_letter_id"]
+    letter = await services.webhooks.discard(call.actor, letter_id)
+    return Answer(200, DeadLetterGoneResponse(id=letter_id, event_id=letter.event_id, status="discarded"))
+
+
+def _webhook(webhook: Webhook) -> WebhookResponse:
+    return WebhookResponse(
+        id=webhook.id,
+        url=webhook.url,
+        events=webhook.events,
+        queue_id=webhook.queue_id,
+        created_at=rfc3339(webhook.created_ms),
+    )
+
+
+def _letter(kept: KeptLetter) -> DeadLetterResponse:
+    letter = kept.letter
+    return DeadLetterResponse(
+        id=kept.id,
+        webhook_id=letter.webhook_id,
+        event_id=letter.event_id,
+        event_type=letter.event_type,
+        queue_id=letter.queue_id,
+        attempts=letter.attempts,
+        error=letter.error,
+        died_at=rfc3339(letter.died_ms),
+        body=letter.body,
+    )

@@ -1,0 +1,134 @@
+"""What events say, as a schema. Loaded when somebody asks: most servers need not keep it in memory."""
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+from wr.model.audit import Change
+from wr.model.events import VERSION, Event, Kind, Time, Uuid
+
+PositionId = Annotated[Uuid, Meta(description="The place in line")]
+SessionId = Annotated[Uuid, Meta(description="The session that the place became")]
+
+
+class Enqueued(msgspec.Struct, forbid_unknown_fields=True):
+    """Somebody new is in line."""
+
+    position_id: PositionId
+    position: Annotated[int, Meta(ge=1, description="Place in line at that moment, from 1")]
+    priority: Annotated[int, Meta(ge=0, le=3)]
+
+
+class Admitted(msgspec.Struct, forbid_unknown_fields=True):
+    """Somebody was let in; `session.started` tells the rest."""
+
+    position_id: PositionId
+    session_id: SessionId
+    waited_seconds: Annotated[float, Meta(ge=0, description="From joining until now")]
+
+
+class Expired(msgspec.Struct, forbid_unknown_fields=True):
+    """Somebody in line was silent for too long and lost the place."""
+
+    position_id: PositionId
+    reason: Literal["heartbeat_timeout"]
+
+
+class Cancelled(msgspec.Struct, forbid_unknown_fields=True):
+    """Somebody in line gave up the place, or was sent away with the whole line."""
+
+    position_id: PositionId
+    reason: Literal["cancelled", "flushed"]
+
+
+class Started(msgspec.Struct, forbid_unknown_fields=True):
+    """A session began."""
+
+    session_id: SessionId
+    position_id: PositionId
+    expires_at: Annotated[Time, Meta(description="When it ends unless it is ended before")]
+
+
+class Ended(msgspec.Struct, forbid_unknown_fields=True):
+    """A session ended: its time was over, the visitor left, or an operator ended it."""
+
+    session_id: SessionId
+    position_id: PositionId
+    reason: Literal["session_timeout", "cancelled", "terminated"]
+
+
+class Created(msgspec.Struct, forbid_unknown_fields=True):
+    """An operator made a queue."""
+
+    settings: Annotated[
+        dict[str, str | int | float], Meta(description="By name; texts are cut at 200 characters")
+    ]
+
+
+class Updated(msgspec.Struct, forbid_unknown_fields=True):
+    """An operator changed settings of a queue."""
+
+    changes: Annotated[dict[str, Change], Meta(description="By name; texts are cut at 200 characters")]
+
+
+class Paused(msgspec.Struct, forbid_unknown_fields=True):
+    """Nobody is let in any more; comes beside `queue.updated`."""
+
+    status: Literal["paused", "maintenance"]
+
+
+class Resumed(msgspec.Struct, forbid_unknown_fields=True):
+    """People are let in again; comes beside `queue.updated`."""
+
+    status: Literal["active"]
+
+
+class Deleted(msgspec.Struct, forbid_unknown_fields=True):
+    """An operator deleted a queue; the people in it have no events of their own."""
+
+
+DATA: dict[Kind, type[msgspec.Struct]] = {
+    Kind.POSITION_ENQUEUED: Enqueued,
+    Kind.POSITION_ADMITTED: Admitted,
+    Kind.POSITION_EXPIRED: Expired,
+    Kind.POSITION_CANCELLED: Cancelled,
+    Kind.SESSION_STARTED: Started,
+    Kind.SESSION_ENDED: Ended,
+    Kind.QUEUE_CREATED: Created,
+    Kind.QUEUE_UPDATED: Updated,
+    Kind.QUEUE_PAUSED: Paused,
+    Kind.QUEUE_RESUMED: Resumed,
+    Kind.QUEUE_DELETED: Deleted,
+}
+"""What the `data` of each kind are: made as plain dictionaries, described here, compared by the tests."""
+
+
+def event_schema() -> dict[str, Any]:
+    """Describe every event as JSON Schema (2020-12), one alternative for each type."""
+    _, components = msgspec.json.schema_components([Event, *DATA.values()], ref_template="#/$defs/{name}")
+    whole = components.pop(Event.__name__)
+    components.pop(Kind.__name__)
+    alternatives = []
+    for kind, data in DATA.items():
+        properties = {
+            **whole["properties"],
+            "type": {"const": kind.value},
+            "version": {"const": VERSION},
+            "data": {"$ref": f"#/$defs/{data.__name__}"},
+        }
+        alternatives.append(
+            {
+                "title": kind.value,
+                "type": "object",
+                "properties": properties,
+                "required": list(properties),
+                "additionalProperties": False,
+            }
+        )
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Waiting room event",
+        "oneOf": alternatives,
+        "$defs": components,
+    }

@@ -1,0 +1,105 @@
+"""Webhooks: who is told of which events, how a delivery is signed, and when it is tried again."""
+
+import hmac
+from collections.abc import Iterable
+from hashlib import sha256
+from urllib.parse import urlsplit
+
+import msgspec
+
+from wr.model.events import Kind
+from wr.model.refusals import InvalidRequest
+
+MOST_WEBHOOKS = 32
+LONGEST_URL = 2048
+
+
+class Webhook(msgspec.Struct, frozen=True, kw_only=True):
+    """Somebody who wants to be told, as kept in the store."""
+
+    id: str
+    url: str
+    events: list[str]
+    """Types or patterns such as `position.*`."""
+    queue_id: str = ""
+    """Only events of this queue; empty: of all."""
+    secret: str
+    """What deliveries are signed with; shown once."""
+    created_ms: int
+
+    @property
+    def kinds(self) -> frozenset[Kind]:
+        """The kinds of events it is told."""
+        return kinds_of(self.events)
+
+    @property
+    def shown_url(self) -> str:
+        """The URL for logs and the audit trail: without a query, which may hold a secret."""
+        return self.url.partition("?")[0]
+
+
+class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
+    """A delivery that was given up, as kept in the store."""
+
+    webhook_id: str
+    event_id: str
+    event_type: str
+    queue_id: str
+    whose: str
+    """The position in hexadecimal digits; empty for events of a queue."""
+    body: str
+    attempts: int
+    error: str
+    """What went wrong the last time."""
+    died_ms: int
+
+
+def kinds_of(patterns: Iterable[str]) -> frozenset[Kind]:
+    """List the kinds that the patterns mean: a type, `*`, or a beginning and `*` such as `position.*`."""
+    return frozenset(kind for kind in Kind for pattern in patterns if _matches(pattern, kind))
+
+
+def check_webhook(url: str, patterns: Iterable[str]) -> None:
+    """Refuse what could never be delivered.
+
+    Raises:
+        InvalidRequest: the URL is not http(s) with a host, or holds a name and password; a pattern means no
+            event; `details` names the field.
+    """
+    try:
+        parts = urlsplit(url)
+        sound = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        # Sent in clear with every delivery and shown in lists; a signature proves more.
+        sound = sound and parts.username is None and parts.password is None and not parts.fragment
+        if parts.hostname:
+            parts.hostname.encode("idna")
+    except ValueError:
+        sound = False
+    if not sound or any(not "!" <= character <= "~" for character in url):
+        raise InvalidRequest("url must be an http or https URL without name, password and #", field="url")
+    for pattern in patterns:
+        if not any(_matches(pattern, kind) for kind in Kind):
+            raise InvalidRequest(f"There are no events of the type {pattern}", field="events")
+
+
+def _matches(pattern: str, kind: Kind) -> bool:
+    if pattern == "*":
+        return True
+    if pattern.endswith(".*"):
+        return kind.value.startswith(pattern[:-1])
+    return pattern == kind.value
+
+
+def signature(secret: str, timestamp: str, body: bytes) -> str:
+    """Sign a delivery: HMAC-SHA256 over the timestamp, a dot and the body, as `v1=<hex>`."""
+    signed = timestamp.encode() + b"." + body
+    return "v1=" + hmac.new(secret.encode(), signed, sha256).hexdigest()
+
+
+def retry_pause_s(failures: int, first_s: float, draw: float) -> float:
+    """How long to wait after so many failures (from 1): doubled each time, a quarter more or less.
+
+    `draw` is a random number from 0 to 1; without it all deliveries that failed together would come back
+    together.
+    """
+    return first_s * 2.0 ** (failures - 1) * (0.75 + draw / 2)

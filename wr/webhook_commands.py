@@ -1,0 +1,70 @@
+"""`wr webhook`: who is told of events, and what could not be delivered."""
+
+import click
+from msgspec import Struct
+
+from wr.admin_client import AdminClient
+from wr.command_options import OrderedGroup, admin_command
+
+_letter_id = click.argument("letter_id", metavar="DELIVERY", help="Id of the delivery.")
+
+
+@click.group(cls=OrderedGroup)
+def webhook() -> None:
+    """Have events posted to URLs; see what could not be delivered."""
+
+
+@webhook.command("add")
+@click.argument("target", metavar="TARGET", help="URL that events are posted to.")
+@click.option(
+    "--event",
+    "events",
+    multiple=True,
+    default=("*",),
+    show_default=True,
+    metavar="TYPE",
+    help="Type of events, or a pattern such as 'position.*'; may be given again.",
+)
+@click.option("--queue", "queue_id", metavar="QUEUE", default="", help="Events of this queue only.")
+@admin_command
+def add_webhook(api: AdminClient, target: str, events: tuple[str, ...], queue_id: str) -> Struct:
+    """Have events posted to a URL; shows their secret, once."""
+    return api.add_webhook(url=target, events=events, queue_id=queue_id)
+
+
+@webhook.command("list")
+@admin_command
+def list_webhooks(api: AdminClient) -> Struct:
+    """List the webhooks, without their secrets."""
+    return api.webhooks()
+
+
+@webhook.command("delete")
+@click.argument("webhook_id", metavar="WEBHOOK", help="Id of the webhook.")
+@admin_command
+def delete_webhook(api: AdminClient, webhook_id: str) -> Struct:
+    """Delete a webhook; what was not delivered to it is dropped."""
+    return api.delete_webhook(webhook_id)
+
+
+@webhook.command("dead")
+@admin_command
+def dead_letters(api: AdminClient) -> Struct:
+    """List the deliveries that were given up, newest first."""
+    return api.dead_letters()
+
+
+@webhook.command("retry")
+@_letter_id
+@admin_command
+def retry_delivery(api: AdminClient, letter_id: str) -> Struct:
+    """Try a delivery anew that was given up."""
+    return api.retry_delivery(letter_id)
+
+
+@webhook.command("discard")
+@_letter_id
+@admin_command
+def discard_delivery(api: AdminClient, letter_id: str) -> Struct:
+    """Forget a delivery that was given up."""
+    return api.discard_delivery(letter_id)
