@@ -24,6 +24,7 @@ from wr.api.scrapers import Scrapers
 from wr.api.user_tokens import UserTokens
 from wr.api.waiting_desk import WaitingDesk
 from wr.concerts import Concerts
+from wr.gatehouse import Gatehouse
 from wr.keeper import KeyKeeper
 from wr.live.announcer import Announcer
 from wr.live.registry import Registry
@@ -65,6 +66,7 @@ class House:
     announcer: Announcer
     office: Office
     live: LiveLoops
+    gatehouse: Gatehouse
     witness: Witness
     services: Services
     measures: Measures
@@ -83,6 +85,7 @@ class House:
             self.keeper,
             user_tokens,
             admin_key=admin_key,
+            origin_key=settings.origin_key,
             trusted_proxies=settings.trusted_proxies,
             scrapers=Scrapers(settings.metrics_token, settings.metrics_from),
         )
@@ -122,12 +125,14 @@ def assemble(
         token_lifetime_s=settings.position_token_lifetime,
     )
     assets = own_assets()
+    gatehouse = Gatehouse(store, book, room, keeper, announcer.tell, time.monotonic)
     services = Services(
         room=room,
         concerts=Concerts(store, book, settings.limits),
         registry=registry,
         clock_ms=clocks.token_ms,
         office=office,
+        gatehouse=gatehouse,
         keeper=keeper,
         cookies=PlaceCookies(
             lifetime_s=settings.position_token_lifetime,
@@ -150,6 +155,7 @@ def assemble(
         registry=registry,
         announcer=announcer,
         office=office,
+        gatehouse=gatehouse,
         live=LiveLoops(store, book, registry, settings.live_interval),
         witness=Witness(book, announcer.tell, measures.queues),
         services=services,

@@ -132,6 +132,7 @@ BODIES: dict[str, Any] = {
     "create_queue": {"id": "documented", "target_url": "https://shop.example/checkout"},
     "update_queue": {"admission_rate": 20},
     "terminate_session": {"reason": "abuse_detected"},
+    "session_command": {"command": "extend", "seconds": 600},
 }
 BAD_QUERIES = {"queue_history": {"span": "1h"}, "audit": {"limit": "0"}}
 # Only a storm of changes by others at the same moment brings this one.
