@@ -155,7 +155,7 @@ class Gatehouse:
         return self._away_since is not None
 
     async def report_for_ever(self) -> None:
-        """Every second, report what people did, learn whose session has ended, and that the store is there."""
+        """Every second, report what people did, learn whose session has ended and that the store is there."""
         while True:
             await trio.sleep(FRESH_S)
             try:

@@ -4,8 +4,8 @@
     app = WsgiGate(app, server="https://wait.example.com", queue="demo")    # Flask, Django, Bottle
 
 Session tokens are verified here, with the keys the waiting room publishes, so that a request costs no other
-one. What a session became since, terminated or ended by its visitor, only the waiting room knows: for that put
-its gate into a proxy. Needs PyJWT and nothing of the server.
+one. What a session became since, terminated or ended by its visitor, only the waiting room knows: for that
+put its gate into a proxy. Needs PyJWT and nothing of the server.
 """
 
 from wr.gate.asgi import AsgiGate
