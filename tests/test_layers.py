@@ -18,6 +18,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "queue_book": {"model", "store"},
     "session_tokens": {"model", "keeper"},
     "happenings": {"model", "store", "events"},
+    # For sites: knows nothing of the server but what it publishes.
+    "gate": set(),
+    "gatehouse": {"model", "store", "keeper", "queue_book", "room", "happenings", "events"},
     "room": {"model", "store", "keeper", "queue_book", "session_tokens", "events", "happenings"},
     "concerts": {"model", "store", "queue_book", "events", "happenings"},
     "audit": {"model", "store"},
@@ -27,7 +30,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "tasks": {"model", "measures", "store", "queue_book", "live", "events"},
     "api": {
         *("model", "measures", "store", "keeper", "queue_book", "room", "concerts", "office", "live", "web"),
-        *("logs", "webhooks"),
+        *("logs", "webhooks", "gatehouse"),
     },
     "web": {"model"},
     "serve": {"model", "measures", "api", "live"},
@@ -45,6 +48,7 @@ MAY_IMPORT: dict[str, set[str]] = {
             "office",
             "events",
             "webhooks",
+            "gatehouse",
             "live",
             "tasks",
             "api",

@@ -20,7 +20,7 @@ from wr.api.cookies import PlaceCookies
 from wr.api.cross_origin import CrossOriginApi
 from wr.api.dispatch import Api, Tracing
 from wr.api.openapi import openapi_document
-from wr.api.reception import Reception
+from wr.api.reception import Reception, Secrets
 from wr.api.scrapers import Scrapers
 from wr.api.user_tokens import UserTokens
 from wr.api.waiting_desk import WaitingDesk
@@ -29,6 +29,7 @@ from wr.events.book import EventBook, Outbox
 from wr.events.courier import Plan
 from wr.events.hooks import Hooks
 from wr.events.post import Poster
+from wr.gatehouse import Gatehouse
 from wr.keeper import KeyKeeper
 from wr.live.announcer import Announcer
 from wr.live.registry import Registry
@@ -90,6 +91,7 @@ class House:
     announcer: Announcer
     office: Office
     live: LiveLoops
+    gatehouse: Gatehouse
     witness: Witness
     services: Services
     measures: Measures
@@ -109,7 +111,7 @@ class House:
             self.keeper,
             user_tokens,
             cookies=self.services.cookies,
-            admin_key=admin_key,
+            secrets=Secrets(admin_key, settings.origin_key),
             trusted_proxies=settings.trusted_proxies,
             scrapers=Scrapers(settings.metrics_token, settings.metrics_from),
         )
@@ -151,12 +153,15 @@ def assemble(
         events=events.book,
     )
     assets = own_assets()
+    witness = Witness(book, announcer.tell, measures.queues, events=events.book)
+    gatehouse = Gatehouse(store, book, room, keeper, witness, events.book, announcer.tell, time.monotonic)
     services = Services(
         room=room,
         concerts=Concerts(store, book, settings.limits, events.book),
         registry=registry,
         clock_ms=clocks.token_ms,
         office=office,
+        gatehouse=gatehouse,
         keeper=keeper,
         cookies=PlaceCookies(
             lifetime_s=settings.position_token_lifetime,
@@ -182,8 +187,9 @@ def assemble(
         registry=registry,
         announcer=announcer,
         office=office,
+        gatehouse=gatehouse,
         live=LiveLoops(store, book, registry, settings.live_interval),
-        witness=Witness(book, announcer.tell, measures.queues, events=events.book),
+        witness=witness,
         services=services,
         measures=measures,
         events=events,

@@ -124,6 +124,7 @@ async def run(
             trio.open_nursery() as tasks,
         ):
             tasks.start_soon(keep_running, "keys", lambda _status: house.keeper.keep_fresh())
+            tasks.start_soon(keep_running, "gate", lambda _status: house.gatehouse.report_for_ever())
             tasks.start_soon(keep_running, "positions", lambda _status: house.live.look_in_turn())
             tasks.start_soon(keep_running, "news", lambda _status: house.live.look_at_once())
             tasks.start_soon(keep_running, "telling", lambda _status: house.announcer.announce_for_ever())

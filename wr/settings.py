@@ -337,6 +337,13 @@ class Settings:
         group=Group.TOKENS,
         form="SECONDS",
     )
+    origin_key: str = _setting(
+        "",
+        "Secret with which the site behind the gate ends or extends sessions (X-WR-Origin-Key); unless "
+        "given, only the admin key does",
+        group=Group.ADMIN,
+        form="KEY",
+    )
     position_algorithm: Algorithm = _setting(
         Algorithm.HS256,
         "How position tokens are signed; only wr reads them, so the quickest will do",

@@ -134,6 +134,7 @@ BODIES: dict[str, Any] = {
     "terminate_session": {"reason": "abuse_detected"},
     # Of a queue that never is: nothing is ever sent.
     "add_webhook": {"url": "http://127.0.0.1:9/", "events": ["queue.deleted"], "queue_id": "no-such-queue"},
+    "session_command": {"command": "extend", "seconds": 600},
 }
 BAD_QUERIES = {"queue_history": {"span": "1h"}, "audit": {"limit": "0"}}
 # Only a storm of changes by others at the same moment brings this one.

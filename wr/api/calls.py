@@ -9,6 +9,7 @@ from wr.api.cookies import PlaceCookies
 from wr.api.http import NOT_KEPT, HttpRequest
 from wr.api.waiting_desk import WaitingDesk
 from wr.concerts import Concerts
+from wr.gatehouse import Gatehouse
 from wr.keeper import KeyKeeper
 from wr.live.registry import Registry
 from wr.model.audit import Actor
@@ -73,6 +74,7 @@ class Services(msgspec.Struct, frozen=True):
     clock_ms: Callable[[], int]
     office: Office
     keeper: KeyKeeper
+    gatehouse: Gatehouse
     cookies: PlaceCookies
     is_store_healthy: Callable[[], Any]
     uptime_s: Callable[[], float]

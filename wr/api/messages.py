@@ -14,6 +14,14 @@ from wr.model.branding import (
     PageTemplate,
     SupportUrl,
 )
+from wr.model.gate import (
+    OpenAddresses,
+    OpenAgents,
+    OpenPaths,
+    OutageGrace,
+    OutagePolicy,
+    OutageRate,
+)
 from wr.model.queue import (
     AdmissionRate,
     HeartbeatInterval,
@@ -280,6 +288,12 @@ class CreateQueueRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=Tru
     background_color: BackgroundColor = ""
     support_url: SupportUrl = ""
     page_template: PageTemplate = ""
+    open_paths: OpenPaths = ""
+    open_addresses: OpenAddresses = ""
+    open_agents: OpenAgents = ""
+    outage_policy: OutagePolicy = OutagePolicy.CLOSED
+    outage_grace_seconds: OutageGrace = 30
+    outage_rate: OutageRate = 1.0
 
 
 class UpdateQueueRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -301,6 +315,12 @@ class UpdateQueueRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=Tru
     background_color: BackgroundColor | UnsetType = UNSET
     support_url: SupportUrl | UnsetType = UNSET
     page_template: PageTemplate | UnsetType = UNSET
+    open_paths: OpenPaths | UnsetType = UNSET
+    open_addresses: OpenAddresses | UnsetType = UNSET
+    open_agents: OpenAgents | UnsetType = UNSET
+    outage_policy: OutagePolicy | UnsetType = UNSET
+    outage_grace_seconds: OutageGrace | UnsetType = UNSET
+    outage_rate: OutageRate | UnsetType = UNSET
 
 
 class QueueResponse(msgspec.Struct, kw_only=True):
@@ -323,6 +343,12 @@ class QueueResponse(msgspec.Struct, kw_only=True):
     background_color: str = ""
     support_url: str = ""
     page_template: Annotated[str, Meta(description="Left out in lists")] | UnsetType = UNSET
+    open_paths: str = ""
+    open_addresses: str = ""
+    open_agents: str = ""
+    outage_policy: OutagePolicy = OutagePolicy.CLOSED
+    outage_grace_seconds: int = 30
+    outage_rate: float = 1.0
     created_at: Time
     updated_at: Time
 

@@ -23,6 +23,7 @@ _SECURITY: dict[Auth, list[dict[str, list[str]]]] = {
     Auth.MAY_HAVE_POSITION: [{}, {"BearerAuth": []}],
     Auth.POSITION: [{"BearerAuth": []}],
     Auth.SESSION: [{"BearerAuth": []}],
+    Auth.ORIGIN: [{"OriginKey": []}, {"AdminKey": []}],
     Auth.ADMIN: [{"AdminKey": []}],
     Auth.USER: [{}, {"BearerAuth": []}],
     Auth.METRICS: [{}, {"BearerAuth": []}],
@@ -86,6 +87,7 @@ def openapi_document() -> dict[str, Any]:
             "securitySchemes": {
                 "BearerAuth": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
                 "AdminKey": {"type": "apiKey", "in": "header", "name": "X-Admin-Key"},
+                "OriginKey": {"type": "apiKey", "in": "header", "name": "X-WR-Origin-Key"},
             },
         },
         "security": [{"BearerAuth": []}],

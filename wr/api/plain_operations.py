@@ -14,7 +14,7 @@ from wr.api.waiting_operations import (
     TRY_AGAIN_S,
     read_wishes,
     refresh,
-    remember_language,
+    remember_wishes,
     waiting_page,
 )
 from wr.model import refusals
@@ -50,7 +50,7 @@ async def wait(services: Services, call: Call) -> Answer:
         return await waiting_page(services, call)
     config = (await services.room.view(call.parameters["queue_id"])).config
     language = await services.desk.language(wishes.language, call.request.headers.get("accept-language", ""))
-    headers = remember_language(services, call, wishes, language)
+    headers = remember_wishes(services, call, wishes, language)
     if wishes.has_left:
         page = await services.desk.render(config, language, "left", is_plain=True)
         return Answer(200, Page(page.content, HTML), headers=[*headers, *page_headers(page.policy)])
@@ -66,7 +66,7 @@ async def wait(services: Services, call: Call) -> Answer:
         return await _no_place(services, call, config, language, refusal, headers)
     headers.append(services.cookies.place(call.request, config.id, place.token))
     if isinstance(place, Entry):
-        return _go(entry_url(config.target_url, place.session_token), headers)
+        return _go(entry_url(config.target_url, place.session_token, wishes.back), headers)
     return await _place(services, call, place, language, headers)
 
 

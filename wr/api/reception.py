@@ -36,6 +36,13 @@ _FORWARDED = frozenset({"x-forwarded-for", "x-real-ip", "forwarded"})
 _JSON_TYPE = re.compile(r"application/(?:[\w.+-]+\+)?json", re.IGNORECASE)
 
 
+class Secrets(msgspec.Struct, frozen=True):
+    """What proves that a call comes from an operator, or from the site behind the gate (empty: none does)."""
+
+    admin_key: str
+    origin_key: str = ""
+
+
 class Reception:
     """Turns a request into a call that an operation can trust, or refuses it."""
 
@@ -47,7 +54,7 @@ class Reception:
         user_tokens: UserTokens | None,
         *,
         cookies: PlaceCookies,
-        admin_key: str,
+        secrets: Secrets,
         trusted_proxies: tuple[Network, ...],
         scrapers: Scrapers,
     ) -> None:
@@ -56,8 +63,9 @@ class Reception:
         self._book = book
         self._keeper = keeper
         self._user_tokens = user_tokens
-        self._admin_key = admin_key.encode()
+        self._admin_key = secrets.admin_key.encode()
         self._cookies = cookies
+        self._origin_key = secrets.origin_key.encode()
         self._trusted_proxies = trusted_proxies
         self.router = Router()
         self._decoders: dict[type[msgspec.Struct], msgspec.json.Decoder[Any]] = {}
@@ -137,6 +145,8 @@ class Reception:
                 raise refusals.Forbidden("The admin key in X-Admin-Key is missing or wrong")
             call.is_admin = True
             call.operator = read_operator(request.headers.get("x-operator", ""))
+        elif route.auth is Auth.ORIGIN:
+            self._check_origin_key(request)
         elif route.auth is Auth.MAY_HAVE_POSITION:
             token = _bearer(request) or self._token_in_cookie(route, request, call)
             if token is not None:
@@ -149,6 +159,13 @@ class Reception:
         elif route.auth is Auth.METRICS:
             is_forwarded = call.address == request.peer and not _FORWARDED.isdisjoint(request.headers)
             self._scrapers.check(_bearer(request), call.address, is_forwarded=is_forwarded)
+
+    def _check_origin_key(self, request: HttpRequest) -> None:
+        given = request.headers.get("x-wr-origin-key", "").encode()
+        is_origin = bool(self._origin_key) and hmac.compare_digest(given, self._origin_key)
+        key = request.headers.get("x-admin-key", "").encode()
+        if not is_origin and not hmac.compare_digest(key, self._admin_key):
+            raise refusals.Forbidden("The origin key in X-WR-Origin-Key is missing or wrong")
 
     async def _authenticate_position(self, route: Route, request: HttpRequest, call: Call) -> None:
         token = _bearer(request) or self._token_in_cookie(route, request, call)

@@ -13,6 +13,8 @@ from wr.model import refusals
 from wr.model.refusals import Refusal
 
 BASE = "/api/v1"
+ANY = "ANY"
+"""What stands for every method where a route answers all of them alike."""
 WEBSOCKET = "WEBSOCKET"
 """What a request to upgrade to a WebSocket counts as, where others have their method."""
 
@@ -28,6 +30,8 @@ class Auth(Enum):
     """A position token of the queue in the path."""
     SESSION = "session"
     """The session token of the session in the path."""
+    ORIGIN = "origin"
+    """The site behind the gate: the origin key, or the admin key."""
     ADMIN = "admin"
     """The admin key."""
     USER = "user"
@@ -91,7 +95,7 @@ class Route:
             yield from (refusals.InvalidRequest, refusals.TooLarge)
         if self.auth in (Auth.POSITION, Auth.SESSION, Auth.USER, Auth.METRICS):
             yield refusals.Unauthorized
-        if self.auth in (Auth.ADMIN, Auth.METRICS):
+        if self.auth in (Auth.ADMIN, Auth.ORIGIN, Auth.METRICS):
             yield refusals.Forbidden
         if self.auth is Auth.ADMIN:
             # A header that names the operator in a way that cannot be written down.

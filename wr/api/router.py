@@ -2,7 +2,7 @@
 
 import re
 
-from wr.api.route import WEBSOCKET, Route
+from wr.api.route import ANY, WEBSOCKET, Route
 from wr.api.routes import ROUTES
 from wr.model import refusals
 from wr.model.refusals import Refusal
@@ -10,7 +10,7 @@ from wr.model.remembered import Remembered
 
 _MOST_REMEMBERED = 1024
 """Paths whose route is remembered: those of a few hundred queues."""
-_PARAMETER = re.compile(r"\{(\w+)\}")
+_PARAMETER = re.compile(r"\{(\w+\*?)\}")
 
 
 class Router:
@@ -26,7 +26,7 @@ class Router:
             table.setdefault(route.path, {})[route.method] = route
         for path, methods in patterns.items():
             shape = "".join(
-                f"(?P<{part}>[^/]+)" if index % 2 else re.escape(part)
+                _parameter(part) if index % 2 else re.escape(part)
                 for index, part in enumerate(_PARAMETER.split(path))
             )
             self._patterns.append((re.compile(shape), methods))
@@ -57,7 +57,7 @@ class Router:
                     break
         if methods is None:
             raise refusals.NotFound("There is nothing at this path")
-        route = methods.get("GET" if method == "HEAD" else method)
+        route = methods.get("GET" if method == "HEAD" else method, methods.get(ANY))
         if route is None and method == WEBSOCKET:
             route = _answered(methods.get("GET"))
         if route is None:
@@ -73,6 +73,11 @@ class Router:
             return self.find(method, path)[0].feed is not None and method != "HEAD"
         except Refusal:
             return False
+
+
+def _parameter(name: str) -> str:
+    """Spell a parameter as a pattern: one part of a path, or with a star all that is left of it."""
+    return f"(?P<{name[:-1]}>.*)" if name.endswith("*") else f"(?P<{name}>[^/]+)"
 
 
 def _answered(route: Route | None) -> Route | None:

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from wr.api import admin_operations, concert_operations, messages, public_operations, visitor_operations
 from wr.api.calls import Answer, Call, Page, Services
 from wr.api.feeds import concert_feed, queue_feed
+from wr.api.gate_routes import GATE_ROUTES
 from wr.api.http import PLAIN_TEXT
 from wr.api.office_routes import office_routes
 from wr.api.page_routes import PAGE_ROUTES
@@ -291,5 +292,6 @@ ROUTES: tuple[Route, ...] = (
     ),
     *office_routes(_admin),
     *webhook_routes(_admin),
+    *GATE_ROUTES,
     *PAGE_ROUTES,
 )

@@ -3,7 +3,7 @@
 from importlib import import_module
 from io import BytesIO
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qs, quote
+from urllib.parse import parse_qs, quote, unquote
 
 import msgspec
 import trio
@@ -13,6 +13,7 @@ from wr.api.cookies import read_cookie
 from wr.api.page_operations import ASK_EACH_TIME, asset_answer, page_headers
 from wr.api.waiting_desk import HTML
 from wr.model import refusals
+from wr.model.entry import is_way_back
 from wr.model.ids import is_queue_id
 from wr.model.queue import QueueConfig
 from wr.model.refusals import NotFound, Refusal
@@ -32,7 +33,8 @@ STATES: dict[type[Refusal], str] = {
 """What a refusal is to a visitor; every other is something that passes."""
 _STATUSES = {"unknown": 404, "limited": 429}
 _LONGEST_ORIGIN = 280
-_YEAR_S = 365 * 24 * 3600
+_DAY_S = 24 * 3600
+_YEAR_S = 365 * _DAY_S
 _FROM_ANYWHERE = [("Access-Control-Allow-Origin", "*"), ("Cross-Origin-Resource-Policy", "cross-origin")]
 
 
@@ -43,6 +45,8 @@ class Wishes(msgspec.Struct, frozen=True):
     is_plain: bool
     """Without scripts: the page itself joins, and refreshes."""
     has_left: bool
+    back: str
+    """Where on the site the visitor wanted to go; empty where that is not said."""
 
 
 async def waiting_page(services: Services, call: Call) -> Answer:
@@ -55,7 +59,7 @@ async def waiting_page(services: Services, call: Call) -> Answer:
     headers = [
         *page_headers(policy),
         ("Vary", "Accept-Language, Cookie"),
-        *remember_language(services, call, wishes, language),
+        *remember_wishes(services, call, wishes, language),
     ]
     return asset_answer(call, page, ASK_EACH_TIME, headers)
 
@@ -118,20 +122,32 @@ def read_wishes(call: Call) -> Wishes:
         query = parse_qs(call.request.query, keep_blank_values=True, max_num_fields=20)
     except ValueError:
         query = {}
+    cookie = read_cookie(call.request, back_cookie_name(call.parameters.get("queue_id", ""))) or ""
+    back = query.get("return", [""])[0] or unquote(cookie)
     return Wishes(
         language=query.get("lang", [""])[0] or read_cookie(call.request, LANGUAGE_COOKIE) or "",
         is_plain="plain" in query,
         has_left="left" in query,
+        back=back if is_way_back(back) else "",
     )
 
 
-def remember_language(
+def back_cookie_name(queue_id: str) -> str:
+    """Name the cookie that keeps where a visitor wanted to go."""
+    return f"wr_back-{queue_id}"
+
+
+def remember_wishes(
     services: Services, call: Call, wishes: Wishes, language: "Language"
 ) -> list[tuple[str, str]]:
-    """Spell the header that remembers a language chosen just now; none where none was."""
-    if "lang=" not in call.request.query or wishes.language != language.code:
-        return []
-    return [services.cookies.spell(call.request, LANGUAGE_COOKIE, language.code, _YEAR_S)]
+    """Spell the headers that remember a language chosen just now, and where the visitor wanted to go."""
+    remembered = []
+    if "lang=" in call.request.query and wishes.language == language.code:
+        remembered.append(services.cookies.spell(call.request, LANGUAGE_COOKIE, language.code, _YEAR_S))
+    if "return=" in call.request.query and wishes.back:
+        name = back_cookie_name(call.parameters["queue_id"])
+        remembered.append(services.cookies.spell(call.request, name, quote(wishes.back, safe="/"), _DAY_S))
+    return remembered
 
 
 def refresh(services: Services, least_s: float, most_s: float) -> tuple[str, str]:

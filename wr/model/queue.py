@@ -16,6 +16,15 @@ from wr.model.branding import (
     SupportUrl,
     check_addresses,
 )
+from wr.model.gate import (
+    OpenAddresses,
+    OpenAgents,
+    OpenPaths,
+    OutageGrace,
+    OutagePolicy,
+    OutageRate,
+    check_gate,
+)
 from wr.model.ids import QUEUE_ID_PATTERN, is_queue_id
 from wr.model.refusals import InvalidRequest
 
@@ -100,6 +109,12 @@ class QueueConfig(msgspec.Struct, frozen=True, kw_only=True):
     background_color: BackgroundColor = ""
     support_url: SupportUrl = ""
     page_template: PageTemplate = ""
+    open_paths: OpenPaths = ""
+    open_addresses: OpenAddresses = ""
+    open_agents: OpenAgents = ""
+    outage_policy: OutagePolicy = OutagePolicy.CLOSED
+    outage_grace_seconds: OutageGrace = 30
+    outage_rate: OutageRate = 1.0
     created_ms: int = 0
     updated_ms: int = 0
     version: int = 0
@@ -126,6 +141,7 @@ def check_queue(config: QueueConfig) -> None:
     if not sound or any(character <= " " or character == "\x7f" for character in config.target_url):
         raise InvalidRequest("target_url must be an http or https URL", field="target_url")
     check_addresses(config.logo_url, config.support_url)
+    check_gate(config.open_paths, config.open_addresses)
     if config.heartbeat_timeout_seconds <= config.heartbeat_interval_seconds:
         raise InvalidRequest(
             "heartbeat_timeout_seconds must be above heartbeat_interval_seconds",

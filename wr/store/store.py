@@ -25,6 +25,8 @@ from wr.store.departures import Departed, Departure, LeaveScript
 from wr.store.embedded import StoreFailure
 from wr.store.figures import Figures, StatisticsScript
 from wr.store.finds import FindScript, Found
+from wr.store.gates import ExtendScript, GateCall, GateScript
+from wr.store.gates import State as GateState
 from wr.store.histories import HistoryScript, Notes
 from wr.store.joins import InLine, Join, Joined, JoinScript
 from wr.store.keys import GLOBAL_TAG, Keys
@@ -107,6 +109,10 @@ class Store:
         self._visits: Batcher[VisitCall, Visited] = self._batcher(
             VisitScript(keys, limits["status"], limits["activity"])
         )
+        gate = GateScript(keys)
+        self._gate_now = self._executor(gate)
+        self._gates: Batcher[GateCall, GateState] = self._batcher(gate)
+        self._extend = ExtendScript(keys)
         self._departures: Batcher[Departure, Departed] = self._batcher(LeaveScript(keys, limits["status"]))
         self._counts: Batcher[bytes, Usage] = Batcher(
             nursery, self._count, around=self._around(self._limit.script)
@@ -147,6 +153,20 @@ class Store:
             scope = "status" if call.kind is VisitKind.STATUS else "activity"
             self._measures.queues.of(queue_id).limit(scope)
         return visited
+
+    async def gate(self, queue_id: str, calls: Sequence[GateCall]) -> Sequence[GateState]:
+        """Tell how these sessions stand, and count what was done in them. One round trip."""
+        states: Sequence[GateState] = await self._gate_now(queue_id, calls)
+        return states
+
+    async def gate_one(self, queue_id: str, call: GateCall) -> GateState:
+        """Tell how a session stands, and count what was done in it, together with others who ask."""
+        return await self._gates.submit(queue_id, call)
+
+    async def extend(self, queue_id: str, position_id: bytes, seconds: int) -> int | None:
+        """Let a session end so many seconds from now; when that is, or None when it is over or not known."""
+        keys, arguments = self._extend.call(queue_id, self._now_ms(), position_id, seconds)
+        return self._extend.reply(await self._connection.call(self._extend.script, keys, arguments))
 
     async def depart(self, queue_id: str, departure: Departure) -> Departed:
         """End a place or a session."""

@@ -13,7 +13,8 @@ const HELD = { paused: "paused", maintenance: "held" };
 const facts = JSON.parse(document.getElementById("facts").textContent);
 const words = makeWords(facts.language, facts.texts);
 const at = (id) => document.getElementById(id);
-const room = new WaitingRoom({ queue: facts.queue, keep: "cookie" });
+const back = new URLSearchParams(location.search).get("return") ?? "";
+const room = new WaitingRoom({ queue: facts.queue, keep: "cookie", back });
 const shown = { state: "joining", announced: "", announcedAt: 0, notice: "" };
 
 function showState(state) {
@@ -30,6 +31,12 @@ function showState(state) {
   at("again").hidden = !CAN_JOIN.has(state);
   at("retry").hidden = !TRIES_AGAIN.has(state);
   if (!isInLine || shown.announced !== "") announce(`${words.text(`${state}.headline`)}. ${words.text(`${state}.explanation`)}`);
+}
+
+/** Keep in the address what a reload is to find there. */
+function showAddress(query) {
+  const search = new URLSearchParams({ ...query, ...(back && { return: back }) });
+  history.replaceState(null, "", search.size ? `?${search}` : location.pathname);
 }
 
 function showNotice(text) {
@@ -85,7 +92,7 @@ room.addEventListener("left", () => {
   showNotice("");
   showState("left");
   // Reloading a page that somebody has left must not join again.
-  history.replaceState(null, "", "?left=1");
+  showAddress({ left: 1 });
 });
 room.addEventListener("admitted", ({ detail }) => {
   at("leaving").close("no");
@@ -103,7 +110,7 @@ room.addEventListener("admitted", ({ detail }) => {
 function join() {
   showNotice("");
   showState("joining");
-  history.replaceState(null, "", location.pathname);
+  showAddress({});
   at("headline").focus();
   room.join();
 }

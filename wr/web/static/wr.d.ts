@@ -11,6 +11,8 @@ export interface Options {
    * site), in this site's storage (the default elsewhere), or for as long as the page is open.
    */
   keep?: "cookie" | "storage" | "memory";
+  /** A path of the target's site, with its query, to go to instead of the target's own. */
+  back?: string;
   /** Facts for the operator; `user_id` makes the same person find the same place. */
   metadata?: Record<string, string | number | boolean>;
   /** 0 to 3; higher goes first. */
@@ -77,4 +79,4 @@ export class WaitingRoom extends EventTarget {
 }
 
 /** Where somebody who was let in goes: the target with `wr_token`, the session token, added. */
-export function entryUrl(redirectUrl: string, sessionToken: string): string;
+export function entryUrl(redirectUrl: string, sessionToken: string, back?: string): string;

@@ -36,9 +36,14 @@ const reasonOf = (answer) => answer.body?.error?.details?.reason ?? "expired";
 /** Run `action` while no other tab of this site does, where the browser can tell. */
 const alone = (name, action) => (globalThis.navigator?.locks ? navigator.locks.request(name, action) : action());
 
-/** Where somebody who was let in goes: the target with the session token for the site behind to verify. */
-export function entryUrl(redirectUrl, sessionToken) {
-  const url = new URL(redirectUrl);
+/**
+ * Where somebody who was let in goes: the target, or a path of the same site instead of the target's own, with the
+ * session token for the site behind to verify.
+ */
+export function entryUrl(redirectUrl, sessionToken, back = "") {
+  const target = new URL(redirectUrl);
+  const wished = new URL(back.startsWith("/") ? back : redirectUrl, redirectUrl);
+  const url = wished.origin === target.origin ? wished : target;
   // As text: what else stands there may be signed as it is spelled.
   const kept = url.search.slice(1).split("&").filter((part) => part && part.split("=")[0] !== "wr_token");
   url.search = [...kept, `wr_token=${sessionToken}`].join("&");
@@ -67,10 +72,11 @@ export class WaitingRoom extends EventTarget {
   /**
    * @param {object} options see `Options` in wr.d.ts
    */
-  constructor({ queue, server = new URL(import.meta.url).origin, keep, metadata = {}, priority = 0 }) {
+  constructor({ queue, server = new URL(import.meta.url).origin, keep, back = "", metadata = {}, priority = 0 }) {
     super();
     const isSameOrigin = globalThis.location?.origin === new URL(server).origin;
-    this.#options = { queue, server, keep: keep ?? (isSameOrigin ? "cookie" : "storage"), metadata, priority };
+    keep ??= isSameOrigin ? "cookie" : "storage";
+    this.#options = { queue, server, keep, back, metadata, priority };
     if (this.#options.keep === "storage") this.#token = this.#remember("token");
   }
 
@@ -199,7 +205,7 @@ export class WaitingRoom extends EventTarget {
     this.#tell("admitted", {
       sessionToken: data.session_token,
       redirectUrl: data.redirect_url,
-      entryUrl: entryUrl(data.redirect_url, data.session_token),
+      entryUrl: entryUrl(data.redirect_url, data.session_token, this.#options.back),
     });
   }
 

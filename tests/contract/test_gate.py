@@ -1,0 +1,296 @@
+"""GET /api/v1/gate/{queue_id}: what a proxy is told about each request to the site."""
+
+import re
+from collections.abc import Iterator
+from http.cookies import SimpleCookie
+from urllib.parse import parse_qs, urlsplit
+
+import httpx
+import pytest
+
+from tests.conftest import TEST_SETTINGS
+from tests.contract.conftest import Stranded, running_site
+from tests.contract.helpers import Visit, enter, open_queue, terminate, wait_until, waiting
+from tests.support.site import BASE, Site
+
+ORIGIN_KEY = "the-sites-own-secret"
+
+
+def ask(site: Site, queue_id: str, uri: str = "/", *, query: str = "", **headers: str) -> httpx.Response:
+    sent = {"X-Forwarded-Uri": uri, "X-Forwarded-Method": "GET", **headers}
+    return httpx.get(f"{site.url}{BASE}/gate/{queue_id}{query}", headers=sent)
+
+
+def with_session(site: Site, visit: Visit, uri: str = "/", **headers: str) -> httpx.Response:
+    cookie = f"wr_session-{visit.queue_id}={visit.session_token}"
+    return ask(site, visit.queue_id, uri, **{"Cookie": cookie, **headers})
+
+
+def busy_queue(site: Site, **settings: object) -> str:
+    """A queue with somebody in line, so that nobody walks in."""
+    queue_id = site.make_queue(**{"status": "paused", "unique_by": "none", **settings})
+    waiting(site, queue_id)
+    return queue_id
+
+
+@pytest.fixture
+def visit(site: Site) -> Visit:
+    """Somebody who is in."""
+    return enter(site, open_queue(site))
+
+
+def test_who_has_a_session_passes_and_the_site_learns_which(site: Site, visit: Visit) -> None:
+    for headers in (
+        {"Cookie": f"a=b; wr_session-{visit.queue_id}={visit.session_token}"},
+        {"Authorization": f"Bearer {visit.session_token}"},
+        {"Cookie": f"wr_session-{visit.queue_id}=stale", "Authorization": f"bearer {visit.session_token}"},
+    ):
+        response = ask(site, visit.queue_id, **headers)
+        assert (response.status_code, response.content) == (204, b"")
+        assert response.headers["X-WR-Session"] == visit.session_id
+        assert response.headers["X-WR-Queue"] == visit.queue_id
+
+
+def test_who_has_none_is_sent_to_the_waiting_page_with_the_way_back(site: Site) -> None:
+    queue_id = busy_queue(site)
+    response = ask(site, queue_id, "/tickets?row=1&seat=2 3")
+    assert response.status_code == 303
+    parts = urlsplit(response.headers["Location"])
+    assert (parts.netloc, parts.path) == ("", f"/wait/{queue_id}")
+    assert parse_qs(parts.query) == {"return": ["/tickets?row=1&seat=2%203"]}
+
+
+def test_a_proxy_that_knows_no_redirects_gets_401_and_the_address_beside_it(site: Site) -> None:
+    queue_id = busy_queue(site)
+    response = ask(site, queue_id, "/a", query="?refuse=401")
+    assert (response.status_code, "Location" in response.headers) == (401, False)
+    assert response.headers["X-WR-Location"] == f"/wait/{queue_id}?return=%2Fa"
+
+
+def test_what_was_not_looked_at_but_sent_is_no_way_back(site: Site) -> None:
+    response = ask(site, busy_queue(site), "/buy", **{"X-Forwarded-Method": "POST"})
+    assert response.headers["Location"].endswith("?return=%2F")
+
+
+@pytest.mark.parametrize("token", ["", "nonsense", "eyJhbGciOiJub25lIn0.e30."])
+def test_a_false_token_opens_nothing(site: Site, token: str) -> None:
+    queue_id = busy_queue(site)
+    for headers in (
+        {"Cookie": f"wr_session-{queue_id}={token}"},
+        {"Authorization": f"Bearer {token or 'x'}"},
+    ):
+        assert ask(site, queue_id, f"/?wr_token={token}", **headers).status_code == 303
+
+
+def test_a_place_in_line_and_the_session_of_another_queue_open_nothing(site: Site, visit: Visit) -> None:
+    queue_id = busy_queue(site)
+    for token in (visit.session_token, waiting(site, queue_id)):
+        response = ask(site, queue_id, **{"Cookie": f"wr_session-{queue_id}={token}"})
+        assert response.status_code == 303
+
+
+def test_who_arrives_with_a_token_gets_it_as_a_cookie_and_an_address_without_it(
+    site: Site, visit: Visit
+) -> None:
+    response = ask(site, visit.queue_id, f"/tickets?a=1&wr_token={visit.session_token}&b=2")
+    assert response.status_code == 303
+    assert response.headers["Location"] == "/tickets?a=1&b=2"
+    (cookie,) = SimpleCookie(response.headers["Set-Cookie"]).values()
+    assert (cookie.key, cookie.value) == (f"wr_session-{visit.queue_id}", visit.session_token)
+    assert (cookie["httponly"], cookie["samesite"], cookie["path"]) == (True, "Lax", "/")
+    assert 0 < int(cookie["max-age"]) <= 3601
+    assert with_session(site, visit, "/tickets?a=1&b=2").status_code == 204
+
+
+def test_where_nobody_waits_a_visitor_walks_in_at_once(site: Site) -> None:
+    queue_id = open_queue(site)
+    response = ask(site, queue_id, "/tickets?a=1", **{"X-Forwarded-For": "198.51.100.7"})
+    assert (response.status_code, response.headers["Location"]) == (303, "/tickets?a=1")
+    (cookie,) = SimpleCookie(response.headers["Set-Cookie"]).values()
+    passed = ask(site, queue_id, **{"Cookie": f"{cookie.key}={cookie.value}"})
+    assert passed.status_code == 204
+    assert site.admin("GET", f"/queues/{queue_id}/stats").json()["current_active"] == 1
+
+
+def test_where_the_room_is_full_or_the_line_is_held_nobody_walks_in(site: Site) -> None:
+    full = open_queue(site, max_active_users=1)
+    enter(site, full)
+    wait_until(lambda: site.call("GET", f"/queues/{full}").json()["estimated_wait_seconds"] > 1)
+    held = site.make_queue(status="paused")
+    closed = site.make_queue(status="maintenance")
+    for queue_id in (full, held, closed):
+        response = ask(site, queue_id)
+        assert urlsplit(response.headers["Location"]).path == f"/wait/{queue_id}", queue_id
+
+
+def test_open_paths_addresses_and_health_checkers_pass_without_a_session(site: Site) -> None:
+    queue_id = busy_queue(
+        site,
+        open_paths="/robots.txt /assets/*",
+        open_addresses="192.0.2.0/24 2001:db8::7",
+        open_agents="kube-probe/ ELB-HealthChecker/",
+    )
+    for uri in ("/robots.txt", "/robots.txt?x", "/assets/", "/assets/a/b.css?v=1"):
+        assert ask(site, queue_id, uri).status_code == 204, uri
+    for uri in (
+        "/robots.txt2",
+        "/assets",
+        "/assets/../secret",
+        "/assets/%2e%2e/secret",
+        "/assets/..%2fx",
+        "/",
+    ):
+        assert ask(site, queue_id, uri).status_code == 303, uri
+    for address, status in (("192.0.2.9", 204), ("2001:db8::7", 204), ("198.51.100.1", 303)):
+        assert ask(site, queue_id, **{"X-Forwarded-For": address}).status_code == status, address
+    for agent, status in (("kube-probe/1.30", 204), ("Mozilla/5.0 kube-probe/", 303)):
+        assert ask(site, queue_id, **{"User-Agent": agent}).status_code == status, agent
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("open_paths", "robots.txt"), ("open_addresses", "192.0.2.0/33"), ("open_addresses", "example.com")],
+)
+def test_what_the_gate_could_not_go_by_is_refused_when_it_is_set(site: Site, field: str, value: str) -> None:
+    response = site.admin("PATCH", f"/queues/{site.make_queue()}", {field: value})
+    assert (response.status_code, response.json()["error"]["details"]) == (400, {"field": field})
+
+
+def test_page_views_and_activity_are_counted_without_asking_the_store_each_time(
+    site: Site, visit: Visit
+) -> None:
+    for _ in range(5):
+        with_session(site, visit, "/page", **{"Sec-Fetch-Dest": "document"})
+        with_session(site, visit, "/a.css", **{"Sec-Fetch-Dest": "style"})
+        with_session(site, visit, "/old-browser", Accept="text/html,*/*")
+    state = f"/sessions/{visit.session_id}"
+    site.wait_for(
+        lambda: site.call("GET", state, visit.session_token), lambda r: r.json()["page_views"] == 10
+    )
+
+
+def test_a_terminated_session_is_shut_out_within_two_seconds(site: Site, visit: Visit) -> None:
+    assert with_session(site, visit).status_code == 204
+    terminate(site, visit.session_id)
+    wait_until(lambda: with_session(site, visit).status_code != 204, seconds=2)
+
+
+def test_an_expired_session_is_shut_out(site: Site) -> None:
+    visit = enter(site, open_queue(site, session_timeout_seconds=60))
+    assert with_session(site, visit).status_code == 204
+    site.clock.advance(61)
+    wait_until(lambda: with_session(site, visit).status_code != 204, seconds=2)
+
+
+def test_envoy_asks_with_the_visitors_own_method_and_path(site: Site, visit: Visit) -> None:
+    queue_id = busy_queue(site)
+    url = f"{site.url}{BASE}/gate/{queue_id}/tickets/a?b=c"
+    for method in ("GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"):
+        response = httpx.request(method, url)
+        assert response.status_code == 303, method
+        back = "%2Ftickets%2Fa%3Fb%3Dc" if method == "GET" else "%2F"
+        assert response.headers["Location"] == f"/wait/{queue_id}?return={back}"
+    passed = httpx.post(
+        f"{site.url}{BASE}/gate/{visit.queue_id}/buy",
+        headers={"Cookie": f"wr_session-{visit.queue_id}={visit.session_token}"},
+    )
+    assert passed.status_code == 204
+
+
+@pytest.mark.parametrize(
+    "uri", ["//evil.example/", "/\\evil.example", "/\\/evil.example", "https://evil.example/", "/a b#c"]
+)
+def test_no_redirect_of_the_gate_ever_leads_to_another_site(site: Site, visit: Visit, uri: str) -> None:
+    queue_id = busy_queue(site)
+    waits = ask(site, queue_id, uri).headers["Location"]
+    (back,) = parse_qs(urlsplit(waits).query)["return"]
+    arrives = ask(site, visit.queue_id, f"{uri}?wr_token={visit.session_token}").headers["Location"]
+    walks_in = ask(site, open_queue(site), uri).headers["Location"]
+    for location in (back, arrives, walks_in):
+        assert re.match(r"/([^/\\\\]|$)", location), location
+
+
+@pytest.fixture(scope="module")
+def keyed(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """A server with a key for the site behind it."""
+    settings = {**TEST_SETTINGS, "origin_key": ORIGIN_KEY}
+    with running_site(site.engine, site.prefix, site.clock, tmp_path_factory, **settings) as running:
+        yield running
+
+
+def command(site: Site, visit: Visit, spelled: str, key: str = ORIGIN_KEY) -> httpx.Response:
+    return httpx.post(
+        f"{site.url}{BASE}/gate-commands/{visit.queue_id}",
+        headers={
+            "X-WR-Origin-Key": key,
+            "X-WR-Command": spelled,
+            "Cookie": f"wr_session-{visit.queue_id}={visit.session_token}",
+        },
+    )
+
+
+@pytest.mark.parametrize("spelled", ["end", "revoke"])
+def test_the_site_ends_a_session_and_the_next_in_line_gets_in(keyed: Site, spelled: str) -> None:
+    queue_id = open_queue(keyed, max_active_users=1)
+    visit = enter(keyed, queue_id)
+    assert with_session(keyed, visit).status_code == 204
+    token = waiting(keyed, queue_id)
+    assert command(keyed, visit, spelled).status_code == 204
+    assert with_session(keyed, visit).status_code == 303
+    keyed.admitted(queue_id, token)
+
+
+def test_the_site_gives_a_session_more_time_than_its_token_says(keyed: Site) -> None:
+    visit = enter(keyed, open_queue(keyed, session_timeout_seconds=60))
+    assert command(keyed, visit, "extend=600").status_code == 204
+    keyed.clock.advance(300)
+    assert with_session(keyed, visit).status_code == 204
+    keyed.clock.advance(301)
+    wait_until(lambda: with_session(keyed, visit).status_code == 303, seconds=3)
+
+
+@pytest.mark.parametrize(
+    ("spelled", "key", "status"),
+    [
+        ("end", "wrong", 403),
+        ("extend=600", "", 403),
+        ("extend", ORIGIN_KEY, 400),
+        ("extend=0", ORIGIN_KEY, 400),
+        ("extend=-5", ORIGIN_KEY, 400),
+        ("explode", ORIGIN_KEY, 400),
+        ("", ORIGIN_KEY, 204),
+    ],
+)
+def test_nobody_else_commands_and_nothing_else_is_a_command(
+    keyed: Site, spelled: str, key: str, status: int
+) -> None:
+    visit = enter(keyed, open_queue(keyed))
+    assert command(keyed, visit, spelled, key).status_code == status
+    assert with_session(keyed, visit).status_code == 204
+
+
+def test_a_command_may_name_its_session(keyed: Site) -> None:
+    visit = enter(keyed, open_queue(keyed))
+    url = f"{keyed.url}{BASE}/sessions/{visit.session_id}/commands"
+    headers = {"X-WR-Origin-Key": ORIGIN_KEY}
+    assert httpx.post(url, headers=headers, json={"command": "extend", "seconds": 7200}).status_code == 200
+    ended = httpx.post(url, headers=headers, json={"command": "end"})
+    assert (ended.status_code, ended.json()["command"]) == (200, "end")
+    again = httpx.post(url, headers=headers, json={"command": "end"})
+    assert (again.status_code, again.json()["error"]["code"]) == (410, "SESSION_EXPIRED")
+
+
+def test_while_the_store_is_away_who_has_a_session_stays_in_and_nobody_else_gets_in(
+    stranded: Stranded,
+) -> None:
+    site = stranded.site
+    assert with_session(site, stranded.visit).status_code == 204
+    wait_until(lambda: ask(site, stranded.queue_id).status_code == 503)
+    shut = ask(site, stranded.queue_id)
+    assert (shut.status_code, shut.headers["Content-Type"]) == (503, "text/html; charset=utf-8")
+    nginx = ask(site, stranded.queue_id, query="?refuse=401")
+    assert (nginx.status_code, nginx.headers["X-WR-Outage"]) == (403, "closed")
+
+
+def test_an_unknown_queue_lets_nobody_pass(site: Site) -> None:
+    assert ask(site, "no-such-queue").status_code == 404

@@ -1,0 +1,16 @@
+"""Middleware for sites without a proxy in front: only who has been let in gets through.
+
+    app = AsgiGate(app, server="https://wait.example.com", queue="demo")    # Starlette, FastAPI, Quart
+    app = WsgiGate(app, server="https://wait.example.com", queue="demo")    # Flask, Django, Bottle
+
+Session tokens are verified here, with the keys the waiting room publishes, so that a request costs no other
+one. What a session became since, terminated or ended by its visitor, only the waiting room knows: for that
+put its gate into a proxy. Needs PyJWT and nothing of the server.
+"""
+
+from wr.gate.asgi import AsgiGate
+from wr.gate.commands import Commands
+from wr.gate.keys import PublishedKeys
+from wr.gate.wsgi import WsgiGate
+
+__all__ = ["AsgiGate", "Commands", "PublishedKeys", "WsgiGate"]

@@ -1,0 +1,114 @@
+"""The gate's rules: what is open to everybody, and what holds while the store is away."""
+
+from enum import StrEnum
+from functools import lru_cache
+from typing import Annotated
+
+from msgspec import Meta
+
+from wr.model.client_address import Network, parse_networks
+from wr.model.refusals import InvalidRequest
+
+OpenPaths = Annotated[
+    str,
+    Meta(
+        max_length=4000,
+        description="Paths of the site that nobody has to wait for, separated by spaces; `/assets/*` is all "
+        "that begins so",
+        examples=["/robots.txt /assets/*"],
+    ),
+]
+OpenAddresses = Annotated[
+    str,
+    Meta(
+        max_length=4000,
+        description="Addresses or networks that do not have to wait, separated by spaces",
+        examples=["10.0.0.0/8 192.0.2.7"],
+    ),
+]
+OpenAgents = Annotated[
+    str,
+    Meta(
+        max_length=1000,
+        description="How the user agents of health checkers begin, separated by spaces",
+        examples=["kube-probe/ ELB-HealthChecker/"],
+    ),
+]
+OutageGrace = Annotated[
+    int, Meta(ge=0, le=86_400, description="Seconds for which the gate stays shut when the store goes away")
+]
+OutageRate = Annotated[
+    float,
+    Meta(ge=0, le=1_000_000, description="People let in per second and server while the store is away"),
+]
+
+
+class OutagePolicy(StrEnum):
+    """Who passes the gate without a session while the store is away."""
+
+    CLOSED = "closed"
+    """Nobody."""
+    OPEN = "open"
+    """Everybody, once the grace time is over."""
+    BUDGET = "budget"
+    """So many in a second and server, once the grace time is over."""
+
+
+class Budget:
+    """A bucket of tokens that fills with time, for at most a second's worth."""
+
+    def __init__(self, rate: float, now_s: float) -> None:
+        self._tokens = max(1.0, rate) if rate else 0.0
+        self._at = now_s
+
+    def spend(self, rate: float, now_s: float) -> bool:
+        """Take a token if there is one."""
+        most = max(1.0, rate) if rate else 0.0
+        self._tokens = min(most, self._tokens + rate * max(0.0, now_s - self._at))
+        self._at = now_s
+        if self._tokens < 1:
+            return False
+        self._tokens -= 1
+        return True
+
+
+def is_open_path(path: str, open_paths: str) -> bool:
+    """Whether a path is among those that nobody has to wait for."""
+    if not path.startswith("/"):
+        return False
+    # A path that climbs is what the site makes of it, which nobody here can know.
+    if "/../" in f"{path}/" or "\\" in path or "%" in path:
+        return False
+    return any(
+        path.startswith(each[:-1]) if each.endswith("*") else path == each for each in open_paths.split()
+    )
+
+
+def is_open_agent(user_agent: str, open_agents: str) -> bool:
+    """Whether a user agent begins as a health checker's does."""
+    return any(user_agent.startswith(each) for each in open_agents.split())
+
+
+@lru_cache(maxsize=256)
+def open_networks(open_addresses: str) -> tuple[Network, ...]:
+    """Read addresses and networks.
+
+    Raises:
+        ValueError: one of them is neither.
+    """
+    return parse_networks(",".join(open_addresses.split()))
+
+
+def check_gate(open_paths: str, open_addresses: str) -> None:
+    """Refuse what the gate could not go by.
+
+    Raises:
+        InvalidRequest: a path that does not begin with a slash, an address that is none; `details` names the
+            field.
+    """
+    if any(not each.startswith("/") for each in open_paths.split()):
+        raise InvalidRequest("each of open_paths must begin with a slash", field="open_paths")
+    try:
+        open_networks(open_addresses)
+    except ValueError as error:
+        raise InvalidRequest(f"open_addresses: {error}", field="open_addresses") from error

@@ -1,0 +1,77 @@
+"""How sessions stand at the gate: `gate.lua`; giving one more time: `extend.lua`."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from wr.model import places
+from wr.store.keys import Keys
+from wr.store.script import load_script
+
+
+class GateCall(msgspec.Struct, frozen=True):
+    """One session, and what its holder did since the last call."""
+
+    position_id: bytes
+    hits: int = 0
+    page_views: int = 0
+
+
+class Passing(msgspec.Struct, frozen=True):
+    """An active session: times in milliseconds since 1970."""
+
+    started_ms: int
+    expires_ms: int
+
+
+State = Passing | places.Gone | places.Unknown | places.NoQueue
+_OTHER: dict[int, State] = {4: places.UNKNOWN, 0: places.NO_QUEUE}
+
+
+class GateScript:
+    """Calls of `gate.lua`."""
+
+    script = load_script("gate")
+
+    def __init__(self, keys: Keys) -> None:
+        self._keys = keys
+
+    def call(self, queue_id: str, now_ms: int, calls: Sequence[GateCall]) -> tuple[list[str], list[Any]]:
+        """Spell KEYS and ARGV for these sessions of one queue."""
+        arguments: list[Any] = [now_ms]
+        for call in calls:
+            arguments += (call.position_id, call.hits, call.page_views)
+        return self._keys.queue(queue_id, "config", "sessions", "records", "tombstones"), arguments
+
+    def replies(self, raw: list[Any]) -> list[State]:
+        """Read the reply: one answer per session, in order."""
+        return [_state(*raw[at : at + 3]) for at in range(2, len(raw), 3)]
+
+
+class ExtendScript:
+    """Calls of `extend.lua`."""
+
+    script = load_script("extend")
+
+    def __init__(self, keys: Keys) -> None:
+        self._keys = keys
+
+    def call(
+        self, queue_id: str, now_ms: int, position_id: bytes, seconds: int
+    ) -> tuple[list[str], list[Any]]:
+        """Spell KEYS and ARGV for one session, which ends that many seconds from now."""
+        return self._keys.queue(queue_id, "config", "sessions"), [now_ms, position_id, seconds]
+
+    def reply(self, raw: list[Any]) -> int | None:
+        """Read the reply: when the session ends, in milliseconds since 1970; None when there is none."""
+        outcome, ends_ms = raw
+        return ends_ms if outcome == 1 else None
+
+
+def _state(outcome: int, first: int, second: int) -> State:
+    if outcome == 2:
+        return Passing(first, second)
+    if outcome == 3:
+        return places.Gone(first, places.Reason(second))
+    return _OTHER[outcome]
