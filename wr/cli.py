@@ -261,6 +261,34 @@ def doctor(**flags: str | None) -> None:
 
 @main.command()
 @click.option(
+    "--url",
+    metavar="URL",
+    help="Address of the server; unless given, the one that `wr serve` would have with this --bind.",
+)
+@click.option(
+    "--bind", envvar="WR_BIND", show_envvar=True, metavar="ADDRESS:PORT", help="What the server listens on."
+)
+def health(url: str | None, bind: str | None) -> None:
+    """Ask a running server whether it can do its work: exit code 0 if so, 1 if not.
+
+    For whoever watches over the server and starts it again, as containers are watched over.
+    """
+    from wr.doctor.health import check_health, own_url
+
+    try:
+        finding = (
+            check_health(own_url(load_settings({"bind": bind})), is_own=True)
+            if url is None
+            else check_health(url)
+        )
+    except ValueError as error:
+        raise UsageFailure(str(error)) from error
+    click.echo(str(finding))
+    sys.exit(1 if finding.is_bad else 0)
+
+
+@main.command()
+@click.option(
     "--output",
     "-o",
     type=click.Path(path_type=Path),
