@@ -36,8 +36,8 @@ ENV PATH=/opt/wr/bin:/usr/local/bin:/usr/bin:/bin \
     WR_BIND=0.0.0.0:8080 \
     WR_DATA_DIR=/data \
     WR_GRACE=5
+# No WORKDIR /data: whoever may not enter a volume is to be told so by the server.
 USER 10001:10001
-WORKDIR /data
 VOLUME /data
 EXPOSE 8080
 STOPSIGNAL SIGTERM
