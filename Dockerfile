@@ -42,6 +42,6 @@ VOLUME /data
 EXPOSE 8080
 STOPSIGNAL SIGTERM
 # It takes half a second of a processor.
-HEALTHCHECK --interval=30s --timeout=5s --start-period=30s --retries=3 CMD ["wr", "health"]
+HEALTHCHECK --interval=30s --start-interval=2s --timeout=5s --start-period=30s --retries=3 CMD ["wr", "health"]
 ENTRYPOINT ["wr"]
 CMD ["serve"]
