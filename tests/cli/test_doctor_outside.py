@@ -10,7 +10,7 @@ import pytest
 from tests.cli.conftest import run_wr
 from tests.support.certificate import make_certificate
 from tests.support.engines import free_port
-from tests.support.gated_site import running_gated_site
+from tests.support.gated_site import running_gated_site, running_narrow_proxy
 from tests.support.server import running_server
 from tests.support.target_site import running_target_site
 from wr.doctor import machine
@@ -150,11 +150,23 @@ def test_what_is_not_there_is_said_and_nothing_more_is_asked(room: Ready) -> Non
     nowhere = f"http://127.0.0.1:{free_port()}"
     assert list(look(nowhere)) == ["site"]
     with running_target_site() as site:
-        found = look(site.url)
-    assert found["waiting room"].is_bad
+        found = look(site.url, queue_id="demo")
+    assert found["waiting room"].verdict is Verdict.UNSURE
+    assert "by what is no wr" in found["walk"].found
+    assert "proxies" not in found
     with running_gated_site(room.url) as gated:
         assert "no queue nowhere" in look(gated.url, queue_id="nowhere")["walk"].found
         assert look(gated.url, nowhere)["waiting room"].is_bad
+
+
+def test_a_proxy_that_shows_visitors_only_what_they_need_is_walked_through(room: Ready) -> None:
+    with running_narrow_proxy(room.url) as narrow, running_gated_site(room.url) as site:
+        admin(room, "PATCH", "/queues/demo", target_url=site.url)
+        found = look(site.url, narrow)
+    unsure = {subject for subject, finding in found.items() if finding.verdict is Verdict.UNSURE}
+    assert unsure == {"waiting room", "session token"}
+    assert found["way in"].verdict is Verdict.GOOD
+    assert not any(finding.is_bad for finding in found.values())
 
 
 def test_a_certificate_that_nobody_vouches_for_has_to_be_mended(tmp_path: Path) -> None:

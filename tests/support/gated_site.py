@@ -46,6 +46,42 @@ class GatedSite:
 
 
 @contextmanager
+def running_narrow_proxy(room: str) -> Iterator[str]:
+    """Pass on what visitors need of a waiting room, and nothing else; yields where."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            if not self.path.startswith(("/api/v1/queues/", "/wait/")):
+                self.send_response(303)
+                self.send_header("Location", "/wait/demo")
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+                return
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            given = {name: value for name, value in self.headers.items() if name.lower() != "host"}
+            answer = httpx.request(self.command, f"{room}{self.path}", headers=given, content=body)
+            self.send_response_only(answer.status_code)
+            for name, value in answer.headers.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(answer.content)
+
+        do_POST = do_DELETE = do_GET  # noqa: N815 - the library's names
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the library's name
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_address[1]}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@contextmanager
 def running_gated_site(room: str, **how: bool | float) -> Iterator[GatedSite]:
     """Run the site in a thread until the block ends."""
     site = GatedSite(room, **how)  # type: ignore[arg-type]

@@ -79,7 +79,11 @@ def _examine_room(
             yield bad("walk", "the site does not say which queue people wait in", "name it with --queue")
             return
         walk = Walk(found.room, found.queue_id, found.origin, name, now_s=now_s, sleep=sleep)
-        yield from walk.take()
-        yield walk.check_forging()
+        can_join = True
+        for finding in walk.take():
+            yield finding
+            can_join = can_join and not (finding.subject == "walk" and finding.is_bad)
+        if can_join:
+            yield walk.check_forging()
     except NoAnswer as error:
         yield not_reached("waiting room", found.room, error)

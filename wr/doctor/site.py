@@ -127,7 +127,10 @@ def check_room(seen: Observed) -> Finding:
     health = seen.answer.read(HealthResponse)
     room = seen.url.removesuffix("/health")
     if health is None:
-        return bad(subject, f"what answers at {room} is no wr", "say with --url where the waiting room is")
+        # A proxy may well pass on only what visitors need; whether it is a waiting room, the walk tells.
+        return unsure(
+            subject, f"{room} does not show its health", "to see it, say its own address with --url"
+        )
     if health.status != "healthy":
         return bad(subject, f"wr {health.version} at {room} is unhealthy", "see its log")
     return good(subject, f"wr {health.version} at {room} is healthy")

@@ -6,6 +6,7 @@ from urllib.parse import quote, urljoin, urlsplit
 import jwt
 import msgspec
 
+from wr.api.messages import ErrorResponse
 from wr.doctor.asking import Answer, ask
 from wr.doctor.finding import Finding, bad, good, unsure
 from wr.doctor.site import Observed, check_gate
@@ -132,6 +133,11 @@ class Walk:
     def _check_token(self, token: str) -> Finding:
         subject = "session token"
         keys = ask(f"{self._room}/.well-known/jwks.json")
+        if keys.status != 200:
+            found = f"{self._room} does not show the published keys ({keys.status})"
+            return unsure(
+                subject, found, "pass /.well-known/jwks.json on, or say the room's own address with --url"
+            )
         try:
             published = jwt.PyJWKSet.from_json(keys.body.decode())
             kid = jwt.get_unverified_header(token).get("kid")
@@ -181,6 +187,10 @@ class Walk:
 
 
 def _not_joined(answer: Answer, queue_id: str) -> Finding:
+    if answer.read(ErrorResponse) is None:
+        return bad(
+            "walk", f"joining is answered {answer.status} by what is no wr", "say where it is with --url"
+        )
     if answer.status == 404:
         return bad("walk", f"there is no queue {queue_id}", "name one with --queue")
     if answer.status in (429, 503):
