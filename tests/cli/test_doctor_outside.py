@@ -169,6 +169,18 @@ def test_a_proxy_that_shows_visitors_only_what_they_need_is_walked_through(room:
     assert not any(finding.is_bad for finding in found.values())
 
 
+def test_visitors_come_by_the_proxy_whatever_the_operator_s_own_way_is(tmp_path: Path) -> None:
+    with (
+        running_server(None, data_dir=str(tmp_path / "data"), **QUIET) as ready,
+        running_narrow_proxy(ready.url) as narrow,
+        running_gated_site(ready.url, entrance=narrow) as site,
+    ):
+        admin(ready, "PATCH", "/queues/demo", target_url=site.url)
+        # Asked by the operator's way, from the proxy's own machine, it has to believe what it is told.
+        found = look(site.url, ready.url)
+    assert {finding.verdict for finding in found.values()} == {Verdict.GOOD}, found
+
+
 def test_a_certificate_that_nobody_vouches_for_has_to_be_mended(tmp_path: Path) -> None:
     certificate, key = make_certificate(tmp_path)
     tls = {"tls_certificate_file": str(certificate), "tls_key_file": str(key)}

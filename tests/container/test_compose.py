@@ -109,11 +109,11 @@ def test_prometheus_takes_its_configuration_and_asks_every_server(tmp_path: Path
     folder = "/etc/prometheus"
     for file in ("prometheus.yml", "prometheus-alerts.yml"):
         shutil.copy(mounted("prometheus", f"{folder}/{file}"), tmp_path / file)
-    run(program("promtool", "prometheus"), "check", "config", tmp_path / "prometheus.yml")
     told = yaml.safe_load((tmp_path / "prometheus.yml").read_text())
     assert told["rule_files"] == ["prometheus-alerts.yml"]
     (job,) = told["scrape_configs"]
     assert job["static_configs"][0]["targets"] == [f"{name}:8080" for name in SERVERS]
+    run(program("promtool", "prometheus"), "check", "config", tmp_path / "prometheus.yml")
 
 
 def test_grafana_finds_its_data_and_the_dashboard() -> None:

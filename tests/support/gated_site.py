@@ -13,6 +13,7 @@ import httpx
 import jwt
 
 _COOKIE = "wr_session-demo"
+_A_VISITOR = "198.18.0.1"
 
 
 @dataclass
@@ -21,6 +22,8 @@ class GatedSite:
 
     room: str
     url: str = ""
+    entrance: str = ""
+    """Where visitors find the waiting room, unless that is `room`."""
     is_open: bool = False
     """Whether the gate was forgotten."""
     is_deaf: bool = False
@@ -47,7 +50,7 @@ class GatedSite:
 
 @contextmanager
 def running_narrow_proxy(room: str) -> Iterator[str]:
-    """Pass on what visitors need of a waiting room, and nothing else; yields where."""
+    """Pass on what visitors need of a waiting room, and who they are; nothing else. Yields where."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -59,6 +62,7 @@ def running_narrow_proxy(room: str) -> Iterator[str]:
                 return
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             given = {name: value for name, value in self.headers.items() if name.lower() != "host"}
+            given["X-Forwarded-For"] = _A_VISITOR
             answer = httpx.request(self.command, f"{room}{self.path}", headers=given, content=body)
             self.send_response_only(answer.status_code)
             for name, value in answer.headers.items():
@@ -82,7 +86,7 @@ def running_narrow_proxy(room: str) -> Iterator[str]:
 
 
 @contextmanager
-def running_gated_site(room: str, **how: bool | float) -> Iterator[GatedSite]:
+def running_gated_site(room: str, **how: bool | float | str) -> Iterator[GatedSite]:
     """Run the site in a thread until the block ends."""
     site = GatedSite(room, **how)  # type: ignore[arg-type]
 
@@ -98,7 +102,7 @@ def running_gated_site(room: str, **how: bool | float) -> Iterator[GatedSite]:
             elif arriving and site.lets_in(arriving):
                 self.answer(303, {"Location": parts.path, "Set-Cookie": f"{_COOKIE}={arriving}; HttpOnly"})
             elif site.redirects:
-                self.answer(303, {"Location": f"{room}/wait/demo?return=%2F"})
+                self.answer(303, {"Location": f"{site.entrance or room}/wait/demo?return=%2F"})
             else:
                 self.answer(401)
 

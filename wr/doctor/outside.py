@@ -1,10 +1,11 @@
 """The examination of a deployment from outside: every check, in the order in which a visitor meets it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
-from wr.doctor.asking import NoAnswer
+from wr.api.messages import PublicQueueResponse
+from wr.doctor.asking import NoAnswer, ask
 from wr.doctor.finding import Finding, bad
 from wr.doctor.site import (
     check_clock,
@@ -56,34 +57,54 @@ def examine_deployment(
     finding, way = check_gate(site)
     yield finding
     parts = urlsplit(deployment.origin)
-    found = replace(
-        deployment,
-        # Where nothing tells, it may well be behind the same proxy.
-        room=deployment.room or way.room or f"{parts.scheme}://{parts.netloc}",
-        queue_id=deployment.queue_id or way.queue_id,
-    )
-    yield from _examine_room(found, name, now_s, sleep)
+    # Where nothing tells, it may well be behind the same proxy.
+    same = f"{parts.scheme}://{parts.netloc}"
+    try:
+        yield from _examine_room(
+            replace(
+                deployment,
+                room=deployment.room or way.room or same,
+                queue_id=deployment.queue_id or way.queue_id,
+            ),
+            (way.room, same),
+            name,
+            now_s,
+            sleep,
+        )
+    except NoAnswer as error:
+        yield not_reached("waiting room", deployment.room or way.room or same, error)
 
 
 def _examine_room(
-    found: Deployment, name: str, now_s: Callable[[], float], sleep: Callable[[float], None]
+    found: Deployment,
+    entrances: Sequence[str],
+    name: str,
+    now_s: Callable[[], float],
+    sleep: Callable[[float], None],
 ) -> Iterator[Finding]:
+    health = observe(f"{found.room}/health", now_s)
+    room = check_room(health)
+    yield room
+    if room.is_bad:
+        return
+    yield check_clock("room's clock", health)
+    if not found.queue_id:
+        yield bad("walk", "the site does not say which queue people wait in", "name it with --queue")
+        return
+    # Visitors come through the proxy, whatever the operator's own way to the waiting room is.
+    entrance = next((each for each in entrances if each and _shows_queue(each, found.queue_id)), found.room)
+    walk = Walk(entrance, found.queue_id, found.origin, name, keys_at=found.room, now_s=now_s, sleep=sleep)
+    can_join = True
+    for finding in walk.take():
+        yield finding
+        can_join = can_join and not (finding.subject == "walk" and finding.is_bad)
+    if can_join:
+        yield walk.check_forging()
+
+
+def _shows_queue(room: str, queue_id: str) -> bool:
     try:
-        health = observe(f"{found.room}/health", now_s)
-        room = check_room(health)
-        yield room
-        if room.is_bad:
-            return
-        yield check_clock("room's clock", health)
-        if not found.queue_id:
-            yield bad("walk", "the site does not say which queue people wait in", "name it with --queue")
-            return
-        walk = Walk(found.room, found.queue_id, found.origin, name, now_s=now_s, sleep=sleep)
-        can_join = True
-        for finding in walk.take():
-            yield finding
-            can_join = can_join and not (finding.subject == "walk" and finding.is_bad)
-        if can_join:
-            yield walk.check_forging()
-    except NoAnswer as error:
-        yield not_reached("waiting room", found.room, error)
+        answer = ask(f"{room}/api/v1/queues/{quote(queue_id, safe='')}")
+    except NoAnswer:
+        return False
+    return answer.status == 200 and answer.read(PublicQueueResponse) is not None

@@ -47,12 +47,17 @@ class Walk:
         origin: str,
         name: str,
         *,
+        keys_at: str,
         now_s: Callable[[], float],
         sleep: Callable[[float], None],
     ) -> None:
-        """Get ready. `name` is what the visitor calls itself: random, so that it is nobody else."""
-        self._room = room.rstrip("/")
-        self._queue = f"{self._room}/api/v1/queues/{quote(queue_id, safe='')}"
+        """Get ready.
+
+        `room` is where visitors find the waiting room, `keys_at` where it shows its keys; `name` is what the
+        visitor calls itself: random, so that it is nobody else.
+        """
+        self._keys_at = keys_at
+        self._queue = f"{room.rstrip('/')}/api/v1/queues/{quote(queue_id, safe='')}"
         self._queue_id = queue_id
         self._origin = origin
         self._name = name
@@ -132,9 +137,9 @@ class Walk:
 
     def _check_token(self, token: str) -> Finding:
         subject = "session token"
-        keys = ask(f"{self._room}/.well-known/jwks.json")
+        keys = ask(f"{self._keys_at}/.well-known/jwks.json")
         if keys.status != 200:
-            found = f"{self._room} does not show the published keys ({keys.status})"
+            found = f"{self._keys_at} does not show the published keys ({keys.status})"
             return unsure(
                 subject, found, "pass /.well-known/jwks.json on, or say the room's own address with --url"
             )
