@@ -112,6 +112,13 @@ class Serving:
         return int(children[0])
 
 
+def test_it_is_built_of_the_versions_that_are_locked_for_the_server() -> None:
+    def pins(lock: str) -> set[str]:
+        return set(re.findall(r"^([\w.-]+==\S+)", (ROOT / lock).read_text(), re.MULTILINE))
+
+    assert pins("requirements.lock") <= pins("scripts/binary/requirements.lock"), "./scripts/lock"
+
+
 @pytest.fixture
 def alone(built: Path, tmp_path: Path) -> Alone:
     shutil.copy2(built, tmp_path / "wr")
