@@ -1,5 +1,7 @@
 """The command line: `wr`. What commands do stands elsewhere and is loaded when it is needed."""
 
+import functools
+import itertools
 import os
 import sys
 from pathlib import Path
@@ -13,6 +15,7 @@ from wr.admin_client import AdminClient
 from wr.api.messages import CreateQueueRequest, UpdateQueueRequest
 from wr.command_options import (
     CommandFailure,
+    GroupedOption,
     OrderedGroup,
     UsageFailure,
     admin_command,
@@ -27,6 +30,9 @@ from wr.web.template_check import TEMPLATE_CHECK, check_from_standard_input
 from wr.webhook_commands import webhook
 
 _queue_id = click.argument("queue_id", metavar="QUEUE", help="Id of the queue.")
+_from_outside = functools.partial(
+    click.option, cls=GroupedOption, heading="From outside", metavar="URL", default=None
+)
 _yes = click.option("--yes", "-y", is_flag=True, help="Do it without asking.")
 
 
@@ -63,10 +69,13 @@ def serve(**flags: str | None) -> None:
     except BadSetting as error:
         raise UsageFailure(str(error)) from error
     set_up_logs(settings.log_format)
+    failure: BaseException | None = None
     try:
         trio.run(_serve, settings)
     except* (StartUpFailure, StoreFailure) as group:
         failure = _first(group)
+    # Not raised in there: Python before 3.11.4, such as Debian 12's, would put it into a group of its own.
+    if failure is not None:
         raise CommandFailure(str(failure)) from failure
 
 
@@ -253,19 +262,75 @@ main.add_command(rehearse)
 
 
 @main.command()
+@_from_outside("--origin", metavar="URL", help="Site that people wait for: look at it from outside, too.")
+@_from_outside("--url", help="Address of the waiting room; unless given, where the site's gate sends people.")
+@_from_outside("--queue", "queue_id", metavar="QUEUE", help="Queue to walk through, likewise.")
+@_from_outside(
+    "--expected-crowd",
+    type=click.IntRange(1),
+    metavar="NUMBER",
+    help="How many people will be connected at once: say whether this machine's limits are enough.",
+)
 @setting_options
-def doctor(**flags: str | None) -> None:
+def doctor(
+    origin: str | None, url: str | None, queue_id: str | None, expected_crowd: int | None, **flags: str | None
+) -> None:
     """Check the set-up and say what to mend. Takes what `wr serve` takes; changes nothing.
+
+    With --origin it also visits the deployed site: is the gate in the way, is a visitor who joins let in,
+    does the session token verify and open the gate, is a forged address believed, are the clocks right.
 
     Each line is one check: ✓ is good, ! deserves a look, ✗ has to be mended (exit code 1).
     """
-    from wr.doctor.examination import examine
+    import secrets
+    import time
 
+    from wr.doctor.examination import examine
+    from wr.doctor.outside import Deployment, examine_deployment
+
+    findings = examine(flags, os.environ, known_variables(main), expected_crowd or 0)
+    if origin is not None:
+        try:
+            deployment = Deployment.at(origin, url or "", queue_id or "")
+        except ValueError as error:
+            raise UsageFailure(str(error)) from error
+        name = f"wr-doctor-{secrets.token_hex(8)}"
+        findings = itertools.chain(
+            findings, examine_deployment(deployment, name, now_s=time.time, sleep=time.sleep)
+        )
     is_well = True
-    for finding in examine(flags, os.environ, known_variables(main)):
+    for finding in findings:
         click.echo(str(finding))
         is_well = is_well and not finding.is_bad
     sys.exit(0 if is_well else 1)
+
+
+@main.command()
+@click.option(
+    "--url",
+    metavar="URL",
+    help="Address of the server; unless given, the one that `wr serve` would have with this --bind.",
+)
+@click.option(
+    "--bind", envvar="WR_BIND", show_envvar=True, metavar="ADDRESS:PORT", help="What the server listens on."
+)
+def health(url: str | None, bind: str | None) -> None:
+    """Ask a running server whether it can do its work.
+
+    Exit code 0 if it can, 1 if not: for whoever watches over it, as containers are watched over.
+    """
+    from wr.doctor.health import check_health, own_url
+
+    try:
+        finding = (
+            check_health(own_url(load_settings({"bind": bind})), is_own=True)
+            if url is None
+            else check_health(url)
+        )
+    except ValueError as error:
+        raise UsageFailure(str(error)) from error
+    click.echo(str(finding))
+    sys.exit(1 if finding.is_bad else 0)
 
 
 @main.command()

@@ -15,11 +15,15 @@ _TESTS_OWN = "WR_TEST_"
 
 
 def examine(
-    flags: Mapping[str, str | None], environment: Mapping[str, str], known_variables: Collection[str]
+    flags: Mapping[str, str | None],
+    environment: Mapping[str, str],
+    known_variables: Collection[str],
+    expected_crowd: int = 0,
 ) -> Iterator[Finding]:
     """Check the set-up that `wr serve` would start with; yields each finding as soon as it is there.
 
-    `known_variables` are the environment variables that some command of wr reads.
+    `known_variables` are the environment variables that some command of wr reads; `expected_crowd`, unless 0,
+    is how many people will be connected at once.
     """
     settings: Settings | None = None
     try:
@@ -31,7 +35,11 @@ def examine(
     yield machine.check_python(sys.version_info[:3])
     if settings is not None:
         yield from _check_what_is_set(settings)
-    yield machine.check_open_files(machine.open_file_limit())
+    yield (
+        machine.check_crowd(machine.granted_files(), expected_crowd)
+        if expected_crowd
+        else machine.check_open_files(machine.open_file_limit())
+    )
     yield from check_environment(environment, known_variables)
 
 

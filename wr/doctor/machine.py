@@ -21,6 +21,8 @@ OLDEST_PYTHON = (3, 11)
 SHORTEST_ADMIN_KEY = 16
 FILES_OF_OUR_OWN = 64
 """Descriptors that are not visitors': the store's connections, the log, the listener."""
+FILES_A_SERVER_KEEPS = 100
+"""Those that it takes no visitors with, however many come."""
 FEW_FILES = 256
 ENOUGH_FILES = 10_000
 _HEALTH_S = 3.0
@@ -125,6 +127,27 @@ def check_open_files(limit: int) -> Finding:
     if limit < FEW_FILES:
         return bad(subject, found, mend)
     return good(subject, found) if limit >= ENOUGH_FILES else unsure(subject, found, mend)
+
+
+def granted_files() -> int:
+    """Read how many files and connections a server started here takes: all that it may; -1 for any number."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    return -1 if hard == resource.RLIM_INFINITY else hard
+
+
+def check_crowd(limit: int, crowd: int) -> Finding:
+    """Check that `crowd` people can be connected at once where a server is granted `limit` open files."""
+    subject = "open files"
+    if limit < 0 or limit >= crowd + FILES_A_SERVER_KEEPS:
+        granted = f"{limit:,}" if limit >= 0 else "as many as wanted"
+        return good(subject, f"{granted}, enough for {crowd:,} people at once")
+    most = max(0, limit - FILES_A_SERVER_KEEPS)
+    needed = crowd + FILES_A_SERVER_KEEPS
+    return bad(
+        subject,
+        f"{limit:,}, enough for {most:,} of {crowd:,} people at once",
+        f"LimitNOFILE={needed} in its service, `--ulimit nofile={needed}` for a container, or more servers",
+    )
 
 
 def check_admin_key(given: str, data_dir: Path) -> Finding:

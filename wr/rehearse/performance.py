@@ -52,11 +52,15 @@ def perform(
         origin = parse_origin(admin.url)
     except ValueError as error:
         raise CannotPlay(str(error)) from error
+    failure: BaseException | None = None
     with _garbage_collected_rarely():
         try:
             seen = trio.run(_play, console, admin, origin, queue_id, visitors, join_rate, seed, is_live)
         except* CannotPlay as group:
-            raise _first(group) from group
+            failure = _first(group)
+        # Not raised in there: Python before 3.11.4, such as Debian 12's, would put it into another group.
+        if failure is not None:
+            raise failure
         verdict = judge(seen)
     report(console, seen.plan, verdict)
     return verdict

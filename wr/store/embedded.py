@@ -104,7 +104,10 @@ async def embedded_store(
             child_lock = files.enter_context((folder / "store.lock").open("a+"))
             socket = _socket_path(folder)
         except OSError as error:
-            raise StoreFailure(f"the data folder {folder} cannot be used: {error.strerror}") from error
+            raise StoreFailure(
+                f"the data folder {folder} cannot be used by user {os.geteuid()}: {error.strerror}; "
+                f"`chown {os.geteuid()} {folder}`, or give another --data-dir"
+            ) from error
         if not _take(ours):
             raise StoreFailure(
                 f"another wr already uses the data folder {folder}; "

@@ -1,0 +1,47 @@
+# syntax=docker/dockerfile:1
+# The waiting room in one image, with its store inside: docker run -p 8080:8080 -v wr:/data wr
+
+ARG PYTHON=3.11
+ARG DRAGONFLY=v1.40.2
+
+FROM docker.dragonflydb.io/dragonflydb/dragonfly:${DRAGONFLY} AS dragonfly
+
+FROM python:${PYTHON}-slim-bookworm AS build
+WORKDIR /src
+# Before the code: as long as what is locked stays the same, so does this layer.
+COPY requirements.lock ./
+RUN python -m venv /opt/wr \
+ && /opt/wr/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes -r requirements.lock
+# The vendoring script works with the environment of a checkout.
+RUN ln -s /opt/wr .venv
+COPY . .
+RUN ./scripts/vendor \
+ && /opt/wr/bin/pip install --no-cache-dir --disable-pip-version-check --no-deps . \
+ && /opt/wr/bin/python -m pip uninstall --yes --quiet pip setuptools
+
+FROM python:${PYTHON}-slim-bookworm
+LABEL org.opencontainers.image.title="wr" \
+      org.opencontainers.image.description="A virtual waiting room: holds a crowd in front of a site and lets people in at a rate the site can bear." \
+      org.opencontainers.image.licenses="MIT"
+# The user is a number, which needs no account; a new volume takes over the owner of the folder that it covers.
+RUN install -d -m 0700 -o 10001 -g 10001 /data
+COPY --from=dragonfly /usr/local/bin/dragonfly /usr/local/bin/dragonfly
+COPY --from=build /opt/wr /opt/wr
+# Not every image's binary runs in every other: better that the build finds out than the first start.
+RUN dragonfly --version
+# Docker gives 10 seconds from the signal to the kill: requests under way get 5, the store the rest.
+ENV PATH=/opt/wr/bin:/usr/local/bin:/usr/bin:/bin \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONUNBUFFERED=1 \
+    WR_BIND=0.0.0.0:8080 \
+    WR_DATA_DIR=/data \
+    WR_GRACE=5
+# No WORKDIR /data: whoever may not enter a volume is to be told so by the server.
+USER 10001:10001
+VOLUME /data
+EXPOSE 8080
+STOPSIGNAL SIGTERM
+# It takes half a second of a processor.
+HEALTHCHECK --interval=30s --start-interval=2s --timeout=5s --start-period=30s --retries=3 CMD ["wr", "health"]
+ENTRYPOINT ["wr"]
+CMD ["serve"]

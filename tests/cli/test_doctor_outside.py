@@ -1,0 +1,253 @@
+"""`wr doctor --origin`: what it finds at deployments that are sound, and at those that are not."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.cli.conftest import run_wr
+from tests.support.certificate import make_certificate
+from tests.support.engines import free_port
+from tests.support.gated_site import running_gated_site, running_narrow_proxy
+from tests.support.server import running_server
+from tests.support.target_site import running_target_site
+from wr.doctor import machine
+from wr.doctor.asking import Answer
+from wr.doctor.finding import Finding, Verdict
+from wr.doctor.outside import Deployment, examine_deployment
+from wr.doctor.site import Observed, check_clock, check_gate, check_reach
+from wr.process import Ready
+
+QUIET = {"demo_queue": "yes", "limit_status": "0", "limit_admin": "0", "admission_interval": "0.02"}
+STRANGERS = "10.0.0.0/8"
+"""Nobody here is among these proxies, so what anybody here claims is not believed."""
+
+
+@pytest.fixture(scope="module")
+def room(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ready]:
+    settings = {**QUIET, "trusted_proxies": STRANGERS, "limit_enqueue": "1000/60"}
+    with running_server(None, data_dir=str(tmp_path_factory.mktemp("room") / "data"), **settings) as ready:
+        yield ready
+
+
+def look(origin: str, room: str = "", queue_id: str = "") -> dict[str, Finding]:
+    deployment = Deployment.at(origin, room, queue_id)
+    findings = examine_deployment(
+        deployment, "doctor-of-the-tests", now_s=time.time, sleep=lambda _s: time.sleep(0.02)
+    )
+    return {finding.subject: finding for finding in findings}
+
+
+def admin(room: Ready, method: str, path: str, **body: object) -> httpx.Response:
+    headers = {"X-Admin-Key": room.admin_key}
+    return httpx.request(method, f"{room.url}/api/v1/admin{path}", headers=headers, json=body or None)
+
+
+def test_a_sound_deployment_has_a_good_line_for_each_check(room: Ready) -> None:
+    admin(room, "PATCH", "/queues/demo", target_url="https://example.com/checkout")
+    with running_gated_site(room.url) as site:
+        admin(room, "PATCH", "/queues/demo", target_url=f"{site.url}/checkout")
+        found = look(site.url)
+    assert {finding.verdict for finding in found.values()} == {Verdict.GOOD}, found
+    assert list(found) == [
+        *("site", "site's clock", "gate", "waiting room", "room's clock", "walk"),
+        *("session token", "target", "way in", "proxies"),
+    ]
+
+
+def test_whoever_looked_leaves_nothing_behind(room: Ready) -> None:
+    with running_gated_site(room.url) as site:
+        assert look(site.url)["walk"].verdict is Verdict.GOOD
+    stats = admin(room, "GET", "/queues/demo/stats").json()
+    assert (stats["current_waiting"], stats["current_active"]) == (0, 0)
+
+
+def test_a_gate_that_was_forgotten_has_to_be_mended(room: Ready) -> None:
+    with running_gated_site(room.url, is_open=True) as site:
+        found = look(site.url, room.url, "demo")
+    assert found["gate"].is_bad
+    assert "nobody has to wait" in found["gate"].found
+    assert found["session token"].verdict is Verdict.GOOD
+
+
+def test_a_gate_that_only_refuses_deserves_a_look(room: Ready) -> None:
+    with running_gated_site(room.url, redirects=False) as site:
+        found = look(site.url, room.url, "demo")
+    assert found["gate"].verdict is Verdict.UNSURE
+    assert found["way in"].verdict is Verdict.GOOD
+
+
+@pytest.mark.parametrize("fault", ["is_deaf", "drops_cookies"])
+def test_a_gate_that_sends_away_who_was_let_in_has_to_be_mended(room: Ready, fault: str) -> None:
+    with running_gated_site(room.url, **{fault: True}) as site:
+        found = look(site.url)
+    assert found["gate"].verdict is Verdict.GOOD
+    assert found["way in"].is_bad
+
+
+@pytest.mark.parametrize(("ahead_s", "word"), [(60.0, "ahead of"), (-60.0, "behind")])
+def test_a_clock_that_is_wrong_has_to_be_mended(room: Ready, ahead_s: float, word: str) -> None:
+    with running_gated_site(room.url, ahead_s=ahead_s) as site:
+        found = look(site.url)
+    assert found["site's clock"].is_bad
+    assert word in found["site's clock"].found
+    assert found["room's clock"].verdict is Verdict.GOOD
+
+
+def test_a_forged_address_that_is_believed_has_to_be_mended(tmp_path: Path) -> None:
+    everybody = {**QUIET, "trusted_proxies": "0.0.0.0/0"}
+    with (
+        running_server(None, data_dir=str(tmp_path / "data"), **everybody) as ready,
+        running_gated_site(ready.url) as site,
+    ):
+        found = look(site.url)
+    assert found["proxies"].is_bad
+    assert "--trusted-proxies" in found["proxies"].mend
+
+
+def test_without_a_limit_or_with_it_used_up_nobody_can_tell_whom_it_believes(tmp_path: Path) -> None:
+    for limit, says in (("0", "no limit"), ("1/3600", "used up")):
+        settings = {**QUIET, "limit_enqueue": limit, "trusted_proxies": STRANGERS}
+        with (
+            running_server(None, data_dir=str(tmp_path / says), **settings) as ready,
+            running_gated_site(ready.url) as site,
+        ):
+            found = look(site.url)
+        assert found["proxies"].verdict is Verdict.UNSURE
+        assert says in found["proxies"].found
+
+
+def test_a_target_elsewhere_deserves_a_look_and_gets_no_token(room: Ready) -> None:
+    with running_target_site() as elsewhere, running_gated_site(room.url) as site:
+        admin(room, "PATCH", "/queues/demo", target_url=f"{elsewhere.url}/checkout")
+        found = look(site.url)
+        assert elsewhere.visits == []
+    assert found["target"].verdict is Verdict.UNSURE
+    assert f"--target-url {site.url}" in found["target"].mend
+
+
+def test_a_line_that_does_not_move_ends_the_walk_and_the_place_is_given_up(room: Ready) -> None:
+    created = admin(
+        room, "POST", "/queues", id="still", target_url="https://example.com/", max_active_users=1
+    )
+    assert created.status_code == 201, created.text
+    admin(room, "PATCH", "/queues/still", status="paused")
+    ticks = iter(range(1000))
+    with running_gated_site(room.url) as site:
+        deployment = Deployment.at(site.url, "", "still")
+        findings = examine_deployment(
+            deployment, "patient", now_s=lambda: float(next(ticks)), sleep=lambda _s: None
+        )
+        found = {finding.subject: finding for finding in findings}
+    assert found["walk"].verdict is Verdict.UNSURE
+    assert "session token" not in found
+    assert admin(room, "GET", "/queues/still/stats").json()["current_waiting"] == 0
+
+
+def test_what_is_not_there_is_said_and_nothing_more_is_asked(room: Ready) -> None:
+    nowhere = f"http://127.0.0.1:{free_port()}"
+    assert list(look(nowhere)) == ["site"]
+    with running_target_site() as site:
+        found = look(site.url, queue_id="demo")
+    assert found["waiting room"].verdict is Verdict.UNSURE
+    assert "by what is no wr" in found["walk"].found
+    assert "proxies" not in found
+    with running_gated_site(room.url) as gated:
+        assert "no queue nowhere" in look(gated.url, queue_id="nowhere")["walk"].found
+        assert look(gated.url, nowhere)["waiting room"].is_bad
+
+
+def test_a_proxy_that_shows_visitors_only_what_they_need_is_walked_through(room: Ready) -> None:
+    with running_narrow_proxy(room.url) as narrow, running_gated_site(room.url) as site:
+        admin(room, "PATCH", "/queues/demo", target_url=site.url)
+        found = look(site.url, narrow)
+    unsure = {subject for subject, finding in found.items() if finding.verdict is Verdict.UNSURE}
+    assert unsure == {"waiting room", "session token"}
+    assert found["way in"].verdict is Verdict.GOOD
+    assert not any(finding.is_bad for finding in found.values())
+
+
+def test_visitors_come_by_the_proxy_whatever_the_operator_s_own_way_is(tmp_path: Path) -> None:
+    with (
+        running_server(None, data_dir=str(tmp_path / "data"), **QUIET) as ready,
+        running_narrow_proxy(ready.url) as narrow,
+        running_gated_site(ready.url, entrance=narrow) as site,
+    ):
+        admin(ready, "PATCH", "/queues/demo", target_url=site.url)
+        # Asked by the operator's way, from the proxy's own machine, it has to believe what it is told.
+        found = look(site.url, ready.url)
+    assert {finding.verdict for finding in found.values()} == {Verdict.GOOD}, found
+
+
+def test_a_certificate_that_nobody_vouches_for_has_to_be_mended(tmp_path: Path) -> None:
+    certificate, key = make_certificate(tmp_path)
+    tls = {"tls_certificate_file": str(certificate), "tls_key_file": str(key)}
+    with running_server(None, data_dir=str(tmp_path / "data"), **tls) as ready:
+        found = look(ready.url)
+    assert found["site"].is_bad
+    assert "certificate" in found["site"].found
+
+
+def observed(url: str, status: int = 200, end: str = "", **headers: str) -> Observed:
+    named = {name.replace("_", "-"): (value,) for name, value in headers.items()}
+    return Observed(url, Answer(status, named, b"", end), 1_700_000_000.0, 1_700_000_000.4)
+
+
+def test_a_certificate_about_to_end_and_a_site_without_one_deserve_a_look() -> None:
+    https = "https://shop.example.com"
+    assert check_reach(observed(https, end="Nov 20 00:00:00 2023 GMT")).verdict is Verdict.UNSURE
+    assert check_reach(observed(https, end="Nov 20 00:00:00 2024 GMT")).verdict is Verdict.GOOD
+    assert check_reach(observed("http://shop.example.com")).verdict is Verdict.UNSURE
+    assert check_reach(observed("http://localhost:8080")).verdict is Verdict.GOOD
+
+
+def test_a_date_is_as_exact_as_a_second_and_no_date_deserves_a_look() -> None:
+    def verdict(second: int) -> Verdict:
+        return check_clock("clock", observed("http://x", date=f"Tue, 14 Nov 2023 22:13:{second} GMT")).verdict
+
+    # Asked at 22:13:20.0 and answered at 22:13:20.4.
+    assert [verdict(second) for second in (17, 18, 20, 22, 23)] == [
+        *(Verdict.GOOD, Verdict.GOOD, Verdict.GOOD, Verdict.GOOD),
+        Verdict.BAD,
+    ]
+    assert verdict(16) is Verdict.BAD
+    assert check_clock("clock", observed("http://x")).verdict is Verdict.UNSURE
+    assert check_clock("clock", observed("http://x", date="yesterday")).verdict is Verdict.UNSURE
+
+
+def test_a_gate_is_known_by_where_it_sends_people_or_by_the_session_it_gives() -> None:
+    site = "https://shop.example.com/a"
+    finding, way = check_gate(observed(site, 303, location="/wait/sale%201?return=%2Fa"))
+    assert (finding.verdict, way.room, way.queue_id) == (Verdict.GOOD, "https://shop.example.com", "sale 1")
+    finding, way = check_gate(observed(site, 401, x_wr_location="https://wait.example.com/wait/sale"))
+    assert (finding.verdict, way.room, way.queue_id) == (Verdict.GOOD, "https://wait.example.com", "sale")
+    finding, way = check_gate(observed(site, 303, location="/a", set_cookie="wr_session-sale=x; HttpOnly"))
+    assert (finding.verdict, way.room, way.queue_id) == (Verdict.GOOD, "", "sale")
+    assert check_gate(observed(site, 301, location="https://www.example.com/"))[0].verdict is Verdict.UNSURE
+    assert check_gate(observed(site, 404))[0].is_bad
+
+
+def test_limits_that_do_not_hold_the_crowd_have_to_be_mended() -> None:
+    assert machine.check_crowd(50_100, 50_000).verdict is Verdict.GOOD
+    assert machine.check_crowd(-1, 1_000_000).verdict is Verdict.GOOD
+    finding = machine.check_crowd(1_024, 50_000)
+    assert finding.is_bad
+    assert "924 of 50,000" in finding.found
+    assert "LimitNOFILE=50100" in finding.mend
+
+
+def test_on_the_command_line_it_comes_after_the_set_up_and_decides_the_exit_code(
+    room: Ready, tmp_path: Path
+) -> None:
+    here = ("doctor", "--bind", "127.0.0.1:0", "--data-dir", str(tmp_path), "--expected-crowd", "1")
+    with running_gated_site(room.url) as site:
+        admin(room, "PATCH", "/queues/demo", target_url=site.url)
+        sound = run_wr(*here, "--origin", site.url)
+        assert sound.exit_code == 0, sound.stdout
+        assert "enough for 1 people" in sound.stdout
+        assert sound.stdout.index("environment") < sound.stdout.index("way in")
+        site.is_open = True
+        assert run_wr(*here, "--origin", site.url, "--queue", "demo", "--url", room.url).exit_code == 1
+    assert run_wr(*here, "--origin", "nowhere").exit_code == 2

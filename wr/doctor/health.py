@@ -1,0 +1,46 @@
+"""Whether a server does its work just now: what `wr health` says, for whoever restarts what does not."""
+
+import ssl
+
+from wr.api.messages import HealthResponse
+from wr.doctor.asking import NoAnswer, ask
+from wr.doctor.finding import Finding, bad, good
+from wr.settings import Settings, split_bind
+
+_ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared with, not bound to
+
+
+def own_url(settings: Settings) -> str:
+    """Spell how a server with these settings is reached from its own machine."""
+    host, port = split_bind(settings.bind)
+    host = _ANYWHERE.get(host, host)
+    scheme = "https" if settings.tls_certificate_file else "http"
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
+
+
+def check_health(url: str, *, is_own: bool = False) -> Finding:
+    """Ask the server at `url` how it is; bad unless it can do its work.
+
+    A server on this very machine, `is_own`, need not prove with its certificate who it is: that names what
+    visitors call it.
+
+    Raises:
+        ValueError: it is not an http or https URL.
+    """
+    subject = "health"
+    tls = ssl._create_unverified_context() if is_own else None  # noqa: S323 - no secret is sent
+    try:
+        answer = ask(f"{url.rstrip('/')}/health", tls=tls)
+    except NoAnswer as error:
+        return bad(subject, f"no server answers at {url} ({error})", "start one with `wr serve`")
+    health = answer.read(HealthResponse)
+    if health is None:
+        return bad(subject, f"what answers at {url} is no wr", "say with --url or --bind where one is")
+    if health.status != "healthy":
+        parts = ", ".join(name for name, state in health.components.items() if state != "healthy")
+        return bad(
+            subject,
+            f"wr {health.version} at {url} is unhealthy: {parts or 'it does not say why'}",
+            "see its log",
+        )
+    return good(subject, f"wr {health.version} at {url} is healthy")
