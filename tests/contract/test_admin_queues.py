@@ -33,7 +33,11 @@ CONTRACT_EXAMPLE = {
 CREATED_BY_CONTRACT = {"id", "name", "status", "created_at"}
 UPDATED_BY_CONTRACT = {"id", "name", "status", "admission_rate", "max_active_users", "updated_at"}
 BRANDING = {"message", "logo_url", "accent_color", "background_color", "support_url", "page_template"}
-EVERY_FIELD = {"id", *CONTRACT_EXAMPLE, "status", "unique_by", *BRANDING, "created_at", "updated_at"}
+GATE = {
+    *("open_paths", "open_addresses", "open_agents"),
+    *("outage_policy", "outage_grace_seconds", "outage_rate"),
+}
+EVERY_FIELD = {"id", *CONTRACT_EXAMPLE, "status", "unique_by", *BRANDING, *GATE, "created_at", "updated_at"}
 ADMIN_ROUTES = [
     ("POST", "/queues"),
     ("GET", "/queues"),

@@ -124,7 +124,7 @@ def operations() -> dict[str, tuple[str, str, dict[str, Any]]]:
 
 
 OPERATIONS = operations()
-PUBLIC = {"health", "jwks", "openapi", "event_schema", "queue_facts", "metrics"}
+UNLIMITED = {"health", "jwks", "openapi", "event_schema", "queue_facts", "metrics", "session_command"}
 BODIES: dict[str, Any] = {
     "enqueue": {"priority": 1, "metadata": {"user_id": "user-123"}},
     "heartbeat": {"timestamp": 1704067260000, "client_id": "browser"},
@@ -230,7 +230,7 @@ def no_such_thing(site: Site, name: str) -> Caller:
         caller.queue_id = "no-such-queue"
     elif name == "find_position":
         caller.position_id = "0"
-    elif name in ("terminate_session", "find_session"):
+    elif name in ("terminate_session", "find_session", "session_command"):
         caller.session_id = claims_of(session_token(site, "any"))["sub"]
     elif name in ("session_status", "session_activity", "heartbeat"):
         # A session or place is unknown to the second and third only together with its queue.
@@ -315,10 +315,10 @@ def test_every_operation_that_documents_429_answers_it_when_its_limit_is_used_up
 
 def test_every_limited_operation_documents_429_and_the_three_headers() -> None:
     for name, (_, _, operation) in OPERATIONS.items():
-        assert ("429" in operation["responses"]) == (name not in PUBLIC), name
+        assert ("429" in operation["responses"]) == (name not in UNLIMITED), name
         for described in operation["responses"].values():
             names = {header for header in described["headers"] if header.startswith("X-RateLimit")}
-            assert len(names) == (0 if name in PUBLIC else 3), name
+            assert len(names) == (0 if name in UNLIMITED else 3), name
 
 
 def test_what_an_answer_always_brings_is_required_in_its_schema() -> None:
