@@ -43,15 +43,20 @@ const MENDED = [
   [".modal-ux", "aria-label", "Available authorizations"],
   [".close-modal", "aria-label", "Close"],
   ["#auth-bearer-value", "aria-label", "Token"],
-  ["#api_key_value", "aria-label", "Admin key"],
+  ["#api_key_value", "aria-label", nameOfKey],
   ["select#servers", "aria-label", "Server"],
   [".body-param__text", "aria-label", "Request body"],
 ];
 
+/** The viewer gives the fields of all keys one name; the form around says which it is. */
+function nameOfKey(field) {
+  return field.closest("form")?.textContent.includes("OriginKey") ? "Origin key" : "Admin key";
+}
+
 function mend() {
   for (const [selector, attribute, value] of MENDED) {
     for (const element of viewer.querySelectorAll(selector)) {
-      element.setAttribute(attribute, value);
+      element.setAttribute(attribute, typeof value === "string" ? value : value(element));
     }
   }
 }
