@@ -158,7 +158,8 @@ class Gatehouse:
         self._gone_away()
         if config.outage_policy is OutagePolicy.CLOSED:
             return False
-        if now - (self._away_since or now) < config.outage_grace_seconds:
+        away_s = 0.0 if self._away_since is None else now - self._away_since
+        if away_s < config.outage_grace_seconds:
             return False
         if config.outage_policy is OutagePolicy.OPEN:
             return True
