@@ -131,6 +131,7 @@ def test_charts_follow_the_colours_of_the_page(page: Page, visited: Site, past: 
     (chart) => {
       const seen = new Set();
       for (const canvas of chart.querySelectorAll("canvas")) {
+        if (canvas.width === 0 || canvas.height === 0) continue; // Not laid out yet.
         const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
         for (let at = 0; at < data.length; at += 4) {
           if (data[at + 3] === 255) seen.add(`${data[at]},${data[at + 1]},${data[at + 2]}`);

@@ -76,12 +76,12 @@ def test_the_page_takes_no_place_by_itself(site: Site) -> None:
 
 @pytest.mark.parametrize("field", ["name", "message"])
 def test_what_an_operator_says_cannot_become_part_of_the_page(site: Site, field: str) -> None:
-    evil = "</script><script>alert(1)</script>{{ 7 * 7 }}<!--"
+    evil = "</script><script>alert(1)</script>{{ 7 * 141093 }}<!--"
     queue_id = site.make_queue(**{field: evil})
     for query in ("", "?plain=1"):
         text = page(site, queue_id, query).text
         assert "<script>alert" not in text
-        assert "49" not in re.sub(r"\?v=\w+", "", text)
+        assert "987651" not in text
 
 
 @pytest.mark.parametrize("queue_id", ["no-such-queue", "%3Cscript%3E", "a%20b", "x" * 65])
