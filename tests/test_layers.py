@@ -34,7 +34,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "web": {"model"},
     "serve": {"model", "measures", "api", "live"},
-    "settings": {"model"},
+    "setting_values": {"model"},
+    "settings": {"model", "setting_values"},
     "logs": set(),
     "assembly": {
         *(
@@ -76,7 +77,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "command_tables": {"admin_client", "api", "message_fields"},
     "command_options": {"model", "admin_client", "command_tables", "message_fields", "settings"},
     "webhook_commands": {"admin_client", "command_options"},
-    "doctor": {"model", "store", "api", "settings", "admin_client"},
+    "doctor": {"setting_values", "model", "store", "api", "settings", "admin_client"},
     "rehearse": {"admin_client", "command_options"},
     "cli": {
         *("model", "store", "api", "process", "settings", "logs", "web"),

@@ -6,11 +6,23 @@ from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from wr.model.client_address import Network, parse_networks
 from wr.model.limits import Limit, parse_limit
 from wr.model.signing import Algorithm
+from wr.setting_values import (
+    algorithm,
+    bind,
+    boolean,
+    choice,
+    count,
+    nats_url,
+    on_or_off,
+    origin,
+    origins,
+    positive_count,
+    seconds,
+)
 
 
 class BadSetting(ValueError):
@@ -35,100 +47,6 @@ def _setting(default: Any, help_text: str, read: Any = str, *, group: Group, for
     return field(default=default, metadata={"help": help_text, "read": read, "group": group, "form": form})
 
 
-def _origin(text: str) -> str:
-    if not text:
-        return ""
-    parts = urlsplit(text)
-    is_origin = parts.scheme in ("http", "https") and parts.hostname and "@" not in parts.netloc
-    if not is_origin or parts.path not in ("", "/") or parts.query or parts.fragment:
-        raise ValueError(f"'{text}' is no origin such as https://wait.example.com")
-    # As browsers spell it: in small letters, without the port that goes without saying.
-    usual = {"http": 80, "https": 443}[parts.scheme]
-    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
-    return (
-        f"{parts.scheme}://{host}" if parts.port in (None, usual) else f"{parts.scheme}://{host}:{parts.port}"
-    )
-
-
-def _origins(text: str) -> tuple[str, ...]:
-    parts = tuple(part.strip() for part in text.split(",") if part.strip())
-    return tuple(part if part == "*" else _origin(part) for part in parts)
-
-
-def _boolean(text: str) -> bool:
-    if text.lower() in ("1", "true", "yes", "on"):
-        return True
-    if text.lower() in ("", "0", "false", "no", "off"):
-        return False
-    raise ValueError(f"'{text}' is neither yes nor no")
-
-
-def _on_or_off(text: str) -> bool:
-    """As a switch that is on unless it is turned off, so it takes a word."""
-    return _boolean(text)
-
-
-def _seconds(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0 < value < 1e9:
-        raise ValueError(f"'{text}' is not a number of seconds above 0")
-    return value
-
-
-def _count(text: str) -> int:
-    if not text.isascii() or not text.isdecimal() or len(text) > 9:
-        raise ValueError(f"'{text}' is not a whole number from 0")
-    return int(text)
-
-
-def _positive_count(text: str) -> int:
-    if _count(text) == 0:
-        raise ValueError("0 would be none at all")
-    return int(text)
-
-
-def split_bind(bind: str) -> tuple[str, int]:
-    """Split an address to listen on into host (an IPv6 one without its brackets) and port.
-
-    Raises:
-        ValueError: it is not ADDRESS:PORT.
-    """
-    host, _, port = bind.rpartition(":")
-    if not host or not port.isdecimal() or int(port) > 65535:
-        raise ValueError(f"'{bind}' is not ADDRESS:PORT, such as 127.0.0.1:8080")
-    return host.strip("[]"), int(port)
-
-
-def _bind(text: str) -> str:
-    split_bind(text)
-    return text
-
-
-def _nats_url(text: str) -> str:
-    for server in filter(None, text.split(",")):
-        parts = urlsplit(server.strip())
-        if parts.scheme not in ("nats", "tls", "ws", "wss") or not parts.hostname:
-            # It may hold a password, so it is not repeated.
-            raise ValueError("it is no URL such as nats://host:4222")
-    return text
-
-
-def _choice(*choices: str) -> Any:
-    def read(text: str) -> str:
-        if text not in choices:
-            raise ValueError(f"'{text}' is none of {', '.join(choices)}")
-        return text
-
-    return read
-
-
-def _algorithm(text: str) -> Algorithm:
-    return Algorithm(_choice(*Algorithm)(text))
-
-
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     """What `wr serve` is told. Each field `x_y` is the flag `--x-y` and the environment variable `WR_X_Y`."""
@@ -137,7 +55,7 @@ class Settings:
         "127.0.0.1:8080",
         "Address and port to listen on: 127.0.0.1 is reached from this machine only, 0.0.0.0 from "
         "everywhere; port 0 picks a free one",
-        _bind,
+        bind,
         group=Group.NETWORK,
         form="ADDRESS:PORT",
     )
@@ -153,7 +71,7 @@ class Settings:
         "",
         "Origin at which visitors reach the server, as https://wait.example.com, for QR codes and links; "
         "unless given, the one of each request",
-        _origin,
+        origin,
         group=Group.NETWORK,
         form="URL",
     )
@@ -161,7 +79,7 @@ class Settings:
         (),
         "Sites whose pages may use the visitors' API from a browser, separated by commas, such as "
         "https://shop.example.com; * is all of them",
-        _origins,
+        origins,
         group=Group.NETWORK,
         form="ORIGINS",
     )
@@ -182,7 +100,7 @@ class Settings:
         True,
         "Serve plain HTTP/1.1 requests and live streams without the general-purpose framework, several times "
         "as fast; off for comparison, or to tell where a fault lies",
-        _on_or_off,
+        on_or_off,
         group=Group.NETWORK,
         form="on|off",
     )
@@ -190,14 +108,14 @@ class Settings:
         0,
         "Connections served at once; a few more are answered with 503, any others wait to be accepted; 0 is "
         "as many as the limit on open files leaves room for",
-        _count,
+        count,
         group=Group.NETWORK,
         form="COUNT",
     )
     requests_per_connection: int = _setting(
         10_000,
         "Requests on one connection, after which the client is asked to open another",
-        _positive_count,
+        positive_count,
         group=Group.NETWORK,
         form="COUNT",
     )
@@ -205,28 +123,28 @@ class Settings:
         75.0,
         "Seconds that a connection may stay open between two requests; let it be longer than that of a proxy "
         "in front",
-        _seconds,
+        seconds,
         group=Group.NETWORK,
         form="SECONDS",
     )
     head_timeout: float = _setting(
         10.0,
         "Seconds that the head of a request may take to arrive, and a new connection its first byte",
-        _seconds,
+        seconds,
         group=Group.NETWORK,
         form="SECONDS",
     )
     body_timeout: float = _setting(
         20.0,
         "Seconds that the body of a request, which is at most a few kilobytes, may take to arrive",
-        _seconds,
+        seconds,
         group=Group.NETWORK,
         form="SECONDS",
     )
     send_timeout: float = _setting(
         30.0,
         "Seconds that a client may take to read what it is sent",
-        _seconds,
+        seconds,
         group=Group.NETWORK,
         form="SECONDS",
     )
@@ -249,7 +167,7 @@ class Settings:
         "everysec",
         "How often the embedded Valkey makes sure that its data is on disk: everysec (a crash of the machine "
         "costs the last second) or always (costs nothing but speed); a dragonfly saves once a minute",
-        _choice("everysec", "always"),
+        choice("everysec", "always"),
         group=Group.STORE,
         form="everysec|always",
     )
@@ -269,7 +187,7 @@ class Settings:
     show_admin_key: bool = _setting(
         False,
         "Print the admin key at every start, not only when it is generated",
-        _boolean,
+        boolean,
         group=Group.ADMIN,
     )
     limit_enqueue: Limit = _setting(
@@ -298,21 +216,21 @@ class Settings:
     admission_interval: float = _setting(
         0.25,
         "Seconds between two rounds of letting people in; how many get in is each queue's own setting",
-        _seconds,
+        seconds,
         group=Group.ADMISSION,
         form="SECONDS",
     )
     live_interval: float = _setting(
         2.0,
         "Seconds between two position updates on a live stream; people far back get them less often",
-        _seconds,
+        seconds,
         group=Group.ADMISSION,
         form="SECONDS",
     )
     ping_interval: float = _setting(
         15.0,
         "Seconds between two pings on a WebSocket; a visitor who answers none of two is gone",
-        _seconds,
+        seconds,
         group=Group.ADMISSION,
         form="SECONDS",
     )
@@ -320,7 +238,7 @@ class Settings:
         "none",
         "Whether the second API (/api/v1/waiting-queue) asks for your users' own tokens: none, or jwt (the "
         "bearer token's sub must be the userId)",
-        _choice("none", "jwt"),
+        choice("none", "jwt"),
         group=Group.TOKENS,
         form="none|jwt",
     )
@@ -333,7 +251,7 @@ class Settings:
     position_token_lifetime: float = _setting(
         1800.0,
         "Seconds that a position token is valid; a visitor who keeps asking is given a fresh one in time",
-        _seconds,
+        seconds,
         group=Group.TOKENS,
         form="SECONDS",
     )
@@ -347,7 +265,7 @@ class Settings:
     position_algorithm: Algorithm = _setting(
         Algorithm.HS256,
         "How position tokens are signed; only wr reads them, so the quickest will do",
-        _algorithm,
+        algorithm,
         group=Group.TOKENS,
         form="|".join(Algorithm),
     )
@@ -355,7 +273,7 @@ class Settings:
         Algorithm.RS256,
         "How session tokens are signed; your site checks them with the public key that wr publishes, which "
         "HS256 does not have",
-        _algorithm,
+        algorithm,
         group=Group.TOKENS,
         form="|".join(Algorithm),
     )
@@ -371,7 +289,7 @@ class Settings:
         "NATS server with JetStream that events are published to, such as nats://host:4222 or "
         "tls://user:password@host:4222, or several of a cluster, separated by commas; rather set the "
         "variable where there is a password; unless given, nothing is published",
-        _nats_url,
+        nats_url,
         group=Group.EVENTS,
         form="URL",
     )
@@ -385,28 +303,28 @@ class Settings:
         100_000,
         "Events kept for NATS, and for each webhook, while they cannot be sent; those beyond are dropped and "
         "counted; each takes 100 to 450 bytes",
-        _positive_count,
+        positive_count,
         group=Group.EVENTS,
         form="COUNT",
     )
     webhook_timeout: float = _setting(
         10.0,
         "Seconds that a webhook may take to answer",
-        _seconds,
+        seconds,
         group=Group.EVENTS,
         form="SECONDS",
     )
     webhook_tries: int = _setting(
         8,
         "How often a delivery is tried before it becomes a dead letter",
-        _positive_count,
+        positive_count,
         group=Group.EVENTS,
         form="COUNT",
     )
     webhook_pause: float = _setting(
         2.0,
         "Seconds after the first failure of a delivery until the next try; twice as many after each other",
-        _seconds,
+        seconds,
         group=Group.EVENTS,
         form="SECONDS",
     )
@@ -421,14 +339,14 @@ class Settings:
     grace: float = _setting(
         10.0,
         "Seconds that requests under way are given to finish when the server is stopped",
-        _seconds,
+        seconds,
         group=Group.RUNNING,
         form="SECONDS",
     )
     log_format: str = _setting(
         "text",
         "How the log is written: text for people, json for machines",
-        _choice("text", "json"),
+        choice("text", "json"),
         group=Group.RUNNING,
         form="text|json",
     )
@@ -436,7 +354,7 @@ class Settings:
         False,
         "Log a line for each request: route, status, milliseconds, request id and client address; never the "
         "path itself, the query or a token",
-        _on_or_off,
+        on_or_off,
         group=Group.RUNNING,
         form="on|off",
     )
@@ -455,7 +373,7 @@ class Settings:
         form="TOKEN",
     )
     demo_queue: bool = _setting(
-        False, "Make a queue called demo at the start if there is no queue yet", _boolean, group=Group.RUNNING
+        False, "Make a queue called demo at the start if there is no queue yet", boolean, group=Group.RUNNING
     )
 
     @property
@@ -493,11 +411,11 @@ def describe_settings() -> tuple[SettingDescription, ...]:
             name=setting.name,
             flag=f"--{setting.name.replace('_', '-')}",
             variable=f"WR_{setting.name.upper()}",
-            form="" if setting.metadata["read"] is _boolean else setting.metadata["form"],
+            form="" if setting.metadata["read"] is boolean else setting.metadata["form"],
             default=_spell(setting.default, setting.metadata["form"]),
             help=setting.metadata["help"],
             group=setting.metadata["group"],
-            is_switch=setting.metadata["read"] is _boolean,
+            is_switch=setting.metadata["read"] is boolean,
         )
         for setting in fields(Settings)
     ]

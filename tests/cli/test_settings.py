@@ -8,7 +8,8 @@ import pytest
 
 from tests.cli.conftest import run_wr
 from wr.command_options import setting_options
-from wr.settings import BadSetting, Settings, describe_settings, load_settings, split_bind
+from wr.setting_values import split_bind
+from wr.settings import BadSetting, Settings, describe_settings, load_settings
 
 DESCRIBED = {setting.name: setting for setting in describe_settings()}
 

@@ -5,7 +5,8 @@ import ssl
 from wr.api.messages import HealthResponse
 from wr.doctor.asking import NoAnswer, ask
 from wr.doctor.finding import Finding, bad, good
-from wr.settings import Settings, split_bind
+from wr.setting_values import split_bind
+from wr.settings import Settings
 
 _ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared with, not bound to
 

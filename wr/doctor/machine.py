@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from wr.admin_client import ADMIN_KEY_FILE
 from wr.api.messages import HealthResponse
 from wr.doctor.finding import Finding, bad, good, unsure
-from wr.settings import split_bind
+from wr.setting_values import split_bind
 
 OLDEST_PYTHON = (3, 11)
 SHORTEST_ADMIN_KEY = 16
