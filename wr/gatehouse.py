@@ -30,6 +30,8 @@ FRESH_S = 1.0
 _MOST_KNOWN = 200_000
 """Sessions known at once, 300 bytes each; beyond that, those not seen for longest are asked for again."""
 _MOST_IN_ONE_REPORT = 1_000
+_COMING_BACK_S = 10.0
+_MOST_WALKED_IN = 10_000
 
 
 class Learning(Protocol):
@@ -79,6 +81,7 @@ class Gatehouse:
         self._room = room
         self._tell = tell
         self._clock_s = clock_s
+        self._walked_in: dict[tuple[str, str, str], float] = {}
         self._known: dict[tuple[str, bytes], _Known] = {}
         self._away_since: float | None = None
         self._budgets: dict[str, Budget] = {}
@@ -111,6 +114,11 @@ class Gatehouse:
         Three round trips for those who get in. Raises what joining does.
         """
         view = await self._book.get(queue_id)
+        who = (queue_id, visitor.address, visitor.user_agent)
+        if self._clock_s() - self._walked_in.get(who, -_COMING_BACK_S) < _COMING_BACK_S:
+            # Let in a moment ago, and back without a session: a client that keeps no cookies, which would be
+            # let in for ever, or somebody else of the same office, whom the waiting page lets in as soon.
+            return None
         if (
             view.config.status is not QueueStatus.ACTIVE
             or view.waiting
@@ -124,7 +132,12 @@ class Gatehouse:
         for done_id, done in (await self._store.admit([queue_id])).items():
             await self._witness.learn(done_id, done)
         proof = PositionProof(await self._keeper.read_position(place.token), place.token)
-        return await self._room.poll(proof, PollKind.STATUS)
+        place = await self._room.poll(proof, PollKind.STATUS)
+        if isinstance(place, Entry):
+            self._walked_in[who] = self._clock_s()
+            while len(self._walked_in) > _MOST_WALKED_IN:
+                del self._walked_in[next(iter(self._walked_in))]
+        return place
 
     async def command(self, queue_id: str, position_id: bytes, command: str, seconds: int = 0) -> int:
         """Carry out what the site says of a session: `end`, `revoke`, or `extend` to `seconds` from now.

@@ -112,6 +112,18 @@ def test_where_nobody_waits_a_visitor_walks_in_at_once(site: Site) -> None:
     assert site.admin("GET", f"/queues/{queue_id}/stats").json()["current_active"] == 1
 
 
+def test_who_keeps_no_cookies_is_not_let_in_again_and_again(site: Site) -> None:
+    queue_id = open_queue(site)
+    visitor = {"X-Forwarded-For": "198.51.100.8"}
+    assert ask(site, queue_id, "/a", **visitor).headers["Location"] == "/a"
+    for _ in range(3):
+        again = ask(site, queue_id, "/a", **visitor)
+        assert again.headers["Location"] == f"/wait/{queue_id}?return=%2Fa"
+    other = ask(site, queue_id, "/a", **{"X-Forwarded-For": "198.51.100.9"})
+    assert other.headers["Location"] == "/a"
+    assert site.admin("GET", f"/queues/{queue_id}/stats").json()["total_admitted_today"] == 2
+
+
 def test_where_the_room_is_full_or_the_line_is_held_nobody_walks_in(site: Site) -> None:
     full = open_queue(site, max_active_users=1)
     enter(site, full)
