@@ -206,7 +206,33 @@ def test_envoy_asks_with_the_visitors_own_method_and_path(site: Site, visit: Vis
         f"{site.url}{BASE}/gate/{visit.queue_id}/buy",
         headers={"Cookie": f"wr_session-{visit.queue_id}={visit.session_token}"},
     )
-    assert passed.status_code == 204
+    # It takes nothing else for a yes, not even 204.
+    assert (passed.status_code, passed.content) == (200, b"")
+    assert passed.headers["X-WR-Session"] == visit.session_id
+    odd = httpx.get(f"{site.url}{BASE}/gate/{queue_id}/a?refuse=401")
+    assert (odd.status_code, odd.headers["Location"]) == (303, f"/wait/{queue_id}?return=%2Fa%3Frefuse%3D401")
+
+
+def test_where_two_headers_name_two_paths_neither_is_open(site: Site) -> None:
+    queue_id = busy_queue(site, open_paths="/robots.txt")
+    for one, other, status in (
+        ("/robots.txt", "/tickets", 303),
+        ("/tickets", "/robots.txt", 303),
+        ("/robots.txt", "/robots.txt", 204),
+    ):
+        asked = ask(site, queue_id, one, **{"X-Original-URI": other})
+        assert asked.status_code == status, (one, other)
+    appended = httpx.get(
+        f"{site.url}{BASE}/gate/{queue_id}/tickets",
+        headers={"X-Original-URI": "/robots.txt", "X-Forwarded-Uri": "/robots.txt"},
+    )
+    assert appended.status_code == 303
+
+
+def test_who_passes_without_a_session_is_said_to_have_none(site: Site) -> None:
+    queue_id = busy_queue(site, open_paths="/robots.txt")
+    passed = ask(site, queue_id, "/robots.txt", **{"X-WR-Session": "forged"})
+    assert (passed.status_code, passed.headers["X-WR-Session"]) == (204, "")
 
 
 @pytest.mark.parametrize(

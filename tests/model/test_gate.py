@@ -34,6 +34,7 @@ def test_a_budget_of_nothing_lets_nobody_in() -> None:
         ("/b/..", False),
         ("/b/%2e%2e/c", False),
         ("/b\\..\\c", False),
+        ("/b/..;/c", False),
         ("b/c", False),
         ("", False),
     ],

@@ -1,6 +1,7 @@
 """Operations of the gate, which a proxy asks about every request to the site behind it."""
 
 import re
+from collections.abc import Sequence
 from ipaddress import ip_address
 from urllib.parse import quote
 
@@ -38,6 +39,8 @@ class Asked(msgspec.Struct, frozen=True):
     query: str
     is_page: bool
     """Whether a page is looked at, rather than a picture or a script of it."""
+    is_doubtful: bool = False
+    """Whether two headers name two targets: one of them may be the visitor's own, nobody knows which."""
 
     @property
     def target(self) -> str:
@@ -66,7 +69,7 @@ async def gate(services: Services, call: Call) -> Answer:
     config = (await services.room.view(queue_id)).config
     asked = read_asked(call)
     if _is_open(config, call, asked):
-        return Answer(204, _NOTHING, headers=[(QUEUE, config.id)])
+        return _pass(call, config)
     arriving = asked.token
     if arriving is not None:
         claims = await _session(services, config.id, arriving)
@@ -132,28 +135,44 @@ async def session_command(services: Services, call: Call) -> Answer:
 def read_asked(call: Call) -> Asked:
     """Read what the visitor asked for: nginx, Caddy and Traefik say it in headers, Envoy in the path."""
     headers = call.request.headers
-    uri = headers.get("x-original-uri") or headers.get("x-forwarded-uri")
-    if uri is None:
-        rest = call.parameters.get("rest", "")
-        uri = f"/{quote(rest, safe='/:@!$&()*+,;=~-._%')}"
+    named = [headers[name] for name in ("x-original-uri", "x-forwarded-uri") if headers.get(name)]
+    if _names_path(call):
+        uri = f"/{quote(call.parameters['rest'], safe='/:@!$&()*+,;=~-._%')}"
         query = call.request.query
     else:
-        uri, _, query = uri[:_LONGEST_TARGET].partition("#")[0].partition("?")
+        uri, _, query = next(iter(named), "/")[:_LONGEST_TARGET].partition("#")[0].partition("?")
     # Two slashes, or a backslash, would begin the name of another site.
     path = "/" + uri.lstrip("/\\") if uri.startswith("/") else "/"
     method = headers.get("x-original-method") or headers.get("x-forwarded-method") or call.request.method
     destination = headers.get("sec-fetch-dest")
     is_page = destination == "document" if destination else "text/html" in headers.get("accept", "")
     # Spaces and control characters would end the header or the line it goes into.
-    return Asked(method, _tame(path), _tame(query), method == "GET" and is_page)
+    is_doubtful = len(set(named)) > 1 and not _names_path(call)
+    return Asked(method, _tame(path), _tame(query), method == "GET" and is_page, is_doubtful)
 
 
 def _tame(text: str) -> str:
     return quote(text, safe="/%:?#[]@!$&'()*+,;=~-._")
 
 
+def _pass(
+    call: Call, config: QueueConfig, headers: Sequence[tuple[str, str]] = (), *, session_id: str = ""
+) -> Answer:
+    """Let a request through: 204, or the 200 without which Envoy lets nothing through.
+
+    A session is always named, if only as none: proxies put it in place of what the visitor said it was.
+    """
+    status = 200 if _names_path(call) else 204
+    return Answer(status, _NOTHING, headers=[(SESSION, session_id), (QUEUE, config.id), *headers])
+
+
+def _names_path(call: Call) -> bool:
+    """Whether the proxy appends what was asked for to the gate's own path, as Envoy does."""
+    return "rest" in call.parameters
+
+
 def _is_open(config: QueueConfig, call: Call, asked: Asked) -> bool:
-    if config.open_paths and is_open_path(asked.path, config.open_paths):
+    if config.open_paths and not asked.is_doubtful and is_open_path(asked.path, config.open_paths):
         return True
     if config.open_agents and is_open_agent(call.user_agent, config.open_agents):
         return True
@@ -200,17 +219,14 @@ async def _with_session(services: Services, call: Call, config: QueueConfig, ask
             continue
         if passing is None and claims.expires_s * 1000 <= services.clock_ms():
             raise refusals.Unavailable("Nobody can say whether this session was given more time")
-        session_id = session_id_text(claims.position_id)
-        return Answer(204, _NOTHING, headers=[(SESSION, session_id), (QUEUE, config.id)])
+        return _pass(call, config, session_id=session_id_text(claims.position_id))
     return None
 
 
 async def _while_away(services: Services, call: Call, config: QueueConfig) -> Answer:
     """Do with somebody who has no session what the queue's policy says while the store is away."""
     if services.gatehouse.without_store(config):
-        return Answer(
-            204, _NOTHING, headers=[(QUEUE, config.id), ("X-WR-Outage", config.outage_policy.value)]
-        )
+        return _pass(call, config, [("X-WR-Outage", config.outage_policy.value)])
     if _asks_for_401(call):
         # What nginx takes as an answer; its configuration makes 503 of it.
         return Answer(403, _NOTHING, headers=[("X-WR-Outage", "closed")])
@@ -225,7 +241,7 @@ def _waiting_page(services: Services, config: QueueConfig, asked: Asked) -> str:
 
 def _asks_for_401(call: Call) -> bool:
     """Whether the proxy can take no other refusal than 401: it asks with `?refuse=401`."""
-    return "refuse=401" in call.request.query.split("&")
+    return "refuse=401" in call.request.query.split("&") and not _names_path(call)
 
 
 def _elsewhere(call: Call, location: str, headers: list[tuple[str, str]]) -> Answer:

@@ -77,7 +77,7 @@ def is_open_path(path: str, open_paths: str) -> bool:
     if not path.startswith("/"):
         return False
     # A path that climbs is what the site makes of it, which nobody here can know.
-    if "/../" in f"{path}/" or "\\" in path or "%" in path:
+    if "/../" in f"{path}/" or any(odd in path for odd in "\\%;"):
         return False
     return any(
         path.startswith(each[:-1]) if each.endswith("*") else path == each for each in open_paths.split()
