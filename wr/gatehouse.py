@@ -28,7 +28,7 @@ log = structlog.get_logger("wr.gate")
 FRESH_S = 1.0
 """For so long what is known of a session counts: who is terminated is out within this and a round trip."""
 _MOST_KNOWN = 200_000
-"""Sessions known at once, 300 bytes each; beyond that, those not seen for longest are asked for again."""
+"""Sessions known at once, 300 bytes each; beyond that, those not asked about for longest make room."""
 _MOST_IN_ONE_REPORT = 1_000
 _COMING_BACK_S = 10.0
 _MOST_WALKED_IN = 10_000
@@ -108,36 +108,49 @@ class Gatehouse:
             raise session_expired(claims.position_id, known.state.ended_ms, known.state.reason.text)
         raise session_expired(claims.position_id)
 
-    async def walk_in(self, queue_id: str, visitor: Visitor) -> Entry | Line | None:
+    async def walk_in(self, queue_id: str, visitor: Visitor, *, may_wait: bool) -> Entry | Line | None:
         """Let somebody in at once where nobody has to wait; None where there is a line, or no room.
 
-        Three round trips for those who get in. Raises what joining does.
+        Who joined and was not let in all the same stands in line, or, where they may not wait, leaves again.
+        Three round trips for those who get in. Raises what joining and asking for a place do.
         """
         view = await self._book.get(queue_id)
-        who = (queue_id, visitor.address, visitor.user_agent)
-        if self._clock_s() - self._walked_in.get(who, -_COMING_BACK_S) < _COMING_BACK_S:
-            # Let in a moment ago, and back without a session: a client that keeps no cookies, which would be
-            # let in for ever, or somebody else of the same office, whom the waiting page lets in as soon.
-            return None
         if (
             view.config.status is not QueueStatus.ACTIVE
             or view.waiting
             or view.active >= view.config.max_active_users
         ):
             return None
+        who = (queue_id, visitor.address, visitor.user_agent)
+        if self._clock_s() - self._walked_in.get(who, -_COMING_BACK_S) < _COMING_BACK_S:
+            # Let in a moment ago, and back without a session: a client that keeps no cookies, which would be
+            # let in for ever, or somebody else of the same office, whom the waiting page lets in as soon.
+            return None
+        # Before anything is waited for: what asks ten times at once is let in once.
+        self._walked_in[who] = self._clock_s()
+        while len(self._walked_in) > _MOST_WALKED_IN:
+            del self._walked_in[next(iter(self._walked_in))]
+        place: Entry | Line | None = None
+        try:
+            place = await self._admit_now(queue_id, visitor)
+        finally:
+            if not isinstance(place, Entry):
+                self._walked_in.pop(who, None)
+        if isinstance(place, Line) and not may_wait:
+            await self._room.leave(await self._keeper.read_position(place.token))
+            return None
+        return place
+
+    async def _admit_now(self, queue_id: str, visitor: Visitor) -> Entry | Line:
+        """Join, and have the pass that would come within a quarter of a second come now."""
         place = await self._room.enqueue(queue_id, visitor, 0, {})
         if isinstance(place, Entry):
             return place
-        # The pass that would come within a quarter of a second, now: it lets in no more than ever.
+        # It lets in no more people than ever.
         for done_id, done in (await self._store.admit([queue_id])).items():
             await self._witness.learn(done_id, done)
         proof = PositionProof(await self._keeper.read_position(place.token), place.token)
-        place = await self._room.poll(proof, PollKind.STATUS)
-        if isinstance(place, Entry):
-            self._walked_in[who] = self._clock_s()
-            while len(self._walked_in) > _MOST_WALKED_IN:
-                del self._walked_in[next(iter(self._walked_in))]
-        return place
+        return await self._room.poll(proof, PollKind.STATUS)
 
     async def command(self, queue_id: str, position_id: bytes, command: str, seconds: int = 0) -> int:
         """Carry out what the site says of a session: `end`, `revoke`, or `extend` to `seconds` from now.
@@ -158,8 +171,10 @@ class Gatehouse:
                 note_departure(self._events, queue_id, position_id, departed)
             state = departed.state
             ends_ms = state.ended_ms if departed.ended_now and isinstance(state, places.Gone) else None
-        # What is known is not true any more: it is asked for again.
-        self._known.pop((queue_id, position_id), None)
+        known = self._known.get((queue_id, position_id))
+        if known is not None:
+            # What is known is not true any more: it is asked for again, and what was counted goes along.
+            known.asked_at = -FRESH_S
         if ends_ms is None:
             raise session_expired(position_id)
         self._tell(queue_id, [position_id])
@@ -215,6 +230,13 @@ class Gatehouse:
                 await self._report(queue_id, some)
         return bool(counted)
 
+    def _keep(self, key: tuple[str, bytes], known: _Known) -> None:
+        """Keep what is known of a session as the newest there is; the oldest makes room."""
+        self._known.pop(key, None)
+        self._known[key] = known
+        while len(self._known) > _MOST_KNOWN:
+            del self._known[next(iter(self._known))]
+
     def _gone_away(self) -> None:
         if self._away_since is None:
             self._away_since = self._clock_s()
@@ -225,10 +247,11 @@ class Gatehouse:
         calls = [GateCall(position_id, hits, views) for _, hits, views, position_id in taken]
         asked_at = self._clock_s()
         states = await self._store.gate(queue_id, calls)
-        for (known, hits, views, _), state in zip(taken, states, strict=True):
+        for (known, hits, views, position_id), state in zip(taken, states, strict=True):
             known.state, known.asked_at = state, asked_at
             known.hits -= hits
             known.page_views -= views
+            self._keep((queue_id, position_id), known)
 
     async def _ask(
         self, key: tuple[str, bytes], known: _Known | None, *, is_page_view: bool
@@ -249,9 +272,8 @@ class Gatehouse:
             known.page_views += views
             return known
         self._away_since = None
-        if known is None:
-            known = self._known.setdefault(key, _Known(state, asked_at))
-            while len(self._known) > _MOST_KNOWN:
-                del self._known[next(iter(self._known))]
+        # Somebody else may have asked about the same session meanwhile, and counted.
+        known = self._known.get(key) or known or _Known(state, asked_at)
         known.state, known.asked_at = state, asked_at
+        self._keep(key, known)
         return known

@@ -14,7 +14,7 @@ from tests.support.engines import Engine
 from tests.support.server import running_server
 from tests.support.site import Site
 
-LIBRARY = "**/assets/lightweight-charts.js"
+LIBRARY = "**/wr-assets/lightweight-charts.js"
 STEPS = 12
 INK = """
 (chart) => {
@@ -116,7 +116,9 @@ def test_without_the_chart_library_the_figures_are_there_all_the_same(
     page: Page, visited: Site, past: str, watch: Watch
 ) -> None:
     # The file is fetched by the set-up; a server that was set up without it answers so.
-    page.route(LIBRARY, lambda route: route.continue_(url=f"{visited.url}/assets/there-is-no-such-file.js"))
+    page.route(
+        LIBRARY, lambda route: route.continue_(url=f"{visited.url}/wr-assets/there-is-no-such-file.js")
+    )
     sign_in(page, visited, f"#/queues/{past}")
     shows(page.locator(".chart-note"), "Charts are missing")
     expect(page.locator(".history-table tbody tr").first).to_be_visible(timeout=PATIENCE_MS)

@@ -158,7 +158,7 @@ def test_the_console_foresees_what_the_server_does(page: Page, visited: Site, ca
     page.goto("/admin")
     foreseen = page.evaluate(
         """async ([{ rate, room, lasts, active, waiting }, told]) => {
-          const { endingPace, waitSeconds } = await import("/assets/admin-forecast.js");
+          const { endingPace, waitSeconds } = await import("/wr-assets/admin-forecast.js");
           const settings = { admission_rate: rate, max_active_users: room, session_timeout_seconds: lasts };
           const ending = endingPace(settings, { current_waiting: waiting, current_active: active }, told);
           const wait = (at) => waitSeconds({ ...settings, admission_rate: at }, active, ending, waiting);

@@ -147,7 +147,7 @@ def test_a_queues_own_colors_are_readable_whatever_they_are(
 
 
 def test_a_queue_has_its_own_name_logo_message_and_help(page: Page, visited: Site) -> None:
-    picture = f"{visited.url}/assets/icon.svg"
+    picture = f"{visited.url}/wr-assets/icon.svg"
     line = crowd(
         visited,
         name="Große Premiere",
@@ -186,10 +186,10 @@ def test_the_first_load_is_small(visited: Site) -> None:
     with httpx.Client(base_url=visited.url, headers={"Accept-Encoding": "gzip"}) as client:
         for path in (
             line.path,
-            "/assets/waiting.css",
-            "/assets/waiting.js",
-            "/assets/waiting-words.js",
-            "/assets/waiting-wishes.js",
+            "/wr-assets/waiting.css",
+            "/wr-assets/waiting.js",
+            "/wr-assets/waiting-words.js",
+            "/wr-assets/waiting-wishes.js",
             "/wr.js",
         ):
             with client.stream("GET", path) as response:
@@ -208,10 +208,10 @@ def test_nothing_but_these_files_is_loaded(page: Page, visited: Site) -> None:
     page.wait_for_load_state("networkidle")
     assert loaded - {f"/api/v1/queues/{line.queue_id}/enqueue"} == {
         line.path,
-        "/assets/waiting.css",
-        "/assets/waiting.js",
-        "/assets/waiting-words.js",
-        "/assets/waiting-wishes.js",
+        "/wr-assets/waiting.css",
+        "/wr-assets/waiting.js",
+        "/wr-assets/waiting-words.js",
+        "/wr-assets/waiting-wishes.js",
         "/wr.js",
     } | ({"data:,"} & loaded)
 

@@ -35,13 +35,13 @@ def test_a_page_is_html_that_is_asked_for_again_each_time_and_may_load_nothing_f
 
 @pytest.mark.parametrize("path", PAGES)
 def test_every_file_that_a_page_names_is_there(site: Site, path: str) -> None:
-    named = re.findall(r'(?:src|href)="(/assets/[^"]+)"', site.http.get(path).text)
+    named = re.findall(r'(?:src|href)="(/wr-assets/[^"]+)"', site.http.get(path).text)
     assert named
     for name in named:
         assert site.http.get(name).status_code == 200, name
 
 
-@pytest.mark.parametrize("path", [*PAGES, "/assets/swagger-ui-bundle.js"])
+@pytest.mark.parametrize("path", [*PAGES, "/wr-assets/swagger-ui-bundle.js"])
 def test_who_has_a_page_or_file_already_is_told_so_without_it(site: Site, path: str) -> None:
     first = site.http.get(path)
     again = site.http.get(path, headers={"If-None-Match": first.headers["ETag"]})
@@ -58,10 +58,10 @@ def test_a_file_of_others_comes_as_it_was_fetched_and_compressed_for_those_who_t
     name = "swagger-ui-bundle.js"
     content = own_assets().find(name)
     assert content is not None
-    plain = site.http.get(f"/assets/{name}", headers={"Accept-Encoding": "identity"})
+    plain = site.http.get(f"/wr-assets/{name}", headers={"Accept-Encoding": "identity"})
     assert "Content-Encoding" not in plain.headers
     assert plain.content == content.content
-    with site.http.stream("GET", f"/assets/{name}", headers={"Accept-Encoding": "gzip"}) as packed:
+    with site.http.stream("GET", f"/wr-assets/{name}", headers={"Accept-Encoding": "gzip"}) as packed:
         raw = b"".join(packed.iter_raw())
     assert packed.headers["Content-Encoding"] == "gzip"
     assert len(raw) < len(content.content) / 3
@@ -71,7 +71,7 @@ def test_a_file_of_others_comes_as_it_was_fetched_and_compressed_for_those_who_t
 def test_a_file_asked_for_by_its_version_may_be_kept_for_ever(site: Site) -> None:
     versioned = site.http.get(own_assets().address("plain.css"))
     assert versioned.headers["Cache-Control"] == "public, max-age=31536000, immutable"
-    assert site.http.get("/assets/plain.css?v=other").headers["Cache-Control"] == "no-cache"
+    assert site.http.get("/wr-assets/plain.css?v=other").headers["Cache-Control"] == "no-cache"
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_a_file_asked_for_by_its_version_may_be_kept_for_ever(site: Site) -> Non
 )
 def test_what_is_no_file_of_the_pages_is_not_found(site: Site, name: str) -> None:
     # httpx would tidy the path up; the server is to see it as it is.
-    response = httpx.get(httpx.URL(site.url).copy_with(raw_path=f"/assets/{name}".encode()))
+    response = httpx.get(httpx.URL(site.url).copy_with(raw_path=f"/wr-assets/{name}".encode()))
     assert response.status_code == 404
     assert error_code(response) == "NOT_FOUND"
 
@@ -87,7 +87,7 @@ def test_what_is_no_file_of_the_pages_is_not_found(site: Site, name: str) -> Non
 def test_the_icon_is_where_browsers_look_for_it(site: Site) -> None:
     response = site.http.get("/favicon.ico")
     assert response.headers["Content-Type"] == "image/svg+xml"
-    assert response.content == site.http.get("/assets/icon.svg").content
+    assert response.content == site.http.get("/wr-assets/icon.svg").content
 
 
 def test_pages_are_not_part_of_the_description_of_the_api(site: Site) -> None:

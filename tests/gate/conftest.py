@@ -44,7 +44,9 @@ def running_shop() -> Iterator[Shop]:
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:
-            shop.seen.append((self.path, self.headers.get("X-WR-Session", "")))
+            # Not `path`, which is mended.
+            target = self.requestline.split()[1]
+            shop.seen.append((target, self.headers.get("X-WR-Session", "")))
             body = b"<!doctype html><title>Shop</title><h1>The shop</h1>"
             self.send_response(200)
             self.send_header("Content-Type", "text/html")

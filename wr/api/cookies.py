@@ -63,13 +63,19 @@ class PlaceCookies:
         """Spell the header that forgets a place."""
         return self.spell(request, cookie_name(queue_id), "", 0)
 
-    def spell(self, request: HttpRequest, name: str, value: str, lifetime_s: int) -> tuple[str, str]:
-        """Spell a header that sets a cookie no script can read, of this site only."""
-        secure = "; Secure" if self.is_https(request) else ""
-        return (
-            "Set-Cookie",
-            f"{name}={value}; Max-Age={lifetime_s}; Path=/; HttpOnly; SameSite=Lax{secure}",
-        )
+    def spell(
+        self, request: HttpRequest, name: str, value: str, lifetime_s: int, *, is_carried: bool = False
+    ) -> tuple[str, str]:
+        """Spell a header that sets a cookie no script can read, of this site only.
+
+        One that is carried comes along too when another site has the visitor post something here, as payment
+        providers do; browsers allow that over https only.
+        """
+        if self.is_https(request):
+            scope = f"SameSite={'None' if is_carried else 'Lax'}; Secure"
+        else:
+            scope = "SameSite=Lax"
+        return "Set-Cookie", f"{name}={value}; Max-Age={lifetime_s}; Path=/; HttpOnly; {scope}"
 
     def origin_of(self, request: HttpRequest) -> str:
         """Name the origin that a request came to, as far as its headers can be believed: `https://host`."""
@@ -86,10 +92,18 @@ class PlaceCookies:
             return request.headers.get("sec-fetch-site", "same-origin") in ("same-origin", "none")
         if origin.lower() == self._public_url.lower():
             return True
+        return urlsplit(origin).netloc.lower() == self._host(request)
+
+    def is_on_public_host(self, request: HttpRequest) -> bool:
+        """Whether visitors reach this server's pages on the host that this request came to."""
+        return not self._public_url or urlsplit(self._public_url).netloc.lower() == self._host(request)
+
+    def _host(self, request: HttpRequest) -> str:
+        """Name the host that the visitor's browser asked, as far as a proxy in between can be believed."""
         host = request.headers.get("host", "")
         if is_trusted(request.peer, self._trusted_proxies):
             host = request.headers.get("x-forwarded-host", host)
-        return urlsplit(origin).netloc.lower() == host.partition(",")[0].strip().lower()
+        return host.partition(",")[0].strip().lower()
 
     def is_https(self, request: HttpRequest) -> bool:
         """Whether the visitor's browser came by https: to this server, or to a trusted proxy before it."""

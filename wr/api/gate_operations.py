@@ -1,158 +1,177 @@
-"""Operations of the gate, which a proxy asks about every request to the site behind it."""
+"""The gate, which a proxy asks about every request to the site behind it."""
 
-import re
 from collections.abc import Sequence
 from ipaddress import ip_address
 from urllib.parse import quote
 
-import msgspec
-
 from wr.api.calls import Answer, Call, Page, Services
-from wr.api.cookies import read_cookie
-from wr.api.gate_messages import SessionCommandRequest, SessionCommandResponse
+from wr.api.cookies import cookie_name, read_cookie
+from wr.api.gate_asked import Asked, names_path, read_asked
+from wr.api.gate_tokens import read_site_session, sent_tokens, session_cookie_name
 from wr.api.waiting_desk import HTML
 from wr.api.waiting_operations import refused_page
 from wr.model import refusals
-from wr.model.entry import TOKEN_PARAMETER
-from wr.model.gate import is_open_agent, is_open_path, open_networks
-from wr.model.ids import parse_session_id, session_id_text
-from wr.model.queue import QueueConfig
-from wr.model.times import rfc3339
-from wr.model.tokens import ExpiredToken, InvalidToken, PositionClaims, SessionClaims
-from wr.room import Entry, Visitor
+from wr.model.gate import OutagePolicy, is_open_agent, is_open_path, open_networks
+from wr.model.ids import session_id_text
+from wr.model.outage_passes import is_outage_pass, sign_outage_pass
+from wr.model.queue import WEEK_S, QueueConfig
+from wr.model.tokens import ExpiredToken, InvalidToken
+from wr.room import Entry, Line, PositionProof, Visitor
 
 SESSION = "X-WR-Session"
 QUEUE = "X-WR-Queue"
 LOCATION = "X-WR-Location"
-COMMAND = "x-wr-command"
-_TEXT = "text/plain; charset=utf-8"
-_NOTHING = Page(b"", _TEXT)
-_COMMAND = re.compile(r"(end|revoke|extend=([1-9][0-9]{0,5}))")
-_LONGEST_TARGET = 4096
-
-
-class Asked(msgspec.Struct, frozen=True):
-    """What the visitor asked the site for, as the proxy tells it."""
-
-    method: str
-    path: str
-    query: str
-    is_page: bool
-    """Whether a page is looked at, rather than a picture or a script of it."""
-    is_doubtful: bool = False
-    """Whether two headers name two targets: one of them may be the visitor's own, nobody knows which."""
-
-    @property
-    def target(self) -> str:
-        """Path and query."""
-        return f"{self.path}?{self.query}" if self.query else self.path
-
-    @property
-    def token(self) -> str | None:
-        """The session token that a visitor brings from the waiting page, if there is one."""
-        for part in self.query.split("&"):
-            name, _, value = part.partition("=")
-            if name == TOKEN_PARAMETER and value:
-                return value
-        return None
-
-    @property
-    def without_token(self) -> str:
-        """Path and query without the token."""
-        kept = [part for part in self.query.split("&") if part.partition("=")[0] != TOKEN_PARAMETER]
-        return f"{self.path}?{'&'.join(kept)}" if any(kept) else self.path
+OUTAGE = "X-WR-Outage"
+_NOTHING = Page(b"", "text/plain; charset=utf-8")
+Headers = list[tuple[str, str]]
 
 
 async def gate(services: Services, call: Call) -> Answer:
     """Say whether a request to the site may pass: 204, or where its sender is to go instead."""
-    queue_id = call.parameters["queue_id"]
-    config = (await services.room.view(queue_id)).config
+    config = (await services.room.view(call.parameters["queue_id"])).config
     asked = read_asked(call)
     if _is_open(config, call, asked):
         return _pass(call, config)
-    arriving = asked.token
-    if arriving is not None:
-        claims = await _session(services, config.id, arriving)
-        if claims is not None:
-            cookie = _session_cookie(services, call, config.id, arriving, claims)
-            return _elsewhere(call, asked.without_token, [cookie])
     try:
+        if asked.token is not None and asked.is_safe:
+            return await _arrive(services, call, config, asked)
         passed = await _with_session(services, call, config, asked)
         if passed is not None:
             return passed
         if services.gatehouse.is_away:
-            return await _while_away(services, call, config)
-        entry = await services.gatehouse.walk_in(config.id, Visitor(call.address, call.user_agent))
+            return await _while_away(services, call, config, asked)
+        return await _without_session(services, call, config, asked)
     except refusals.Unavailable:
-        return await _while_away(services, call, config)
-    except (refusals.QueueFull, refusals.Maintenance, refusals.RateLimited):
-        entry = None
+        return await _while_away(services, call, config, asked)
+
+
+async def _arrive(services: Services, call: Call, config: QueueConfig, asked: Asked) -> Answer:
+    """Take the token that somebody brings from the waiting page out of the address, and into a cookie.
+
+    Not in place of a session that is good, nor if its own has ended: old links throw nobody out.
+    """
+    arriving = asked.token or ""
+    opened = await _open_with(services, config, [*sent_tokens(call, config.id), arriving])
+    is_new = opened is not None and opened[0] == arriving
+    cookies = [_session_cookie(services, call, config.id, arriving)] if is_new else []
+    return _elsewhere(call, asked.without_token, cookies)
+
+
+async def _with_session(services: Services, call: Call, config: QueueConfig, asked: Asked) -> Answer | None:
+    """Let somebody pass who has a session; None for everybody else."""
+    tokens = sent_tokens(call, config.id)
+    if asked.token is not None:
+        tokens.append(asked.token)
+    opened = await _open_with(services, config, tokens, is_page_view=asked.is_page_view)
+    return None if opened is None else _pass(call, config, session_id=opened[1])
+
+
+async def _open_with(
+    services: Services, config: QueueConfig, tokens: list[str], *, is_page_view: bool = False
+) -> tuple[str, str] | None:
+    """Find the first token that opens a session, and count that; gives the token and the session's id.
+
+    Raises:
+        Unavailable: none does, and nobody can say whether one of them still would.
+    """
+    unknown: refusals.Unavailable | None = None
+    for token in tokens:
+        try:
+            session_id = await _session_id(services, config, token, is_page_view=is_page_view)
+        except refusals.Unavailable as error:
+            unknown = error
+            continue
+        if session_id is not None:
+            return token, session_id
+    if unknown is not None:
+        raise unknown
+    return None
+
+
+async def _session_id(
+    services: Services, config: QueueConfig, token: str, *, is_page_view: bool
+) -> str | None:
+    """Name the session that a token opens, and count it; None where it opens none, or none any more.
+
+    Raises:
+        Unavailable: its time is over, and nobody can say whether it was given more.
+    """
+    claims = await read_site_session(services, config.id, token)
+    if claims is None:
+        return None
+    try:
+        passing = await services.gatehouse.passes(claims, is_page_view=is_page_view)
+    except refusals.SessionExpired:
+        return None
+    ends_ms = claims.expires_s * 1000 if passing is None else passing.expires_ms
+    if ends_ms <= services.clock_ms() and services.gatehouse.is_away:
+        raise refusals.Unavailable("Nobody can say whether this session was given more time")
+    return session_id_text(claims.position_id)
+
+
+async def _without_session(services: Services, call: Call, config: QueueConfig, asked: Asked) -> Answer:
+    """Let somebody walk in where nobody waits, and send everybody else to the waiting page."""
+    entry: Entry | Line | None = None
+    if asked.may_be_page:
+        visitor = Visitor(call.address, call.user_agent, _place_proof(services, call, config.id))
+        # A cookie set here is not seen by a waiting page that is on another host.
+        may_wait = services.cookies.is_on_public_host(call.request)
+        try:
+            entry = await services.gatehouse.walk_in(config.id, visitor, may_wait=may_wait)
+        except (
+            *(refusals.QueueFull, refusals.Maintenance, refusals.RateLimited),
+            *(refusals.NotFound, refusals.PositionExpired),
+        ):
+            entry = None
     if isinstance(entry, Entry):
-        claims = await services.keeper.read_session(entry.session_token)
-        cookie = _session_cookie(services, call, config.id, entry.session_token, claims)
+        cookie = _session_cookie(services, call, config.id, entry.session_token)
         return _elsewhere(call, asked.without_token, [cookie])
     place = [] if entry is None else [services.cookies.place(call.request, config.id, entry.token)]
     return _elsewhere(call, _waiting_page(services, config, asked), place)
 
 
-async def origin_command(services: Services, call: Call) -> Answer:
-    """Carry out what the site said of a session in `X-WR-Command`: `end`, `revoke` or `extend=SECONDS`."""
-    spelled = call.request.headers.get(COMMAND, "").strip()
-    if not spelled:
-        return Answer(204, _NOTHING)
-    match = _COMMAND.fullmatch(spelled)
-    if match is None:
-        raise refusals.InvalidRequest(
-            "X-WR-Command must be end, revoke or extend=SECONDS", field="X-WR-Command"
-        )
-    queue_id = call.parameters["queue_id"]
-    for token in _tokens(call, queue_id):
-        claims = await _session(services, queue_id, token)
-        if claims is not None:
-            command = match[1].partition("=")[0]
-            await services.gatehouse.command(queue_id, claims.position_id, command, int(match[2] or 0))
-            return Answer(204, _NOTHING)
-    raise refusals.NotFound("There is no session to command")
+async def _while_away(services: Services, call: Call, config: QueueConfig, asked: Asked) -> Answer:
+    """Do with somebody who has no session what the queue's policy says while the store is away."""
+    policy = config.outage_policy
+    name = f"wr_outage-{config.id}"
+    now_ms = services.clock_ms()
+    ring = services.keeper.ring
+    has_pass = is_outage_pass(read_cookie(call.request, name) or "", config.id, ring, now_ms)
+    if policy is OutagePolicy.BUDGET and has_pass:
+        return _pass(call, config, [(OUTAGE, policy.value)])
+    # A budget is of people: what belongs to a page comes with the pass that its visitor was given.
+    if (policy is not OutagePolicy.BUDGET or asked.may_be_page) and services.gatehouse.without_store(config):
+        if policy is OutagePolicy.OPEN:
+            return _pass(call, config, [(OUTAGE, policy.value)])
+        lasts_s = config.session_timeout_seconds
+        outage_pass = sign_outage_pass(config.id, now_ms // 1000 + lasts_s, ring, now_ms)
+        cookie = services.cookies.spell(call.request, name, outage_pass, lasts_s, is_carried=True)
+        return _elsewhere(call, asked.without_token, [cookie])
+    if _asks_for_401(call):
+        # What nginx takes as an answer; its configuration makes 503 of it.
+        return Answer(403, _NOTHING, headers=[(OUTAGE, "closed")])
+    return await refused_page(services, call, refusals.Unavailable("The store is away"))
 
 
-async def session_command(services: Services, call: Call) -> Answer:
-    """End a session because its visitor has finished, give it more time, or revoke it."""
-    wish: SessionCommandRequest = call.body
-    session_id = call.parameters["session_id"]
-    position_id = parse_session_id(session_id)
-    if position_id is None:
-        raise refusals.NotFound("There is no such session", session_id=session_id)
-    found = await services.office.find_session(position_id)
-    ends_ms = await services.gatehouse.command(found.queue_id, position_id, wish.command, wish.seconds)
-    return Answer(
-        200,
-        SessionCommandResponse(
-            session_id=session_id_text(position_id), command=wish.command, expires_at=rfc3339(ends_ms)
-        ),
-    )
+def _place_proof(services: Services, call: Call, queue_id: str) -> PositionProof | None:
+    """Read the place that a visitor has already, from its cookie."""
+    token = read_cookie(call.request, cookie_name(queue_id))
+    try:
+        claims = None if token is None else services.keeper.position_now(token)
+    except (InvalidToken, ExpiredToken):
+        return None
+    return None if token is None or claims is None else PositionProof(claims, token)
 
 
-def read_asked(call: Call) -> Asked:
-    """Read what the visitor asked for: nginx, Caddy and Traefik say it in headers, Envoy in the path."""
-    headers = call.request.headers
-    named = [headers[name] for name in ("x-original-uri", "x-forwarded-uri") if headers.get(name)]
-    if _names_path(call):
-        uri = f"/{quote(call.parameters['rest'], safe='/:@!$&()*+,;=~-._%')}"
-        query = call.request.query
-    else:
-        uri, _, query = next(iter(named), "/")[:_LONGEST_TARGET].partition("#")[0].partition("?")
-    # Two slashes, or a backslash, would begin the name of another site.
-    path = "/" + uri.lstrip("/\\") if uri.startswith("/") else "/"
-    method = headers.get("x-original-method") or headers.get("x-forwarded-method") or call.request.method
-    destination = headers.get("sec-fetch-dest")
-    is_page = destination == "document" if destination else "text/html" in headers.get("accept", "")
-    # Spaces and control characters would end the header or the line it goes into.
-    is_doubtful = len(set(named)) > 1 and not _names_path(call)
-    return Asked(method, _tame(path), _tame(query), method == "GET" and is_page, is_doubtful)
-
-
-def _tame(text: str) -> str:
-    return quote(text, safe="/%:?#[]@!$&'()*+,;=~-._")
+def _is_open(config: QueueConfig, call: Call, asked: Asked) -> bool:
+    if config.open_paths and is_open_path(asked.sent_path, config.open_paths):
+        return True
+    if config.open_agents and asked.is_safe and is_open_agent(call.user_agent, config.open_agents):
+        return True
+    if config.open_addresses:
+        address = ip_address(call.address)
+        return any(address in network for network in open_networks(config.open_addresses))
+    return False
 
 
 def _pass(
@@ -162,97 +181,28 @@ def _pass(
 
     A session is always named, if only as none: proxies put it in place of what the visitor said it was.
     """
-    status = 200 if _names_path(call) else 204
+    status = 200 if names_path(call) else 204
     return Answer(status, _NOTHING, headers=[(SESSION, session_id), (QUEUE, config.id), *headers])
 
 
-def _names_path(call: Call) -> bool:
-    """Whether the proxy appends what was asked for to the gate's own path, as Envoy does."""
-    return "rest" in call.parameters
-
-
-def _is_open(config: QueueConfig, call: Call, asked: Asked) -> bool:
-    if config.open_paths and not asked.is_doubtful and is_open_path(asked.path, config.open_paths):
-        return True
-    if config.open_agents and is_open_agent(call.user_agent, config.open_agents):
-        return True
-    if config.open_addresses:
-        address = ip_address(call.address)
-        return any(address in network for network in open_networks(config.open_addresses))
-    return False
-
-
-def session_cookie_name(queue_id: str) -> str:
-    """Name the cookie that keeps a session, on the site behind the gate."""
-    return f"wr_session-{queue_id}"
-
-
-def _tokens(call: Call, queue_id: str) -> list[str]:
-    """List what may be a session token, the visitor's cookie first."""
-    cookie = read_cookie(call.request, session_cookie_name(queue_id))
-    scheme, _, bearer = call.request.headers.get("authorization", "").partition(" ")
-    return [token for token in (cookie, bearer.strip() if scheme.lower() == "bearer" else None) if token]
-
-
-async def _session(services: Services, queue_id: str, token: str) -> SessionClaims | None:
-    """Verify a session token; one past its time counts as long as its session was given more."""
-    try:
-        claims = await services.keeper.read_session(token)
-    except InvalidToken:
-        return None
-    except ExpiredToken as error:
-        if isinstance(error.claims, PositionClaims):
-            return None
-        claims = error.claims
-    return claims if claims.queue_id == queue_id else None
-
-
-async def _with_session(services: Services, call: Call, config: QueueConfig, asked: Asked) -> Answer | None:
-    """Let somebody pass who has a session; None for everybody else."""
-    for token in _tokens(call, config.id):
-        claims = await _session(services, config.id, token)
-        if claims is None:
-            continue
-        try:
-            passing = await services.gatehouse.passes(claims, is_page_view=asked.is_page)
-        except refusals.SessionExpired:
-            continue
-        if passing is None and claims.expires_s * 1000 <= services.clock_ms():
-            raise refusals.Unavailable("Nobody can say whether this session was given more time")
-        return _pass(call, config, session_id=session_id_text(claims.position_id))
-    return None
-
-
-async def _while_away(services: Services, call: Call, config: QueueConfig) -> Answer:
-    """Do with somebody who has no session what the queue's policy says while the store is away."""
-    if services.gatehouse.without_store(config):
-        return _pass(call, config, [("X-WR-Outage", config.outage_policy.value)])
-    if _asks_for_401(call):
-        # What nginx takes as an answer; its configuration makes 503 of it.
-        return Answer(403, _NOTHING, headers=[("X-WR-Outage", "closed")])
-    return await refused_page(services, call, refusals.Unavailable("The store is away"))
-
-
 def _waiting_page(services: Services, config: QueueConfig, asked: Asked) -> str:
-    """Name the waiting page, with the way back to what was asked for."""
-    back = asked.without_token if asked.method in ("GET", "HEAD") else "/"
-    return f"{services.public_url}/wait/{quote(config.id)}?return={quote(back, safe='')}"
+    """Name the waiting page, with the way back to the page that was asked for."""
+    back = f"?return={quote(asked.without_token, safe='')}" if asked.may_be_page else ""
+    return f"{services.public_url}/wait/{quote(config.id)}{back}"
 
 
 def _asks_for_401(call: Call) -> bool:
     """Whether the proxy can take no other refusal than 401: it asks with `?refuse=401`."""
-    return "refuse=401" in call.request.query.split("&") and not _names_path(call)
+    return "refuse=401" in call.request.query.split("&") and not names_path(call)
 
 
-def _elsewhere(call: Call, location: str, headers: list[tuple[str, str]]) -> Answer:
+def _elsewhere(call: Call, location: str, headers: Headers) -> Answer:
     """Send a visitor elsewhere; a proxy that cannot pass on a redirect makes one of `X-WR-Location`."""
     if _asks_for_401(call):
         return Answer(401, _NOTHING, headers=[*headers, (LOCATION, location)])
     return Answer(303, Page(b"", HTML), headers=[*headers, ("Location", location)])
 
 
-def _session_cookie(
-    services: Services, call: Call, queue_id: str, token: str, claims: SessionClaims
-) -> tuple[str, str]:
-    left_s = max(1, claims.expires_s - services.clock_ms() // 1000)
-    return services.cookies.spell(call.request, session_cookie_name(queue_id), token, left_s)
+def _session_cookie(services: Services, call: Call, queue_id: str, token: str) -> tuple[str, str]:
+    """Keep a session for as long as one may be extended: when it is over the gate says, not the browser."""
+    return services.cookies.spell(call.request, session_cookie_name(queue_id), token, WEEK_S, is_carried=True)

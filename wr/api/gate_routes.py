@@ -1,6 +1,6 @@
 """The routes of the gate, a part of the route table."""
 
-from wr.api import gate_messages, gate_operations
+from wr.api import gate_commands, gate_messages, gate_operations
 from wr.api.route import ANY, BASE, Auth, Route
 from wr.api.waiting_operations import refused_page
 from wr.model import refusals
@@ -21,7 +21,7 @@ GATE_ROUTES: tuple[Route, ...] = (
     Route(
         method="POST",
         path=f"{BASE}/gate-commands/{{queue_id}}",
-        operation=gate_operations.origin_command,
+        operation=gate_commands.origin_command,
         tag="Gate",
         auth=Auth.ORIGIN,
         is_page=True,
@@ -29,7 +29,7 @@ GATE_ROUTES: tuple[Route, ...] = (
     Route(
         method="POST",
         path=f"{BASE}/sessions/{{session_id}}/commands",
-        operation=gate_operations.session_command,
+        operation=gate_commands.session_command,
         tag="Sessions",
         auth=Auth.ORIGIN,
         body=gate_messages.SessionCommandRequest,

@@ -46,7 +46,7 @@ PAGE_ROUTES: tuple[Route, ...] = (
     _page("/wr.js", waiting_operations.client_module),
     _page("/wr.d.ts", waiting_operations.client_types),
     _page(
-        "/assets/{name}",
+        "/wr-assets/{name}",
         page_operations.asset,
         refusals=(refusals.NotFound,),
     ),

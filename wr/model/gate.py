@@ -1,5 +1,6 @@
 """The gate's rules: what is open to everybody, and what holds while the store is away."""
 
+import re
 from enum import StrEnum
 from functools import lru_cache
 from typing import Annotated
@@ -14,7 +15,7 @@ OpenPaths = Annotated[
     Meta(
         max_length=4000,
         description="Paths of the site that nobody has to wait for, separated by spaces; `/assets/*` is all "
-        "that begins so",
+        "that begins so. A path that sites may read in two ways, with `%`, `;`, `//` or `..`, is never open",
         examples=["/robots.txt /assets/*"],
     ),
 ]
@@ -30,7 +31,8 @@ OpenAgents = Annotated[
     str,
     Meta(
         max_length=1000,
-        description="How the user agents of health checkers begin, separated by spaces",
+        description="How the user agents of health checkers begin, separated by spaces; they pass with GET "
+        "and HEAD. Anybody can claim one: prefer `open_addresses`, or `open_paths`, where they will do",
         examples=["kube-probe/ ELB-HealthChecker/"],
     ),
 ]
@@ -41,6 +43,9 @@ OutageRate = Annotated[
     float,
     Meta(ge=0, le=1_000_000, description="People let in per second and server while the store is away"),
 ]
+
+
+_READ_IN_TWO_WAYS = re.compile(r"//|/\.\.?(/|$)|[\\%;#?]")
 
 
 class OutagePolicy(StrEnum):
@@ -73,11 +78,9 @@ class Budget:
 
 
 def is_open_path(path: str, open_paths: str) -> bool:
-    """Whether a path is among those that nobody has to wait for."""
-    if not path.startswith("/"):
-        return False
-    # A path that climbs is what the site makes of it, which nobody here can know.
-    if "/../" in f"{path}/" or any(odd in path for odd in "\\%;"):
+    """Whether a path, as it was sent, is among those that nobody has to wait for."""
+    # A path that climbs, or names a host, is what the site makes of it, which nobody here can know.
+    if not path.startswith("/") or _READ_IN_TWO_WAYS.search(path):
         return False
     return any(
         path.startswith(each[:-1]) if each.endswith("*") else path == each for each in open_paths.split()

@@ -1,6 +1,7 @@
 """Signing keys: made, spelled for the store, and put together as a ring that signs with the newest."""
 
 import base64
+import re
 from collections.abc import Callable, Iterable
 from enum import StrEnum
 from functools import lru_cache
@@ -141,13 +142,23 @@ def make_key(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         ).decode()
     return SigningKey(
-        kid=f"{purpose}-{random_bytes(6).hex()}",
+        kid=make_kid(purpose, random_bytes),
         purpose=purpose,
         algorithm=algorithm,
         secret=secret,
         created_ms=created_ms,
         active_ms=active_ms,
     )
+
+
+def make_kid(purpose: Purpose, random_bytes: Callable[[int], bytes]) -> str:
+    """Make the name of a key: what it signs, and twelve hexadecimal digits."""
+    return f"{purpose}-{random_bytes(6).hex()}"
+
+
+def is_kid(name: object, purpose: Purpose) -> bool:
+    """Whether a key of ours, for that kind of token, may have this name."""
+    return isinstance(name, str) and re.fullmatch(f"{purpose}-[0-9a-f]{{12}}", name) is not None
 
 
 @lru_cache(maxsize=64)

@@ -7,7 +7,7 @@ import msgspec
 
 from wr.model.compact_tokens import CompactSigner
 from wr.model.ids import id_text, parse_position_id, parse_session_id, session_id_text
-from wr.model.signing import KeyRing, Purpose
+from wr.model.signing import KeyRing, Purpose, is_kid
 
 ISSUER: Literal["wr"] = "wr"
 MAX_TOKEN_LENGTH = 4096
@@ -204,7 +204,9 @@ def _verified(token: str, purpose: Purpose, keys: KeyRing, kind: type[Payload]) 
         kid = jwt.get_unverified_header(token).get("kid")
         loaded = keys.find(kid, purpose) if isinstance(kid, str) else None
         if loaded is None:
-            raise UnknownKey(f"The token is not signed as a {purpose} token of this waiting room")
+            # One that names no key of ours, such as the site's own, is not worth looking for its key.
+            kind_of_error = UnknownKey if is_kid(kid, purpose) else InvalidToken
+            raise kind_of_error(f"The token is not signed as a {purpose} token of this waiting room")
         # Only the key's own algorithm: whatever the token claims for itself is not asked.
         payload: dict[str, Any] = jwt.decode(
             token,

@@ -91,7 +91,7 @@ class AssetShelf:
         asset = self.find(name)
         if asset is None:
             raise KeyError(name)
-        return f"/assets/{name}?v={asset.version}"
+        return f"/wr-assets/{name}?v={asset.version}"
 
 
 def own_assets() -> AssetShelf:

@@ -5,7 +5,7 @@ import { element, fill, newId, write } from "./admin-dom.js";
 import { clock, count, duration, moment, perSecond, shortClock } from "./admin-formats.js";
 import { repeat } from "./admin-poll.js";
 
-const LIBRARY = "/assets/lightweight-charts.js";
+const LIBRARY = "/wr-assets/lightweight-charts.js";
 const SPANS = {
   "15m": { label: "15 minutes", seconds: 15 * 60, every: 10 },
   "24h": { label: "24 hours", seconds: 24 * 3600, every: 60 },

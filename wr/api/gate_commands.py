@@ -1,0 +1,60 @@
+"""Operations by which the site behind the gate commands sessions: end, revoke, extend."""
+
+import re
+
+from wr.api.calls import Answer, Call, Page, Services
+from wr.api.gate_messages import SessionCommandRequest, SessionCommandResponse
+from wr.api.gate_tokens import read_site_session, sent_tokens
+from wr.model import refusals
+from wr.model.ids import parse_session_id, session_id_text
+from wr.model.queue import WEEK_S
+from wr.model.times import rfc3339
+
+COMMAND = "x-wr-command"
+_NOTHING = Page(b"", "text/plain; charset=utf-8")
+_COMMAND = re.compile(r"(end|revoke|extend=([1-9][0-9]{0,5}))")
+
+
+async def origin_command(services: Services, call: Call) -> Answer:
+    """Carry out what the site said of a session in `X-WR-Command`: `end`, `revoke` or `extend=SECONDS`."""
+    spelled = call.request.headers.get(COMMAND, "").strip()
+    if not spelled:
+        return Answer(204, _NOTHING)
+    match = _COMMAND.fullmatch(spelled)
+    if match is None:
+        raise refusals.InvalidRequest(
+            "X-WR-Command must be end, revoke or extend=SECONDS", field="X-WR-Command"
+        )
+    queue_id = call.parameters["queue_id"]
+    command, seconds = match[1].partition("=")[0], int(match[2] or 0)
+    if seconds > WEEK_S:
+        raise refusals.InvalidRequest(f"A session lasts {WEEK_S} seconds at most", field="X-WR-Command")
+    ended: refusals.SessionExpired | None = None
+    for token in sent_tokens(call, queue_id):
+        claims = await read_site_session(services, queue_id, token)
+        if claims is None:
+            continue
+        try:
+            await services.gatehouse.command(queue_id, claims.position_id, command, seconds)
+        except refusals.SessionExpired as error:
+            ended = error
+        else:
+            return Answer(204, _NOTHING)
+    raise ended or refusals.NotFound("There is no session to command")
+
+
+async def session_command(services: Services, call: Call) -> Answer:
+    """End a session because its visitor has finished, give it more time, or revoke it."""
+    wish: SessionCommandRequest = call.body
+    session_id = call.parameters["session_id"]
+    position_id = parse_session_id(session_id)
+    if position_id is None:
+        raise refusals.NotFound("There is no such session", session_id=session_id)
+    found = await services.office.find_session(position_id)
+    ends_ms = await services.gatehouse.command(found.queue_id, position_id, wish.command, wish.seconds)
+    return Answer(
+        200,
+        SessionCommandResponse(
+            session_id=session_id_text(position_id), command=wish.command, expires_at=rfc3339(ends_ms)
+        ),
+    )
