@@ -230,6 +230,10 @@ class Room:
         """Give the session token of somebody who was let in just now."""
         return await self._session_tokens.of(claims.position_id, config.id, place)
 
+    async def session_token(self, position_id: bytes, queue_id: str, place: places.Admitted) -> str:
+        """Give the token of a session as it stands now: with the end that it was given since, say."""
+        return await self._session_tokens.of(position_id, queue_id, place)
+
     async def leave(self, claims: PositionClaims) -> Left:
         """Give up the place, or end the session it became, so that someone else gets in.
 

@@ -13,7 +13,17 @@ import pytest
 from tests.conftest import TEST_SETTINGS
 from tests.contract.conftest import running_site
 from tests.contract.gate import ask, busy_queue, with_session
-from tests.contract.helpers import Visit, enter, open_queue, terminate, wait_until, waiting
+from tests.contract.helpers import (
+    Visit,
+    claims_of,
+    enter,
+    open_queue,
+    seconds_of,
+    session_call,
+    terminate,
+    wait_until,
+    waiting,
+)
 from tests.support.site import BASE, Site
 
 ORIGIN_KEY = "the-sites-own-secret"
@@ -346,6 +356,21 @@ def test_a_command_may_name_its_session(keyed: Site) -> None:
     assert (ended.status_code, ended.json()["command"]) == (200, "end")
     again = httpx.post(url, headers=headers, json={"command": "end"})
     assert (again.status_code, again.json()["error"]["code"]) == (410, "SESSION_EXPIRED")
+
+
+def test_an_extension_brings_a_token_that_says_the_new_end(keyed: Site) -> None:
+    visit = enter(keyed, open_queue(keyed))
+    url = f"{keyed.url}{BASE}/sessions/{visit.session_id}/commands"
+    headers = {"X-WR-Origin-Key": ORIGIN_KEY}
+    said = httpx.post(url, headers=headers, json={"command": "extend", "seconds": 7200}).json()
+    before, after = claims_of(visit.session_token), claims_of(said["session_token"])
+    # A token says whole seconds, and never ends before its session.
+    assert 0 <= after["exp"] - seconds_of(said["expires_at"]) <= 1
+    assert after["exp"] > before["exp"]
+    assert {**after, "exp": 0} == {**before, "exp": 0}
+    assert session_call(keyed, visit, token=said["session_token"]).status_code == 200
+    ended = httpx.post(url, headers=headers, json={"command": "end"})
+    assert "session_token" not in ended.json()
 
 
 def test_an_unknown_queue_lets_nobody_pass(site: Site) -> None:

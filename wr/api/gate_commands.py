@@ -2,10 +2,12 @@
 
 import re
 
+from msgspec import UNSET, UnsetType
+
 from wr.api.calls import Answer, Call, Page, Services
 from wr.api.gate_messages import SessionCommandRequest, SessionCommandResponse
 from wr.api.gate_tokens import read_site_session, sent_tokens
-from wr.model import refusals
+from wr.model import places, refusals
 from wr.model.ids import parse_session_id, session_id_text
 from wr.model.queue import WEEK_S
 from wr.model.times import rfc3339
@@ -52,9 +54,17 @@ async def session_command(services: Services, call: Call) -> Answer:
         raise refusals.NotFound("There is no such session", session_id=session_id)
     found = await services.office.find_session(position_id)
     ends_ms = await services.gatehouse.command(found.queue_id, position_id, wish.command, wish.seconds)
+    token: str | UnsetType = UNSET
+    if wish.command == "extend" and isinstance(found.place, places.Visit):
+        # Who verifies tokens without asking here would not know of the new end otherwise.
+        lasting = places.Admitted(found.place.started_ms, ends_ms)
+        token = await services.room.session_token(position_id, found.queue_id, lasting)
     return Answer(
         200,
         SessionCommandResponse(
-            session_id=session_id_text(position_id), command=wish.command, expires_at=rfc3339(ends_ms)
+            session_id=session_id_text(position_id),
+            command=wish.command,
+            expires_at=rfc3339(ends_ms),
+            session_token=token,
         ),
     )

@@ -3,7 +3,7 @@
 from typing import Annotated, Literal
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from wr.api.messages import Time
 from wr.model.queue import WEEK_S
@@ -24,3 +24,6 @@ class SessionCommandResponse(msgspec.Struct, kw_only=True):
     session_id: str
     command: Literal["end", "extend", "revoke"]
     expires_at: Annotated[Time, Meta(description="When the session ends, or has ended")]
+    session_token: Annotated[
+        str | UnsetType, Meta(description="For `extend`: the session's token from now on, with its new end")
+    ] = UNSET
