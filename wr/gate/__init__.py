@@ -4,13 +4,15 @@
     app = WsgiGate(app, server="https://wait.example.com", queue="demo")    # Flask, Django, Bottle
 
 Session tokens are verified here, with the keys the waiting room publishes, so that a request costs no other
-one. What a session became since, terminated or ended by its visitor, only the waiting room knows: for that
-put its gate into a proxy. Needs PyJWT and nothing of the server.
+one. What the site itself ends is out at once. What else a session became since, terminated by an operator or
+ended by its visitor, only the waiting room knows: for that put its gate into a proxy. Needs PyJWT and nothing
+of the server.
 """
 
 from wr.gate.asgi import AsgiGate
 from wr.gate.commands import Commands
 from wr.gate.keys import PublishedKeys
+from wr.gate.passes import Passes, Session
 from wr.gate.wsgi import WsgiGate
 
-__all__ = ["AsgiGate", "Commands", "PublishedKeys", "WsgiGate"]
+__all__ = ["AsgiGate", "Commands", "Passes", "PublishedKeys", "Session", "WsgiGate"]

@@ -3,32 +3,42 @@
 import asyncio
 import sys
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote
 
-from wr.gate.commands import COMMAND, Commands
-from wr.gate.passes import Decision, Passes
+from wr.gate.answers import Answers
+from wr.gate.commands import COMMAND, Commands, settle
+from wr.gate.passes import Asked, Decision, Passes, Session, is_the_gates_own
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[Any]]
 Send = Callable[[Any], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
+Found = TypeVar("Found")
+
+_WEBSOCKET = "WEBSOCKET"
+_STARTS = ("http.response.start", "websocket.accept", "websocket.http.response.start")
+"""Messages that bring the headers of an answer."""
 
 
-async def _in_thread(decide: Callable[[], Decision]) -> Decision:
+async def _in_thread(work: Callable[[], Found]) -> Found:
     """Wait for a request to the waiting room without holding up others, on asyncio or on Trio."""
     trio = sys.modules.get("trio")
     if trio is not None and trio.lowlevel.in_trio_run():
-        decision: Decision = await trio.to_thread.run_sync(decide)
-        return decision
-    return await asyncio.to_thread(decide)
+        found: Found = await trio.to_thread.run_sync(work, abandon_on_cancel=True)
+        return found
+    return await asyncio.to_thread(work)
 
 
 class AsgiGate:
     """Lets requests and WebSockets through to `app` that bring a session; sends others to the waiting page.
 
-    The session is in `scope["wr.session"]`. With `commands`, `X-WR-Command` of an answer is told to the
-    waiting room and taken from the answer.
+    The session is in `scope["wr.session"]`, and named in the headers `X-WR-Session` and `X-WR-Queue` as the
+    gate in a proxy names it; None and not named where nobody needs one, on one of `open_paths`. With
+    `commands`, `X-WR-Command` of an answer is carried out and taken from the answer.
+
+    Raises:
+        ValueError: neither `passes`, nor the address of a waiting room and a queue.
     """
 
     def __init__(
@@ -37,68 +47,98 @@ class AsgiGate:
         *,
         server: str = "",
         queue: str = "",
+        open_paths: str = "",
         passes: Passes | None = None,
         commands: Commands | None = None,
     ) -> None:
         self._app = app
-        self._passes = passes or Passes(server, queue)
-        self._commands = commands
+        self._passes = passes or Passes(server, queue, open_paths=open_paths)
+        self._answers = None if commands is None else Answers(self._passes, commands)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request, or the lifespan of the application."""
-        if scope["type"] not in ("http", "websocket"):
+        """Serve one request, or the lifespan of the application.
+
+        Raises:
+            ValueError: a scope that nobody here knows how to guard.
+        """
+        if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
-        decision = await self._decide(scope)
-        if decision.session is not None:
+        if scope["type"] not in ("http", "websocket"):
+            raise ValueError(f"the gate guards http and websocket, not {scope['type']!r}")
+        asked = _read_asked(scope)
+        decision = await self._decide(asked)
+        if not decision.location:
             session = decision.session
-            await self._app({**scope, "wr.session": session}, receive, self._heard(session.session_id, send))
+            sent_on = {**scope, "headers": self._headers(scope, session), "wr.session": session}
+            await self._app(sent_on, receive, self._heard(session, asked, send))
         elif scope["type"] == "websocket":
             await receive()
             await send({"type": "websocket.close", "code": 4401})
         else:
-            headers = [(b"location", decision.location.encode()), (b"cache-control", b"no-store")]
-            if decision.cookie:
-                headers.append((b"set-cookie", decision.cookie.encode()))
-            headers.append((b"content-length", b"0"))
-            await send({"type": "http.response.start", "status": 303, "headers": headers})
-            await send({"type": "http.response.body", "body": b""})
+            await _elsewhere(decision, send)
 
-    async def _decide(self, scope: Scope) -> Decision:
-        headers = {name.lower(): value.decode("latin-1") for name, value in scope["headers"]}
-        cookie, authorization = headers.get(b"cookie", ""), headers.get(b"authorization", "")
-        query = scope["query_string"].decode("latin-1")
-        raw = scope.get("raw_path")
-        path = raw.decode("latin-1") if raw else quote(scope["path"])
+    async def _decide(self, asked: Asked) -> Decision:
+        if self._passes.needs_request(asked):
+            return await _in_thread(lambda: self._passes.decide(asked))
+        return self._passes.decide(asked, may_wait=False)
 
-        def decide() -> Decision:
-            return self._passes.decide(
-                method=scope.get("method", "GET"),
-                path=path,
-                query=query,
-                cookie=cookie,
-                authorization=authorization,
-                is_https=scope.get("scheme") in ("https", "wss"),
-            )
+    def _headers(self, scope: Scope, session: Session | None) -> list[tuple[bytes, bytes]]:
+        visitors = [each for each in scope["headers"] if not is_the_gates_own(each[0].decode("latin-1"))]
+        named = self._passes.named(session)
+        return visitors + [(name.lower().encode(), value.encode()) for name, value in named]
 
-        if self._passes.needs_request(self._passes.tokens(cookie, authorization, query)):
-            return await _in_thread(decide)
-        return decide()
-
-    def _heard(self, session_id: str, send: Send) -> Send:
-        commands = self._commands
-        if commands is None:
+    def _heard(self, session: Session | None, asked: Asked, send: Send) -> Send:
+        answers = self._answers
+        if answers is None:
             return send
 
         async def send_on(message: Any) -> None:
-            if message["type"] == "http.response.start":
-                kept = []
-                for name, value in message.get("headers", []):
-                    if name.lower() == COMMAND.encode():
-                        commands.tell(session_id, value.decode("latin-1"))
-                    else:
-                        kept.append((name, value))
+            if message["type"] in _STARTS:
+                headers = list(message.get("headers", ()))
+                kept = [each for each in headers if each[0].lower() != COMMAND.encode()]
+                said = [
+                    value.decode("latin-1") for name, value in headers if name.lower() == COMMAND.encode()
+                ]
+                if said and session is not None:
+                    cookies = await _obey(answers, session, said, is_https=asked.is_https)
+                    kept += [(b"set-cookie", cookie.encode()) for cookie in cookies]
                 message = {**message, "headers": kept}
             await send(message)
 
         return send_on
+
+
+async def _obey(answers: Answers, session: Session, said: list[str], *, is_https: bool) -> list[str]:
+    command = settle(said)
+    if command is None:
+        return []
+    if command.extends:
+        return await _in_thread(lambda: answers.obey(session, command, is_https=is_https))
+    return answers.obey(session, command, is_https=is_https)
+
+
+async def _elsewhere(decision: Decision, send: Send) -> None:
+    headers = [(b"location", decision.location.encode()), (b"cache-control", b"no-store")]
+    if decision.cookie:
+        headers.append((b"set-cookie", decision.cookie.encode()))
+    headers.append((b"content-length", b"0"))
+    await send({"type": "http.response.start", "status": 303, "headers": headers})
+    await send({"type": "http.response.body", "body": b""})
+
+
+def _read_asked(scope: Scope) -> Asked:
+    raw = scope.get("raw_path")
+    return Asked(
+        method=_WEBSOCKET if scope["type"] == "websocket" else scope["method"],
+        path=raw.decode("latin-1") if raw else quote(scope["path"]),
+        query=scope["query_string"].decode("latin-1"),
+        # HTTP/2 may send each cookie in a header of its own (RFC 9113, 8.2.3).
+        cookie="; ".join(_values(scope, b"cookie")),
+        authorization=next(iter(_values(scope, b"authorization")), ""),
+        is_https=scope.get("scheme") in ("https", "wss"),
+    )
+
+
+def _values(scope: Scope, name: bytes) -> list[str]:
+    return [value.decode("latin-1") for each, value in scope["headers"] if each.lower() == name]

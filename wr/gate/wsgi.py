@@ -4,8 +4,9 @@ from collections.abc import Callable, Iterable
 from typing import Any
 from urllib.parse import quote
 
-from wr.gate.commands import COMMAND, Commands
-from wr.gate.passes import Passes
+from wr.gate.answers import Answers
+from wr.gate.commands import COMMAND, Commands, settle
+from wr.gate.passes import Asked, Decision, Passes, Session, is_the_gates_own
 
 Environment = dict[str, Any]
 App = Callable[[Environment, Any], Iterable[bytes]]
@@ -14,8 +15,12 @@ App = Callable[[Environment, Any], Iterable[bytes]]
 class WsgiGate:
     """Lets requests through to `app` that bring a session; sends others to the waiting page.
 
-    The session is in `environ["wr.session"]`. With `commands`, `X-WR-Command` of an answer is told to the
-    waiting room and taken from the answer.
+    The session is in `environ["wr.session"]`, and named in the headers `X-WR-Session` and `X-WR-Queue` as the
+    gate in a proxy names it; None and not named where nobody needs one, on one of `open_paths`. With
+    `commands`, `X-WR-Command` of an answer is carried out and taken from the answer.
+
+    Raises:
+        ValueError: neither `passes`, nor the address of a waiting room and a queue.
     """
 
     def __init__(
@@ -24,47 +29,59 @@ class WsgiGate:
         *,
         server: str = "",
         queue: str = "",
+        open_paths: str = "",
         passes: Passes | None = None,
         commands: Commands | None = None,
     ) -> None:
         self._app = app
-        self._passes = passes or Passes(server, queue)
-        self._commands = commands
+        self._passes = passes or Passes(server, queue, open_paths=open_paths)
+        self._answers = None if commands is None else Answers(self._passes, commands)
 
     def __call__(self, environ: Environment, start_response: Any) -> Iterable[bytes]:
         """Serve one request."""
-        decision = self._passes.decide(
-            method=environ["REQUEST_METHOD"],
-            path=quote(
-                (environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")).encode("latin-1"),
-                safe="/:@!$&'()*+,;=~-._",
-            ),
-            query=environ.get("QUERY_STRING", ""),
-            cookie=environ.get("HTTP_COOKIE", ""),
-            authorization=environ.get("HTTP_AUTHORIZATION", ""),
-            is_https=environ.get("wsgi.url_scheme") == "https",
-        )
+        asked = _read_asked(environ)
+        decision = self._passes.decide(asked)
+        if decision.location:
+            return _elsewhere(decision, start_response)
         session = decision.session
-        if session is None:
-            headers = [
-                ("Location", decision.location),
-                ("Cache-Control", "no-store"),
-                ("Content-Length", "0"),
-            ]
-            if decision.cookie:
-                headers.append(("Set-Cookie", decision.cookie))
-            start_response("303 See Other", headers)
-            return [b""]
-        environ["wr.session"] = session
-        if self._commands is None:
+        self._name(environ, session)
+        answers = self._answers
+        if answers is None:
             return self._app(environ, start_response)
-        commands = self._commands
 
         def start(status: str, headers: list[tuple[str, str]], *more: Any) -> Any:
-            for name, value in headers:
-                if name.lower() == COMMAND:
-                    commands.tell(session.session_id, value)
-            kept = [(name, value) for name, value in headers if name.lower() != COMMAND]
+            kept = [each for each in headers if each[0].lower() != COMMAND]
+            command = settle(value for name, value in headers if name.lower() == COMMAND)
+            if command is not None and session is not None:
+                cookies = answers.obey(session, command, is_https=asked.is_https)
+                kept += [("Set-Cookie", cookie) for cookie in cookies]
             return start_response(status, kept, *more)
 
         return self._app(environ, start)
+
+    def _name(self, environ: Environment, session: Session | None) -> None:
+        environ["wr.session"] = session
+        for name in [each for each in environ if is_the_gates_own(each.removeprefix("HTTP_"))]:
+            del environ[name]
+        for name, value in self._passes.named(session):
+            environ[f"HTTP_{name.upper().replace('-', '_')}"] = value
+
+
+def _elsewhere(decision: Decision, start_response: Any) -> Iterable[bytes]:
+    headers = [("Location", decision.location), ("Cache-Control", "no-store"), ("Content-Length", "0")]
+    if decision.cookie:
+        headers.append(("Set-Cookie", decision.cookie))
+    start_response("303 See Other", headers)
+    return [b""]
+
+
+def _read_asked(environ: Environment) -> Asked:
+    path = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
+    return Asked(
+        method=environ["REQUEST_METHOD"],
+        path=quote(path.encode("latin-1"), safe="/:@!$&'()*+,;=~-._"),
+        query=environ.get("QUERY_STRING", ""),
+        cookie=environ.get("HTTP_COOKIE", ""),
+        authorization=environ.get("HTTP_AUTHORIZATION", ""),
+        is_https=environ.get("wsgi.url_scheme") == "https",
+    )
