@@ -141,7 +141,7 @@ def test_a_token_in_the_address_becomes_a_cookie_and_leaves_the_address(room: Si
     told = asked(gate_of(room, visit), f"//evil.example/a?b=c&wr_token={visit.session_token}")
     assert (told["status"], told["location"]) == (303, "/evil.example/a?b=c")
     assert told["set-cookie"] == (
-        f"wr_session-{visit.queue_id}={visit.session_token}; Path=/; HttpOnly; SameSite=Lax; Secure"
+        f"wr_session-{visit.queue_id}={visit.session_token}; Path=/; HttpOnly; SameSite=None; Secure"
     )
 
 

@@ -1,6 +1,7 @@
 """`wr.gate`: what the site says of a session in `X-WR-Command`."""
 
 import json
+from typing import Any
 
 import pytest
 
@@ -16,16 +17,18 @@ from tests.gate.middleware_site import (
     scripted_room,
     token,
 )
-from wr.gate import AsgiGate, Commands, Passes
+from wr.gate import AsgiGate, Commands, Passes, WsgiGate
 from wr.gate.commands import Command, read_command
 from wr.gate.ended import Ended
 
 DONE = answer(b"{}")
-GONE = f"{COOKIE}=; Path=/; HttpOnly; SameSite=Lax; Secure; Max-Age=0"
+GONE = f"{COOKIE}=; Path=/; HttpOnly; SameSite=None; Secure; Max-Age=0"
 
 
-def gate_saying(*said: str, room: str, rules: Passes | None = None) -> tuple[AsgiGate, Commands]:
-    commands = Commands(room, "the-key", patience_s=0.2)
+def gate_saying(
+    *said: str, room: str, rules: Passes | None = None, patience_s: float = 10
+) -> tuple[AsgiGate, Commands]:
+    commands = Commands(room, "the-key", patience_s=patience_s)
     return AsgiGate(saying(*said), passes=rules or passes(), commands=commands), commands
 
 
@@ -112,10 +115,29 @@ def test_more_time_brings_a_new_cookie_that_lasts_beyond_the_old_end() -> None:
         gate, commands = gate_saying("extend=9000", room=room.url, rules=rules)
         told = ask(gate, "/", holding(token()))
         commands.close()
-    assert told.all("set-cookie") == [f"{COOKIE}={longer}; Path=/; HttpOnly; SameSite=Lax; Secure"]
+    assert told.all("set-cookie") == [f"{COOKIE}={longer}; Path=/; HttpOnly; SameSite=None; Secure"]
     now[0] = NOW_S + 5_000
     assert rules.read(token()) is None
     assert rules.read(longer) is not None
+
+
+def test_a_wsgi_answer_gets_the_new_cookie_too() -> None:
+    longer = token(exp=NOW_S + 9_000)
+    sent: list[list[tuple[str, str]]] = []
+
+    def site(_: dict[str, Any], start_response: Any) -> list[bytes]:
+        start_response("200 OK", [("X-WR-Command", "extend=9000"), ("X-Other", "kept")])
+        return []
+
+    with scripted_room(answer(json.dumps({"session_token": longer}).encode())) as room:
+        commands = Commands(room.url, "the-key", patience_s=10)
+        gate = WsgiGate(site, passes=passes(), commands=commands)
+        environ = {"REQUEST_METHOD": "GET", "PATH_INFO": "/", "HTTP_COOKIE": f"{COOKIE}={token()}"}
+        gate(environ, lambda _, headers: sent.append(headers))
+        commands.close()
+    assert sent == [
+        [("X-Other", "kept"), ("Set-Cookie", f"{COOKIE}={longer}; Path=/; HttpOnly; SameSite=Lax")]
+    ]
 
 
 @pytest.mark.parametrize(
@@ -135,7 +157,7 @@ def test_without_a_new_token_the_answer_goes_out_with_the_old_and_that_is_logged
     said: bytes | None, caplog: pytest.LogCaptureFixture
 ) -> None:
     with scripted_room(said) as room:
-        gate, commands = gate_saying("extend=600", room=room.url)
+        gate, commands = gate_saying("extend=600", room=room.url, patience_s=10 if said else 0.1)
         told = ask(gate, "/", holding(token()))
         assert (told.status, told.all("set-cookie")) == (200, [])
         assert ask(gate, "/", holding(token())).status == 200

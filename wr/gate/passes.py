@@ -162,8 +162,9 @@ class Passes:
     def cookie(self, token: str, *, is_https: bool) -> str:
         """Spell the cookie that keeps a session."""
         # The token says itself when it is over; the browser forgets it with the window at the latest.
-        secure = "; Secure" if is_https else ""
-        return f"{self.cookie_name}={token}; Path=/; HttpOnly; SameSite=Lax{secure}"
+        # Over https it comes along too when a payment provider has the buyer post something here.
+        scope = "SameSite=None; Secure" if is_https else "SameSite=Lax"
+        return f"{self.cookie_name}={token}; Path=/; HttpOnly; {scope}"
 
     def no_cookie(self, *, is_https: bool) -> str:
         """Spell the cookie that takes a session's away."""
