@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Page, expect
 
 from tests.support.browser import Watch
 from tests.support.console import (
@@ -13,16 +13,13 @@ from tests.support.console import (
     has_gone,
     open_queue,
     said,
+    setting,
     settings_of,
     shows,
 )
 from tests.support.site import Site
 from wr.model.pace import Pace, forecast
 from wr.model.queue import QueueConfig
-
-
-def setting(page: Page, label: str) -> Locator:
-    return page.locator(".setting").filter(has=page.get_by_label(label))
 
 
 def test_a_new_rate_says_when_the_line_clears_and_saves_nothing_else(page: Page, visited: Site) -> None:
