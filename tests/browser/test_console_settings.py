@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Page, expect
 
 from tests.support.browser import Watch
 from tests.support.console import (
@@ -13,6 +13,7 @@ from tests.support.console import (
     has_gone,
     open_queue,
     said,
+    setting,
     settings_of,
     shows,
 )
@@ -20,9 +21,55 @@ from tests.support.site import Site
 from wr.model.pace import Pace, forecast
 from wr.model.queue import QueueConfig
 
+SET_ELSEWHERE = {"status": "the buttons above the figures pause, resume and begin maintenance"}
+"""What PATCH takes and no field sets, and why."""
 
-def setting(page: Page, label: str) -> Locator:
-    return page.locator(".setting").filter(has=page.get_by_label(label))
+
+def settings_of_the_api(site: Site) -> dict[str, dict[str, Any]]:
+    """The settings that the API lets an operator change, by name, as its description has them."""
+    document = site.http.get("/api/v1/openapi.json").json()
+
+    def found(schema: dict[str, Any]) -> dict[str, Any]:
+        if "$ref" not in schema:
+            return schema
+        named: dict[str, Any] = document["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
+        return named
+
+    (patch,) = [
+        methods["patch"]
+        for methods in document["paths"].values()
+        if methods.get("patch", {}).get("operationId") == "update_queue"
+    ]
+    changes = found(patch["requestBody"]["content"]["application/json"]["schema"])
+    return {name: found(schema) for name, schema in changes["properties"].items()}
+
+
+def test_the_console_has_a_field_for_every_setting_of_the_api(page: Page, visited: Site) -> None:
+    open_queue(page, visited, visited.make_queue())
+    shown = page.locator(".setting [name]").evaluate_all("inputs => inputs.map(({ name }) => name)")
+    assert len(shown) == len(set(shown))
+    assert set(shown) | set(SET_ELSEWHERE) == set(settings_of_the_api(visited))
+    assert not set(shown) & set(SET_ELSEWHERE), "set here after all"
+
+
+def test_the_fields_take_what_the_api_takes(page: Page, visited: Site) -> None:
+    queue_id = visited.make_queue()
+    page.goto("/admin")
+    fields = page.evaluate(
+        """async () => {
+          const { src } = document.querySelector("script[type=module]");
+          return (await import(new URL("admin-fields.js", src).href)).FIELDS;
+        }"""
+    )
+    api, usual = settings_of_the_api(visited), settings_of(visited, queue_id)
+    for field in fields:
+        name, schema = field["name"], api[field["name"]]
+        assert sorted(value for value, _ in field.get("choices", [])) == sorted(schema.get("enum", [])), name
+        # A number without a least one has to be above 0.
+        least = None if schema.get("exclusiveMinimum") else schema.get("minimum")
+        assert field.get("least") == least, name
+        if "usual" in field:
+            assert field["usual"] == usual[name], name
 
 
 def test_a_new_rate_says_when_the_line_clears_and_saves_nothing_else(page: Page, visited: Site) -> None:

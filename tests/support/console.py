@@ -32,6 +32,11 @@ def figure(page: Page, label: str) -> Locator:
     return page.locator("dl.figures > div").filter(has=page.get_by_text(label, exact=True)).locator("dd")
 
 
+def setting(page: Page, label: str) -> Locator:
+    """A setting by its name: its field, and what is said of it."""
+    return page.locator(".setting").filter(has=page.get_by_label(label))
+
+
 def shows(locator: Locator, text: str) -> None:
     """Wait until a text is there."""
     expect(locator).to_contain_text(text, timeout=PATIENCE_MS)

@@ -1,6 +1,7 @@
 /** What a setting will do, said before it is saved. Pure: settings and figures in, a sentence out. */
 
 import { waitSeconds } from "./admin-forecast.js";
+import { wordsOf } from "./admin-fields.js";
 import { count, duration, people, perSecond, plain } from "./admin-formats.js";
 
 /**
@@ -67,6 +68,42 @@ const EFFECTS = {
   target_url({ target_url: target }) {
     const host = hostOf(target);
     return host ? `People who get in are sent to ${host}.` : "";
+  },
+  open_paths({ open_paths: text }) {
+    const paths = wordsOf(text);
+    if (!paths.length) return "No path is open: who has no session waits everywhere.";
+    if (paths.includes("/*")) return "/* opens the whole site: nobody has to wait.";
+    const open = paths.length === 1 ? "1 path is" : `${count(paths.length)} paths are`;
+    return `${open} open to everybody, without a session.`;
+  },
+  open_addresses({ open_addresses: text }) {
+    const networks = wordsOf(text);
+    const widest = networks.find((each) => /\/0+$/.test(each));
+    if (widest)
+      return `${widest} lets in everybody with an ${widest.includes(":") ? "IPv6" : "IPv4"} address.`;
+    return networks.length ? "Whoever comes from there never waits." : "";
+  },
+  open_agents: ({ open_agents: text }) =>
+    wordsOf(text).length ? "Whoever claims to be one sees the whole site, from any address." : "",
+  outage_policy({ outage_policy: policy, outage_grace_seconds: grace, outage_rate: rate }) {
+    const from = grace ? `after the first ${duration(grace)}` : "at once";
+    if (policy === "closed")
+      return "While the store is away, nobody new gets in; who has a session stays in.";
+    if (policy === "open") return `While the store is away, everybody gets in ${from}.`;
+    if (policy !== "budget") return "";
+    if (rate === 0) return "While the store is away, nobody new gets in: the pace is 0.";
+    return `While the store is away, each server lets in up to ${plain(rate)} a second ${from}.`;
+  },
+  outage_grace_seconds({ outage_policy: policy, outage_grace_seconds: grace, outage_rate: rate }) {
+    if (policy === "closed" || (policy === "budget" && rate === 0))
+      return "Without effect: nobody new gets in, however long the store is away.";
+    if (grace === 0) return "The gate opens as soon as the store is away.";
+    return `An outage shorter than ${duration(grace)} lets nobody new in.`;
+  },
+  outage_rate({ outage_policy: policy, outage_rate: rate }) {
+    if (policy !== "budget") return "Without effect: it counts where so many a second get in.";
+    if (rate === 0) return "Nobody new gets in while the store is away.";
+    return `Each server counts by itself: two let in up to ${plain(rate * 2)} a second.`;
   },
   message: ({ message }) =>
     message ? "Shown on the waiting page within seconds." : "The waiting page shows no message.",

@@ -7,10 +7,10 @@ import { plain } from "./admin-formats.js";
  * @typedef {object} Field
  * @property {string} name as the API spells it
  * @property {string} label
- * @property {"text"|"lines"|"url"|"colour"|"integer"|"decimal"|"seconds"|"choice"} kind
+ * @property {"text"|"words"|"lines"|"url"|"colour"|"integer"|"decimal"|"seconds"|"choice"} kind
  * @property {string} [unit]
  * @property {string} [hint]
- * @property {number} [least]
+ * @property {number} [least] a decimal without one must be above 0
  * @property {[string, string][]} [choices] values and their names
  * @property {string|number} [usual] what a queue gets that says nothing
  */
@@ -74,6 +74,57 @@ export const GROUPS = [
     ],
   },
   {
+    title: "The gate",
+    fields: [
+      {
+        name: "open_paths",
+        label: "Open paths",
+        kind: "words",
+        hint: "Nobody waits for these, such as /robots.txt /assets/*; with * at the end all that begins so",
+      },
+      {
+        name: "open_addresses",
+        label: "Open addresses",
+        kind: "words",
+        hint: "Addresses or networks that never wait, such as 10.0.0.0/8 192.0.2.7",
+      },
+      {
+        name: "open_agents",
+        label: "Open user agents",
+        kind: "words",
+        // Each of the three opens by itself: addresses beside a user agent do not narrow it down.
+        hint: "How those of health checkers begin, such as kube-probe/. Anybody can claim one, whatever addresses are open: where the checkers’ addresses are known, open those and leave this empty",
+      },
+      {
+        name: "outage_policy",
+        label: "Who gets in while the store is away",
+        kind: "choice",
+        choices: [
+          ["closed", "nobody"],
+          ["open", "everybody"],
+          ["budget", "so many a second"],
+        ],
+        usual: "closed",
+      },
+      {
+        name: "outage_grace_seconds",
+        label: "Shut at first in an outage",
+        kind: "seconds",
+        least: 0,
+        usual: 30,
+      },
+      {
+        name: "outage_rate",
+        label: "Pace in an outage",
+        kind: "decimal",
+        unit: "per second and server",
+        least: 0,
+        hint: "0: nobody",
+        usual: 1,
+      },
+    ],
+  },
+  {
     title: "The waiting page",
     fields: [
       { name: "message", label: "Message", kind: "lines", hint: "Shown to everyone who waits" },
@@ -121,6 +172,7 @@ export function makeInput(field) {
     autocomplete: "off",
     spellcheck: field.kind === "lines" ? "true" : "false",
   };
+  if (field.kind === "words") return element("textarea", { ...common, rows: "2", autocapitalize: "none" });
   if (field.kind === "choice") {
     const options = field.choices.map(([value, name]) => element("option", { value }, name));
     return element("select", { name: field.name }, options);
@@ -137,6 +189,9 @@ export function makeInput(field) {
   });
 }
 
+/** The words of a text, however they are set apart. */
+export const wordsOf = (text) => text.split(/\s+/).filter(Boolean);
+
 /** What a setting looks like in its input. */
 export const inputText = (value) => (value === null || value === undefined ? "" : String(value));
 
@@ -146,6 +201,7 @@ export const inputText = (value) => (value === null || value === undefined ? "" 
  */
 export function readInput(field, text) {
   const typed = field.kind === "lines" ? text : text.trim();
+  if (field.kind === "words") return { value: wordsOf(typed).join(" "), error: "" };
   if (field.kind === "colour" && !/^(#[0-9a-f]{6})?$/i.test(typed))
     return { value: typed, error: "# and six digits are needed, such as #0b5cad, or nothing." };
   if (!["integer", "seconds", "decimal"].includes(field.kind)) return { value: typed, error: "" };
@@ -153,7 +209,7 @@ export function readInput(field, text) {
   if (!Number.isFinite(value)) return { value, error: "A number is needed, such as 20 or 0.5." };
   if (field.kind !== "decimal" && !Number.isInteger(value))
     return { value, error: "A whole number is needed." };
-  if (field.kind === "decimal" && value <= 0)
+  if (field.kind === "decimal" && field.least === undefined && value <= 0)
     return { value, error: "It must be above 0. To let nobody in, pause the queue." };
   if (value < (field.least ?? 0)) return { value, error: `It must be at least ${field.least}.` };
   return { value, error: "" };
