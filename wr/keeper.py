@@ -6,7 +6,6 @@ from itertools import pairwise
 import structlog
 import trio
 
-from wr.model.refusals import Unavailable
 from wr.model.remembered import Remembered
 from wr.model.signing import Algorithm, KeyRing, Purpose, SigningKey, load_key, make_key, make_kid
 from wr.model.tokens import (
@@ -50,7 +49,6 @@ class KeyKeeper:
         self._signers = trio.CapacityLimiter(_SIGNERS)
         self._reload_lock = trio.Lock()
         self._reloaded_at = -_RELOAD_PAUSE_S
-        self._reload_failed_at = -_RELOAD_PAUSE_S
         self.ring = KeyRing(())
         self._positions: Remembered[str, PositionClaims] = Remembered(_MOST_REMEMBERED)
         self._sessions: Remembered[str, SessionClaims] = Remembered(_MOST_REMEMBERED)
@@ -149,23 +147,16 @@ class KeyKeeper:
     async def _reload(self) -> None:
         """Look for a key that another replica has just made; at most once a second, whoever asks.
 
-        Who asks too early waits for that second: a token with a key made meanwhile is not false. Who waited
-        for a try that failed does not try once more.
+        Who asks too early waits for that second: a token with a key made meanwhile is not false.
 
         Raises:
             Unavailable: the store could not be asked.
         """
         asked_at = trio.current_time()
         async with self._reload_lock:
-            if self._reload_failed_at > asked_at:
-                raise Unavailable("The signing keys cannot be looked up")
             if self._reloaded_at < asked_at:
                 await trio.sleep_until(self._reloaded_at + _RELOAD_PAUSE_S)
-                try:
-                    await self.refresh()
-                except Unavailable:
-                    self._reload_failed_at = trio.current_time()
-                    raise
+                await self.refresh()
 
     async def _make(self, purpose: Purpose, *, active_ms: int) -> SigningKey:
         def make() -> SigningKey:

@@ -87,6 +87,19 @@ def test_a_place_that_a_visitor_has_already_is_the_one_that_gets_in(site: Site) 
     assert admitted_today(site, queue_id) == 1
 
 
+def test_who_could_not_walk_in_may_try_again_at_once(
+    site: Site, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    settings = {**TEST_SETTINGS, "public_url": "https://wait.example.com"}
+    with running_site(site.engine, site.prefix, site.clock, tmp_path_factory, **settings) as other:
+        queue_id = open_queue(other, admission_rate=0.01)
+        assert ask(other, queue_id, "/a", **{"X-Forwarded-For": "198.51.100.40"}).headers["Location"] == "/a"
+        visitor = {"X-Forwarded-For": "198.51.100.41"}
+        assert ask(other, queue_id, "/a", **visitor).headers["Location"] != "/a"
+        other.admin("PATCH", f"/queues/{queue_id}", {"admission_rate": 1000})
+        wait_until(lambda: ask(other, queue_id, "/a", **visitor).headers["Location"] == "/a", seconds=5)
+
+
 def test_no_place_is_taken_where_the_waiting_page_could_not_know_of_it(
     site: Site, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
