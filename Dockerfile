@@ -29,7 +29,8 @@ COPY --from=dragonfly /usr/local/bin/dragonfly /usr/local/bin/dragonfly
 COPY --from=build /opt/wr /opt/wr
 # Not every image's binary runs in every other: better that the build finds out than the first start.
 RUN dragonfly --version
-# Docker gives 10 seconds from the signal to the kill: requests under way get 5, the store the rest.
+# Docker gives 10 seconds from the signal to the kill: requests under way and the last events share 5, the store has
+# the rest.
 ENV PATH=/opt/wr/bin:/usr/local/bin:/usr/bin:/bin \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \

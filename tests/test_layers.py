@@ -37,6 +37,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "setting_values": {"model"},
     "settings": {"model", "setting_values"},
     "logs": set(),
+    "stopping": set(),
     "assembly": {
         *(
             "model",
@@ -69,6 +70,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "serve",
         "assembly",
         "settings",
+        "stopping",
         "logs",
     },
     # The commands that work beside a server see it from outside: over HTTP, in the API's own messages.
@@ -80,7 +82,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "doctor": {"setting_values", "model", "store", "api", "settings", "admin_client"},
     "rehearse": {"admin_client", "command_options"},
     "cli": {
-        *("model", "store", "api", "process", "settings", "logs", "web"),
+        *("model", "store", "api", "process", "settings", "stopping", "logs", "web"),
         *("admin_client", "command_options", "command_tables", "doctor", "rehearse", "webhook_commands"),
     },
     "__main__": {"cli", "traces"},

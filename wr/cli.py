@@ -82,7 +82,8 @@ def serve(**flags: str | None) -> None:
 async def _serve(settings: Settings) -> None:
     import trio
 
-    from wr.process import collect_rarely, run, stop_on_signal
+    from wr.process import collect_rarely, run
+    from wr.stopping import stop_on_signal
 
     collect_rarely()
     stop = trio.Event()

@@ -4,7 +4,6 @@ import gc
 import os
 import resource
 import secrets
-import signal
 import socket
 import ssl
 import time
@@ -31,6 +30,7 @@ from wr.office import Office
 from wr.serve.lanes import Lanes, serve_lanes
 from wr.serve.limits import ConnectionLimits
 from wr.settings import Settings
+from wr.stopping import Grace
 from wr.store.embedded import embedded_store
 from wr.store.store import Store, open_store
 from wr.tasks.admission import run_admission
@@ -118,9 +118,10 @@ async def run(
             tls=tls,
         )
         events = house.events
+        grace = Grace(settings.grace, trio.current_time)
         # Outside of all that notes events, inside of the store that keeps what could not be delivered.
         async with (
-            telling(events.hooks, events.link, patience_s=settings.grace),
+            telling(events.hooks, events.link, patience_s=grace.for_events_s),
             trio.open_nursery() as tasks,
         ):
             tasks.start_soon(keep_running, "keys", lambda _status: house.keeper.keep_fresh())
@@ -148,6 +149,7 @@ async def run(
                     )
                 )
                 await stop.wait()
+                grace.begin()
                 log.info("stopping: no new requests, those under way are answered", grace_s=settings.grace)
                 house.registry.close()
             # Nobody asks any more: now the loops may end, then the batches, then the store.
@@ -163,15 +165,6 @@ def collect_rarely() -> None:
     """
     gc.freeze()
     gc.set_threshold(50_000, 50, 100)
-
-
-async def stop_on_signal(stop: trio.Event) -> None:
-    """Set `stop` at the first SIGTERM or Ctrl-C; a second one ends the process at once."""
-    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-        async for number in signals:
-            if stop.is_set():
-                os._exit(128 + number)
-            stop.set()
 
 
 def _allow_many_files() -> int:

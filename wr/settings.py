@@ -338,7 +338,7 @@ class Settings:
     )
     grace: float = _setting(
         10.0,
-        "Seconds that requests under way are given to finish when the server is stopped",
+        "Seconds that requests under way and then the last events share when the server is stopped",
         seconds,
         group=Group.RUNNING,
         form="SECONDS",

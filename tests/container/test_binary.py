@@ -162,6 +162,16 @@ def test_a_signal_stops_it_in_order_and_what_was_unpacked_is_gone(alone: Alone) 
     assert list(alone.unpacked.iterdir()) == []
 
 
+def test_a_signal_to_both_processes_is_one_wish(alone: Alone) -> None:
+    """A terminal and systemd signal both, and the outer one hands its own on."""
+    with alone.serving() as serving:
+        assert serving.url
+        os.kill(serving.inner(), signal.SIGINT)
+        serving.process.send_signal(signal.SIGTERM)
+        assert serving.process.wait(30) == 0
+        assert "stopped" in serving.output.read_text().splitlines()[-1]
+
+
 @pytest.mark.parametrize("killed", ["outer", "inner"])
 def test_killed_it_leaves_no_store_behind_and_started_again_it_has_its_data(
     alone: Alone, killed: str

@@ -12,9 +12,11 @@ import pytest
 import trio
 
 from tests.support.crowd import until
+from tests.support.engines import free_port
 from tests.support.processes import ServerProcess, eventually, running_server_process
 from tests.support.raw_http import RawConnection, Response, connected
 from tests.support.site import BASE, new_address
+from wr.stopping import IMPATIENCE_S
 
 STOP_SIGNALS = pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "Ctrl-C"])
 LONG = "60"
@@ -148,8 +150,40 @@ def _connections_to(address: tuple[str, int]) -> int:
     return sum(line.split()[2].endswith(f":{address[1]:04X}") and line.split()[3] == "01" for line in lines)
 
 
+async def test_a_signal_that_comes_twice_at_once_is_one_wish(tmp_path: Path) -> None:
+    with running_server_process(tmp_path, grace=LONG) as server:
+        with server.site() as site:
+            queue_id = site.make_queue(status="paused")
+        async with connected(server.address) as connection:
+            await half_a_join(connection, queue_id)
+            # As from a terminal that signals a process and its parent, which hands the signal on.
+            server.send(signal.SIGINT)
+            server.send(signal.SIGTERM)
+            await until(lambda: nobody_listens(server), "it is stopping")
+            assert (await connection.finish(b'{"priority":0}')).status == 201
+        assert await trio.to_thread.run_sync(server.ended) == 0
+        assert "stopped" in server.log.splitlines()[-1]
+
+
+async def test_requests_that_are_cut_and_events_that_nobody_takes_share_one_grace(tmp_path: Path) -> None:
+    grace_s = 4
+    nowhere = f"nats://127.0.0.1:{free_port()}"
+    with running_server_process(tmp_path, grace=str(grace_s), nats_url=nowhere) as server:
+        with server.site() as site:
+            queue_id = site.make_queue(status="paused")
+        async with connected(server.address) as connection:
+            await half_a_join(connection, queue_id)
+            asked_at = time.monotonic()
+            server.send(signal.SIGTERM)
+            assert await trio.to_thread.run_sync(server.ended) == 0
+            assert time.monotonic() - asked_at < 2 * grace_s - 1
+        assert "connections are cut" in server.log
+        assert "events are lost" in server.log
+        assert server.store_has_ended()
+
+
 @STOP_SIGNALS
-async def test_a_second_signal_ends_it_at_once(tmp_path: Path, number: int) -> None:
+async def test_a_second_signal_a_second_later_ends_it_at_once(tmp_path: Path, number: int) -> None:
     with running_server_process(tmp_path, grace=LONG) as server:
         with server.site() as site:
             queue_id = site.make_queue()
@@ -157,6 +191,8 @@ async def test_a_second_signal_ends_it_at_once(tmp_path: Path, number: int) -> N
             await half_a_join(connection, queue_id)
             server.send(number)
             await until(lambda: nobody_listens(server), "it is stopping")
+            # Sooner, it would be the same wish: what tells is the time that passes.
+            await trio.sleep(IMPATIENCE_S)
             asked_at = time.monotonic()
             server.send(number)
             assert await trio.to_thread.run_sync(server.ended) == 128 + number
