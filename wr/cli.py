@@ -62,7 +62,7 @@ def serve(**flags: str | None) -> None:
 
     from wr.logs import set_up_logs
     from wr.process import StartUpFailure
-    from wr.store.embedded import StoreFailure
+    from wr.store.engine import StoreFailure
 
     try:
         settings = load_settings(flags)

@@ -34,9 +34,11 @@ def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
         yield engine
 
 
-def test_the_embedded_engine_is_named_with_its_version(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_embedded_engine_is_named_with_its_version(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("PATH", "")
-    finding = store.check_engine()
+    finding = store.check_engine(tmp_path)
     assert finding.verdict is Verdict.GOOD
     assert finding.found.startswith("valkey 9.")
 
@@ -48,9 +50,15 @@ def test_an_embedded_dragonfly_is_warned_of_for_what_its_crash_costs(
     fake.write_text("#!/bin/sh\necho dragonfly v1.40.0-0123abc\n")
     fake.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
-    finding = store.check_engine()
+    finding = store.check_engine(tmp_path)
     assert finding.verdict is Verdict.UNSURE
     assert finding.found.startswith(f"dragonfly 1.40.0, {fake}: ")
+    assert "before anything is in the data folder" in finding.mend
+    (tmp_path / "appendonlydir").mkdir()
+    (tmp_path / "appendonlydir" / "wr.aof.manifest").touch()
+    finding = store.check_engine(tmp_path)
+    assert finding.is_bad
+    assert "holds appendonlydir of valkey" in finding.found
 
 
 def test_an_engine_that_does_not_run_is_bad(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -58,7 +66,7 @@ def test_an_engine_that_does_not_run_is_bad(tmp_path: Path, monkeypatch: pytest.
     broken.write_text("#!/bin/sh\nexit 1\n")
     broken.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
-    finding = store.check_engine()
+    finding = store.check_engine(tmp_path)
     assert finding.is_bad
     assert str(broken) in finding.found
 

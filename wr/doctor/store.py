@@ -5,13 +5,14 @@ import subprocess
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import redis
 
 from wr.doctor.finding import Finding, bad, good, unsure
 from wr.store.connection import Connection
-from wr.store.embedded import StoreFailure, find_engine
+from wr.store.engine import StoreFailure, find_engine, foreign_data
 
 OLDEST_REDIS = 7
 MOST_SKEW_S = 1.0
@@ -42,8 +43,8 @@ class StoreFacts:
     """How far its clock is ahead of ours."""
 
 
-def check_engine() -> Finding:
-    """Check that there is a store to embed and that it runs."""
+def check_engine(data_dir: Path) -> Finding:
+    """Check that there is a store to embed, that it runs, and that it reads what is in the data folder."""
     subject = "embedded store"
     try:
         engine = find_engine()
@@ -57,11 +58,15 @@ def check_engine() -> Finding:
         return bad(subject, f"{engine.binary} does not run: {error}", "reinstall it, or give --store-url")
     version = _VERSION.search(told)
     found = f"{engine.name} {version[1] if version else 'of unknown version'}, {engine.binary}"
+    foreign = foreign_data(engine, data_dir)
+    if foreign is not None:
+        return bad(subject, foreign.found, foreign.mend)
     if engine.name == "dragonfly":
         return unsure(
             subject,
             f"{found}: a crash costs what happened since the last snapshot, up to a minute",
-            "take dragonfly off PATH for the Valkey that comes with wr, or give --store-url",
+            "if that is too much, give --store-url; or before anything is in the data folder: neither reads "
+            "the other's, take dragonfly off PATH for the Valkey that comes with wr",
         )
     return good(subject, found)
 

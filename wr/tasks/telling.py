@@ -22,9 +22,9 @@ async def telling(
 ) -> AsyncIterator[None]:
     """Publish and deliver events for as long as the block lasts, and after it what is left.
 
-    `patience_s` is asked at the end of the block how long that may take. Whatever notes events is to end inside
-    the block. Deliveries that are not finished then become dead letters; events that NATS has not acknowledged
-    are lost, and counted in the log.
+    `patience_s` is asked at the end of the block how long that may take. Whatever notes events is to end
+    inside the block. Deliveries that are not finished then become dead letters; events that NATS has not
+    acknowledged are lost, and counted in the log.
     """
     async with trio.open_nursery() as nursery:
         await nursery.start(keep_running, "webhooks", hooks.run)

