@@ -169,6 +169,7 @@ def assemble(
             trusted_proxies=settings.trusted_proxies,
             public_url=settings.public_url,
         ),
+        trusted_proxies=settings.trusted_proxies,
         is_store_healthy=lambda: _answers(store),
         nats_health=lambda: events.nats_health,
         webhooks=WebhookDesk(store, events.hooks, random_bytes=os.urandom),

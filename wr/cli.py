@@ -4,8 +4,9 @@ import functools
 import itertools
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from msgspec import Struct
@@ -28,6 +29,9 @@ from wr.rehearse.command import rehearse
 from wr.settings import BadSetting, Settings, load_settings
 from wr.web.template_check import TEMPLATE_CHECK, check_from_standard_input
 from wr.webhook_commands import webhook
+
+if TYPE_CHECKING:
+    from wr.doctor.finding import Finding
 
 _queue_id = click.argument("queue_id", metavar="QUEUE", help="Id of the queue.")
 _from_outside = functools.partial(
@@ -270,7 +274,8 @@ main.add_command(rehearse)
     "--expected-crowd",
     type=click.IntRange(1),
     metavar="NUMBER",
-    help="How many people will be connected at once: say whether this machine's limits are enough.",
+    help="How many people will be connected at once: say whether the limits are enough, of the server at "
+    "--url or else of this machine.",
 )
 @setting_options
 def doctor(
@@ -279,7 +284,8 @@ def doctor(
     """Check the set-up and say what to mend. Takes what `wr serve` takes; changes nothing.
 
     With --origin it also visits the deployed site: is the gate in the way, is a visitor who joins let in,
-    does the session token verify and open the gate, is a forged address believed, are the clocks right.
+    does the session token verify and open the gate, whose address is believed, are the clocks right. What the
+    server there may do it says only to those who may read its metrics, at --url.
 
     Each line is one check: ✓ is good, ! deserves a look, ✗ has to be mended (exit code 1).
     """
@@ -289,20 +295,31 @@ def doctor(
     from wr.doctor.examination import examine
     from wr.doctor.outside import Deployment, examine_deployment
 
-    findings = examine(flags, os.environ, known_variables(main), expected_crowd or 0)
+    is_elsewhere = origin is not None and url is not None
+    local_crowd = 0 if is_elsewhere else expected_crowd or 0
+    findings: Iterator[Finding | str] = examine(flags, os.environ, known_variables(main), local_crowd)
     if origin is not None:
         try:
-            deployment = Deployment.at(origin, url or "", queue_id or "")
+            deployment = Deployment.at(
+                origin,
+                url or "",
+                queue_id or "",
+                metrics_token=flags.get("metrics_token") or os.environ.get("WR_METRICS_TOKEN", ""),
+                expected_crowd=expected_crowd or 0,
+            )
         except ValueError as error:
             raise UsageFailure(str(error)) from error
         name = f"wr-doctor-{secrets.token_hex(8)}"
         findings = itertools.chain(
-            findings, examine_deployment(deployment, name, now_s=time.time, sleep=time.sleep)
+            ["This machine, as `wr serve` would find it:"],
+            findings,
+            ["The deployment, from outside:"],
+            examine_deployment(deployment, name, now_s=time.time, sleep=time.sleep),
         )
     is_well = True
     for finding in findings:
         click.echo(str(finding))
-        is_well = is_well and not finding.is_bad
+        is_well = is_well and (isinstance(finding, str) or not finding.is_bad)
     sys.exit(0 if is_well else 1)
 
 

@@ -234,20 +234,22 @@ class Room:
         """Give the token of a session as it stands now: with the end that it was given since, say."""
         return await self._session_tokens.of(position_id, queue_id, place)
 
-    async def leave(self, claims: PositionClaims) -> Left:
+    async def leave(self, claims: PositionClaims | SessionClaims) -> Left:
         """Give up the place, or end the session it became, so that someone else gets in.
 
         Raises:
-            NotFound: no such queue, or the position is not there any more.
+            NotFound: no such queue, or the position is not there any more; or no such session.
+            SessionExpired: the session has ended already.
             RateLimited: too many calls in this window.
         """
+        is_session = isinstance(claims, SessionClaims)
         departed = await self._store.depart(
             claims.queue_id,
             Departure(
                 position_id=claims.position_id,
                 reason=places.Reason.CANCELLED,
-                session_only=False,
-                subject=claims.position_id,
+                session_only=is_session,
+                subject=session_id_bytes(claims.position_id) if is_session else claims.position_id,
             ),
         )
         if self._events.wanted:
@@ -257,6 +259,11 @@ class Room:
         if departed.ended_now and isinstance(state, places.Gone):
             self._tell(claims.queue_id, [claims.position_id])
             return Left(claims.position_id, state.ended_ms, usage)
+        if is_session and isinstance(state, places.Gone):
+            raise session_expired(claims.position_id, state.ended_ms, state.reason.text, usage)
+        if is_session and isinstance(state, places.Unknown):
+            session_id = session_id_text(claims.position_id)
+            raise NotFound("There is no such session", usage=usage, session_id=session_id)
         if isinstance(state, places.Gone | places.Unknown):
             raise NotFound("There is no such position", usage=usage, position_id=id_text(claims.position_id))
         raise self._not_served(state, claims.queue_id, usage)

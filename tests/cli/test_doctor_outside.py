@@ -12,12 +12,15 @@ from tests.support.certificate import make_certificate
 from tests.support.engines import free_port
 from tests.support.gated_site import running_gated_site, running_narrow_proxy
 from tests.support.server import running_server
+from tests.support.speaking import speaking
 from tests.support.target_site import running_target_site
 from wr.doctor import machine
-from wr.doctor.asking import Answer
+from wr.doctor.asking import Answer, NoAnswer, ask
 from wr.doctor.finding import Finding, Verdict
 from wr.doctor.outside import Deployment, examine_deployment
-from wr.doctor.site import Observed, check_clock, check_gate, check_reach
+from wr.doctor.server import check_server
+from wr.doctor.site import Observed, check_clock, check_gate, check_reach, observe
+from wr.doctor.visitor import Visitor
 from wr.process import Ready
 
 QUIET = {"demo_queue": "yes", "limit_status": "0", "limit_admin": "0", "admission_interval": "0.02"}
@@ -69,7 +72,9 @@ def test_a_gate_that_was_forgotten_has_to_be_mended(room: Ready) -> None:
         found = look(site.url, room.url, "demo")
     assert found["gate"].is_bad
     assert "nobody has to wait" in found["gate"].found
+    assert "open_paths" in found["gate"].mend
     assert found["session token"].verdict is Verdict.GOOD
+    assert found["way in"].verdict is Verdict.UNSURE, "whoever comes gets in, so that proves nothing"
 
 
 def test_a_gate_that_only_refuses_deserves_a_look(room: Ready) -> None:
@@ -159,14 +164,28 @@ def test_what_is_not_there_is_said_and_nothing_more_is_asked(room: Ready) -> Non
         assert look(gated.url, nowhere)["waiting room"].is_bad
 
 
-def test_a_proxy_that_shows_visitors_only_what_they_need_is_walked_through(room: Ready) -> None:
-    with running_narrow_proxy(room.url) as narrow, running_gated_site(room.url) as site:
-        admin(room, "PATCH", "/queues/demo", target_url=site.url)
+def test_a_proxy_that_shows_visitors_only_what_they_need_is_walked_through(tmp_path: Path) -> None:
+    with (
+        running_server(None, data_dir=str(tmp_path / "data"), **QUIET) as ready,
+        running_narrow_proxy(ready.url) as narrow,
+        running_gated_site(ready.url, entrance=narrow) as site,
+    ):
+        admin(ready, "PATCH", "/queues/demo", target_url=site.url)
         found = look(site.url, narrow)
     unsure = {subject for subject, finding in found.items() if finding.verdict is Verdict.UNSURE}
-    assert unsure == {"waiting room", "session token"}
+    assert unsure == {"waiting room", "room's files", "session token"}
     assert found["way in"].verdict is Verdict.GOOD
     assert not any(finding.is_bad for finding in found.values())
+
+
+def test_a_proxy_that_is_not_trusted_has_to_be_mended_though_nobody_s_forgery_is_believed(
+    room: Ready,
+) -> None:
+    with running_narrow_proxy(room.url) as narrow, running_gated_site(room.url, entrance=narrow) as site:
+        found = look(site.url)
+    assert found["proxies"].is_bad
+    assert "all visitors count as its one address" in found["proxies"].found
+    assert "--trusted-proxies" in found["proxies"].mend
 
 
 def test_visitors_come_by_the_proxy_whatever_the_operator_s_own_way_is(tmp_path: Path) -> None:
@@ -188,6 +207,79 @@ def test_a_certificate_that_nobody_vouches_for_has_to_be_mended(tmp_path: Path) 
         found = look(ready.url)
     assert found["site"].is_bad
     assert "certificate" in found["site"].found
+
+
+def test_a_session_that_a_gate_gave_is_given_back_by_whoever_only_looked(tmp_path: Path) -> None:
+    with running_server(None, data_dir=str(tmp_path / "data"), **QUIET) as ready:
+        # The gate itself, asked as Envoy asks it, stands for a site that lets in whoever need not wait.
+        found = look(f"{ready.url}/api/v1/gate/demo/")
+        stats = admin(ready, "GET", "/queues/demo/stats").json()
+    assert "lets in at once" in found["gate"].found
+    assert "left behind" not in found
+    assert (stats["current_waiting"], stats["current_active"]) == (0, 0)
+    assert stats["total_admitted_today"] >= 2, "who joined, and who walked in"
+
+
+def test_a_place_that_a_gate_gave_is_given_back_to_the_room_that_knows_it(tmp_path: Path) -> None:
+    with running_server(None, data_dir=str(tmp_path / "data"), **QUIET) as ready:
+        admin(ready, "PATCH", "/queues/demo", status="paused")
+        token = httpx.post(f"{ready.url}/api/v1/queues/demo/enqueue").json()["token"]
+        head = f"HTTP/1.1 303 See Other\r\nSet-Cookie: wr-demo={token}; Path=/\r\nContent-Length: 0\r\n\r\n"
+        visitor = Visitor("doctor")
+        with speaking(head.encode()) as gated, running_target_site() as no_room:
+            observe(gated, visitor, time.time)
+            assert visitor.give_back([f"http://127.0.0.1:{free_port()}", no_room.url]) == 1
+        assert admin(ready, "GET", "/queues/demo/stats").json()["current_waiting"] == 1
+        assert visitor.give_back([ready.url]) == 0
+        assert admin(ready, "GET", "/queues/demo/stats").json()["current_waiting"] == 0
+
+
+@pytest.mark.parametrize(
+    "location",
+    [
+        *("http://h:99999/wait/demo", "ftp://h/wait/demo", "//[bad/wait/demo"),
+        "http://127.0.0.1:1/\xf6/wait/demo",
+    ],
+)
+def test_a_site_that_leads_to_nonsense_is_a_finding(location: str) -> None:
+    head = f"HTTP/1.1 303 See Other\r\nContent-Length: 0\r\nLocation: {location}\r\n\r\n"
+    with speaking(head.encode("latin-1")) as origin:
+        found = look(origin)
+    assert "site" in found
+    assert any(finding.verdict is not Verdict.GOOD for finding in found.values())
+
+
+@pytest.mark.parametrize("head", [b"HTTP/1.1 200 OK\r\nX-Slow: ", b"HTTP/1.1 200 OK\r\n\r\n", b""])
+def test_an_answer_that_drips_is_given_up(head: bytes) -> None:
+    with speaking(head, drip=b"a") as url, pytest.raises(NoAnswer, match="in time"):
+        ask(url, within_s=0.5)
+
+
+def test_an_answer_that_says_to_go_on_for_ever_is_given_up() -> None:
+    with (
+        speaking(b"", drip=b"HTTP/1.1 100 Continue\r\n\r\n") as url,
+        pytest.raises(NoAnswer, match="in time"),
+    ):
+        ask(url, within_s=0.5)
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:1/größe", f"http://{'a' * 70}.example/"])
+def test_an_address_that_cannot_be_asked_is_no_answer(url: str) -> None:
+    with pytest.raises(NoAnswer):
+        ask(url)
+
+
+def test_the_server_s_own_limit_of_files_is_told_to_whoever_may_read_its_metrics(tmp_path: Path) -> None:
+    settings = {**QUIET, "metrics_token": "secret-of-the-metrics"}
+    with running_server(None, data_dir=str(tmp_path / "data"), **settings) as ready:
+        (told,) = check_server(ready.url, "secret-of-the-metrics", 1)
+        (enough,) = check_server(ready.url, "secret-of-the-metrics", 0)
+        (too_many,) = check_server(ready.url, "secret-of-the-metrics", 10**9)
+        (kept,) = check_server(ready.url, "", 1)
+    assert (told.verdict, enough.subject) == (Verdict.GOOD, "room's files")
+    assert too_many.is_bad
+    assert kept.verdict is Verdict.UNSURE
+    assert "--metrics-token" in kept.mend
 
 
 def observed(url: str, status: int = 200, end: str = "", **headers: str) -> Observed:
@@ -247,7 +339,13 @@ def test_on_the_command_line_it_comes_after_the_set_up_and_decides_the_exit_code
         sound = run_wr(*here, "--origin", site.url)
         assert sound.exit_code == 0, sound.stdout
         assert "enough for 1 people" in sound.stdout
-        assert sound.stdout.index("environment") < sound.stdout.index("way in")
+        here_at, there_at = (sound.stdout.index(head) for head in ("This machine", "The deployment"))
+        assert here_at < sound.stdout.index("environment") < there_at < sound.stdout.index("way in")
+        elsewhere = run_wr(*here, "--origin", site.url, "--url", room.url)
+        crowded = [line for line in elsewhere.stdout.splitlines() if "enough for 1 people" in line]
+        assert [line.startswith("✓ room's files") for line in crowded] == [True], "not of this machine"
         site.is_open = True
         assert run_wr(*here, "--origin", site.url, "--queue", "demo", "--url", room.url).exit_code == 1
-    assert run_wr(*here, "--origin", "nowhere").exit_code == 2
+    for nowhere in ("nowhere", "http://127.0.0.1:99999", "http://[bad"):
+        assert run_wr(*here, "--origin", nowhere).exit_code == 2
+    assert run_wr("health", "--url", "http://127.0.0.1:abc").exit_code == 2

@@ -7,7 +7,7 @@ import pytest
 
 from tests.conftest import TEST_SETTINGS
 from tests.contract.conftest import running_site
-from tests.contract.helpers import enqueue_path
+from tests.contract.helpers import enqueue_path, open_queue
 from tests.support.site import Site
 
 CLIENT = "203.0.113.7"
@@ -75,3 +75,17 @@ def test_a_header_that_pretends_to_be_the_connection_is_not_believed(distrustful
     first = distrustful.http.post(enqueue_path(queue_id), headers={"Remote-Addr": CLIENT})
     second = distrustful.http.post(enqueue_path(queue_id), headers={"Remote-Addr": "6.6.6.6"})
     assert (first.status_code, second.status_code) == (201, 200)
+
+
+def test_whoever_asks_about_a_queue_learns_whether_its_proxy_is_believed(
+    site: Site, distrustful: Site
+) -> None:
+    queue_id = open_queue(site)
+
+    def told(server: Site, **headers: str) -> str:
+        return server.http.get(f"/api/v1/queues/{queue_id}", headers=headers).headers["X-WR-Forwarded"]
+
+    assert told(site) == told(distrustful) == "none"
+    assert told(site, **{"X-Forwarded-For": CLIENT}) == "believed"
+    assert told(site, **{"X-Forwarded-For": f"6.6.6.6, {CLIENT}"}) == "partly"
+    assert told(distrustful, **{"X-Forwarded-For": CLIENT}) == "ignored"

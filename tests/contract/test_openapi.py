@@ -232,7 +232,7 @@ def no_such_thing(site: Site, name: str) -> Caller:
         caller.position_id = "0"
     elif name in ("terminate_session", "find_session", "session_command"):
         caller.session_id = claims_of(session_token(site, "any"))["sub"]
-    elif name in ("session_status", "session_activity", "heartbeat"):
+    elif name in ("session_status", "end_session", "session_activity", "heartbeat"):
         # A session or place is unknown to the second and third only together with its queue.
         token = session_token(site, "no-such-queue")
         caller.session_id = claims_of(token)["sub"]

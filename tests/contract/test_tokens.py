@@ -260,7 +260,7 @@ def test_a_session_token_past_its_time_is_410_with_when_it_ended(site: Site) -> 
         "session_id": session_id,
         "reason": "session_timeout",
     }
-    for method, last in (("GET", ""), ("POST", "/activity")):
+    for method, last in (("GET", ""), ("DELETE", ""), ("POST", "/activity")):
         response = ask(site, method, f"/sessions/{session_id}{last}", token)
         details = assert_refused(response, 410, "SESSION_EXPIRED")
         assert seconds_of(details.pop("expired_at")) == claims_of(token)["exp"]

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wr.model.client_address import client_address, limited_address, parse_networks
+from wr.model.client_address import client_address, forwarding, limited_address, parse_networks
 
 LOOPBACK = parse_networks("127.0.0.0/8, ::1/128")
 PROXIES = parse_networks("127.0.0.1, 10.0.0.0/8")
@@ -51,3 +51,19 @@ def test_limits_count_an_ipv6_client_by_the_network_it_can_roam_in() -> None:
 @given(st.text(max_size=200))
 def test_no_header_whatever_is_in_it_breaks_the_walk(header: str) -> None:
     assert client_address("127.0.0.1", header, LOOPBACK)
+
+
+@pytest.mark.parametrize(
+    ("peer", "forwarded", "told"),
+    [
+        ("127.0.0.1", "", "none"),
+        ("198.51.100.9", "", "none"),
+        ("127.0.0.1", "198.51.100.7", "believed"),
+        ("127.0.0.1", "198.51.100.7, 10.2.3.4", "believed"),
+        ("127.0.0.1", "1.1.1.1, 198.51.100.7", "partly"),
+        ("127.0.0.1", "nonsense", "partly"),
+        ("198.51.100.9", "198.51.100.7", "ignored"),
+    ],
+)
+def test_it_is_told_how_far_a_proxy_is_believed(peer: str, forwarded: str, told: str) -> None:
+    assert forwarding(peer, forwarded, PROXIES) == told

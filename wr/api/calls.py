@@ -13,6 +13,7 @@ from wr.gatehouse import Gatehouse
 from wr.keeper import KeyKeeper
 from wr.live.registry import Registry
 from wr.model.audit import Actor
+from wr.model.client_address import Network
 from wr.model.limits import Usage
 from wr.model.tokens import SessionClaims
 from wr.office import Office
@@ -76,6 +77,7 @@ class Services(msgspec.Struct, frozen=True):
     keeper: KeyKeeper
     gatehouse: Gatehouse
     cookies: PlaceCookies
+    trusted_proxies: tuple[Network, ...]
     is_store_healthy: Callable[[], Any]
     uptime_s: Callable[[], float]
     nats_health: Callable[[], str]

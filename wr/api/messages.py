@@ -151,6 +151,14 @@ class CancelResponse(msgspec.Struct, kw_only=True):
     cancelled_at: Time
 
 
+class EndSessionResponse(msgspec.Struct, kw_only=True):
+    """The session is ended by its holder."""
+
+    session_id: str
+    status: Literal["ended"] = "ended"
+    ended_at: Time
+
+
 class SessionResponse(msgspec.Struct, kw_only=True):
     """An active session."""
 

@@ -154,6 +154,16 @@ ROUTES: tuple[Route, ...] = (
         refusals=(refusals.NotFound, refusals.SessionExpired),
     ),
     _visitor(
+        "DELETE",
+        "/sessions/{session_id}",
+        visitor_operations.end_session,
+        tag="Sessions",
+        auth=Auth.SESSION,
+        scope="status",
+        answers=((200, "Session ended", messages.EndSessionResponse),),
+        refusals=(refusals.NotFound, refusals.SessionExpired),
+    ),
+    _visitor(
         "POST",
         "/sessions/{session_id}/activity",
         visitor_operations.session_activity,

@@ -11,6 +11,7 @@ from wr.api.messages import (
     AdmittedHeartbeat,
     AdmittedStatus,
     CancelResponse,
+    EndSessionResponse,
     EnqueueRequest,
     EnqueueResponse,
     PublicQueueResponse,
@@ -18,6 +19,7 @@ from wr.api.messages import (
     WaitingHeartbeat,
     WaitingStatus,
 )
+from wr.model.client_address import forwarding
 from wr.model.ids import id_text, session_id_text
 from wr.model.queue import QueueStatus
 from wr.model.times import rfc3339
@@ -25,6 +27,9 @@ from wr.model.tokens import SessionClaims
 from wr.room import Line, PositionProof, Visitor
 from wr.store.polls import PollKind
 from wr.store.visits import VisitKind
+
+FORWARDED = "X-WR-Forwarded"
+"""Tells whoever asks through a proxy whether it is one of those that are trusted; no address is told."""
 
 
 async def enqueue(services: Services, call: Call) -> Answer:
@@ -74,7 +79,8 @@ async def enqueue(services: Services, call: Call) -> Answer:
 async def queue_facts(services: Services, call: Call) -> Answer:
     """Tell what anybody may know of a queue; asks no store, so that many may ask."""
     view = await services.room.view(call.parameters["queue_id"])
-    config = view.config
+    config, request = view.config, call.request
+    forwarded_for = request.headers.get("x-forwarded-for", "")
     return Answer(
         200,
         PublicQueueResponse(
@@ -91,6 +97,7 @@ async def queue_facts(services: Services, call: Call) -> Answer:
             background_color=config.background_color,
             support_url=config.support_url,
         ),
+        headers=[(FORWARDED, forwarding(request.peer, forwarded_for, services.trusted_proxies))],
     )
 
 
@@ -181,6 +188,20 @@ async def session_status(services: Services, call: Call) -> Answer:
             remaining_seconds=max(0, visit.expires_ms - state.now_ms) // 1000,
         ),
         state.usage,
+    )
+
+
+async def end_session(services: Services, call: Call) -> Answer:
+    """Leave: end the session, so that it takes nobody's room any longer."""
+    claims = _session(call)
+    left = await services.room.leave(claims)
+    return Answer(
+        200,
+        EndSessionResponse(
+            session_id=session_id_text(claims.position_id),
+            ended_at=rfc3339(left.at_ms),
+        ),
+        left.usage,
     )
 
 

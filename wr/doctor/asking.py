@@ -1,16 +1,21 @@
 """HTTP as a stranger speaks it: one request, one answer, no redirect followed, no proxy used."""
 
 import http.client
+import socket
 import ssl
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, quote, urljoin, urlsplit
 
 import msgspec
 
-_ANSWER_S = 5.0
+_PART_S = 5.0
+_WHOLE_S = 15.0
 _MOST_BYTES = 1 << 20
+_LEFT_AS_THEY_ARE = "%/:?[]@!$&'()*+,;=~-._"
 
 Message = TypeVar("Message", bound=msgspec.Struct)
 
@@ -46,6 +51,31 @@ class Answer:
             return None
 
 
+def read_url(url: str) -> SplitResult:
+    """Read the address of something that speaks HTTP.
+
+    Raises:
+        ValueError: it is not an http or https URL.
+    """
+    try:
+        parts = urlsplit(url)
+        # A port is looked at when it is asked for, and not before.
+        is_good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_good = False
+    if not is_good:
+        raise ValueError(f"'{url}' is not an http or https URL")
+    return parts
+
+
+def led_to(url: str, location: str) -> str:
+    """Name where an answer from `url` leads, whatever it says; empty when that is nowhere to ask."""
+    try:
+        return read_url(urljoin(url, location)).geturl()
+    except ValueError:
+        return ""
+
+
 def ask(
     url: str,
     *,
@@ -53,41 +83,77 @@ def ask(
     headers: Mapping[str, str] | None = None,
     body: bytes | None = None,
     tls: ssl.SSLContext | None = None,
+    within_s: float = _WHOLE_S,
 ) -> Answer:
-    """Ask once. An answer may take 5 s for each of its parts, and of its body 1 MiB is read.
+    """Ask once. Each part of the answer may take 5 s, all of it `within_s`; of its body 1 MiB is read.
 
     `tls` says whom to believe; unless given, whom the system believes.
 
     Raises:
-        NoCertificate, NoAnswer: there is no answer.
-        ValueError: it is not an http or https URL.
+        NoCertificate, NoAnswer: there is no answer, or nobody can be asked at such an address.
     """
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError(f"'{url}' is not an http or https URL")
-    connection = (
-        http.client.HTTPSConnection(
-            parts.hostname, parts.port, timeout=_ANSWER_S, context=tls or ssl.create_default_context()
-        )
-        if parts.scheme == "https"
-        else http.client.HTTPConnection(parts.hostname, parts.port, timeout=_ANSWER_S)
-    )
-    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     try:
-        connection.request(method, target, body, {"User-Agent": "wr-doctor", **(headers or {})})
-        # Before the answer is taken: at the end of it the connection may be gone.
-        end = _certificate_end(connection)
-        response = connection.getresponse()
-        found: dict[str, tuple[str, ...]] = {}
-        for name, value in response.getheaders():
-            found[name.lower()] = (*found.get(name.lower(), ()), value)
-        return Answer(response.status, found, response.read(_MOST_BYTES), end)
+        parts = read_url(url)
+        with _connected(parts, tls, within_s) as connection:
+            target = quote(
+                (parts.path or "/") + (f"?{parts.query}" if parts.query else ""), _LEFT_AS_THEY_ARE
+            )
+            connection.request(method, target, body, {"User-Agent": "wr-doctor", **(headers or {})})
+            # Before the answer is taken: at the end of it the connection may be gone.
+            end = _certificate_end(connection)
+            response = connection.getresponse()
+            found: dict[str, tuple[str, ...]] = {}
+            for name, value in response.getheaders():
+                found[name.lower()] = (*found.get(name.lower(), ()), value)
+            return Answer(response.status, found, response.read(_MOST_BYTES), end)
     except ssl.SSLError as error:
         raise NoCertificate(getattr(error, "verify_message", "") or error.reason or str(error)) from error
-    except (OSError, http.client.HTTPException) as error:
+    # What cannot be spelled in a request, or as a name to look up, is a ValueError.
+    except (OSError, http.client.HTTPException, ValueError) as error:
         raise NoAnswer(_reason(error)) from error
-    finally:
-        connection.close()
+
+
+@contextmanager
+def _connected(
+    parts: SplitResult, tls: ssl.SSLContext | None, within_s: float
+) -> Iterator[http.client.HTTPConnection]:
+    """Connect; after `within_s` whatever is under way ends with a TimeoutError."""
+    is_https = parts.scheme == "https"
+    port = parts.port or (443 if is_https else 80)
+    host = parts.hostname or ""
+    connection = (http.client.HTTPSConnection if is_https else http.client.HTTPConnection)(host, port)
+    plain = socket.create_connection((host, port), timeout=_PART_S)
+    with plain, _wrapped(plain, tls, host) if is_https else plain as connected:
+        is_late = threading.Event()
+
+        def give_up() -> None:
+            is_late.set()
+            # Past what TLS would do about it: the thread that reads is not to find half of it taken down.
+            with suppress(OSError):
+                socket.socket.shutdown(connected, socket.SHUT_RDWR)
+
+        timer = threading.Timer(within_s, give_up)
+        timer.daemon = True
+        timer.start()
+        try:
+            if isinstance(connected, ssl.SSLSocket):
+                connected.do_handshake()
+            connection.sock = connected
+            yield connection
+        except (OSError, http.client.HTTPException) as error:
+            if is_late.is_set():
+                raise TimeoutError from error
+            raise
+        finally:
+            timer.cancel()
+            connection.close()
+        if is_late.is_set():
+            raise TimeoutError
+
+
+def _wrapped(plain: socket.socket, tls: ssl.SSLContext | None, host: str) -> ssl.SSLSocket:
+    context = tls or ssl.create_default_context()
+    return context.wrap_socket(plain, server_hostname=host, do_handshake_on_connect=False)
 
 
 def _certificate_end(connection: http.client.HTTPConnection) -> str:

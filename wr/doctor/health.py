@@ -3,7 +3,7 @@
 import ssl
 
 from wr.api.messages import HealthResponse
-from wr.doctor.asking import NoAnswer, ask
+from wr.doctor.asking import NoAnswer, ask, read_url
 from wr.doctor.finding import Finding, bad, good
 from wr.setting_values import split_bind
 from wr.settings import Settings
@@ -28,6 +28,7 @@ def check_health(url: str, *, is_own: bool = False) -> Finding:
     Raises:
         ValueError: it is not an http or https URL.
     """
+    read_url(url)
     subject = "health"
     tls = ssl._create_unverified_context() if is_own else None  # noqa: S323 - no secret is sent
     try:

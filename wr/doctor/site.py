@@ -5,16 +5,16 @@ import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from urllib.parse import unquote, urljoin, urlsplit
+from urllib.parse import unquote, urlsplit
 
 from wr.api.messages import HealthResponse
-from wr.doctor.asking import Answer, NoAnswer, NoCertificate, ask
+from wr.doctor.asking import Answer, NoAnswer, NoCertificate, led_to
 from wr.doctor.finding import Finding, bad, good, unsure
+from wr.doctor.visitor import SESSION_COOKIE, Visitor
 
 MOST_SKEW_S = 2.0
 """Session tokens name seconds; a site that is further off refuses some that are good."""
 LEAST_CERTIFICATE_DAYS = 14
-SESSION_COOKIE = "wr_session-"
 _DAY_S = 86_400
 _WAITING_PAGE = re.compile(r"^(?P<before>.*)/wait/(?P<queue>[^/?#]+)")
 _REFUSALS = (401, 403, 503)
@@ -39,15 +39,14 @@ class Way:
     queue_id: str = ""
 
 
-def observe(url: str, now_s: Callable[[], float]) -> Observed:
+def observe(url: str, visitor: Visitor, now_s: Callable[[], float]) -> Observed:
     """Look at a page as somebody who was never there.
 
     Raises:
         NoCertificate, NoAnswer: there is no answer.
-        ValueError: it is not an http or https URL.
     """
     asked_s = now_s()
-    answer = ask(url, headers={"Accept": "text/html"})
+    answer = visitor.ask(url, headers={"Accept": "text/html"})
     return Observed(url, answer, asked_s, now_s())
 
 
@@ -96,7 +95,8 @@ def check_gate(seen: Observed) -> tuple[Finding, Way]:
     subject = "gate"
     answer = seen.answer
     location = answer.header("x-wr-location") or answer.header("location")
-    match = _WAITING_PAGE.match(urljoin(seen.url, location)) if location else None
+    elsewhere = led_to(seen.url, location) if location else ""
+    match = _WAITING_PAGE.match(elsewhere)
     if match is not None:
         way = Way(match["before"], unquote(match["queue"]))
         return good(subject, f"who was not let in is sent to {match[0]}"), way
@@ -110,14 +110,17 @@ def check_gate(seen: Observed) -> tuple[Finding, Way]:
             f"who was not let in is refused with {answer.status}, but not sent to the waiting page",
             "have the proxy redirect to the X-WR-Location that the gate answers",
         ), Way()
+    if elsewhere:
+        return unsure(subject, f"{seen.url} leads to {elsewhere}", "give that as --origin"), Way()
     if location:
         return unsure(
-            subject, f"{seen.url} leads to {urljoin(seen.url, location)}", "give that as --origin"
+            subject, f"{seen.url} leads to {location!r}, which is no http or https URL", "mend that redirect"
         ), Way()
     return bad(
         subject,
         f"{seen.url} answers {answer.status} to somebody who was never let in: nobody has to wait",
-        "have the proxy in front of the site ask the gate about each request",
+        "have the proxy in front of the site ask the gate about each request; or look at a page that is not "
+        "among the queue's open_paths, from an address that is not among its open_addresses",
     ), Way()
 
 

@@ -1,15 +1,17 @@
 """A visitor's walk through a deployment: in line, let in, through the gate; and a forged address."""
 
 from collections.abc import Callable, Iterator
-from urllib.parse import quote, urljoin, urlsplit
+from urllib.parse import quote, urlsplit
 
 import jwt
 import msgspec
 
 from wr.api.messages import ErrorResponse
-from wr.doctor.asking import Answer, ask
+from wr.doctor.asking import Answer, led_to
 from wr.doctor.finding import Finding, bad, good, unsure
 from wr.doctor.site import Observed, check_gate
+from wr.doctor.visitor import Visitor
+from wr.model.client_address import Forwarding
 from wr.model.entry import entry_url
 from wr.model.tokens import ISSUER
 
@@ -35,7 +37,7 @@ class _Told(msgspec.Struct, frozen=True):
 
 
 class Walk:
-    """One visitor of one queue. Leaves nothing behind: whoever joined leaves again.
+    """One visitor of one queue. Whoever joined leaves again.
 
     Raises `NoAnswer` wherever the waiting room or the site does not answer.
     """
@@ -45,22 +47,24 @@ class Walk:
         room: str,
         queue_id: str,
         origin: str,
-        name: str,
+        visitor: Visitor,
         *,
         keys_at: str,
+        is_gated: bool,
         now_s: Callable[[], float],
         sleep: Callable[[float], None],
     ) -> None:
         """Get ready.
 
-        `room` is where visitors find the waiting room, `keys_at` where it shows its keys; `name` is what the
-        visitor calls itself: random, so that it is nobody else.
+        `room` is where visitors find the waiting room, `keys_at` where it shows its keys; `is_gated` tells
+        whether a gate was seen.
         """
+        self._visitor = visitor
+        self._is_gated = is_gated
         self._keys_at = keys_at
         self._queue = f"{room.rstrip('/')}/api/v1/queues/{quote(queue_id, safe='')}"
         self._queue_id = queue_id
         self._origin = origin
-        self._name = name
         self._now_s = now_s
         self._sleep = sleep
 
@@ -70,8 +74,10 @@ class Walk:
         if told is None:
             yield _not_joined(answer, self._queue_id)
             return
+        session = ""
         try:
             admitted = self._wait(told)
+            session = admitted.session_token
             if not admitted.session_token:
                 yield unsure(
                     "walk",
@@ -86,6 +92,8 @@ class Walk:
             yield self._check_entry(admitted.session_token)
         finally:
             self._leave(told.token)
+            # The gate made a cookie of it, which stands for nothing any more.
+            self._visitor.is_rid_of(session)
 
     def check_forging(self) -> Finding:
         """Check that nobody gets new limits by claiming another address in `X-Forwarded-For`."""
@@ -107,17 +115,34 @@ class Walk:
             if one.header("x-ratelimit-reset") == two.header("x-ratelimit-reset"):
                 break
         if int(left[1]) < int(left[0]):
-            return good(subject, "a forged X-Forwarded-For is not believed")
+            return self._check_trust(subject)
         return bad(
             subject,
             "a forged X-Forwarded-For is believed: who claims new addresses meets no limit",
             "name your own proxies alone in --trusted-proxies, and have them add the address they see",
         )
 
+    def _check_trust(self, subject: str) -> Finding:
+        """Check that the proxies on the way here are believed, as the waiting room tells those who ask."""
+        safe = "a forged X-Forwarded-For is not believed"
+        mend = "name each of your own proxies in --trusted-proxies"
+        told = self._visitor.ask(self._queue).header("x-wr-forwarded")
+        if told == Forwarding.BELIEVED:
+            return good(subject, f"{safe}, and what the proxy says is")
+        if told == Forwarding.IGNORED:
+            return bad(
+                subject, "the proxy on the way is not believed: all visitors count as its one address", mend
+            )
+        if told == Forwarding.PARTLY:
+            return unsure(subject, "one of several proxies on the way here is not believed", mend)
+        if told == Forwarding.NONE:
+            return good(subject, f"{safe}; none comes from here, as where visitors reach wr without a proxy")
+        return unsure(subject, f"{safe}; whether your own proxy is, this waiting room does not tell", mend)
+
     def _join(self, who: str, address: str = "") -> tuple[Answer, _Told | None]:
         headers = {"Content-Type": "application/json", **({"X-Forwarded-For": address} if address else {})}
-        body = msgspec.json.encode({"metadata": {"user_id": f"{self._name}-{who}"}})
-        answer = ask(f"{self._queue}/enqueue", method="POST", headers=headers, body=body)
+        body = msgspec.json.encode({"metadata": {"user_id": f"{self._visitor.name}-{who}"}})
+        answer = self._visitor.ask(f"{self._queue}/enqueue", method="POST", headers=headers, body=body)
         return answer, answer.read(_Told) if answer.status in (200, 201) else None
 
     def _wait(self, told: _Told) -> _Told:
@@ -128,16 +153,18 @@ class Walk:
             if self._now_s() >= deadline_s:
                 break
             self._sleep(_LOOK_EVERY_S)
-            latest = ask(f"{self._queue}/status", headers=headers).read(_Told) or latest
+            latest = self._visitor.ask(f"{self._queue}/status", headers=headers).read(_Told) or latest
         return latest
 
     def _leave(self, token: str) -> None:
         # One who was let in leaves the session with it, so that it takes nobody's room.
-        ask(f"{self._queue}/position", method="DELETE", headers={"Authorization": f"Bearer {token}"})
+        self._visitor.ask(
+            f"{self._queue}/position", method="DELETE", headers={"Authorization": f"Bearer {token}"}
+        )
 
     def _check_token(self, token: str) -> Finding:
         subject = "session token"
-        keys = ask(f"{self._keys_at}/.well-known/jwks.json")
+        keys = self._visitor.ask(f"{self._keys_at}/.well-known/jwks.json")
         if keys.status != 200:
             found = f"{self._keys_at} does not show the published keys ({keys.status})"
             return unsure(
@@ -156,7 +183,7 @@ class Walk:
 
     def _check_target(self, target: str) -> Finding:
         subject = "target"
-        there, here = urlsplit(target).netloc, urlsplit(self._origin).netloc
+        there, here = urlsplit(led_to(self._origin, target)).netloc, urlsplit(self._origin).netloc
         if there == here:
             return good(subject, f"who is let in is sent to {there}")
         mend = f"wr queue update {self._queue_id} --target-url {self._origin}"
@@ -172,7 +199,7 @@ class Walk:
             if cookies:
                 headers["Cookie"] = "; ".join(f"{name}={value}" for name, value in cookies.items())
             asked_s = self._now_s()
-            seen = Observed(url, ask(url, headers=headers), asked_s, self._now_s())
+            seen = Observed(url, self._visitor.ask(url, headers=headers), asked_s, self._now_s())
             if check_gate(seen)[1].room or seen.answer.status in (401, 403):
                 return bad(
                     subject,
@@ -181,8 +208,14 @@ class Walk:
                 )
             if seen.answer.status >= 500:
                 return bad(subject, f"the site answers {seen.answer.status} to who was let in", "see its log")
-            location = urljoin(url, seen.answer.header("location"))
+            location = led_to(url, seen.answer.header("location"))
             if not 300 <= seen.answer.status < 400 or urlsplit(location).netloc != urlsplit(url).netloc:
+                if not self._is_gated:
+                    return unsure(
+                        subject,
+                        f"the site answers {seen.answer.status} to who was let in, as to everybody",
+                        "see above: no gate was seen",
+                    )
                 return good(subject, f"the gate lets in who was let in: {seen.answer.status}")
             for cookie in seen.answer.headers.get("set-cookie", ()):
                 name, _, value = cookie.partition(";")[0].partition("=")

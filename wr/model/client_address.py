@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from enum import StrEnum
 from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
@@ -28,16 +29,43 @@ def client_address(peer: str, forwarded_for: str, trusted: Sequence[Network]) ->
     `X-Forwarded-For` is believed only as far as trusted proxies wrote it: from the right, hop by hop, until
     one is not trusted. A hop that is no address ends the walk at the last one that was.
     """
+    return _walk(peer, forwarded_for, trusted)[0]
+
+
+class Forwarding(StrEnum):
+    """What became of an `X-Forwarded-For`."""
+
+    NONE = "none"
+    """There was none."""
+    BELIEVED = "believed"
+    """All of it, so the client is who stands first in it."""
+    PARTLY = "partly"
+    """What trusted proxies wrote, and not what stood there before."""
+    IGNORED = "ignored"
+    """Who sent it is no trusted proxy."""
+
+
+def forwarding(peer: str, forwarded_for: str, trusted: Sequence[Network]) -> Forwarding:
+    """Tell how far `X-Forwarded-For` is believed."""
+    if not forwarded_for:
+        return Forwarding.NONE
+    if not is_trusted(peer, trusted):
+        return Forwarding.IGNORED
+    return Forwarding.BELIEVED if _walk(peer, forwarded_for, trusted)[1] else Forwarding.PARTLY
+
+
+def _walk(peer: str, forwarded_for: str, trusted: Sequence[Network]) -> tuple[str, bool]:
+    """Go back hop by hop as far as they are trusted; returns who stands there, and whether no hop is left."""
     current = _address(peer)
     if current is None:
-        return UNIX_SOCKET_PEER
+        return UNIX_SOCKET_PEER, False
     hops = forwarded_for.split(",")[-32:] if forwarded_for else []
     while hops and _is_trusted(current, trusted):
         hop = _address(hops.pop().strip())
         if hop is None:
-            break
+            return current, False
         current = hop
-    return current
+    return current, not hops
 
 
 def limited_address(address: str) -> str:
