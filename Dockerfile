@@ -9,14 +9,18 @@ FROM docker.dragonflydb.io/dragonflydb/dragonfly:${DRAGONFLY} AS dragonfly
 FROM python:${PYTHON}-slim-bookworm AS build
 WORKDIR /src
 # Before the code: as long as what is locked stays the same, so does this layer.
-COPY requirements.lock ./
+COPY scripts/image/requirements.lock scripts/wheel.lock ./
 RUN python -m venv /opt/wr \
- && /opt/wr/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes -r requirements.lock
+ && /opt/wr/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes -r requirements.lock \
+ && python -m venv /opt/wheel \
+ && /opt/wheel/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes -r wheel.lock
 # The vendoring script works with the environment of a checkout.
 RUN ln -s /opt/wr .venv
 COPY . .
 RUN ./scripts/vendor \
- && /opt/wr/bin/pip install --no-cache-dir --disable-pip-version-check --no-deps . \
+ && /opt/wheel/bin/pip wheel --no-cache-dir --disable-pip-version-check --no-build-isolation --no-deps \
+    --wheel-dir /opt/wheels . \
+ && /opt/wr/bin/pip install --no-cache-dir --disable-pip-version-check --no-deps --no-index /opt/wheels/*.whl \
  && /opt/wr/bin/python -m pip uninstall --yes --quiet pip setuptools
 
 FROM python:${PYTHON}-slim-bookworm

@@ -5,17 +5,21 @@ one, hands signals on, and removes the folder at the end.
 """
 
 import atexit
+import contextlib
 import ctypes
 import fcntl
 import os
 import shutil
 import signal
 import sys
+import time
 from pathlib import Path
 
 from wr.__main__ import main
 
 _PR_SET_PDEATHSIG = 1
+LEFT_BEHIND_S = 600.0
+"""Far longer than it takes to unpack."""
 
 
 def end_with_the_outer_process() -> None:
@@ -43,6 +47,26 @@ def keep_the_folder(folder: Path) -> None:
     atexit.register(lambda: _has_outer_process() or shutil.rmtree(folder, ignore_errors=True))
 
 
+def clear_what_others_left(folder: Path, now_s: float) -> None:
+    """Remove what earlier starts unpacked beside `folder` and nobody needs any more.
+
+    Who is killed together with the outer process, or finds the disk full, leaves a folder behind. One that is
+    needed is locked; one that is being unpacked just now is not yet, but is new.
+    """
+    for other in folder.parent.glob("_MEI*"):
+        with contextlib.suppress(OSError):
+            facts = other.lstat()
+            is_ours = facts.st_uid == os.geteuid() and (other / "wr").is_dir()
+            if other == folder or not is_ours or now_s - facts.st_mtime < LEFT_BEHIND_S:
+                continue
+            descriptor = os.open(other, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(other, ignore_errors=True)
+            finally:
+                os.close(descriptor)
+
+
 def give_children_their_own_libraries() -> None:
     """Have a store that is installed on this machine find the libraries it was made for."""
     before = os.environ.pop("LD_LIBRARY_PATH_ORIG", None)
@@ -53,6 +77,8 @@ def give_children_their_own_libraries() -> None:
 
 if __name__ == "__main__":
     end_with_the_outer_process()
-    keep_the_folder(Path(sys._MEIPASS))  # type: ignore[attr-defined]  # set by PyInstaller
+    unpacked = Path(sys._MEIPASS)  # type: ignore[attr-defined]  # set by PyInstaller
+    keep_the_folder(unpacked)
+    clear_what_others_left(unpacked, time.time())
     give_children_their_own_libraries()
     main()

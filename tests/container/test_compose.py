@@ -84,6 +84,7 @@ def test_the_servers_share_the_store_and_believe_the_proxy_alone(name: str) -> N
     assert [proxy in network and network.num_addresses == 1 for network in settings.trusted_proxies] == [True]
     (pool,) = COMPOSE["networks"]["default"]["ipam"]["config"]
     assert proxy in ip_network(pool["subnet"])
+    assert proxy not in ip_network(pool["ip_range"]), "no other container is ever given the trusted address"
     assert any(
         ip_network(pool["subnet"]).subnet_of(network)
         for network in settings.metrics_from
@@ -133,25 +134,61 @@ def test_grafana_finds_its_data_and_the_dashboard() -> None:
     assert json.loads(dashboard.read_text())["title"]
 
 
-def test_nginx_takes_the_gate_s_configuration_with_the_names_of_the_services(tmp_path: Path) -> None:
+def nginx_configuration(made: Path, key: str) -> subprocess.CompletedProcess[str]:
+    """Do what the service does before it becomes nginx."""
     example = mounted("nginx", "/waiting-room.conf")
-    made = tmp_path / "default.conf"
     script = SERVICES["nginx"]["command"][2].replace("$$", "$").partition("&& exec")[0]
     script = script.replace("/waiting-room.conf", str(example)).replace(
         "/etc/nginx/conf.d/default.conf", str(made)
     )
-    subprocess.run(["sh", "-c", script], check=True, env={"PATH": os.defpath, "WR_ORIGIN_KEY": "the-key"})
+    environment = {"PATH": os.defpath, "WR_ORIGIN_KEY": key}
+    return subprocess.run(
+        ["sh", "-c", script], check=False, env=environment, capture_output=True, text=True, timeout=10
+    )
+
+
+def test_nginx_takes_the_gate_s_configuration_with_the_names_of_the_services(tmp_path: Path) -> None:
+    made = tmp_path / "default.conf"
+    assert nginx_configuration(made, "aB3-._~+/=").returncode == 0
     text = made.read_text()
-    assert "127.0.0.1" not in text.replace("# Belongs", "").partition("upstream")[2]
-    assert "server wr-1:8080; server wr-2:8080;" in text
-    assert "server site:80;" in text
-    assert "ORIGIN_KEY" not in text.partition("upstream")[2]
-    # Here nobody knows the services by name.
-    for name in (*SERVERS, "site"):
-        text = text.replace(f"server {name}:", "server 127.0.0.1:")
+    upstreams = text.replace("# Belongs", "").partition("upstream")[2]
+    assert "127.0.0.1" not in upstreams
+    assert "ORIGIN_KEY" not in upstreams
+    assert "X-WR-Origin-Key aB3-._~+/=;" in text
+    # Here nobody knows the services by name, and Debian's nginx looks no name up again: 1.27.3 and newer do.
+    for name, port in ((SERVERS[0], 8080), (SERVERS[1], 8080), ("site", 80)):
+        assert f"server {name}:{port} resolve;" in text, "a container that is replaced has another address"
+        text = text.replace(f"server {name}:{port} resolve;", f"server 127.0.0.1:{port};")
     made.write_text(text)
     whole = tmp_path / "nginx.conf"
     whole.write_text(
         f"pid {tmp_path}/pid;\nerror_log stderr;\nevents {{}}\nhttp {{ access_log off; include {made}; }}\n"
     )
     run(program("nginx", "nginx"), "-t", "-c", whole)
+
+
+@pytest.mark.parametrize("key", ["a&b", "a|b", "a\\b", "a;b", "a b"])
+def test_a_key_that_would_end_up_as_another_one_is_refused(tmp_path: Path, key: str) -> None:
+    done = nginx_configuration(tmp_path / "default.conf", key)
+    assert (done.returncode, "WR_ORIGIN_KEY may have" in done.stderr) == (1, True)
+    assert not (tmp_path / "default.conf").exists()
+
+
+def test_its_nginx_is_one_that_looks_names_up_again() -> None:
+    (version,) = re.findall(r"nginx:(\d+)\.(\d+)", SERVICES["nginx"]["image"])
+    assert tuple(map(int, version)) >= (1, 28)
+
+
+def test_without_a_public_address_visitors_stay_where_they_came_in() -> None:
+    assert SERVICES["wr-1"]["environment"]["WR_PUBLIC_URL"] == "${WR_PUBLIC_URL:-}"
+    assert load_settings({}, {"WR_PUBLIC_URL": ""}).public_url == ""
+
+
+def test_the_secrets_are_their_owner_s_alone_and_are_not_committed(tmp_path: Path) -> None:
+    (command,) = re.findall(r"^#   (\(umask.*)$", FILE.read_text(), re.MULTILINE)
+    subprocess.run(["sh", "-c", command], cwd=tmp_path, check=True)
+    made = tmp_path / ".env"
+    assert made.stat().st_mode & 0o077 == 0
+    names = [line.partition("=")[0] for line in made.read_text().splitlines()]
+    assert names == ["WR_ADMIN_KEY", "WR_ORIGIN_KEY"]
+    assert "/.env" in (ROOT / ".gitignore").read_text().splitlines()

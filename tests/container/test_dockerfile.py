@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 from tests.support.image import ROOT, stages
@@ -50,3 +51,37 @@ def test_its_environment_is_settings_that_the_server_has_and_leaves_time_to_stop
     assert settings.grace < 10
     named = {name for name in environment if name.startswith("WR_")}
     assert named == {"WR_BIND", "WR_DATA_DIR", "WR_GRACE"}
+
+
+def pins(lock: str) -> set[str]:
+    return set(re.findall(r"^([\w.-]+==\S+)", (ROOT / lock).read_text(), re.MULTILINE))
+
+
+def test_what_it_installs_is_the_server_s_lock_and_what_traces_need() -> None:
+    assert pins("requirements.lock") < pins("scripts/image/requirements.lock"), "./scripts/lock"
+    more = {
+        pin.partition("==")[0] for pin in pins("scripts/image/requirements.lock") - pins("requirements.lock")
+    }
+    assert "opentelemetry-exporter-otlp-proto-http" in more
+    assert pins("scripts/image/requirements.lock") < pins("scripts/binary/requirements.lock")
+
+
+def test_nothing_is_fetched_without_a_hash() -> None:
+    build = next(stage for stage in stages(DOCKERFILE) if any("pip install" in step.value for step in stage))
+    commands = [
+        command
+        for step in build
+        if step.name == "RUN"
+        for command in re.split(r"&&", step.value)
+        if re.search(r"pip (install|wheel)", command)
+    ]
+    assert len(commands) == 4
+    for command in commands:
+        is_offline = "--no-index" in command or {"--no-build-isolation", "--no-deps"} <= set(command.split())
+        assert "--require-hashes" in command or is_offline, command
+
+
+def test_the_wheel_is_built_with_what_its_own_settings_say() -> None:
+    asked = tomllib.loads((ROOT / "pyproject.toml").read_text())["build-system"]["requires"]
+    written = (ROOT / "scripts/wheel.in").read_text().splitlines()
+    assert [line for line in written if not line.startswith("#")] == asked

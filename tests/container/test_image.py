@@ -77,6 +77,16 @@ def test_it_serves_as_a_user_without_rights_and_keeps_its_data_in_the_volume(
     assert {file.name for file in fresh.path("/data").iterdir()} >= {"admin-key", "appendonlydir"}
 
 
+def test_where_the_environment_asks_for_traces_it_starts_and_has_what_sends_them(
+    fresh: Image, tmp_path: Path
+) -> None:
+    # As platforms put it into everything that they run: nobody listens there.
+    asked = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318"}
+    with fresh.running(tmp_path / "output", **asked) as container:
+        container.wait_for("serves at")
+        assert container.check_health() == 0
+
+
 def test_its_health_check_tells_when_the_store_hangs_and_when_nobody_serves(
     fresh: Image, tmp_path: Path
 ) -> None:
@@ -130,5 +140,5 @@ def test_the_context_of_the_build_holds_no_data_no_secrets_and_no_leftovers() ->
     files = context_files(ROOT)
     assert {"wr/cli.py", "wr/store/scripts/admit.lua", "pyproject.toml", "scripts/vendor"} <= set(files)
     tops = {file.partition("/")[0] for file in files}
-    assert tops == {"wr", "scripts", "pyproject.toml", "requirements.lock", "README.md", "LICENSE"}
+    assert tops == {"wr", "scripts", "pyproject.toml", "README.md", "LICENSE"}
     assert not [file for file in files if "__pycache__" in file or file.startswith("wr/web/vendor/")]

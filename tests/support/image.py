@@ -166,7 +166,9 @@ class Image:
         files = context_files(context)
         for name in files if names == ["."] else names:
             assert name in files, f".dockerignore keeps {name} out"
-            target = self.path(f"{self.workdir}/{target_name}/{name}")
+            # A folder keeps the shape it has; a file that is named goes by its last name.
+            kept = name if names == ["."] else Path(name).name
+            target = self.path(f"{self.workdir}/{target_name}/{kept}")
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(context / name, target)
 
