@@ -20,6 +20,7 @@ from wr.api.messages import (
 )
 from wr.api.office_messages import AuditResponse, FoundPositionResponse, FoundSessionResponse
 from wr.api.webhook_messages import (
+    ChangedWebhookResponse,
     DeadLetterGoneResponse,
     DeadLetterListResponse,
     DeleteWebhookResponse,
@@ -152,13 +153,19 @@ class AdminClient:
         """List the webhooks."""
         return self._call("GET", "/webhooks", WebhookListResponse)
 
+    def change_webhook(self, webhook_id: str, changes: dict[str, object]) -> ChangedWebhookResponse:
+        """Change a webhook; what `changes` leaves out stays."""
+        path = f"/webhooks/{quote(webhook_id, safe='')}"
+        return self._call("PATCH", path, ChangedWebhookResponse, changes)
+
     def delete_webhook(self, webhook_id: str) -> DeleteWebhookResponse:
         """Delete a webhook."""
         return self._call("DELETE", f"/webhooks/{quote(webhook_id, safe='')}", DeleteWebhookResponse)
 
-    def dead_letters(self) -> DeadLetterListResponse:
-        """List the deliveries that were given up, newest first."""
-        return self._call("GET", "/webhooks/dead-letters", DeadLetterListResponse)
+    def dead_letters(self, *, webhook_id: str) -> DeadLetterListResponse:
+        """List the deliveries that were given up, newest first; of all webhooks unless one is named."""
+        query = urlencode({"webhook_id": webhook_id} if webhook_id else {})
+        return self._call("GET", f"/webhooks/dead-letters?{query}", DeadLetterListResponse)
 
     def retry_delivery(self, letter_id: str) -> DeadLetterGoneResponse:
         """Try a delivery anew that was given up."""

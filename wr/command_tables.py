@@ -30,6 +30,7 @@ from wr.api.office_messages import (
     FoundSessionResponse,
 )
 from wr.api.webhook_messages import (
+    ChangedWebhookResponse,
     DeadLetterGoneResponse,
     DeadLetterListResponse,
     DeleteWebhookResponse,
@@ -189,6 +190,14 @@ def _webhooks(answer: WebhookListResponse) -> RenderableType:
 def _new_webhook(answer: NewWebhookResponse) -> RenderableType:
     """Show a new webhook and its secret."""
     return _plain(f"{answer.id} is added. Its secret, which is not shown again: {answer.secret}")
+
+
+@in_words.register
+def _changed_webhook(answer: ChangedWebhookResponse) -> RenderableType:
+    """Show that a webhook was changed, and its secret if that is a new one."""
+    if answer.secret is msgspec.UNSET:
+        return _plain(f"{answer.id} is changed.")
+    return _plain(f"{answer.id} is changed. Its new secret, which is not shown again: {answer.secret}")
 
 
 @in_words.register

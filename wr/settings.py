@@ -302,7 +302,7 @@ class Settings:
     event_buffer: int = _setting(
         100_000,
         "Events kept for NATS, and for each webhook, while they cannot be sent; those beyond are dropped and "
-        "counted; each takes 100 to 450 bytes",
+        "counted; each takes 100 to 450 bytes, and up to 1 KB while a webhook is to be tried again",
         positive_count,
         group=Group.EVENTS,
         form="COUNT",
@@ -329,7 +329,10 @@ class Settings:
         form="SECONDS",
     )
     webhook_forbidden: tuple[Network, ...] = _setting(
-        parse_networks("169.254.0.0/16, fe80::/10, fd00:ec2::254/128, 100.100.100.200/32"),
+        parse_networks(
+            "169.254.0.0/16, fe80::/10, fd00:ec2::254/128, fd20:ce::254/128, 100.100.100.200/32, "
+            "168.63.129.16/32"
+        ),
         "Addresses or networks that webhooks must not call, separated by commas; the default is where clouds "
         "tell machines their secrets",
         parse_networks,

@@ -1,18 +1,22 @@
-"""Webhooks as operators know them: adding and deleting them, and what could not be delivered."""
+"""Webhooks as operators know them: adding, changing and deleting them, and what could not be delivered."""
 
 from base64 import urlsafe_b64encode
 from collections.abc import Callable, Sequence
 
+import msgspec
+
 from wr.audit import AuditTrail
 from wr.events.hooks import Hooks
-from wr.model.audit import Action, Actor, bounded
+from wr.model.audit import Action, Actor, Change, Fact, bounded
 from wr.model.ids import id_text, new_position_id
 from wr.model.refusals import Conflict, NotFound
 from wr.model.webhooks import MOST_WEBHOOKS, DeadLetter, Webhook, check_webhook
+from wr.store.dead_letters import KeptLetter
 from wr.store.store import Store
-from wr.store.webhooks import KeptLetter
+from wr.store.webhooks import Kept
 
 _SECRET_BYTES = 32
+_MOST_TRIES = 5
 
 
 class WebhookDesk:
@@ -38,18 +42,17 @@ class WebhookDesk:
             Conflict: there are as many webhooks as there may be.
         """
         check_webhook(url, events)
-        if len(await self._shelf.list()) >= MOST_WEBHOOKS:
-            raise Conflict(f"There may be {MOST_WEBHOOKS} webhooks at most", most=MOST_WEBHOOKS)
         webhook = Webhook(
             id=id_text(new_position_id(self._random_bytes)),
             url=url,
             events=list(events),
             queue_id=queue_id,
-            secret=urlsafe_b64encode(self._random_bytes(_SECRET_BYTES)).decode().rstrip("="),
+            secret=self._new_secret(),
             created_ms=await self._store.clock_ms(),
         )
         async with self._audit.noting(actor, Action.WEBHOOK_ADDED, queue_id or None) as draft:
-            await self._shelf.add(webhook)
+            if await self._shelf.add(webhook) is Kept.TOO_MANY:
+                raise Conflict(f"There may be {MOST_WEBHOOKS} webhooks at most", most=MOST_WEBHOOKS)
             draft.made(facts={**_facts_of(webhook), "events": webhook.events})
         await self._hooks.refresh()
         return webhook
@@ -58,38 +61,78 @@ class WebhookDesk:
         """List the webhooks, oldest first."""
         return await self._shelf.list()
 
+    async def change(
+        self, actor: Actor, webhook_id: str, changes: dict[str, object], *, rotate_secret: bool
+    ) -> Webhook:
+        """Change a webhook: this server at once, others within seconds. What waits goes where it says now.
+
+        A new secret is told nowhere else but in what is returned.
+
+        Raises:
+            NotFound: there is no such webhook.
+            InvalidRequest: the URL cannot be called, or a pattern means no event.
+            Conflict: others change it all the time.
+        """
+        for _ in range(_MOST_TRIES):
+            before = await self._find(webhook_id)
+            after = msgspec.structs.replace(before, **changes)
+            check_webhook(after.url, after.events)
+            if rotate_secret:
+                after = msgspec.structs.replace(after, secret=self._new_secret())
+            queue_id = after.queue_id or before.queue_id or None
+            async with self._audit.noting(actor, Action.WEBHOOK_CHANGED, queue_id) as draft:
+                if await self._shelf.replace(before, after) is Kept.YES:
+                    facts: dict[str, Fact] = {"webhook_id": webhook_id}
+                    if rotate_secret:
+                        facts["rotated"] = "secret"
+                    draft.made(changes=_changes_between(before, after), facts=facts)
+            if draft.is_made:
+                await self._hooks.refresh()
+                return after
+        raise Conflict("The webhook is being changed by others all the time", webhook_id=webhook_id)
+
     async def delete(self, actor: Actor, webhook_id: str) -> None:
         """Tell a webhook nothing any more; what was not delivered to it is dropped.
 
         Raises:
             NotFound: there is no such webhook.
         """
-        found = [webhook for webhook in await self._shelf.list() if webhook.id == webhook_id]
-        queue_id = found[0].queue_id or None if found else None
+        found = {webhook.id: webhook for webhook in await self._shelf.list()}.get(webhook_id)
+        queue_id = found.queue_id or None if found else None
         async with self._audit.noting(actor, Action.WEBHOOK_DELETED, queue_id) as draft:
-            if not found or not await self._shelf.delete(webhook_id):
+            # One that cannot be read is in no list, and can be deleted all the same.
+            if not await self._shelf.delete(webhook_id):
                 raise NotFound("There is no such webhook", webhook_id=webhook_id)
-            draft.made(facts=_facts_of(found[0]))
+            draft.made(facts=_facts_of(found) if found else {"webhook_id": bounded(webhook_id)})
         await self._hooks.refresh()
 
-    async def dead_letters(self) -> Sequence[KeptLetter]:
-        """List the deliveries that were given up, newest first."""
-        return await self._shelf.dead_letters()
+    async def dead_letters(self, webhook_id: str = "") -> Sequence[KeptLetter]:
+        """List deliveries that were given up, newest first, of one webhook or of all; 1,000 at most.
+
+        What this server is trying anew is not among them.
+        """
+        before = self._hooks.retried()
+        kept = await self._shelf.letters.newest(webhook_id)
+        # One that is settled while the list is read may be in it still.
+        hidden = before | self._hooks.retried()
+        return [each for each in kept if each.id not in hidden]
 
     async def retry(self, actor: Actor, letter_id: str) -> DeadLetter:
-        """Have this server try a delivery anew, as often as at first; it is no dead letter meanwhile.
+        """Have this server try a delivery anew, as often as at first.
+
+        The store keeps it until it is acknowledged, or has died again: whatever happens to this server in
+        between, it is not lost.
 
         Raises:
-            NotFound: there is no such dead letter.
+            NotFound: there is no such dead letter, or it is being tried anew.
             Conflict: its webhook is gone.
         """
         await self._hooks.refresh()
-        letter = await self._find(letter_id)
+        letter = await self._find_letter(letter_id)
         if not self._hooks.knows(letter.webhook_id):
             raise Conflict("The webhook of this delivery is gone", webhook_id=letter.webhook_id)
         async with self._audit.noting(actor, Action.DELIVERY_RETRIED, letter.queue_id) as draft:
-            await self._take(letter_id)
-            self._hooks.deliver_again(letter)
+            self._hooks.deliver_again(letter, letter_id)
             draft.made(facts=_letter_facts(letter))
         return letter
 
@@ -97,32 +140,50 @@ class WebhookDesk:
         """Forget a delivery that was given up.
 
         Raises:
-            NotFound: there is no such dead letter.
+            NotFound: there is no such dead letter, or it is being tried anew.
         """
-        letter = await self._find(letter_id)
+        letter = await self._find_letter(letter_id)
         async with self._audit.noting(actor, Action.DELIVERY_DISCARDED, letter.queue_id) as draft:
-            await self._take(letter_id)
+            if not await self._shelf.letters.remove(letter_id):
+                raise _no_such_letter(letter_id)
             draft.made(facts=_letter_facts(letter))
         return letter
 
-    async def _find(self, letter_id: str) -> DeadLetter:
-        for kept in await self._shelf.dead_letters():
-            if kept.id == letter_id:
-                return kept.letter
-        raise _no_such_letter(letter_id)
+    async def _find(self, webhook_id: str) -> Webhook:
+        for webhook in await self._shelf.list():
+            if webhook.id == webhook_id:
+                return webhook
+        raise NotFound("There is no such webhook", webhook_id=webhook_id)
 
-    async def _take(self, letter_id: str) -> None:
-        if await self._shelf.take_letter(letter_id) is None:
+    async def _find_letter(self, letter_id: str) -> DeadLetter:
+        letter = await self._shelf.letters.find(letter_id)
+        if letter is None or letter_id in self._hooks.retried():
             raise _no_such_letter(letter_id)
+        return letter
+
+    def _new_secret(self) -> str:
+        return urlsafe_b64encode(self._random_bytes(_SECRET_BYTES)).decode().rstrip("=")
 
 
 def _no_such_letter(letter_id: str) -> NotFound:
     return NotFound("There is no such dead letter", dead_letter_id=letter_id)
 
 
-def _facts_of(webhook: Webhook) -> dict[str, str | int | float | list[str]]:
+def _facts_of(webhook: Webhook) -> dict[str, Fact]:
     return {"webhook_id": webhook.id, "url": bounded(webhook.shown_url)}
 
 
-def _letter_facts(letter: DeadLetter) -> dict[str, str | int | float | list[str]]:
+def _changes_between(before: Webhook, after: Webhook) -> dict[str, Change]:
+    changes = {}
+    if before.url != after.url:
+        # Origins only, which may be the same: path and query may hold a secret.
+        changes["url"] = Change(bounded(before.shown_url), bounded(after.shown_url))
+    if before.events != after.events:
+        changes["events"] = Change(bounded(" ".join(before.events)), bounded(" ".join(after.events)))
+    if before.queue_id != after.queue_id:
+        changes["queue_id"] = Change(before.queue_id, after.queue_id)
+    return changes
+
+
+def _letter_facts(letter: DeadLetter) -> dict[str, Fact]:
     return {"webhook_id": letter.webhook_id, "event_id": letter.event_id, "event_type": letter.event_type}

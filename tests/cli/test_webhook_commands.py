@@ -51,3 +51,19 @@ def test_what_can_never_be_delivered_is_refused_in_one_line(wr: Wr) -> None:
     ended = wr("webhook", "add", "ftp://example.com/")
     assert ended.exit_code == 1
     assert ended.stderr.startswith("wr: url must be an http or https URL")
+
+
+def test_a_webhook_is_changed_and_its_new_secret_is_shown(wr: Wr) -> None:
+    webhook_id = json.loads(wr("webhook", "add", "http://127.0.0.1:9/", "--json").stdout)["id"]
+    changed = wr(
+        "webhook", "change", webhook_id, "--event", "queue.*", "--event", "session.*", "--queue", "a"
+    )
+    assert changed.stdout == f"{webhook_id} is changed.\n"
+    rotated = wr("webhook", "change", webhook_id, "--target", "http://127.0.0.1:9/b", "--rotate-secret")
+    assert len(rotated.stdout.split()[-1]) == 43
+    assert json.loads(wr("webhook", "change", webhook_id, "--queue", "", "--json").stdout)["queue_id"] == ""
+    (shown,) = json.loads(wr("webhook", "list", "--json").stdout)["webhooks"]
+    assert (shown["url"], shown["events"]) == ("http://127.0.0.1:9/b", ["queue.*", "session.*"])
+    nothing = wr("webhook", "change", webhook_id)
+    assert (nothing.exit_code, nothing.stderr.splitlines()[-1][:21]) == (2, "wr: nothing to change")
+    wr("webhook", "delete", webhook_id)

@@ -134,14 +134,16 @@ BODIES: dict[str, Any] = {
     "terminate_session": {"reason": "abuse_detected"},
     # Of a queue that never is: nothing is ever sent.
     "add_webhook": {"url": "http://127.0.0.1:9/", "events": ["queue.deleted"], "queue_id": "no-such-queue"},
+    "change_webhook": {"events": ["queue.deleted"]},
     "session_command": {"command": "extend", "seconds": 600},
 }
 BAD_QUERIES = {"queue_history": {"span": "1h"}, "audit": {"limit": "0"}}
 # Only a storm of changes by others at the same moment brings this one.
-NOT_PROVOKED = {("update_queue", 409)}
+NOT_PROVOKED = {("update_queue", 409), ("change_webhook", 409)}
 # In test_webhooks: they take many webhooks, or deliveries that fail.
 PROVOKED_WITH_WEBHOOKS = {
     ("add_webhook", 409),
+    ("change_webhook", 200),
     ("delete_webhook", 200),
     ("retry_dead_letter", 200),
     ("retry_dead_letter", 409),
@@ -193,7 +195,7 @@ class Caller:
             session_id=self.session_id,
             position_id=self.position_id,
             webhook_id="0",
-            dead_letter_id="0-0",
+            dead_letter_id="0-0.0",
         )
         base = "" if "servers" in DOCUMENT["paths"][path] else BASE
         headers = {"X-Forwarded-For": self.address}
@@ -329,6 +331,7 @@ def test_what_an_answer_always_brings_is_required_in_its_schema() -> None:
         if "properties" in schema and not name.endswith("Request")
     }
     assert {name: names for name, names in optional.items() if names} == {
+        "ChangedWebhookResponse": ["secret"],
         "EnqueueResponse": [
             "queue_status",
             "redirect_url",

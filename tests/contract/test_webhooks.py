@@ -12,20 +12,26 @@ from tests.support.site import BASE, Site, error_code, new_address
 from wr.model.webhooks import MOST_WEBHOOKS, DeadLetter
 from wr.store.keys import Keys
 
-NOWHERE = "http://127.0.0.1:9/nobody"
+ORIGIN = "http://127.0.0.1:9"
+NOWHERE = f"{ORIGIN}/nobody"
 """Nobody listens on the port; and these webhooks are for queues that do not exist."""
 
 
 @pytest.fixture(autouse=True)
 def no_webhooks(site: Site, store: redis.Redis) -> Any:
     """Begin with none and leave none behind: there may be 32 only."""
-    keys = [Keys(site.prefix).shared(part) for part in ("webhooks", "dead_letters")]
-    # One by one: in a cluster they may be at several nodes.
-    for key in keys:
-        store.delete(key)
+    forget_all(site, store)
     yield
-    for key in keys:
-        store.delete(key)
+    forget_all(site, store)
+
+
+def forget_all(site: Site, store: redis.Redis) -> None:
+    keys = Keys(site.prefix)
+    owners: Any = store.zrange(keys.shared("dead_letters"), 0, -1)
+    parts = ("webhooks", "dead_letters", *(f"dead_letters:{owner.decode()}" for owner in owners))
+    # One by one: in a cluster they may be at several nodes.
+    for part in parts:
+        store.delete(keys.shared(part))
 
 
 def add(site: Site, **wish: Any) -> Any:
@@ -51,8 +57,11 @@ def bury(site: Site, store: redis.Redis, webhook_id: str) -> str:
         error="status 500",
         died_ms=time.time_ns() // 1_000_000,
     )
-    key = Keys(site.prefix).shared("dead_letters")
-    return bytes(store.xadd(key, {"letter": msgspec.json.encode(letter)})).decode()
+    keys = Keys(site.prefix)
+    store.zadd(keys.shared("dead_letters"), {webhook_id: letter.died_ms})
+    key = keys.shared(f"dead_letters:{webhook_id}")
+    entry_id = bytes(store.xadd(key, {"letter": msgspec.json.encode(letter)})).decode()
+    return f"{entry_id}.{webhook_id}"
 
 
 def test_a_webhook_is_shown_with_its_secret_once_and_without_it_ever_after(site: Site) -> None:
@@ -97,6 +106,56 @@ def test_there_are_32_webhooks_at_most(site: Site) -> None:
     assert (response.status_code, error_code(response)) == (409, "CONFLICT")
 
 
+def test_what_is_changed_of_a_webhook_is_changed_and_the_rest_stays(site: Site) -> None:
+    added = add(site).json()
+    before = {name: value for name, value in added.items() if name != "secret"}
+    path = f"/webhooks/{added['id']}"
+    for changes in ({"events": ["queue.*"]}, {"queue_id": ""}, {"url": f"{ORIGIN}/elsewhere"}, {}):
+        changed = site.admin("PATCH", path, changes)
+        assert changed.status_code == 200
+        before |= changes
+        assert changed.json() == before
+        assert site.admin("GET", "/webhooks").json() == {"webhooks": [before]}
+
+
+def test_a_new_secret_is_told_once(site: Site) -> None:
+    added = add(site).json()
+    rotated = site.admin("PATCH", f"/webhooks/{added['id']}", {"rotate_secret": True}).json()
+    assert len(rotated["secret"]) == 43
+    assert rotated["secret"] != added["secret"]
+    assert {**rotated, "secret": ""} == {**added, "secret": ""}
+    assert rotated["secret"] not in site.admin("GET", "/webhooks").text + site.admin("GET", "/audit").text
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"url": "ftp://example.com/"}, {"events": ["position.lost"]}, {"events": []}, {"secret": "mine"}],
+)
+def test_a_change_to_what_could_never_be_delivered_is_refused(site: Site, changes: dict[str, Any]) -> None:
+    added = add(site).json()
+    response = site.admin("PATCH", f"/webhooks/{added['id']}", changes)
+    assert (response.status_code, error_code(response)) == (400, "INVALID_REQUEST")
+    assert site.admin("GET", "/webhooks").json()["webhooks"][0]["url"] == NOWHERE
+
+
+def test_a_change_is_noted_without_what_may_be_secret_of_a_url(site: Site) -> None:
+    added = add(site, url=f"{NOWHERE}/hidden?key=hidden").json()
+    wish = {"url": "https://example.com/hidden", "events": ["queue.*"], "rotate_secret": True}
+    site.admin("PATCH", f"/webhooks/{added['id']}", wish, headers={"X-Operator": "Ada"})
+    entry = newest_entry(site)
+    assert (entry["action"], entry["operator"]) == ("webhook.changed", "Ada")
+    assert entry["facts"] == {"webhook_id": added["id"], "rotated": "secret"}
+    assert entry["changes"] == {
+        "url": {"from": ORIGIN, "to": "https://example.com"},
+        "events": {"from": "*", "to": "queue.*"},
+    }
+    assert "hidden" not in site.admin("GET", "/audit").text
+
+
+def test_what_is_not_there_cannot_be_changed(site: Site) -> None:
+    assert site.admin("PATCH", "/webhooks/nobody", {"rotate_secret": True}).status_code == 404
+
+
 def test_a_deleted_webhook_is_gone_and_cannot_be_deleted_again(site: Site) -> None:
     webhook_id = add(site).json()["id"]
     deleted = site.admin("DELETE", f"/webhooks/{webhook_id}")
@@ -136,7 +195,7 @@ def test_every_change_names_who_made_it_and_tells_no_secret(site: Site, store: r
     webhook = site.admin("POST", "/webhooks", body, headers=headers).json()
     entry = newest_entry(site)
     assert (entry["action"], entry["operator"]) == ("webhook.added", "Ada")
-    assert entry["facts"] == {"webhook_id": webhook["id"], "url": NOWHERE, "events": ["queue.*"]}
+    assert entry["facts"] == {"webhook_id": webhook["id"], "url": ORIGIN, "events": ["queue.*"]}
     letters = [bury(site, store, webhook["id"]) for _ in range(2)]
     calls = [
         ("delivery.retried", "POST", f"/webhooks/dead-letters/{letters[0]}/retry"),

@@ -6,11 +6,13 @@ from threading import Event
 import pytest
 import redis
 import trio
+import trio.testing
 
 from tests.support import odd_stores
 from tests.support.odd_stores import odd_store
 from wr.model.refusals import Unavailable
 from wr.store.connection import Connection
+from wr.store.script import Script
 
 
 def an_error(text: str) -> odd_stores.Answer:
@@ -137,3 +139,23 @@ async def test_a_caller_that_is_cancelled_does_not_wait_for_a_store_that_hangs(f
 def test_a_url_that_makes_no_sense_is_refused_before_anything_is_sent(url: str) -> None:
     with pytest.raises(ValueError, match=r".+"):
         Connection(url)
+
+
+async def test_a_wire_is_opened_though_all_threads_that_everybody_shares_are_taken() -> None:
+    done = Event()
+    shared = trio.to_thread.current_default_thread_limiter()
+    with odd_store(lambda _received: b"+PONG\r\n") as url:
+        connection = Connection(url, timeout_s=5)
+        try:
+            async with trio.open_nursery() as nursery:
+                for _ in range(int(shared.total_tokens)):
+                    nursery.start_soon(trio.to_thread.run_sync, done.wait)
+                await trio.testing.wait_all_tasks_blocked()
+                assert shared.available_tokens == 0
+                with trio.move_on_after(5) as patience:
+                    assert await connection.call(Script("any", "return 1"), [], []) == b"PONG"
+                done.set()
+            assert not patience.cancelled_caught
+        finally:
+            done.set()
+            connection.close()

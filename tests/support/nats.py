@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import nats
-from nats.js.api import ConsumerConfig, DeliverPolicy
+from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 
 from tests.support.engines import free_port
 from tests.support.processes import eventually
@@ -84,7 +84,8 @@ class NatsServer:
             reader = await jetstream.pull_subscribe(
                 "waitingroom.>",
                 stream="WAITINGROOM",
-                config=ConsumerConfig(deliver_policy=DeliverPolicy.ALL),
+                # Of what is to be acknowledged the server hands out a thousand at most.
+                config=ConsumerConfig(deliver_policy=DeliverPolicy.ALL, ack_policy=AckPolicy.NONE),
             )
             while len(found) < count:
                 for message in await reader.fetch(min(500, count - len(found)), timeout=5):

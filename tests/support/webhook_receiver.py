@@ -1,10 +1,11 @@
 """A receiver of webhooks: a real HTTP server that notes what comes, and answers as it is told."""
 
 import json
+import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -38,6 +39,14 @@ class Receiver:
     url: str
     answer: Callable[[dict[str, Any]], int] = lambda _event: 204
     came: list[Delivered] = field(default_factory=list)
+    connections: list[Any] = field(default_factory=list)
+    """The sockets of all connections that were made, closed ones too."""
+
+    def hang_up(self) -> None:
+        """Close every connection, as a receiver may when none of them was used for a while."""
+        for connection in self.connections:
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
 
     def taken(self) -> list[Delivered]:
         """What was acknowledged, in the order in which it came."""
@@ -52,6 +61,12 @@ def receiving(port: int = 0, certificate: tuple[Path, Path] | None = None) -> It
     """Receive until the block ends; over TLS with a certificate and its key."""
 
     class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def setup(self) -> None:
+            super().setup()
+            receiver.connections.append(self.connection)
+
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             status = receiver.answer(json.loads(body))

@@ -3,7 +3,7 @@
 from typing import Annotated, Literal
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from wr.api.messages import Count, Time, Uuid
 from wr.model.ids import QUEUE_ID_PATTERN
@@ -28,15 +28,29 @@ Patterns = Annotated[
 ]
 
 
+QueueChoice = Annotated[
+    str,
+    Meta(pattern=f"^$|{QUEUE_ID_PATTERN}", description="Events of this queue only; all queues if empty"),
+]
+
+
 class AddWebhookRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """A URL that wants to be told."""
 
     url: Url
     events: Patterns
-    queue_id: Annotated[
-        str,
-        Meta(pattern=f"^$|{QUEUE_ID_PATTERN}", description="Events of this queue only; all queues if empty"),
-    ] = ""
+    queue_id: QueueChoice = ""
+
+
+class ChangeWebhookRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What is to change of a webhook; the rest stays, and what waits to be delivered does so, too."""
+
+    url: Url | UnsetType = UNSET
+    events: Patterns | UnsetType = UNSET
+    queue_id: QueueChoice | UnsetType = UNSET
+    rotate_secret: Annotated[
+        bool, Meta(description="Sign with a new secret from now on; the answer tells it, once")
+    ] = False
 
 
 class WebhookResponse(msgspec.Struct, kw_only=True):
@@ -60,6 +74,17 @@ class NewWebhookResponse(msgspec.Struct, kw_only=True):
     secret: str
 
 
+class ChangedWebhookResponse(msgspec.Struct, kw_only=True):
+    """A webhook as it is now; with its secret if that is a new one: it is told only now."""
+
+    id: Uuid
+    url: Url
+    events: Patterns
+    queue_id: Annotated[str, Meta(description="Empty where it is told of all queues")]
+    created_at: Time
+    secret: str | UnsetType = UNSET
+
+
 class WebhookListResponse(msgspec.Struct, kw_only=True):
     """Every webhook, oldest first."""
 
@@ -73,10 +98,18 @@ class DeleteWebhookResponse(msgspec.Struct, kw_only=True):
     status: Literal["deleted"] = "deleted"
 
 
+class DeadLetterQuery(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """Which dead letters to list."""
+
+    webhook_id: Annotated[
+        str, Meta(max_length=64, description="Of this webhook only; of all if it is left out")
+    ] = ""
+
+
 class DeadLetterResponse(msgspec.Struct, kw_only=True):
     """A delivery that was given up."""
 
-    id: Annotated[str, Meta(examples=["1704067200000-0"])]
+    id: Annotated[str, Meta(examples=["1704067200000-0.7b0bd5a6-3c5b-4f0e-8a53-6a3c4d1e2f90"])]
     webhook_id: Uuid
     event_id: Uuid
     event_type: str
@@ -91,7 +124,7 @@ class DeadLetterResponse(msgspec.Struct, kw_only=True):
 
 
 class DeadLetterListResponse(msgspec.Struct, kw_only=True):
-    """Deliveries that were given up, newest first; the newest 1,000 are kept."""
+    """Deliveries that were given up, newest first, 1,000 at most; as many are kept of each webhook."""
 
     dead_letters: list[DeadLetterResponse]
 

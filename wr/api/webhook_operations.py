@@ -1,10 +1,16 @@
 """Operations of operators around webhooks."""
 
+import msgspec
+from msgspec import UNSET
+
 from wr.api.calls import Answer, Call, Services
 from wr.api.webhook_messages import (
     AddWebhookRequest,
+    ChangedWebhookResponse,
+    ChangeWebhookRequest,
     DeadLetterGoneResponse,
     DeadLetterListResponse,
+    DeadLetterQuery,
     DeadLetterResponse,
     DeleteWebhookResponse,
     NewWebhookResponse,
@@ -13,7 +19,7 @@ from wr.api.webhook_messages import (
 )
 from wr.model.times import rfc3339
 from wr.model.webhooks import Webhook
-from wr.store.webhooks import KeptLetter
+from wr.store.dead_letters import KeptLetter
 
 
 async def add_webhook(services: Services, call: Call) -> Answer:
@@ -40,6 +46,27 @@ async def list_webhooks(services: Services, _call: Call) -> Answer:
     return Answer(200, WebhookListResponse(webhooks=list(map(_webhook, await services.webhooks.all()))))
 
 
+async def change_webhook(services: Services, call: Call) -> Answer:
+    """Change a webhook, or give it a new secret, which is told only now; nothing that waits is dropped."""
+    wish: ChangeWebhookRequest = call.body
+    changes = {name: value for name, value in msgspec.structs.asdict(wish).items() if value is not UNSET}
+    rotate_secret = bool(changes.pop("rotate_secret"))
+    webhook = await services.webhooks.change(
+        call.actor, call.parameters["webhook_id"], changes, rotate_secret=rotate_secret
+    )
+    return Answer(
+        200,
+        ChangedWebhookResponse(
+            id=webhook.id,
+            url=webhook.url,
+            events=webhook.events,
+            queue_id=webhook.queue_id,
+            created_at=rfc3339(webhook.created_ms),
+            secret=webhook.secret if rotate_secret else UNSET,
+        ),
+    )
+
+
 async def delete_webhook(services: Services, call: Call) -> Answer:
     """Delete a webhook; what was not delivered to it is dropped."""
     webhook_id = call.parameters["webhook_id"]
@@ -47,9 +74,10 @@ async def delete_webhook(services: Services, call: Call) -> Answer:
     return Answer(200, DeleteWebhookResponse(id=webhook_id))
 
 
-async def list_dead_letters(services: Services, _call: Call) -> Answer:
+async def list_dead_letters(services: Services, call: Call) -> Answer:
     """List the deliveries that were given up, newest first."""
-    letters = await services.webhooks.dead_letters()
+    wish: DeadLetterQuery = call.query
+    letters = await services.webhooks.dead_letters(wish.webhook_id)
     return Answer(200, DeadLetterListResponse(dead_letters=list(map(_letter, letters))))
 
 

@@ -27,6 +27,14 @@ def webhook_routes(admin: Callable[..., Made]) -> tuple[Made, ...]:
             answers=((200, "Every webhook", webhook_messages.WebhookListResponse),),
         ),
         admin(
+            "PATCH",
+            "/webhooks/{webhook_id}",
+            webhook_operations.change_webhook,
+            body=webhook_messages.ChangeWebhookRequest,
+            answers=((200, "Webhook changed", webhook_messages.ChangedWebhookResponse),),
+            refusals=(refusals.NotFound, refusals.Conflict),
+        ),
+        admin(
             "DELETE",
             "/webhooks/{webhook_id}",
             webhook_operations.delete_webhook,
@@ -37,6 +45,7 @@ def webhook_routes(admin: Callable[..., Made]) -> tuple[Made, ...]:
             "GET",
             "/webhooks/dead-letters",
             webhook_operations.list_dead_letters,
+            query=webhook_messages.DeadLetterQuery,
             answers=((200, "Deliveries that were given up", webhook_messages.DeadLetterListResponse),),
         ),
         admin(

@@ -43,6 +43,11 @@ class Outbox:
         self._is_dropping = False
         self._is_abandoned = False
 
+    def want(self, kinds: frozenset[Kind], queue_id: str) -> None:
+        """Take other events from now on; what is kept already stays."""
+        self._kinds = kinds
+        self._queue_id = queue_id
+
     def offer(self, note: Note) -> None:
         """Keep a note, or of many people in one as many as there is room for."""
         if note.kind not in self._kinds or (self._queue_id and note.queue_id != self._queue_id):

@@ -1,9 +1,11 @@
 """The courier of one webhook: delivers its events, in order for each position, until acknowledged or dead."""
 
+import heapq
+import math
 import time
-from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
+from typing import Protocol
 
 import msgspec
 import structlog
@@ -17,15 +19,28 @@ from wr.model.webhooks import DeadLetter, Webhook, retry_pause_s, signature
 
 log = structlog.get_logger("wr.events.webhooks")
 
-_MOST_HELD = 1_000
-"""Deliveries made ready at once; what comes after them stays in the outbox, where it takes less room."""
+_MOST_READY = 1_000
+"""Lanes that are ready or under way; what comes after them stays in the outbox, where it takes less room.
+
+Those that pause do not count: they must not keep others from going past. What there is of them is bounded by
+what the outbox may hold, for it counts until it is settled.
+"""
 _TURN = 64
 """Deliveries made in one turn of the event loop: about 1 ms."""
 _AT_ONCE = 8
 """Deliveries under way to one webhook."""
 
-Bury = Callable[[DeadLetter], Awaitable[None]]
-"""Keeps a delivery that was given up; returns when it is kept."""
+
+class Cemetery(Protocol):
+    """Where deliveries go that are given up."""
+
+    async def bury(self, letter: DeadLetter, instead_of: str) -> None:
+        """Keep a letter in place of another of that id, if there is one; returns when it is kept."""
+        ...
+
+    async def remove(self, letter_id: str) -> None:
+        """Forget a letter that has been delivered after all; returns when it is forgotten."""
+        ...
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,10 +67,15 @@ class Delivery(msgspec.Struct):
     queue_id: str
     whose: bytes
     body: bytes
-    is_of_outbox: bool
-    """Whether it takes room in the outbox; one that was dead does not."""
+    letter_id: str = ""
+    """The dead letter that is tried anew, and kept until that is settled; empty for what is of the outbox."""
     attempts: int = 0
     error: str = ""
+
+    @property
+    def is_of_outbox(self) -> bool:
+        """Whether it takes room in the outbox; one that was dead does not."""
+        return not self.letter_id
 
     @property
     def lane(self) -> bytes:
@@ -70,47 +90,69 @@ class Courier:
     Others go past. A webhook that hangs keeps nobody else's events waiting: each has a courier of its own.
     """
 
-    def __init__(self, webhook: Webhook, outbox: Outbox, tally: EventTally, plan: Plan, bury: Bury) -> None:
+    def __init__(
+        self, webhook: Webhook, outbox: Outbox, tally: EventTally, plan: Plan, cemetery: Cemetery
+    ) -> None:
         self.webhook = webhook
+        """Whom to tell; may be exchanged for another at any time, which all that waits then goes to."""
         self.outbox = outbox
         self._tally = tally
         self._plan = plan
-        self._bury = bury
-        self._lanes: dict[bytes, deque[Delivery]] = {}
-        self._held = 0
-        self._pausing = 0
-        """Lanes whose first delivery waits to be tried again."""
-        # Holds each lane once at most, so it is as bounded as they are.
-        self._ready, self._due = trio.open_memory_channel[bytes](10 * _MOST_HELD)
+        self._cemetery = cemetery
+        # Most have one delivery, and there may be many: a list takes a tenth of a deque's room.
+        self._lanes: dict[bytes, list[Delivery]] = {}
+        self._pauses: list[tuple[float, bytes]] = []
+        """A heap: when a lane is to be tried again, and which."""
+        self._pause_came = trio.Event()
+        self.retried: set[str] = set()
+        """Ids of the dead letters that are being tried anew."""
+        self._open_ready()
         self._changed = trio.Event()
 
     async def run(self) -> None:
-        """Deliver until cancelled; what is not delivered then can be had from `undelivered`."""
+        """Deliver until cancelled; what is not delivered then can be had from `undelivered`.
+
+        May be run again after it ended, in whatever way: what was under way is begun anew.
+        """
+        self._pauses.clear()
+        self._open_ready()
+        for name in self._lanes:
+            self._ready.send_nowait(name)
         async with trio.open_nursery() as nursery:
             for _ in range(_AT_ONCE):
-                nursery.start_soon(self._deliver_for_ever, nursery)
+                nursery.start_soon(self._deliver_for_ever)
+            nursery.start_soon(self._end_pauses)
             while True:
-                while self._held >= _MOST_HELD:
+                while self._lanes_ready >= _MOST_READY:
                     await self._change()
-                most = min(_TURN, _MOST_HELD - self._held)
+                most = min(_TURN, _MOST_READY - self._lanes_ready)
                 for delivery in self._made_of(await self.outbox.take(most)):
                     self.accept(delivery)
                 await trio.lowlevel.checkpoint()
 
     def accept(self, delivery: Delivery) -> None:
         """Deliver this as soon as what it must not overtake is settled."""
-        self._held += 1
+        if delivery.letter_id:
+            self.retried.add(delivery.letter_id)
         lane = self._lanes.get(delivery.lane)
         if lane is not None:
             lane.append(delivery)
             return
-        self._lanes[delivery.lane] = deque([delivery])
+        self._lanes[delivery.lane] = [delivery]
         self._ready.send_nowait(delivery.lane)
 
     async def quiet(self) -> None:
         """Wait until there is nothing to do but to wait: all is delivered, or was tried and has to pause."""
-        while self._pausing < len(self._lanes) or (not self.outbox.is_empty and self._held < _MOST_HELD):
+        while self._lanes_ready or not self.outbox.is_empty:
             await self._change()
+
+    @property
+    def _lanes_ready(self) -> int:
+        return len(self._lanes) - len(self._pauses)
+
+    def _open_ready(self) -> None:
+        # Holds each lane once at most, so it is as bounded as they are.
+        self._ready, self._due = trio.open_memory_channel[bytes](math.inf)
 
     def unfinished(self) -> list[Delivery]:
         """What was made ready and is neither delivered nor dead; once it does not run any more."""
@@ -140,30 +182,23 @@ class Courier:
         for note in notes:
             for whose, event in events_of(note, self._plan.source):
                 body = msgspec.json.encode(event)
-                yield Delivery(event.id, event.type.value, event.queue_id, whose, body, is_of_outbox=True)
+                yield Delivery(event.id, event.type.value, event.queue_id, whose, body)
 
-    async def _deliver_for_ever(self, nursery: trio.Nursery) -> None:
+    async def _deliver_for_ever(self) -> None:
         async for name in self._due:
             lane = self._lanes[name]
             delivery = lane[0]
             if await self._attempt(delivery):
                 self._tally.delivered += 1
+                if delivery.letter_id:
+                    await self._cemetery.remove(delivery.letter_id)
             elif delivery.attempts < self._plan.tries:
-                self._pausing += 1
-                nursery.start_soon(self._try_later, name, delivery.attempts)
-                self._has_changed()
+                self._pause(name, delivery.attempts)
                 continue
             else:
-                log.warning(
-                    "a delivery is given up",
-                    webhook=self.webhook.id,
-                    event_type=delivery.event_type,
-                    delivery=delivery.event_id,
-                    error=delivery.error,
-                )
-                await self._bury(self.dead_letter(delivery, delivery.error))
-            lane.popleft()
-            self._held -= 1
+                await self._give_up(delivery)
+            lane.pop(0)
+            self.retried.discard(delivery.letter_id)
             if delivery.is_of_outbox:
                 self.outbox.settle(1)
             if lane:
@@ -172,10 +207,32 @@ class Courier:
                 del self._lanes[name]
             self._has_changed()
 
-    async def _try_later(self, name: bytes, failures: int) -> None:
-        await trio.sleep(retry_pause_s(failures, self._plan.first_pause_s, self._plan.draw()))
-        self._pausing -= 1
-        self._ready.send_nowait(name)
+    async def _give_up(self, delivery: Delivery) -> None:
+        log.warning(
+            "a delivery is given up",
+            webhook=self.webhook.id,
+            event_type=delivery.event_type,
+            delivery=delivery.event_id,
+            error=delivery.error,
+        )
+        await self._cemetery.bury(self.dead_letter(delivery, delivery.error), delivery.letter_id)
+
+    def _pause(self, name: bytes, failures: int) -> None:
+        pause_s = retry_pause_s(failures, self._plan.first_pause_s, self._plan.draw())
+        heapq.heappush(self._pauses, (trio.current_time() + pause_s, name))
+        self._pause_came.set()
+        self._has_changed()
+
+    async def _end_pauses(self) -> None:
+        """Make lanes ready again whose pause is over: one task for all, for there may be many."""
+        while True:
+            now_s = trio.current_time()
+            while self._pauses and self._pauses[0][0] <= now_s:
+                _, name = heapq.heappop(self._pauses)
+                self._ready.send_nowait(name)
+            self._pause_came = trio.Event()
+            with trio.move_on_at(self._pauses[0][0] if self._pauses else math.inf):
+                await self._pause_came.wait()
 
     async def _attempt(self, delivery: Delivery) -> bool:
         """Deliver, once; whether it was acknowledged, which any status of the two hundreds does."""

@@ -1,6 +1,7 @@
 """The webhooks as this server knows them, and a courier for each."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
 import structlog
@@ -18,8 +19,23 @@ _LOOK_S = 2.0
 """How often to look for webhooks that other servers added or deleted. One command of the store."""
 _PAUSE_S = 1.0
 _MOST_BURIED = 1_000
+"""Of each webhook, when the server stops: as many as are kept of it."""
 _BURIAL_S = 3.0
+_QUIET_S = 60.0
+"""Between two lines of the log about dead letters that had to go."""
 STOPPED = "the server was stopped"
+
+
+class Letters(Protocol):
+    """What is needed of where dead letters are kept."""
+
+    async def bury(self, letters: Sequence[DeadLetter], /) -> int:
+        """Keep deliveries that were given up; returns how many older ones had to go."""
+        ...
+
+    async def remove(self, letter_id: str, /) -> bool:
+        """Take a dead letter away."""
+        ...
 
 
 class Shelf(Protocol):
@@ -29,8 +45,9 @@ class Shelf(Protocol):
         """Read every webhook."""
         ...
 
-    async def bury(self, letters: Sequence[DeadLetter], /) -> None:
-        """Keep deliveries that were given up."""
+    @property
+    def letters(self) -> Letters:
+        """Where deliveries are kept that were given up."""
         ...
 
 
@@ -55,15 +72,17 @@ class Hooks:
         self._nursery: trio.Nursery | None = None
         # An answer that is older than another must not be heeded after it.
         self._looking = trio.Lock()
+        self._cemetery = _Cemetery(shelf.letters, tally)
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Look for webhooks and deliver, until cancelled; ready when it has looked once."""
         is_away = False
         async with trio.open_nursery() as nursery:
             self._nursery = nursery
+            nursery.start_soon(self._plan.post.keep)
             # After a failure: what was under way is begun again.
-            for earlier, _ in tuple(self._couriers.values()):
-                self._hire(earlier.webhook, earlier)
+            for courier, _ in tuple(self._couriers.values()):
+                self._start(courier)
             try:
                 while True:
                     try:
@@ -98,13 +117,21 @@ class Hooks:
             courier.outbox.abandon()
         for webhook_id in listed.keys() - self._couriers.keys():
             self._hire(listed[webhook_id])
+        for webhook_id, webhook in listed.items():
+            courier, _ = self._couriers[webhook_id]
+            if courier.webhook != webhook:
+                courier.outbox.want(webhook.kinds, webhook.queue_id)
+                courier.webhook = webhook
 
     def knows(self, webhook_id: str) -> bool:
         """Whether there was such a webhook at the last look."""
         return webhook_id in self._couriers
 
-    def deliver_again(self, letter: DeadLetter) -> None:
-        """Try a delivery anew that was given up, of a webhook that is known; raises `KeyError` otherwise."""
+    def deliver_again(self, letter: DeadLetter, letter_id: str) -> None:
+        """Try a delivery anew that was given up, of a webhook that is known; raises `KeyError` otherwise.
+
+        The letter is kept until that is settled, so that nothing that ends this server loses it.
+        """
         courier, _ = self._couriers[letter.webhook_id]
         courier.accept(
             Delivery(
@@ -113,9 +140,13 @@ class Hooks:
                 letter.queue_id,
                 bytes.fromhex(letter.whose),
                 letter.body.encode(),
-                is_of_outbox=False,
+                letter_id,
             )
         )
+
+    def retried(self) -> set[str]:
+        """Name the dead letters that this server is trying anew."""
+        return set().union(*(courier.retried for courier, _ in self._couriers.values()))
 
     async def drained(self, patience_s: float) -> None:
         """Wait until all that can be delivered now is, for so many seconds at most."""
@@ -123,56 +154,107 @@ class Hooks:
 
     async def bury_the_rest(self) -> None:
         """Keep what is not delivered among the dead letters, once this does not run any more."""
-        letters: list[DeadLetter] = []
-        lost = 0
-        for courier, _ in self._couriers.values():
-            left = courier.undelivered(_MOST_BURIED - len(letters))
-            letters += [courier.dead_letter(delivery, delivery.error or STOPPED) for delivery in left]
-            lost += courier.outbox.abandon() - sum(delivery.is_of_outbox for delivery in left)
+        with trio.move_on_after(_BURIAL_S, shield=True):
+            for courier, _ in self._couriers.values():
+                await self._bury_of(courier)
+        # Whoever could not be seen to in time has an outbox that is not abandoned yet.
+        lost = sum(courier.outbox.abandon() for courier, _ in self._couriers.values())
         if lost:
             self._tally.dropped += lost
-            log.error("events are dropped: the server stops and the dead letters are full", count=lost)
-        if not letters:
-            return
-        with trio.move_on_after(_BURIAL_S, shield=True):
-            try:
-                await self._shelf.bury(letters)
-                log.warning("deliveries were not finished and are dead letters", count=len(letters))
-            except Unavailable:
-                self._tally.dropped += len(letters)
-                log.error("deliveries are lost: the server stops and the store is away", count=len(letters))  # noqa: TRY400
+            log.error("deliveries are lost: the server stops and the store takes too long", count=lost)
 
-    def _hire(self, webhook: Webhook, earlier: Courier | None = None) -> None:
-        if earlier is None:
-            outbox = Outbox(
-                f"webhook {webhook.id}",
-                self._tally,
-                self._plan.most_waiting,
-                kinds=webhook.kinds,
-                queue_id=webhook.queue_id,
+    async def _bury_of(self, courier: Courier) -> None:
+        """Keep what is not delivered to one webhook, as far as there is room for it."""
+        # What was dead before is so still.
+        left = [delivery for delivery in courier.undelivered(_MOST_BURIED) if delivery.is_of_outbox]
+        letters = [courier.dead_letter(delivery, delivery.error or STOPPED) for delivery in left]
+        try:
+            if letters:
+                await self._cemetery.bury_all(letters)
+                log.warning(
+                    "deliveries were not finished and are dead letters",
+                    webhook=courier.webhook.id,
+                    count=len(letters),
+                )
+            courier.outbox.settle(len(letters))
+            lost, reason = courier.outbox.abandon(), "the dead letters are full"
+        except Unavailable:
+            lost, reason = courier.outbox.abandon(), "the store is away"
+        if lost:
+            self._tally.dropped += lost
+            log.error(
+                "deliveries are lost: the server stops", reason=reason, webhook=courier.webhook.id, count=lost
             )
-            self._book.add(outbox)
-        else:
-            outbox = earlier.outbox
-        courier = Courier(webhook, outbox, self._tally, self._plan, self._bury)
-        for delivery in () if earlier is None else earlier.unfinished():
-            courier.accept(delivery)
+
+    def _hire(self, webhook: Webhook) -> None:
+        outbox = Outbox(
+            f"webhook {webhook.id}",
+            self._tally,
+            self._plan.most_waiting,
+            kinds=webhook.kinds,
+            queue_id=webhook.queue_id,
+        )
+        self._book.add(outbox)
+        self._start(Courier(webhook, outbox, self._tally, self._plan, self._cemetery))
+
+    def _start(self, courier: Courier) -> None:
         scope = trio.CancelScope()
-        self._couriers[webhook.id] = (courier, scope)
+        self._couriers[courier.webhook.id] = (courier, scope)
         if self._nursery is not None:
             self._nursery.start_soon(_run_in, scope, courier)
 
-    async def _bury(self, letter: DeadLetter) -> None:
+
+class _Cemetery:
+    """Where couriers bring what they give up; counts what has to go for it."""
+
+    def __init__(self, letters: Letters, tally: EventTally) -> None:
+        self._letters = letters
+        self._tally = tally
+        self._gone = 0
+        self._quiet_until_s = -math.inf
+
+    async def bury(self, letter: DeadLetter, instead_of: str) -> None:
         """Keep a dead letter; waits for the store when it is away, for there is nowhere else to keep it."""
-        while True:
-            try:
-                await self._shelf.bury([letter])
-            except Unavailable:
-                await trio.sleep(_PAUSE_S)
-            else:
-                return
+        await _in_the_end(lambda: self.bury_all([letter]))
+        if instead_of:
+            await self.remove(instead_of)
+
+    async def remove(self, letter_id: str) -> None:
+        """Forget a letter that is settled; waits for the store when it is away."""
+        await _in_the_end(lambda: self._letters.remove(letter_id))
+
+    async def bury_all(self, letters: Sequence[DeadLetter]) -> None:
+        """Keep dead letters of one webhook; what has to go for them is counted, and logged once a minute.
+
+        Raises:
+            Unavailable: the store is away; they may be kept all the same.
+        """
+        gone = await self._letters.bury(letters)
+        self._tally.dropped += gone
+        self._gone += gone
+        if self._gone and trio.current_time() >= self._quiet_until_s:
+            webhook_id = letters[-1].webhook_id
+            log.error("dead letters are dropped: there are too many", webhook=webhook_id, count=self._gone)
+            self._gone = 0
+            self._quiet_until_s = trio.current_time() + _QUIET_S
+
+
+async def _in_the_end(attempt: Callable[[], Awaitable[object]]) -> None:
+    while True:
+        try:
+            await attempt()
+        except Unavailable:
+            await trio.sleep(_PAUSE_S)
+        else:
+            return
 
 
 async def _run_in(scope: trio.CancelScope, courier: Courier) -> None:
+    """Deliver until the scope is cancelled; what goes wrong with one webhook is nobody else's trouble."""
     with scope:
-        await courier.run()
+        while True:
+            try:
+                await courier.run()
+            except Exception:
+                log.exception("deliveries failed and are begun again", webhook=courier.webhook.id)
+            await trio.sleep(_PAUSE_S)

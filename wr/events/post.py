@@ -1,18 +1,27 @@
 """One HTTP POST to somebody else's server: h11 on a Trio stream, to an address that may be called."""
 
 import ssl
-from collections.abc import Sequence
-from ipaddress import IPv6Address, ip_address
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, Protocol
 from urllib.parse import SplitResult, urlsplit
 
 import h11
 import trio
 
+from wr.events.dialing import NoConnection, connect
+from wr.events.lookups import Lookups, NotFound
+from wr.model.called_address import is_forbidden
 from wr.model.client_address import Network
 
 _CHUNK = 16 * 1024
 _PORTS = {"http": 80, "https": 443}
+_OLDEST_S = 60.0
+"""How long a connection is used: then the name is looked up and checked anew."""
+_MOST_KEPT = 64
+_LONGEST_REST = 64 * 1024
+"""Of what an answer says beside its status: a connection with more to come is not used again."""
+_REST_S = 1.0
+_SWEEP_S = 5.0
 
 
 class PostFailure(Exception):
@@ -26,69 +35,209 @@ class Posting(Protocol):
         """Post and return the status of the answer; raises `PostFailure`."""
         ...
 
+    async def keep(self) -> None:
+        """Keep connections between posts for as long as this runs, until cancelled."""
+        ...
+
+
+class _Origin(NamedTuple):
+    """Whom a connection is with: what was checked when it was made holds for this name, and for no other."""
+
+    scheme: str
+    host: str
+    port: int
+
+
+class _Line:
+    """A connection to a receiver, and how far the conversation is."""
+
+    def __init__(
+        self, origin: _Origin, socket: trio.socket.SocketType, stream: trio.abc.Stream, opened_s: float
+    ) -> None:
+        self.origin = origin
+        self.opened_s = opened_s
+        self._socket = socket
+        self._stream = stream
+        self._http = h11.Connection(h11.CLIENT)
+
+    async def exchange(self, request: h11.Request, body: bytes) -> int:
+        """Send a request and return the status of its answer."""
+        send = self._http.send
+        await self._stream.send_all(send(request) + send(h11.Data(data=body)) + send(h11.EndOfMessage()))
+        while True:
+            event = await self._next()
+            if isinstance(event, h11.Response):
+                return event.status_code
+
+    async def is_free_again(self) -> bool:
+        """Read the rest of the answer, if it is short and comes soon; whether another request may follow."""
+        with trio.move_on_after(_REST_S):
+            read = 0
+            while read <= _LONGEST_REST:
+                event = await self._next()
+                if isinstance(event, h11.Data):
+                    read += len(event.data)
+                elif isinstance(event, h11.EndOfMessage):
+                    break
+            if self._http.our_state is h11.DONE and self._http.their_state is h11.DONE:
+                self._http.start_next_cycle()
+                return True
+        return False
+
+    def close(self) -> None:
+        """Close it at once: there is nothing left to say, and whoever is cancelled cannot wait."""
+        self._socket.close()
+
+    async def _next(self) -> object:
+        while True:
+            event = self._http.next_event()
+            if event is not h11.NEED_DATA:
+                return event
+            received = bytes(await self._stream.receive_some(_CHUNK))
+            if not received and self._http.their_state is h11.SEND_RESPONSE:
+                raise _Closed("the connection was closed without an answer")
+            self._http.receive_data(received)
+
+
+class _Closed(Exception):
+    """The receiver closed the connection instead of answering."""
+
 
 class Poster:
-    """Posts, each time over a connection of its own. Follows no redirect, and no proxy of the environment.
+    """Posts, over connections that are kept for a minute. Follows no redirect, no proxy of the environment.
 
     Where a host's name leads is looked up here and checked before it is called, so that a name that leads
     elsewhere the second time gains nothing. Certificates are verified.
     """
 
-    def __init__(self, forbidden: Sequence[Network], *, timeout_s: float) -> None:
+    def __init__(
+        self,
+        forbidden: Sequence[Network],
+        *,
+        timeout_s: float,
+        lookups: Lookups | None = None,
+        clock_s: Callable[[], float] = trio.current_time,
+    ) -> None:
         self._forbidden = forbidden
         self._timeout_s = timeout_s
+        self._lookups = lookups or Lookups()
+        self._clock_s = clock_s
         self._tls: ssl.SSLContext | None = None
+        self._kept: list[_Line] = []
+        """Those that nobody uses just now, the one that was used last at the end."""
+        self._keeps = False
 
     async def __call__(self, url: str, headers: Sequence[tuple[str, str]], body: bytes) -> int:
-        """Post `body`, and return the status of the answer; what else it says is not read.
+        """Post `body`, and return the status of the answer; what else it says is not heeded.
 
         Raises:
             PostFailure: no answer in time, no connection, or an address that must not be called.
         """
-        target = urlsplit(url)
+        target, origin = _read(url)
+        request = _request(target, headers, body)
         try:
             with trio.fail_after(self._timeout_s):
-                stream = await self._open(target)
-                try:
-                    return await _exchange(stream, _request(target, headers, body), body)
-                finally:
-                    await trio.aclose_forcefully(stream)
+                status, line = await self._answer(origin, request, body)
         except trio.TooSlowError as error:
             raise PostFailure(f"no answer in {self._timeout_s:g} s") from error
         except ssl.SSLError as error:
             raise PostFailure(f"TLS: {error}") from error
         except (OSError, trio.BrokenResourceError, h11.ProtocolError) as error:
             raise PostFailure(_reason(error)) from error
+        except (NotFound, NoConnection, _Closed) as error:
+            raise PostFailure(str(error)) from error
+        # The status is known: whatever the rest of the answer is like, it is no failure any more.
+        await self._put_back(line)
+        return status
 
-    async def _open(self, target: SplitResult) -> trio.abc.Stream:
-        host = target.hostname or ""
-        last: OSError | None = None
-        for address, port in await self._addresses(host, target.port or _PORTS[target.scheme]):
+    async def keep(self) -> None:
+        """Keep connections between posts for as long as this runs, until cancelled."""
+        self._keeps = True
+        try:
+            while True:
+                await trio.sleep(_SWEEP_S)
+                old = [line for line in self._kept if self._is_old(line)]
+                self._kept = [line for line in self._kept if not self._is_old(line)]
+                for line in old:
+                    line.close()
+        finally:
+            self._keeps = False
+            kept, self._kept = self._kept, []
+            for line in kept:
+                line.close()
+
+    async def _answer(self, origin: _Origin, request: h11.Request, body: bytes) -> tuple[int, _Line]:
+        kept = self._take(origin)
+        if kept is not None:
             try:
-                stream: trio.abc.Stream = await trio.open_tcp_stream(address, port)
-            except OSError as error:
-                last = error
-                continue
-            if target.scheme == "http":
-                return stream
-            tls = await self._tls_context()
-            return trio.SSLStream(stream, tls, server_hostname=host, https_compatible=True)
-        raise PostFailure(_reason(last))
+                return await self._over(kept, request, body), kept
+            except (OSError, trio.BrokenResourceError, h11.RemoteProtocolError, _Closed):
+                # The receiver may close what it has not used for a while at any time, and says so by closing.
+                # What it has taken all the same comes a second time, as events may.
+                self._drop(origin)
+        line = await self._open(origin)
+        return await self._over(line, request, body), line
 
-    async def _addresses(self, host: str, port: int) -> list[tuple[str, int]]:
-        """Look up where to call; without those that must not be called."""
-        found = await trio.socket.getaddrinfo(host, port, type=trio.socket.SOCK_STREAM)
-        addresses = [str(entry[4][0]) for entry in found]
-        allowed = [(address, port) for address in addresses if not self._is_forbidden(address)]
+    async def _over(self, line: _Line, request: h11.Request, body: bytes) -> int:
+        """Exchange, and close the line when that fails; those that are kept beside it, too, when it hung."""
+        has_answered = False
+        try:
+            status = await line.exchange(request, body)
+            has_answered = True
+        except trio.Cancelled:
+            self._drop(line.origin)
+            raise
+        finally:
+            if not has_answered:
+                line.close()
+        return status
+
+    async def _open(self, origin: _Origin) -> _Line:
+        opened_s = self._clock_s()
+        found = await self._lookups.addresses(origin.host, origin.port)
+        allowed = [address for address in found if not is_forbidden(address.host, self._forbidden)]
         if not allowed:
-            raise PostFailure(f"{host} is at {', '.join(addresses)}, which must not be called")
-        return allowed
+            places = ", ".join(dict.fromkeys(address.host for address in found))
+            raise PostFailure(f"{origin.host} is at {places}, which must not be called")
+        # Read before there is a connection that a cancellation would leave open.
+        tls = await self._tls_context() if origin.scheme == "https" else None
+        connection = await connect(allowed)
+        if tls is None:
+            return _Line(origin, connection.socket, connection, opened_s)
+        stream = trio.SSLStream(connection, tls, server_hostname=origin.host, https_compatible=True)
+        return _Line(origin, connection.socket, stream, opened_s)
 
-    def _is_forbidden(self, text: str) -> bool:
-        address = ip_address(text.partition("%")[0])
-        if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
-            address = address.ipv4_mapped
-        return any(address in network for network in self._forbidden)
+    def _take(self, origin: _Origin) -> _Line | None:
+        """Take the kept line to a receiver that was used last; None where there is none."""
+        for place in reversed(range(len(self._kept))):
+            line = self._kept[place]
+            if line.origin == origin and not self._is_old(line):
+                return self._kept.pop(place)
+        return None
+
+    async def _put_back(self, line: _Line) -> None:
+        is_free = False
+        try:
+            is_free = self._keeps and await line.is_free_again()
+        except (OSError, trio.BrokenResourceError, h11.RemoteProtocolError):
+            is_free = False
+        finally:
+            if not is_free or not self._keeps:
+                line.close()
+            else:
+                self._kept.append(line)
+        if len(self._kept) > _MOST_KEPT:
+            self._kept.pop(0).close()
+
+    def _drop(self, origin: _Origin) -> None:
+        """Close what is kept to a receiver: what has become of one connection, others of its age share."""
+        dropped = [line for line in self._kept if line.origin == origin]
+        self._kept = [line for line in self._kept if line.origin != origin]
+        for line in dropped:
+            line.close()
+
+    def _is_old(self, line: _Line) -> bool:
+        return self._clock_s() - line.opened_s >= _OLDEST_S
 
     async def _tls_context(self) -> ssl.SSLContext:
         if self._tls is None:
@@ -97,38 +246,26 @@ class Poster:
         return self._tls
 
 
+def _read(url: str) -> tuple[SplitResult, _Origin]:
+    try:
+        target = urlsplit(url)
+        scheme = target.scheme
+        return target, _Origin(scheme, target.hostname or "", target.port or _PORTS[scheme])
+    except (ValueError, KeyError) as error:
+        raise PostFailure("the URL cannot be called") from error
+
+
 def _request(target: SplitResult, headers: Sequence[tuple[str, str]], body: bytes) -> h11.Request:
     path = target.path or "/"
     return h11.Request(
         method="POST",
         target=f"{path}?{target.query}" if target.query else path,
-        headers=[
-            ("Host", target.netloc),
-            ("Content-Length", str(len(body))),
-            ("Connection", "close"),
-            *headers,
-        ],
+        headers=[("Host", target.netloc), ("Content-Length", str(len(body))), *headers],
     )
 
 
-async def _exchange(stream: trio.abc.Stream, request: h11.Request, body: bytes) -> int:
-    connection = h11.Connection(h11.CLIENT)
-    await stream.send_all(
-        connection.send(request) + connection.send(h11.Data(data=body)) + connection.send(h11.EndOfMessage())
-    )
-    while True:
-        event = connection.next_event()
-        if event is h11.NEED_DATA:
-            connection.receive_data(bytes(await stream.receive_some(_CHUNK)))
-        elif isinstance(event, h11.Response):
-            return event.status_code
-        elif isinstance(event, h11.ConnectionClosed):
-            raise PostFailure("the connection was closed without an answer")
-
-
-def _reason(error: BaseException | None) -> str:
-    if error is None:
-        return "no address to call"
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    return str(error.__cause__ or error) or type(error).__name__
+def _reason(error: BaseException) -> str:
+    cause = error.__cause__ or error
+    if isinstance(cause, OSError) and cause.strerror:
+        return cause.strerror
+    return str(cause) or type(cause).__name__

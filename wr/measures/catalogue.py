@@ -136,7 +136,7 @@ EVENTS_DELIVERED = Metric(
 EVENTS_DROPPED = Metric(
     "wr_events_dropped_total",
     Kind.COUNTER,
-    "Events given up untold: the buffer was full, or the server stopped",
+    "Events given up untold: the buffer or the list of dead letters was full, or the server stopped",
     _RECEIVER,
 )
 EVENT_FAILURES = Metric(

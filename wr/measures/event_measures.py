@@ -12,7 +12,7 @@ class EventTally:
         self.delivered = 0
         """Events that were acknowledged."""
         self.dropped = 0
-        """Events that were given up untold: the buffer was full, or the server stopped."""
+        """Events that were given up untold: no room, not even as dead letters, or no time at the end."""
         self.failures = 0
         """Attempts that failed: connections to NATS, or deliveries to a webhook."""
         self.waiting = 0

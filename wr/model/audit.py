@@ -28,6 +28,7 @@ class Action(StrEnum):
     SESSION_TERMINATED = "session.terminated"
     KEYS_ROTATED = "keys.rotated"
     WEBHOOK_ADDED = "webhook.added"
+    WEBHOOK_CHANGED = "webhook.changed"
     WEBHOOK_DELETED = "webhook.deleted"
     DELIVERY_RETRIED = "delivery.retried"
     DELIVERY_DISCARDED = "delivery.discarded"

@@ -34,8 +34,9 @@ class Webhook(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def shown_url(self) -> str:
-        """The URL for logs and the audit trail: without a query, which may hold a secret."""
-        return self.url.partition("?")[0]
+        """The URL for logs and the audit trail: its origin alone, for path and query may hold a secret."""
+        scheme, _, rest = self.url.partition("://")
+        return f"{scheme}://{rest.partition('?')[0].partition('/')[0]}"
 
 
 class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):

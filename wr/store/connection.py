@@ -69,6 +69,9 @@ class Connection:
         self._timeout_s = timeout_s
         self._wires: list[Wire] = []
         self._limiter = trio.CapacityLimiter(connections)
+        # Not those threads that everybody shares: others' slowness must not keep the store's wires from being
+        # opened. And not the limiter above, whose places those hold who open them.
+        self._openers = trio.CapacityLimiter(connections)
         self._hangs = False
         self._questions = threading.Lock()
 
@@ -105,7 +108,9 @@ class Connection:
             await self._limiter.acquire_on_behalf_of(borrower)
         try:
             if self._hangs:
-                await trio.to_thread.run_sync(self._ask_whether_it_answers, abandon_on_cancel=True)
+                await trio.to_thread.run_sync(
+                    self._ask_whether_it_answers, limiter=self._openers, abandon_on_cancel=True
+                )
             wire = await self._wire()
             try:
                 return await self._over(wire, command)
@@ -126,7 +131,9 @@ class Connection:
             if wire.is_usable():
                 return wire
             wire.close()
-        return await trio.to_thread.run_sync(self._attempt, self.client, open_wire, abandon_on_cancel=True)
+        return await trio.to_thread.run_sync(
+            self._attempt, self.client, open_wire, limiter=self._openers, abandon_on_cancel=True
+        )
 
     async def _over(self, wire: Wire, command: tuple[Any, ...]) -> Any:
         hangs = False

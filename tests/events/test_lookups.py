@@ -1,0 +1,116 @@
+"""Looking names up: never in threads that others need, each name once at a time."""
+
+import socket
+import threading
+from typing import Any
+
+import pytest
+import trio
+
+from wr.events.lookups import Lookups, NotFound
+
+FOUND = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("192.0.2.1", 80))]
+
+
+class Resolver:
+    """Answers once it is told to, and counts who asks meanwhile."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.may_answer = threading.Event()
+        self.fails = False
+
+    def __call__(self, host: str, port: int, **_how: Any) -> list[tuple[Any, ...]]:
+        self.asked.append(host)
+        assert self.may_answer.wait(30)
+        if self.fails:
+            raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+        return FOUND
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now_s = 0.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+async def until(condition: Any) -> None:
+    with trio.fail_after(10):
+        while not condition():  # noqa: ASYNC110 - what it waits for happens in threads
+            await trio.sleep(0.01)
+
+
+async def test_a_resolver_that_is_silent_takes_few_threads_and_none_that_others_need() -> None:
+    resolver = Resolver()
+    lookups = Lookups(resolver)
+    given_up: list[int] = []
+
+    async def ask(number: int) -> None:
+        with trio.move_on_after(0.2):
+            await lookups.addresses(f"{number % 20}.example.com", 80)
+        given_up.append(number)
+
+    try:
+        async with trio.open_nursery() as nursery:
+            for number in range(60):
+                nursery.start_soon(ask, number)
+            await until(lambda: len(resolver.asked) == 8)
+        assert len(given_up) == 60
+        assert trio.to_thread.current_default_thread_limiter().borrowed_tokens == 0
+        assert len(resolver.asked) == len(set(resolver.asked)) == 8, "though nobody waits any more"
+    finally:
+        resolver.may_answer.set()
+    await until(lambda: len(resolver.asked) == 20)
+
+
+async def test_all_who_want_to_know_a_name_wait_for_one_look_up() -> None:
+    resolver = Resolver()
+    lookups = Lookups(resolver)
+    found: list[str] = []
+
+    async def ask() -> None:
+        found.extend(address.host for address in await lookups.addresses("hooks.example.com", 80))
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(10):
+            nursery.start_soon(ask)
+        await until(lambda: resolver.asked)
+        resolver.may_answer.set()
+    assert found == ["192.0.2.1"] * 10
+    assert resolver.asked == ["hooks.example.com"]
+
+
+@pytest.mark.parametrize("fails", [False, True])
+async def test_what_came_of_a_look_up_is_remembered_for_five_seconds(fails: bool) -> None:
+    resolver, clock = Resolver(), Clock()
+    resolver.may_answer.set()
+    resolver.fails = fails
+    lookups = Lookups(resolver, clock_s=clock)
+
+    async def ask() -> None:
+        if fails:
+            with pytest.raises(NotFound, match=r"hooks\.example\.com: Temporary failure in name resolution"):
+                await lookups.addresses("hooks.example.com", 80)
+        else:
+            await lookups.addresses("hooks.example.com", 80)
+
+    for now_s, times in ((0.0, 1), (4.9, 1), (5.0, 2)):
+        clock.now_s = now_s
+        await ask()
+        assert len(resolver.asked) == times
+
+
+@pytest.mark.parametrize(
+    ("spelled", "meant"), [("127.0.0.1", "127.0.0.1"), ("::1", "::1"), ("0x7f000001", "127.0.0.1")]
+)
+async def test_addresses_in_digits_need_no_look_up(spelled: str, meant: str) -> None:
+    resolver = Resolver()
+    assert {each.host for each in await Lookups(resolver).addresses(spelled, 80)} == {meant}
+    assert resolver.asked == []
+
+
+async def test_a_name_that_cannot_be_one_is_not_found() -> None:
+    with pytest.raises(NotFound):
+        await Lookups().addresses("a" * 70 + ".example", 80)
