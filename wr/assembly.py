@@ -70,7 +70,6 @@ PRODUCTION_CLOCKS = Clocks()
 class Events:
     """What other systems are told with; `link` is None where no NATS server is set."""
 
-    book: EventBook
     hooks: Hooks
     link: "NatsLink | None"
 
@@ -127,9 +126,15 @@ class House:
 
 
 def assemble(
-    store: Store, settings: Settings, clocks: Clocks, measures: Measures, *, uptime_s: Callable[[], float]
+    store: Store,
+    settings: Settings,
+    clocks: Clocks,
+    measures: Measures,
+    event_book: EventBook,
+    *,
+    uptime_s: Callable[[], float],
 ) -> House:
-    """Make everything that works on `store`; does no I/O."""
+    """Make everything that works on `store`, which notes what it does in `event_book`; does no I/O."""
     keeper = KeyKeeper(
         store.secrets,
         clocks.token_ms,
@@ -139,8 +144,8 @@ def assemble(
     book = QueueBook(store.queues)
     registry = Registry()
     announcer = Announcer(registry, store.announcements)
-    events = _events(store, settings, measures.events)
-    office = Office(store, keeper, book, announcer.tell, events.book)
+    events = _events(store, settings, measures.events, event_book)
+    office = Office(store, keeper, book, announcer.tell, event_book)
     room = Room(
         store,
         keeper,
@@ -150,14 +155,13 @@ def assemble(
         clock_ms=clocks.token_ms,
         random_bytes=RandomPool(os.urandom),
         token_lifetime_s=settings.position_token_lifetime,
-        events=events.book,
     )
     assets = own_assets()
-    witness = Witness(book, announcer.tell, measures.queues, events=events.book)
-    gatehouse = Gatehouse(store, book, room, keeper, witness, events.book, announcer.tell, time.monotonic)
+    witness = Witness(book, announcer.tell, measures.queues)
+    gatehouse = Gatehouse(store, book, room, keeper, witness, announcer.tell, time.monotonic)
     services = Services(
         room=room,
-        concerts=Concerts(store, book, settings.limits, events.book),
+        concerts=Concerts(store, book, settings.limits),
         registry=registry,
         clock_ms=clocks.token_ms,
         office=office,
@@ -197,9 +201,8 @@ def assemble(
     )
 
 
-def _events(store: Store, settings: Settings, measures: EventMeasures) -> Events:
+def _events(store: Store, settings: Settings, measures: EventMeasures, book: EventBook) -> Events:
     """Make what tells other systems; nothing is noted unless somebody is to be told."""
-    book = EventBook()
     source = settings.event_source or socket.gethostname()
     hooks = Hooks(
         store.webhooks,
@@ -222,7 +225,7 @@ def _events(store: Store, settings: Settings, measures: EventMeasures) -> Events
         from wr.events.nats_link import NatsLink  # noqa: PLC0415
 
         link = NatsLink(settings.nats_url, outbox, measures.nats, source=source, draw=random.random)
-    return Events(book, hooks, link)
+    return Events(hooks, link)
 
 
 def _scraper(

@@ -10,8 +10,6 @@ from hashlib import blake2b
 
 import msgspec
 
-from wr.events.book import EventBook
-from wr.happenings import note_join
 from wr.model import places
 from wr.model.ids import new_position_id
 from wr.model.limits import Limit, Usage
@@ -67,9 +65,8 @@ def user_position(queue_id: str, user_id: int) -> bytes:
 class Concerts:
     """Users' use cases. All raise `Unavailable` while the store is away, `NotFound` for no such concert."""
 
-    def __init__(self, store: Store, book: QueueBook, limits: dict[str, Limit], events: EventBook) -> None:
+    def __init__(self, store: Store, book: QueueBook, limits: dict[str, Limit]) -> None:
         self._store = store
-        self._events = events
         self._book = book
         self._limits = limits
 
@@ -87,8 +84,6 @@ class Concerts:
         usage = self._usage("enqueue", joined.used, joined.now_ms)
         place = joined.place
         if isinstance(place, InLine):
-            if self._events.wanted:
-                note_join(self._events, queue_id, joined, place)
             return Standing(UserStatus.WAITING, place.position, usage)
         if isinstance(place, places.Admitted):
             return Standing(UserStatus.ACTIVE, 0, usage)

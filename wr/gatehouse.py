@@ -1,14 +1,12 @@
 """The gatehouse: who may pass into the site, known for a second without asking the store."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from itertools import islice
 from typing import Protocol
 
 import structlog
 import trio
 
-from wr.events.book import EventBook
-from wr.happenings import note_departure
 from wr.keeper import KeyKeeper
 from wr.model import places
 from wr.model.gate import Budget, OutagePolicy
@@ -35,10 +33,10 @@ _MOST_WALKED_IN = 10_000
 
 
 class Learning(Protocol):
-    """Whoever takes in what an admission pass did, for the queue book, live streams and events."""
+    """Whoever takes in what an admission pass did, for the queue book and live streams."""
 
-    async def learn(self, queue_id: str, admission: Pass | None, /) -> None:
-        """Take in what a pass over a queue saw."""
+    async def learn(self, passes: Mapping[str, Pass | None], /) -> None:
+        """Take in what a pass over each of these queues saw."""
         ...
 
 
@@ -69,14 +67,12 @@ class Gatehouse:
         room: Room,
         keeper: KeyKeeper,
         witness: Learning,
-        events: EventBook,
         tell: Tell,
         clock_s: Callable[[], float],
     ) -> None:
         self._store = store
         self._keeper = keeper
         self._witness = witness
-        self._events = events
         self._book = book
         self._room = room
         self._tell = tell
@@ -146,9 +142,10 @@ class Gatehouse:
         place = await self._room.enqueue(queue_id, visitor, 0, {})
         if isinstance(place, Entry):
             return place
-        # It lets in no more people than ever.
-        for done_id, done in (await self._store.admit([queue_id])).items():
-            await self._witness.learn(done_id, done)
+        # It lets in no more people than ever, but perhaps others with this one, whose streams nobody else
+        # would tell: it is seen through.
+        with trio.CancelScope(shield=True):
+            await self._witness.learn(await self._store.admit([queue_id]))
         proof = PositionProof(await self._keeper.read_position(place.token), place.token)
         return await self._room.poll(proof, PollKind.STATUS)
 
@@ -167,8 +164,6 @@ class Gatehouse:
             departed = await self._store.depart(
                 queue_id, Departure(position_id=position_id, reason=reason, session_only=True, subject=b"")
             )
-            if self._events.wanted:
-                note_departure(self._events, queue_id, position_id, departed)
             state = departed.state
             ends_ms = state.ended_ms if departed.ended_now and isinstance(state, places.Gone) else None
         known = self._known.get((queue_id, position_id))

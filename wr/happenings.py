@@ -1,22 +1,69 @@
-"""What the store answered, as notes for the event book: the same for both APIs and for operators."""
+"""What the store did, as notes for the event book: the same whoever asked for it."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 from wr.events.book import EventBook
 from wr.model import places
-from wr.model.events import Kind
-from wr.store.departures import Departed
+from wr.model.events import Kind, Note
+from wr.model.times import rfc3339_ms
+from wr.store.admissions import Pass
+from wr.store.departures import Departed, Departure
 from wr.store.joins import InLine, Joined
 
-
-def note_join(events: EventBook, queue_id: str, joined: Joined, place: InLine) -> None:
-    """Take a note of somebody who is new in line."""
-    if place.is_new:
-        facts = {"position": place.position, "priority": place.priority}
-        events.note(Kind.POSITION_ENQUEUED, queue_id, joined.now_ms, (joined.position_id,), facts)
+_SILENT = {"reason": places.Reason.HEARTBEAT_TIMEOUT.text}
+_OVER = {"reason": places.Reason.SESSION_TIMEOUT.text}
+_FLUSHED = {"reason": places.Reason.FLUSHED.text}
 
 
-def note_departure(events: EventBook, queue_id: str, position_id: bytes, departed: Departed) -> None:
-    """Take a note of what a departure ended, if it ended anything."""
-    state = departed.state
-    if isinstance(state, places.Gone) and (departed.ended_now or departed.took_session):
-        kind = Kind.SESSION_ENDED if departed.took_session else Kind.POSITION_CANCELLED
-        events.note(kind, queue_id, state.ended_ms, (position_id,), {"reason": state.reason.text})
+class Happenings:
+    """Takes notes where the store's replies are read, so that none depends on who asked being there still.
+
+    On one server a place is noted before whatever becomes of it: while joins of a queue are under way, all
+    else that happens in it is held back. A pass may let in whom the store has put in line already and whose
+    join is not answered yet.
+    """
+
+    def __init__(self, events: EventBook) -> None:
+        self._events = events
+
+    @property
+    def wanted(self) -> bool:
+        """Whether anybody is to be told."""
+        return self._events.wanted
+
+    @contextmanager
+    def joining(self, queue_id: str) -> Iterator[Callable[[Sequence[Joined]], None]]:
+        """Hold back what else happens in a queue until the joins that are under way have been noted."""
+        with self._events.holding(queue_id) as first:
+            yield lambda replies: first.extend(_joins(queue_id, replies))
+
+    def departed(self, queue_id: str, departures: Sequence[Departure], replies: Sequence[Departed]) -> None:
+        """Take notes of what departures ended, if they ended anything."""
+        for departure, departed in zip(departures, replies, strict=True):
+            state = departed.state
+            if isinstance(state, places.Gone) and (departed.ended_now or departed.took_session):
+                kind = Kind.SESSION_ENDED if departed.took_session else Kind.POSITION_CANCELLED
+                reason = {"reason": state.reason.text}
+                self._events.note(kind, queue_id, state.ended_ms, (departure.position_id,), reason)
+
+    def passed(self, queue_id: str, done: Pass) -> None:
+        """Take notes of what a pass did: some microseconds, however many people it is about."""
+        at_ms, note = done.now_ms, self._events.note_people
+        note(Kind.POSITION_EXPIRED, queue_id, at_ms, done.dropped, _SILENT)
+        note(Kind.SESSION_ENDED, queue_id, at_ms, done.ended, _OVER)
+        note(Kind.POSITION_ADMITTED, queue_id, at_ms, done.admitted, waits_ms=done.waits_ms)
+        expires = {"expires_at": rfc3339_ms(done.sessions_end_ms)}
+        note(Kind.SESSION_STARTED, queue_id, at_ms, done.admitted, expires)
+
+    def flushed(self, queue_id: str, at_ms: int, people: list[bytes]) -> None:
+        """Take a note of who was sent away."""
+        self._events.note_people(Kind.POSITION_CANCELLED, queue_id, at_ms, people, _FLUSHED)
+
+
+def _joins(queue_id: str, replies: Sequence[Joined]) -> Iterator[Note]:
+    for joined in replies:
+        place = joined.place
+        if isinstance(place, InLine) and place.is_new:
+            facts = {"position": place.position, "priority": place.priority}
+            yield Note(Kind.POSITION_ENQUEUED, queue_id, joined.now_ms, (joined.position_id,), facts)

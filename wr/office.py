@@ -1,12 +1,9 @@
 """The office: what operators do with queues, sessions and keys."""
 
-from functools import partial
-
 import msgspec
 
 from wr.audit import AuditTrail
 from wr.events.book import EventBook
-from wr.happenings import note_departure
 from wr.keeper import KeyKeeper
 from wr.model import places
 from wr.model.audit import Action, Actor, Fact, changes_between, settings_of
@@ -67,7 +64,8 @@ class FoundPerson(msgspec.Struct, frozen=True):
 class Office:
     """Operators' use cases. All raise `Unavailable` while the store is away.
 
-    What changes something takes the actor, and is written down in the audit trail once it is done.
+    What changes something takes the actor, and is written down in the audit trail once it is done. Events are
+    noted before anything else is waited for, at which a caller that has gone would be cancelled.
     """
 
     def __init__(
@@ -93,8 +91,9 @@ class Office:
             if not await self._store.queues.write(config, now_ms):
                 raise Conflict("There is a queue of that id already", queue_id=config.id)
             draft.made(facts=settings_of(config))
-        if self._events.wanted:
-            self._events.note(Kind.QUEUE_CREATED, config.id, now_ms, facts={"settings": settings_of(config)})
+            if self._events.wanted:
+                settings = {"settings": settings_of(config)}
+                self._events.note(Kind.QUEUE_CREATED, config.id, now_ms, facts=settings)
         return (await self._book.reload(config.id)).config
 
     async def update_queue(self, actor: Actor, queue_id: str, changes: dict[str, object]) -> QueueConfig:
@@ -113,9 +112,9 @@ class Office:
                 # Somebody else's change in between is seen by its version: then read and try again.
                 if await self._store.queues.write(changed, now_ms):
                     draft.made(changes=changes_between(current, changed))
+                    if self._events.wanted:
+                        self._note_update(current, changed, now_ms)
             if draft.is_made:
-                if self._events.wanted:
-                    self._note_update(current, changed, now_ms)
                 view = await self._book.reload(queue_id)
                 if changed.status is not current.status:
                     self._tell(queue_id, None)
@@ -158,8 +157,8 @@ class Office:
             if not await self._store.queues.delete(queue_id):
                 raise no_such_queue(queue_id)
             draft.made(facts=_facts_of(seen))
-        if now_ms:
-            self._events.note(Kind.QUEUE_DELETED, queue_id, now_ms)
+            if now_ms:
+                self._events.note(Kind.QUEUE_DELETED, queue_id, now_ms)
         self._book.forget(queue_id)
         self._tell(queue_id, None)
 
@@ -170,8 +169,7 @@ class Office:
             NotFound: no such queue.
         """
         async with self._audit.noting(actor, Action.QUEUE_FLUSHED, queue_id) as draft:
-            gone = partial(self._note_flushed, queue_id) if self._events.wanted else None
-            flushed = await self._store.flush(queue_id, gone)
+            flushed = await self._store.flush(queue_id)
             if flushed is None:
                 raise no_such_queue(queue_id)
             draft.made(facts={"flushed": flushed})
@@ -256,8 +254,6 @@ class Office:
                     departed = await self._store.depart(queue_id, departure)
                     if departed.ended_now:
                         draft.made(facts={"session_id": session_id, "reason": reason})
-                if self._events.wanted:
-                    note_departure(self._events, queue_id, position_id, departed)
                 state = departed.state
                 if isinstance(state, places.Gone):
                     if departed.ended_now:
@@ -281,10 +277,6 @@ class Office:
         """List the signing keys, newest first."""
         await self._keeper.refresh()
         return self._keeper.ring.all()
-
-    def _note_flushed(self, queue_id: str, at_ms: int, people: list[bytes]) -> None:
-        reason = {"reason": places.Reason.FLUSHED.text}
-        self._events.note_people(Kind.POSITION_CANCELLED, queue_id, at_ms, people, reason)
 
     def _note_update(self, before: QueueConfig, after: QueueConfig, at_ms: int) -> None:
         changes = msgspec.to_builtins(changes_between(before, after))

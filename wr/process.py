@@ -20,6 +20,8 @@ from redis.exceptions import RedisError
 
 from wr.api.user_tokens import UserTokens, read_user_key
 from wr.assembly import PRODUCTION_CLOCKS, Clocks, House, assemble
+from wr.events.book import EventBook
+from wr.happenings import Happenings
 from wr.keeper import KeyKeeper
 from wr.measures.instruments import Level
 from wr.measures.measures import Measures
@@ -89,6 +91,7 @@ async def run(
     limits = _connection_limits(settings, _allow_many_files())
     tls = _tls_context(settings)
     measures = Measures(time.perf_counter)
+    event_book = EventBook()
     async with (
         _bound(settings.bind) as listener,
         _tracing(environment) as tracing,
@@ -100,9 +103,12 @@ async def run(
             now_ms=clocks.store_ms,
             measures=measures,
             tracing=tracing,
+            noting=Happenings(event_book),
         ) as store,
     ):
-        house = assemble(store, settings, clocks, measures, uptime_s=lambda: trio.current_time() - started_at)
+        house = assemble(
+            store, settings, clocks, measures, event_book, uptime_s=lambda: trio.current_time() - started_at
+        )
         with _start_up_failures():
             await store.ping()
             await _open_keys(house.keeper, settings)

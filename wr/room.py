@@ -5,8 +5,6 @@ from hashlib import blake2b
 
 import msgspec
 
-from wr.events.book import EventBook
-from wr.happenings import note_departure, note_join
 from wr.keeper import KeyKeeper
 from wr.model import places
 from wr.model.client_address import limited_address
@@ -103,7 +101,7 @@ class Left(msgspec.Struct, frozen=True):
 class Room:
     """Visitors' use cases. All raise `Unavailable` while the store is away: nothing is promised then."""
 
-    def __init__(  # noqa: PLR0913 - each is something that it works with
+    def __init__(
         self,
         store: Store,
         keeper: KeyKeeper,
@@ -114,10 +112,8 @@ class Room:
         clock_ms: Callable[[], int],
         random_bytes: Callable[[int], bytes],
         token_lifetime_s: float,
-        events: EventBook,
     ) -> None:
         self._store = store
-        self._events = events
         self._keeper = keeper
         self._book = book
         self._limits = limits
@@ -159,8 +155,6 @@ class Room:
         usage = self._usage("enqueue", joined.used, joined.now_ms)
         place = joined.place
         if isinstance(place, InLine):
-            if self._events.wanted:
-                note_join(self._events, queue_id, joined, place)
             return self._line(view, joined, place, proof, usage)
         if isinstance(place, places.Admitted):
             token, expires_s = self._proof_of(joined.position_id, queue_id, proof, priority, place.started_ms)
@@ -252,8 +246,6 @@ class Room:
                 subject=session_id_bytes(claims.position_id) if is_session else claims.position_id,
             ),
         )
-        if self._events.wanted:
-            note_departure(self._events, claims.queue_id, claims.position_id, departed)
         usage = self._usage("status", departed.used, departed.now_ms)
         state = departed.state
         if departed.ended_now and isinstance(state, places.Gone):

@@ -88,10 +88,16 @@ def bind(text: str) -> str:
 def nats_url(text: str) -> str:
     """Read the addresses of NATS servers, separated by commas; they stay text."""
     for server in filter(None, text.split(",")):
-        parts = urlsplit(server.strip())
-        if parts.scheme not in ("nats", "tls", "ws", "wss") or not parts.hostname:
-            # It may hold a password, so it is not repeated.
-            raise ValueError("it is no URL such as nats://host:4222")
+        # It may hold a password, so it is not repeated, and neither is what the library says of it.
+        try:
+            parts = urlsplit(server.strip())
+            is_address = bool(parts.hostname) and parts.port != 0
+        except ValueError:
+            is_address = False
+        if is_address and parts.scheme in ("ws", "wss"):
+            raise ValueError("NATS is not reached by WebSocket: give nats:// or tls://")
+        if not is_address or parts.scheme not in ("nats", "tls"):
+            raise ValueError("it is no URL such as nats://host:4222, with a port from 1 to 65535 if any")
     return text
 
 

@@ -1,11 +1,12 @@
 """The event book: bounded, counted, and next to nothing while nobody is to be told."""
 
+import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
 from wr.events.book import EventBook, Outbox
 from wr.measures.event_measures import EventTally
-from wr.model.events import Kind
+from wr.model.events import Kind, Note
 
 PEOPLE = [bytes([n]) * 16 for n in range(10)]
 
@@ -64,6 +65,41 @@ def test_each_receiver_has_its_own_room_and_hears_what_it_asked_for() -> None:
         book.note(Kind.QUEUE_DELETED, queue_id, 1)
     assert (full.noted, full.dropped) == (6, 5)
     assert (other.noted, other.dropped) == (2, 0)
+
+
+def test_what_is_held_back_comes_after_what_comes_first_and_other_queues_do_not_wait() -> None:
+    outbox = Outbox("x", EventTally(), 100)
+    book = EventBook()
+    book.add(outbox)
+    with book.holding("q") as first:
+        book.note(Kind.POSITION_ADMITTED, "q", 2, PEOPLE[:1])
+        book.note(Kind.QUEUE_DELETED, "other", 3)
+        assert [note.queue_id for note in outbox.take_now(99)] == ["other"]
+        first.append(Note(Kind.POSITION_ENQUEUED, "q", 1, PEOPLE[:1]))
+    book.note(Kind.QUEUE_DELETED, "q", 4)
+    assert [note.at_ms for note in outbox.take_now(99)] == [1, 2, 4]
+
+
+def test_what_is_held_back_is_told_though_what_it_waited_for_failed() -> None:
+    outbox = Outbox("x", EventTally(), 100)
+    book = EventBook()
+    book.add(outbox)
+    with pytest.raises(ZeroDivisionError), book.holding("q"):
+        book.note(Kind.POSITION_ADMITTED, "q", 2, PEOPLE[:1])
+        raise ZeroDivisionError
+    assert [note.at_ms for note in outbox.take_now(99)] == [2]
+
+
+def test_no_more_is_held_back_than_two_passes_make() -> None:
+    outbox = Outbox("x", EventTally(), 100_000)
+    book = EventBook()
+    book.add(outbox)
+    crowd = PEOPLE[:1] * 2000
+    with book.holding("q"):
+        for at_ms in range(11):
+            book.note(Kind.POSITION_ADMITTED, "q", at_ms, crowd)
+        assert [note.at_ms for note in outbox.take_now(99_999)] == [10]
+    assert [note.at_ms for note in outbox.take_now(99_999)] == list(range(10))
 
 
 async def test_who_waits_for_notes_is_woken_by_the_first() -> None:

@@ -58,9 +58,9 @@ class ScriptedStore:
     def list_is(self, queue_ids: Sequence[str]) -> None:
         self.listed = list(queue_ids)
 
-    async def learn(self, queue_id: str, admission: Pass | None) -> None:
+    async def learn(self, passes: Mapping[str, Pass | None]) -> None:
         await trio.lowlevel.checkpoint()
-        self.learned.append((queue_id, admission))
+        self.learned.extend(passes.items())
 
     @property
     def times(self) -> list[float]:
@@ -83,6 +83,16 @@ async def test_whom_a_pass_let_in_is_learned_even_if_the_server_stops_meanwhile(
     ((_, learned),) = store.learned
     assert learned is not None
     assert len(learned.admitted) == 3
+
+
+async def test_what_one_round_trip_did_is_learned_before_the_next_which_may_fail(
+    autojump_clock: MockClock,
+) -> None:
+    queues = [f"q-{number:02}" for number in range(65)]
+    store = ScriptedStore(lambda number, _queue: AWAY if number == 1 else a_pass(), *queues)
+    await store.run_for(0.2)
+    assert [len(asked) for _, asked in store.asked] == [64, 1]
+    assert [queue_id for queue_id, _ in store.learned] == queues[:64]
 
 
 async def test_in_two_and_a_half_seconds_there_are_exactly_ten_passes(autojump_clock: MockClock) -> None:

@@ -11,6 +11,7 @@ import trio
 
 from tests.support.engines import Engine
 from wr.assembly import PRODUCTION_CLOCKS, assemble
+from wr.events.book import EventBook
 from wr.measures.measures import Measures
 from wr.model.queue import QueueConfig
 from wr.settings import Settings
@@ -26,7 +27,9 @@ async def test_a_list_of_queues_takes_three_round_trips_for_each_64_of_them_at_m
     with trio.fail_after(30):
         async with open_store(engine.url, Settings().limits, prefix=prefix) as store:
             measures = Measures(time.perf_counter)
-            house = assemble(store, Settings(), PRODUCTION_CLOCKS, measures, uptime_s=lambda: 0.0)
+            house = assemble(
+                store, Settings(), PRODUCTION_CLOCKS, measures, EventBook(), uptime_s=lambda: 0.0
+            )
             office = house.office
             for number in range(count):
                 config = QueueConfig(id=f"q-{number:03}", name="Q", target_url="https://shop.example/")

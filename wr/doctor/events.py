@@ -25,14 +25,12 @@ def check_nats(url: str) -> list[Finding]:
 
     Nothing here is bad: a server starts without NATS, and people are served all the same.
     """
-    return [_check(server.strip()) for server in url.split(",")]
+    return [_check(server.strip()) for server in url.split(",") if server.strip()]
 
 
 def _check(url: str) -> Finding:
     parts = urlsplit(url)
     place = f"{parts.hostname}:{parts.port or _PORT}"
-    if parts.scheme in ("ws", "wss"):
-        return good("NATS", f"{place} is reached by WebSocket, which is not checked")
     try:
         greeting = _greeting(parts.hostname or "", parts.port or _PORT)
     except OSError as error:

@@ -1,7 +1,8 @@
 """The event book: takes a note of what happened, for everybody who is to be told of it."""
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import structlog
@@ -13,6 +14,20 @@ from wr.model.events import Kind, Note
 log = structlog.get_logger("wr.events")
 
 ALL_KINDS = frozenset(Kind)
+_MOST_HELD = 20_000
+"""Events of one queue that are held back at once: two passes of the largest kind, in the milliseconds that a
+batch takes. With a store that takes seconds, order is given up rather than memory."""
+
+
+class _Held:
+    """What is noted of one queue while something that came before is still under way."""
+
+    __slots__ = ("first", "notes", "size")
+
+    def __init__(self) -> None:
+        self.first: list[Note] = []
+        self.notes: list[Note] = []
+        self.size = 0
 
 
 class Outbox:
@@ -133,6 +148,23 @@ class EventBook:
         self.wanted = False
         """Whether anybody is to be told."""
         self._outboxes: list[Outbox] = []
+        self._held: dict[str, _Held] = {}
+
+    @contextmanager
+    def holding(self, queue_id: str) -> Iterator[list[Note]]:
+        """Hold back what is noted of a queue until the block ends; what it puts into the list comes first.
+
+        One block at a time for each queue.
+        """
+        held = self._held[queue_id] = _Held()
+        try:
+            yield held.first
+        finally:
+            del self._held[queue_id]
+            for note in held.first:
+                self._offer(note)
+            for note in held.notes:
+                self._offer(note)
 
     def add(self, outbox: Outbox) -> None:
         """Give it all notes from now on."""
@@ -157,8 +189,12 @@ class EventBook:
     ) -> None:
         """Take a note; `people` are positions, none when it happened to the queue itself."""
         note = Note(kind, queue_id, at_ms, people, facts, waits_ms, mark)
-        for outbox in self._outboxes:
-            outbox.offer(note)
+        held = self._held.get(queue_id) if self._held else None
+        if held is None or held.size + note.size > _MOST_HELD:
+            self._offer(note)
+        else:
+            held.size += note.size
+            held.notes.append(note)
 
     def note_people(
         self,
@@ -172,3 +208,7 @@ class EventBook:
         """Take a note of something that happens to people, unless it happened to nobody."""
         if people:
             self.note(kind, queue_id, at_ms, people, facts, waits_ms=waits_ms)
+
+    def _offer(self, note: Note) -> None:
+        for outbox in self._outboxes:
+            outbox.offer(note)

@@ -7,40 +7,29 @@ notes, which a memory channel could not do.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Any, Literal
 
 import msgspec
 import structlog
 import trio
 
 from wr.events.book import Outbox
+from wr.events.nats_connection import STREAM, Connected, connected
+from wr.events.nats_refusals import Forbidden, Refusals, Verdict
 from wr.measures.event_measures import EventTally
-from wr.model.events import SUBJECT_ROOT, Note, events_of
-
-if TYPE_CHECKING:
-    from nats.js import JetStreamContext
+from wr.model.events import Note, events_of
 
 log = structlog.get_logger("wr.events.nats")
 
-STREAM = "WAITINGROOM"
-_KEPT_S = 7 * 24 * 3600
-"""How long a stream that is made here keeps events: one without a bound would fill the disk."""
-_REPEATS_S = 120
-"""For how long the server knows an event again that it has stored."""
 _BATCH = 512
 """Events on their way at once: at 1 ms to the server and back far more than a server makes."""
 _TURN = 32
 """Events published in one turn of the loop, about 1 ms: in between, the server's own thread gets its turn."""
-_ACKNOWLEDGE_S = 5.0
-_CONNECT_S = 5.0
-_PING_S = 5.0
-_CLOSE_S = 1.0
+_END_S = 2.0
 _FIRST_PAUSE_S = 0.25
 _LONGEST_PAUSE_S = 15.0
-_OVERLAPS = 10065
-"""JetStream's code for a stream whose subjects another has already."""
 
 Health = Literal["healthy", "unhealthy"]
 
@@ -53,6 +42,16 @@ class _Message(msgspec.Struct, frozen=True):
     payload: bytes
 
 
+class _Batch:
+    """Notes on their way, and what became of them."""
+
+    def __init__(self, notes: Sequence[Note]) -> None:
+        self.notes = notes
+        self.dropped = 0
+        """Events that the server would not take."""
+        self.is_settled = trio.Event()
+
+
 class _Lost(Exception):
     """The connection is gone."""
 
@@ -61,18 +60,22 @@ class NatsLink:
     """Publishes what an outbox holds, for as long as it runs; connects again for ever.
 
     Events are published in their order, and those that are not acknowledged again, with the same ids, so that
-    the server drops what it has stored already. `draw` gives random numbers from 0 to 1.
+    the server drops what it has stored already. One that is refused time and again for its own sake is given
+    up and counted, so that it does not hold up the others. `draw` gives random numbers from 0 to 1.
     """
 
     def __init__(
         self, url: str, outbox: Outbox, tally: EventTally, *, source: str, draw: Callable[[], float]
     ) -> None:
-        self._url = url
+        self.url = url
+        self.name = f"wr {source}"
         self._outbox = outbox
         self._tally = tally
         self._source = source
         self._draw = draw
         self._taken: list[Note] = []
+        self._untaken: frozenset[str] = frozenset()
+        self._has_said_unseen = False
         self.health: Health = "unhealthy"
         """Whether events are being taken just now; read by whoever asks, on any thread."""
 
@@ -88,7 +91,7 @@ class NatsLink:
             finally:
                 self.health = "unhealthy"
                 thread.stop()
-                with trio.move_on_after(2 * _CLOSE_S, shield=True):
+                with trio.move_on_after(_END_S, shield=True):
                     await thread.has_ended.wait()
             # It ends only when it is told to, or when something is wrong with it: then it starts again.
             nursery.cancel_scope.cancel()
@@ -113,12 +116,13 @@ class NatsLink:
         while True:
             if not self._taken:
                 self._taken = await self._outbox.take(_BATCH)
-            acknowledged = trio.Event()
-            thread.publish(self._taken, acknowledged)
-            await acknowledged.wait()
+            batch = _Batch(self._taken)
+            thread.publish(batch)
+            await batch.is_settled.wait()
             count = sum(note.size for note in self._taken)
             self._taken = []
-            self._tally.delivered += count
+            self._tally.delivered += count - batch.dropped
+            self._tally.dropped += batch.dropped
             self._outbox.settle(count)
 
     def spell(self, notes: Sequence[Note]) -> list[_Message]:
@@ -137,9 +141,21 @@ class NatsLink:
         self._tally.failures += 1
         self.health = "unhealthy"
 
-    def connected(self) -> None:
-        """Take in that events can be published."""
-        log.info("NATS takes events", stream=STREAM)
+    def connected(self, link: Connected) -> None:
+        """Take in what was seen of a server that has let us in."""
+        if link.untaken and link.untaken != self._untaken:
+            log.error("no stream of NATS takes some events; they are dropped", subjects=sorted(link.untaken))
+        self._untaken = link.untaken
+        if link.is_seen:
+            self.took()
+        elif not link.untaken and not self._has_said_unseen:
+            self._has_said_unseen = True
+            log.info("NATS does not let us look for a stream; events are published all the same")
+
+    def took(self) -> None:
+        """Take in that the server takes events."""
+        if self.health != "healthy":
+            log.info("NATS takes events", stream=STREAM)
         self.health = "healthy"
 
     def pause_s(self, failures: int) -> float:
@@ -147,62 +163,6 @@ class NatsLink:
         return float(
             min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2 ** min(failures - 1, 10)) * (0.5 + self._draw())
         )
-
-    @asynccontextmanager
-    async def connection(self, is_closed: asyncio.Event) -> "AsyncIterator[JetStreamContext]":
-        """Connect, once: coming back is this module's own work, for the client would keep what it could not
-        send and send it again beside what is published again here."""
-        # 30 ms and 8 MB that a server without NATS need not spend.
-        import nats  # noqa: PLC0415
-
-        async def closed() -> None:
-            is_closed.set()
-
-        async def noted(error: Exception) -> None:
-            log.debug("NATS reports", error=str(error))
-
-        client = await nats.connect(
-            servers=[server.strip() for server in self._url.split(",")],
-            name=f"wr {self._source}",
-            allow_reconnect=False,
-            connect_timeout=_CONNECT_S,
-            ping_interval=_PING_S,
-            max_outstanding_pings=2,
-            closed_cb=closed,
-            disconnected_cb=closed,
-            error_cb=noted,
-        )
-        try:
-            jetstream = client.jetstream(timeout=_ACKNOWLEDGE_S)
-            await _ensure_stream(jetstream)
-            yield jetstream
-        finally:
-            try:
-                await asyncio.wait_for(client.close(), _CLOSE_S)
-            except (TimeoutError, OSError, nats.errors.Error) as error:
-                log.debug("the connection to NATS did not close well", error=str(error))
-
-
-async def _ensure_stream(jetstream: "JetStreamContext") -> None:
-    """Make the stream if there is none; one that is there is the operator's, and is left as it is."""
-    from nats.js.api import StreamConfig  # noqa: PLC0415
-    from nats.js.errors import BadRequestError, NotFoundError  # noqa: PLC0415
-
-    try:
-        await jetstream.stream_info(STREAM)
-    except NotFoundError:
-        config = StreamConfig(
-            name=STREAM,
-            subjects=[f"{SUBJECT_ROOT}.>"],
-            max_age=_KEPT_S,
-            duplicate_window=_REPEATS_S,
-        )
-        try:
-            await jetstream.add_stream(config)
-        except BadRequestError as error:
-            if error.err_code != _OVERLAPS:
-                raise
-            log.info("events go to the operator's own stream", reason=error.description)
 
 
 class _Thread:
@@ -215,9 +175,10 @@ class _Thread:
         self.has_ended = trio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._main: asyncio.Task[None] | None = None
-        self._batches: asyncio.Queue[tuple[Sequence[Note], trio.Event]] = asyncio.Queue()
+        self._batches: asyncio.Queue[_Batch] = asyncio.Queue()
+        self._batch: _Batch | None = None
         self._unacknowledged: list[_Message] = []
-        self._acknowledged: trio.Event | None = None
+        self._refusals = Refusals()
 
     def run(self) -> None:
         """Run the loop in this thread until `stop`."""
@@ -234,41 +195,46 @@ class _Thread:
         if self._loop is not None and self._main is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._main.cancel)
 
-    def publish(self, notes: Sequence[Note], acknowledged: trio.Event) -> None:
-        """Have these published, from the Trio side; sets the event when all are acknowledged."""
+    def publish(self, batch: _Batch) -> None:
+        """Have these published, from the Trio side; it is settled when all are acknowledged or given up."""
         assert self._loop is not None  # noqa: S101 - set before `is_ready`
-        self._loop.call_soon_threadsafe(self._batches.put_nowait, (notes, acknowledged))
+        self._loop.call_soon_threadsafe(self._batches.put_nowait, batch)
 
     async def _run(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._main = asyncio.current_task()
         self._trio.run_sync_soon(self.is_ready.set)
-        import nats.errors  # noqa: PLC0415 - as above
+        # 30 ms and 8 MB that a server without NATS need not spend.
+        import nats.errors  # noqa: PLC0415
 
         failures = 0
         while True:
             began_s = time.monotonic()
-            is_closed = asyncio.Event()
             try:
-                async with self._link.connection(is_closed) as jetstream:
-                    self._link.connected()
-                    await self._publish_for_ever(jetstream, is_closed)
+                async with connected(self._link.url, self._link.name) as link:
+                    self._link.connected(link)
+                    await self._publish_for_ever(link)
             except (TimeoutError, OSError, nats.errors.Error, _Lost) as error:
                 self._link.failed(error)
             # A connection that held for a while was a good one.
             failures = 1 if time.monotonic() - began_s > _LONGEST_PAUSE_S else failures + 1
             await asyncio.sleep(self._link.pause_s(failures))
 
-    async def _publish_for_ever(self, jetstream: "JetStreamContext", is_closed: asyncio.Event) -> None:
-        lost = asyncio.create_task(is_closed.wait())
+    async def _publish_for_ever(self, link: Connected) -> None:
+        lost = asyncio.create_task(link.is_closed.wait())
         try:
             while True:
-                if not self._unacknowledged:
+                if self._batch is None:
                     await self._next_batch(lost)
-                await self._publish(jetstream, lost)
-                if self._acknowledged is not None:
-                    self._trio.run_sync_soon(self._acknowledged.set)
-                    self._acknowledged = None
+                rounds = 0
+                while self._unacknowledged:
+                    rounds += 1
+                    await self._publish(link, lost)
+                    if self._unacknowledged:
+                        await asyncio.sleep(self._link.pause_s(rounds))
+                if self._batch is not None:
+                    self._trio.run_sync_soon(self._batch.is_settled.set)
+                    self._batch = None
         finally:
             lost.cancel()
 
@@ -278,23 +244,20 @@ class _Thread:
             await asyncio.wait({batch, lost}, return_when=asyncio.FIRST_COMPLETED)
             if not batch.done():
                 raise _Lost("the connection was lost")
-            notes, self._acknowledged = batch.result()
+            self._batch = batch.result()
         finally:
             batch.cancel()
-        self._unacknowledged = self._link.spell(notes)
+        self._unacknowledged = self._link.spell(self._batch.notes)
 
-    async def _publish(self, jetstream: "JetStreamContext", lost: "asyncio.Task[Any]") -> None:
-        """Publish what is not acknowledged, in order.
+    async def _publish(self, link: Connected, lost: "asyncio.Task[Any]") -> None:
+        """Publish what is not acknowledged, in order; keep what is to be published again.
 
         Raises:
-            Whatever the first failure was: that one and all after it stay, to be published again.
+            Whatever first failed that is no refusal of a message, or may be the server's own trouble.
         """
         under_way: list[asyncio.Task[Any]] = []
         for message in self._unacknowledged:
-            headers = {"Nats-Msg-Id": message.id}
-            under_way.append(
-                asyncio.create_task(jetstream.publish(message.subject, message.payload, headers=headers))
-            )
+            under_way.append(asyncio.create_task(_send(link, message)))
             if len(under_way) % _TURN == 0:
                 await asyncio.sleep(0)
         whole = asyncio.gather(*under_way, return_exceptions=True)
@@ -303,9 +266,45 @@ class _Thread:
             whole.cancel()
             await asyncio.wait({whole})
             raise _Lost("the connection was lost")
-        outcomes = whole.result()
-        for index, outcome in enumerate(outcomes):
-            if isinstance(outcome, BaseException):
-                self._unacknowledged = self._unacknowledged[index:]
-                raise outcome
-        self._unacknowledged = []
+        self._settle(link, whole.result())
+
+    def _settle(self, link: Connected, outcomes: "Sequence[object]") -> None:
+        kept: list[_Message] = []
+        failure: BaseException | None = None
+        refusal: BaseException | None = None
+        for message, outcome in zip(self._unacknowledged, outcomes, strict=True):
+            if not isinstance(outcome, BaseException):
+                self._refusals.taken(message)
+                continue
+            verdict = self._refusals.judge(link, message, outcome)
+            if verdict is Verdict.GIVEN_UP:
+                assert self._batch is not None  # noqa: S101 - these are its messages
+                self._batch.dropped += 1
+                continue
+            kept.append(message)
+            if verdict is Verdict.REFUSED:
+                refusal = outcome
+            else:
+                failure = failure or outcome
+        is_any_taken = any(not isinstance(outcome, BaseException) for outcome in outcomes)
+        self._unacknowledged = kept
+        if failure is not None:
+            raise failure
+        if is_any_taken:
+            self._link.took()
+        elif refusal is not None:
+            self._link.failed(refusal)
+
+
+async def _send(link: Connected, message: _Message) -> None:
+    import nats.errors  # noqa: PLC0415
+
+    if message.subject in link.forbidden:
+        raise Forbidden(message.subject)
+    try:
+        await link.jetstream.publish(message.subject, message.payload, headers={"Nats-Msg-Id": message.id})
+    except nats.errors.TimeoutError:
+        # What is not permitted has no answer: the server says so beside it.
+        if message.subject in link.forbidden:
+            raise Forbidden(message.subject) from None
+        raise

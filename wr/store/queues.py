@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 import redis
 import structlog
+import trio
 
 from wr.model.queue import QueueConfig
 from wr.store.connection import Connection
@@ -29,6 +30,9 @@ class QueueShelf:
 
     The registry is written before a queue's settings and forgotten after them, so that a queue that exists is
     always listed; an entry without settings is one whose creation or deletion was cut short, and is ignored.
+
+    A change that is on its way is waited for even by a caller that is cancelled: the store makes it all the
+    same, and only who sent it can tell others. The connection's patience for a call bounds that.
     """
 
     def __init__(self, connection: Connection, keys: Keys) -> None:
@@ -78,15 +82,17 @@ class QueueShelf:
         for field, value in msgspec.to_builtins(config).items():
             if field not in _KEPT_BY_SCRIPT:
                 arguments += (field, repr(value) if isinstance(value, float) else str(value))
-        written, _, _ = await self._connection.call(
-            _CONFIGURE, self._keys.queue(config.id, "config"), arguments
-        )
+        with trio.CancelScope(shield=True):
+            written, _, _ = await self._connection.call(
+                _CONFIGURE, self._keys.queue(config.id, "config"), arguments
+            )
         return bool(written)
 
     async def delete(self, queue_id: str) -> bool:
         """Delete a queue and everyone in it; False when there is none. Two round trips."""
-        deleted = await self._connection.call(_DELETE, self._keys.all_of(queue_id), [])
-        await self._connection.run(lambda client: client.srem(self._registry, queue_id))
+        with trio.CancelScope(shield=True):
+            deleted = await self._connection.call(_DELETE, self._keys.all_of(queue_id), [])
+            await self._connection.run(lambda client: client.srem(self._registry, queue_id))
         return bool(deleted)
 
     async def flush(self, queue_id: str, now_ms: int, gone: Gone | None = None) -> int | None:
@@ -103,7 +109,9 @@ class QueueShelf:
         while goal is None or removed < goal:
             most = _FLUSH_SLICE if goal is None else min(_FLUSH_SLICE, goal - removed)
             arguments = [now_ms, most, 0 if gone is None else 1]
-            exists, sent_away, waiting, at_ms, ids = await self._connection.call(_FLUSH, keys, arguments)
+            with trio.CancelScope(shield=True):
+                reply = await self._connection.call(_FLUSH, keys, arguments)
+            exists, sent_away, waiting, at_ms, ids = reply
             if not exists:
                 return None if goal is None else removed
             if gone is not None:

@@ -30,8 +30,9 @@ from wr.store.gates import State as GateState
 from wr.store.histories import HistoryScript, Notes
 from wr.store.joins import InLine, Join, Joined, JoinScript
 from wr.store.keys import GLOBAL_TAG, Keys
+from wr.store.noting import Noting
 from wr.store.polls import Poll, Polled, PollKind, PollScript
-from wr.store.queues import Gone, QueueShelf
+from wr.store.queues import QueueShelf
 from wr.store.script import Script
 from wr.store.secrets import SecretShelf
 from wr.store.visits import VisitCall, Visited, VisitKind, VisitScript
@@ -74,7 +75,8 @@ class Store:
     """Every operation on the store. All methods raise `Unavailable` when it cannot be reached.
 
     `now_ms` gives the time each script works with; 0, the default, is the clock of the store. `measures`
-    takes in what happened to whom: here, because both APIs, live streams and operators come by.
+    takes in what happened to whom: here, because both APIs, live streams and operators come by. `noting`
+    takes notes of it for other systems.
     """
 
     def __init__(
@@ -86,7 +88,9 @@ class Store:
         now_ms: Callable[[], int] = store_clock,
         measures: Measures | None = None,
         tracing: Tracing | None = None,
+        noting: Noting | None = None,
     ) -> None:
+        self._noting = noting
         self._connection = connection
         self._now_ms = now_ms
         self._measures = measures or Measures(time.perf_counter)
@@ -102,7 +106,11 @@ class Store:
         self.webhooks = WebhookShelf(connection, keys)
         self._tracing = tracing
         self._nursery = nursery
-        self._joins: Batcher[Join, Joined] = self._batcher(JoinScript(keys, limits["enqueue"]))
+        joins = JoinScript(keys, limits["enqueue"])
+        self._join_now = self._executor(joins)
+        self._joins: Batcher[Join, Joined] = Batcher(
+            nursery, self._join_and_note, around=self._around(joins.script)
+        )
         polls = PollScript(keys, limits["status"], limits["heartbeat"])
         self._poll_now = self._executor(polls)
         self._polls: Batcher[Poll, Polled] = self._batcher(polls)
@@ -113,7 +121,11 @@ class Store:
         self._gate_now = self._executor(gate)
         self._gates: Batcher[GateCall, GateState] = self._batcher(gate)
         self._extend = ExtendScript(keys)
-        self._departures: Batcher[Departure, Departed] = self._batcher(LeaveScript(keys, limits["status"]))
+        departures = LeaveScript(keys, limits["status"])
+        self._depart_now = self._executor(departures)
+        self._departures: Batcher[Departure, Departed] = Batcher(
+            nursery, self._depart_and_note, around=self._around(departures.script)
+        )
         self._counts: Batcher[bytes, Usage] = Batcher(
             nursery, self._count, around=self._around(self._limit.script)
         )
@@ -194,18 +206,23 @@ class Store:
     async def admit(self, queue_ids: Sequence[str]) -> dict[str, Pass | None]:
         """Run an admission pass over each queue; None for those that do not exist, none for those that fail.
 
-        One round trip for each 64 queues.
+        One round trip; for 64 queues at most, so that all that was done is known, or nothing was.
         """
-        replies = await self._of_each(
-            self._admit.script, queue_ids, lambda queue_id: self._admit.call(queue_id, self._now_ms())
-        )
+        # Once it is sent a pass is carried out, and nobody but the one who sent it knows whom it let in. The
+        # connection's patience for a call bounds it.
+        with trio.CancelScope(shield=True):
+            replies = await self._of_each(
+                self._admit.script, queue_ids, lambda queue_id: self._admit.call(queue_id, self._now_ms())
+            )
         passes = {queue_id: self._admit.reply(reply) for queue_id, reply in replies.items()}
         for queue_id, done in passes.items():
             if done is not None:
-                self._note_pass(queue_id, done)
+                self._count_pass(queue_id, done)
+                if self._noting is not None and self._noting.wanted:
+                    self._noting.passed(queue_id, done)
         return passes
 
-    def _note_pass(self, queue_id: str, done: Pass) -> None:
+    def _count_pass(self, queue_id: str, done: Pass) -> None:
         """Count what a pass did; 0.2 µs for each person let in."""
         tally = self._measures.queues.of(queue_id)
         tally.admissions += len(done.admitted)
@@ -252,11 +269,11 @@ class Store:
                 return queue_id, found
         return None
 
-    async def flush(self, queue_id: str, gone: Gone | None = None) -> int | None:
-        """Send away everyone who waits; how many, or None when there is no such queue.
-
-        `gone` is told when and who, slice by slice.
-        """
+    async def flush(self, queue_id: str) -> int | None:
+        """Send away everyone who waits; how many, or None when there is no such queue."""
+        gone = None
+        if self._noting is not None and self._noting.wanted:
+            gone = partial(self._noting.flushed, queue_id)
         flushed = await self.queues.flush(queue_id, self._now_ms(), gone)
         if flushed:
             self._measures.queues.of(queue_id).flushed += flushed
@@ -308,6 +325,22 @@ class Store:
 
         return execute
 
+    async def _join_and_note(self, queue_id: str, joins: Sequence[Join]) -> Sequence[Joined]:
+        replies: Sequence[Joined]
+        if self._noting is None or not self._noting.wanted:
+            replies = await self._join_now(queue_id, joins)
+            return replies
+        with self._noting.joining(queue_id) as note:
+            replies = await self._join_now(queue_id, joins)
+            note(replies)
+        return replies
+
+    async def _depart_and_note(self, queue_id: str, departures: Sequence[Departure]) -> Sequence[Departed]:
+        replies: Sequence[Departed] = await self._depart_now(queue_id, departures)
+        if self._noting is not None and self._noting.wanted:
+            self._noting.departed(queue_id, departures, replies)
+        return replies
+
     async def _count(self, counter: str, subjects: Sequence[bytes]) -> Sequence[Usage]:
         self._measures.store.of(self._limit.script.name).items.observe(len(subjects))
         keys, arguments = self._limit.call(counter, self._now_ms(), subjects)
@@ -323,6 +356,7 @@ async def open_store(
     now_ms: Callable[[], int] = store_clock,
     measures: Measures | None = None,
     tracing: Tracing | None = None,
+    noting: Noting | None = None,
 ) -> AsyncIterator[Store]:
     """Open the store at `url`.
 
@@ -335,7 +369,7 @@ async def open_store(
         raise StoreFailure(f"store_url: {error}") from error
     try:
         async with trio.open_nursery() as nursery:
-            yield Store(connection, nursery, Keys(prefix), limits, now_ms, measures, tracing)
+            yield Store(connection, nursery, Keys(prefix), limits, now_ms, measures, tracing, noting)
             # Callers are gone by now; a batch nobody waits for need not be waited for either.
             nursery.cancel_scope.cancel()
     finally:

@@ -6,19 +6,14 @@ from typing import Protocol
 import structlog
 import trio
 
-from wr.events.book import EventBook
 from wr.measures.server_measures import AdmissionMeasures
-from wr.model.events import Kind
-from wr.model.places import Reason
 from wr.model.refusals import Unavailable
-from wr.model.times import rfc3339_ms
 from wr.store.admissions import Pass
+from wr.store.store import QUEUES_PER_ROUND_TRIP
 
 log = structlog.get_logger("wr.admission")
 
 _MOST_ROUNDS = 20
-_SILENT = {"reason": Reason.HEARTBEAT_TIMEOUT.text}
-_OVER = {"reason": Reason.SESSION_TIMEOUT.text}
 
 
 class Admitting(Protocol):
@@ -40,8 +35,8 @@ class Listing(Protocol):
 class Learning(Protocol):
     """What the loop tells what it saw."""
 
-    async def learn(self, queue_id: str, admission: Pass | None, /) -> None:
-        """Take in what a pass over a queue saw."""
+    async def learn(self, passes: Mapping[str, Pass | None], /) -> None:
+        """Take in what a pass over each of these queues saw."""
         ...
 
     def list_is(self, queue_ids: Sequence[str], /) -> None:
@@ -80,9 +75,7 @@ class Witness:
         book: Knowing,
         tell: Callable[[str, Iterable[bytes]], None],
         *others: Remembering,
-        events: EventBook | None = None,
     ) -> None:
-        self._events = events or EventBook()
         self._book = book
         self._tell = tell
         self._remembering: tuple[Remembering, ...] = (book, *others)
@@ -99,22 +92,19 @@ class Witness:
             for each in self._remembering:
                 each.forget(queue_id)
 
-    async def learn(self, queue_id: str, admission: Pass | None) -> None:
-        """Take in what a pass over a queue saw."""
-        await self._book.learn(queue_id, admission)
-        if admission is not None:
-            if self._events.wanted:
-                self._note(queue_id, admission)
-            self._tell(queue_id, [*admission.admitted, *admission.dropped, *admission.ended])
+    async def learn(self, passes: Mapping[str, Pass | None]) -> None:
+        """Take in what a pass over each of these queues saw.
 
-    def _note(self, queue_id: str, admission: Pass) -> None:
-        """Take notes for other systems: some microseconds, however many people it is about."""
-        at_ms, note = admission.now_ms, self._events.note_people
-        note(Kind.POSITION_EXPIRED, queue_id, at_ms, admission.dropped, _SILENT)
-        note(Kind.SESSION_ENDED, queue_id, at_ms, admission.ended, _OVER)
-        note(Kind.POSITION_ADMITTED, queue_id, at_ms, admission.admitted, waits_ms=admission.waits_ms)
-        expires = {"expires_at": rfc3339_ms(admission.sessions_end_ms)}
-        note(Kind.SESSION_STARTED, queue_id, at_ms, admission.admitted, expires)
+        Raises:
+            Unavailable: new settings of a queue could not be read; all streams have been told even so.
+        """
+        # First: settings may have to be asked for, and a store that is away by then changes nothing about who
+        # was let in.
+        for queue_id, admission in passes.items():
+            if admission is not None:
+                self._tell(queue_id, [*admission.admitted, *admission.dropped, *admission.ended])
+        for queue_id, admission in passes.items():
+            await self._book.learn(queue_id, admission)
 
 
 async def admit_once(store: Admitting, registry: Listing, book: Learning) -> int:
@@ -129,12 +119,15 @@ async def admit_once(store: Admitting, registry: Listing, book: Learning) -> int
     for _ in range(_MOST_ROUNDS):
         if not pending:
             break
-        # Once it is sent a pass is carried out, whether or not the server stops meanwhile; nobody but the one
-        # who sent it knows whom it let in. The store's own patience, 3 s for a call, bounds it.
-        with trio.CancelScope(shield=True):
-            passes = await store.admit(pending)
-            for queue_id, admission in passes.items():
-                await book.learn(queue_id, admission)
+        passes: dict[str, Pass | None] = {}
+        for start in range(0, len(pending), QUEUES_PER_ROUND_TRIP):
+            # Once it is sent a pass is carried out, whether or not the server stops meanwhile; nobody but the
+            # one who sent it knows whom it let in. The store's own patience, 3 s for a call, bounds it. Each
+            # round trip is learned of before the next, which may fail.
+            with trio.CancelScope(shield=True):
+                done = await store.admit(pending[start : start + QUEUES_PER_ROUND_TRIP])
+                await book.learn(done)
+            passes.update(done)
         admitted += sum(len(admission.admitted) for admission in passes.values() if admission is not None)
         pending = [
             queue_id for queue_id, admission in passes.items() if admission is not None and admission.more
