@@ -157,6 +157,7 @@ class Gatehouse:
         Raises:
             SessionExpired: it has ended already, or is not known.
         """
+        ended: places.Gone | None = None
         if command == "extend":
             ends_ms = await self._store.extend(queue_id, position_id, seconds)
         else:
@@ -164,12 +165,14 @@ class Gatehouse:
             departed = await self._store.depart(
                 queue_id, Departure(position_id=position_id, reason=reason, session_only=True, subject=b"")
             )
-            state = departed.state
-            ends_ms = state.ended_ms if departed.ended_now and isinstance(state, places.Gone) else None
+            ended = departed.state if isinstance(departed.state, places.Gone) else None
+            ends_ms = ended.ended_ms if ended is not None and departed.ended_now else None
         known = self._known.get((queue_id, position_id))
         if known is not None:
             # What is known is not true any more: it is asked for again, and what was counted goes along.
             known.asked_at = -FRESH_S
+            # The store may be away just then.
+            known.state = ended or known.state
         if ends_ms is None:
             raise session_expired(position_id)
         self._tell(queue_id, [position_id])

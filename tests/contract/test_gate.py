@@ -164,6 +164,9 @@ def test_open_paths_addresses_and_health_checkers_pass_without_a_session(site: S
         "/assets/x#/../../secret",
         "/robots.txt#/../secret",
         "robots.txt",
+        # What comes late in an address counts as well.
+        f"/assets/{'a' * 4100}/../../secret",
+        f"/assets/{'a' * 4100}",
         "/",
     ):
         assert ask(site, queue_id, uri).status_code == 303, uri
@@ -226,6 +229,9 @@ def test_envoy_asks_with_the_visitors_own_method_and_path(site: Site, visit: Vis
     # It takes nothing else for a yes, not even 204.
     assert (passed.status_code, passed.content) == (200, b"")
     assert passed.headers["X-WR-Session"] == visit.session_id
+    # It comes decoded, and is another page when it is decoded twice.
+    twice = httpx.get(f"{site.url}{BASE}/gate/{queue_id}/a%2541b")
+    assert twice.headers["Location"] == f"/wait/{queue_id}?return=%2Fa%252541b"
     odd = httpx.get(f"{site.url}{BASE}/gate/{queue_id}/a?refuse=401")
     assert (odd.status_code, odd.headers["Location"]) == (303, f"/wait/{queue_id}?return=%2Fa%3Frefuse%3D401")
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from http.cookies import SimpleCookie
 
+import httpx
 import jwt
 import pytest
 
@@ -13,7 +14,7 @@ from tests.contract.gate import ask, with_session
 from tests.contract.helpers import enter, open_queue, wait_until
 from tests.support.clock import HandClock
 from tests.support.engines import running_engine
-from tests.support.site import Site
+from tests.support.site import BASE, Site
 
 
 def test_while_the_store_is_away_who_has_a_session_stays_in_and_nobody_else_gets_in(
@@ -81,6 +82,23 @@ def test_who_is_past_the_end_of_a_session_is_not_in_any_more_though_nobody_can_a
     assert [with_session(site, visit).status_code for visit in (seen, unseen)] == [204, 204]
     site.clock.advance(61)
     assert [with_session(site, visit).status_code for visit in (seen, unseen)] == [503, 503]
+
+
+def test_who_was_ended_by_the_site_is_out_though_the_store_goes_away_that_moment(
+    leaving: tuple[Site, ExitStack],
+) -> None:
+    site, store = leaving
+    visit = enter(site, open_queue(site))
+    assert with_session(site, visit).status_code == 204
+    ended = httpx.post(
+        f"{site.url}{BASE}/sessions/{visit.session_id}/commands",
+        headers={"X-Admin-Key": site.admin_key},
+        json={"command": "end"},
+    )
+    assert ended.status_code == 200
+    store.close()
+    for _ in range(3):
+        assert with_session(site, visit).status_code in (303, 503)
 
 
 def test_a_token_of_nobody_knows_whom_does_not_keep_the_policy_from_deciding(

@@ -225,3 +225,21 @@ def test_an_ended_session_stays_so_for_as_long_as_its_longest_token() -> None:
     ended.note("a", 20, 11)
     ended.note("c", 60, 25)
     assert ended.holds("a", 50)
+
+
+def test_a_key_that_no_header_can_hold_is_refused_at_once_and_not_named() -> None:
+    for key in ("", " ", "sEcReT key", "sEcReT\nkey", "sEcReT-ключ"):
+        with pytest.raises(ValueError, match="the origin key must be") as refused:
+            Commands("http://room", key)
+        assert "sEcReT" not in str(refused.value)
+    with pytest.raises(ValueError, match="address"):
+        Commands("room.example", "the-key")
+
+
+def test_a_key_from_a_file_is_sent_without_the_end_of_its_line() -> None:
+    with scripted_room(DONE) as room:
+        commands = Commands(room.url, "the-key\n")
+        gate = AsgiGate(saying("end"), passes=passes(), commands=commands)
+        ask(gate, "/", holding(token()))
+        commands.close()
+    assert b"x-wr-origin-key: the-key\r\n" in room.heard[0].lower()

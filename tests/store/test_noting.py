@@ -121,6 +121,22 @@ async def test_a_pass_and_a_flush_are_noted_though_their_caller_is_cancelled(
         ]
 
 
+async def test_a_flush_whose_caller_has_gone_ends_with_the_slice_that_it_is_at(
+    engine: Engine, prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("wr.store.queues._FLUSH_SLICE", 2)
+    async with noted(engine, prefix) as it:
+        answer_later(monkeypatch, it.store)
+        for _ in range(5):
+            await it.join()
+        it.told()
+        with trio.CancelScope() as gone:
+            gone.cancel()
+            await it.store.flush(it.queue_id)
+        assert [kind for kind, _ in it.told()] == [Kind.POSITION_CANCELLED] * 2
+        assert await it.store.flush(it.queue_id) == 3
+
+
 async def test_whoever_changes_or_deletes_a_queue_learns_that_it_was_done_though_cancelled(
     engine: Engine, prefix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -58,10 +58,12 @@ def read_asked(call: Call) -> Asked:
     named = {headers[name]: None for name in ("x-original-uri", "x-forwarded-uri") if headers.get(name)}
     if names_path(call):
         sent_path, query = f"/{call.parameters['rest']}", call.request.query
-        path = quote(sent_path, safe="/:@!$&()*+,;=~-._%")
+        # It comes decoded.
+        path = quote(sent_path, safe="/:@!$&()*+,;=~-._")
     else:
-        uri = next(iter(named), "/")[:_LONGEST_TARGET]
-        sent_path, _, query = uri.partition("?")
+        uri = next(iter(named), "")
+        # Cut, it would be another address: to such a length there is no way back, and it is not open.
+        sent_path, _, query = (uri if len(uri) <= _LONGEST_TARGET else "").partition("?")
         path = sent_path.partition("#")[0]
     # Two slashes, or a backslash, would begin the name of another site.
     path = "/" + path.lstrip("/\\") if path.startswith("/") else "/"

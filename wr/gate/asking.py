@@ -47,19 +47,22 @@ def ask(
         NoAnswer: there is none, it took too long, or it is something else.
     """
     until_s = clock_s() + PATIENCE_S
-    request = Request(url, headers=dict(headers or {}))  # noqa: S310 - the address is the site's own setting
-    if wish is not None:
-        request.data = json.dumps(wish).encode()
-        request.add_header("Content-Type", "application/json")
     opener = _OPENER if wish is None else _TELLER
     try:
+        request = Request(url, headers=dict(headers or {}))  # noqa: S310 - the address is the site's own
+        if wish is not None:
+            request.data = json.dumps(wish).encode()
+            request.add_header("Content-Type", "application/json")
         with opener.open(request, timeout=PATIENCE_S) as response:
             found = json.loads(_read(response, until_s, clock_s))
     except HTTPError as error:
         error.close()
         raise NoAnswer(error, error.code) from error
-    except (OSError, HTTPException, ValueError, RecursionError) as error:
+    except (OSError, HTTPException) as error:
         raise NoAnswer(f"{type(error).__name__}: {error}") from error
+    except (ValueError, RecursionError) as error:
+        # Its words may be those of a header that could not be sent, a secret among them.
+        raise NoAnswer(f"{type(error).__name__}: the question or the answer makes no sense") from None
     if isinstance(found, dict):
         return found
     raise NoAnswer("the answer is no JSON object")
@@ -70,7 +73,7 @@ def _read(response: HTTPResponse, until_s: float, clock_s: Callable[[], float]) 
     while piece := response.read1(_LONGEST_BYTES):
         body += piece
         if len(body) > _LONGEST_BYTES:
-            raise ValueError("the answer is too long")
+            raise OSError("the answer is too long")
         if clock_s() > until_s:
             raise TimeoutError("the answer does not end")
     return body

@@ -15,6 +15,7 @@ log = logging.getLogger("wr.gate")
 
 COMMAND = "x-wr-command"
 _SPELLED = re.compile(r"(end|revoke)|extend=([1-9][0-9]{0,5})")
+_KEY = re.compile(r"[!-~]+")
 _WEEK_S = 604_800
 _THREADS = 4
 _MOST_UNTOLD = 1_000
@@ -62,12 +63,20 @@ class Commands:
     """Tells the waiting room of commands, with the origin key. Safe to share among threads.
 
     An answer of the site that gives more time waits for the waiting room, for `patience_s` at most.
+
+    Raises:
+        ValueError: the waiting room has no address, or the key cannot be sent in a header.
     """
 
     def __init__(self, server: str, origin_key: str, *, patience_s: float = _PATIENCE_S) -> None:
+        if not server.startswith(("http://", "https://")):
+            raise ValueError("commands need the address of a waiting room, http(s)://…")
         self._patience_s = patience_s
         self._server = server.rstrip("/")
-        self._origin_key = origin_key
+        # A key that was read from a file brings the end of its line along.
+        self._origin_key = origin_key.strip()
+        if not _KEY.fullmatch(self._origin_key):
+            raise ValueError("the origin key must be letters, digits and signs of ASCII, without spaces")
         self._threads = ThreadPoolExecutor(max_workers=_THREADS, thread_name_prefix="wr-gate")
         self._room_left = threading.BoundedSemaphore(_MOST_UNTOLD)
 

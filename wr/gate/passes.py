@@ -136,14 +136,17 @@ class Passes:
         kept = [part for part in asked.query.split("&") if part and part.partition("=")[0] != _TOKEN]
         clean = _tame(f"{path}?{'&'.join(kept)}" if kept else path)
         waited_for = self._waited_for(asked) if may_wait else []
-        for token in self._brought(asked) if asked.can_move else []:
-            if self.read(token, may_wait=token in waited_for) is not None:
-                return Decision(None, clean, self.cookie(token, is_https=asked.is_https))
-        # What cannot be sent elsewhere, a form or a WebSocket, passes with the token in its address.
-        for token in self._held(asked) + ([] if asked.can_move else self._brought(asked)):
+        brought = self._brought(asked)
+        for token in self._held(asked) + brought:
             session = self.read(token, may_wait=token in waited_for)
-            if session is not None:
-                return Decision(session)
+            if session is None:
+                continue
+            if asked.can_move and brought:
+                # The address is cleared; a link takes the place of no session that is good.
+                cookie = self.cookie(token, is_https=asked.is_https) if token in brought else ""
+                return Decision(None, clean, cookie)
+            # What cannot be sent elsewhere, a form or a WebSocket, passes with the token in its address.
+            return Decision(session)
         if self._is_open(asked):
             return Decision(None)
         back = clean if asked.can_move else "/"

@@ -107,6 +107,9 @@ class QueueShelf:
         removed = 0
         goal: int | None = None
         while goal is None or removed < goal:
+            if goal is not None:
+                # What was done is told; whoever has gone, or stops the server, does not wait for the rest.
+                await trio.lowlevel.checkpoint_if_cancelled()
             most = _FLUSH_SLICE if goal is None else min(_FLUSH_SLICE, goal - removed)
             arguments = [now_ms, most, 0 if gone is None else 1]
             with trio.CancelScope(shield=True):
