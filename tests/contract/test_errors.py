@@ -204,7 +204,7 @@ WRONG_METHODS = [
     ("/api/v1/queues/x/status", ["POST", "PATCH"], "GET, HEAD"),
     ("/api/v1/queues/x/heartbeat", ["GET"], "POST"),
     ("/api/v1/queues/x/position", ["GET", "POST"], "DELETE"),
-    ("/api/v1/sessions/x", ["POST", "DELETE"], "GET, HEAD"),
+    ("/api/v1/sessions/x", ["POST", "PUT"], "DELETE, GET, HEAD"),
     ("/api/v1/sessions/x/activity", ["GET"], "POST"),
     ("/api/v1/admin/queues", ["PUT", "PATCH", "DELETE"], "GET, HEAD, POST"),
     ("/api/v1/admin/queues/x", ["POST", "PUT"], "DELETE, GET, HEAD, PATCH"),

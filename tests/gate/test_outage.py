@@ -21,7 +21,7 @@ class Clock:
 def gatehouse(clock: Clock) -> Gatehouse:
     """A gatehouse whose store is away: to decide on outages it asks nobody."""
     nobody: Any = None
-    return Gatehouse(nobody, nobody, nobody, nobody, nobody, nobody, nobody, clock)
+    return Gatehouse(nobody, nobody, nobody, nobody, nobody, nobody, clock)
 
 
 def queue(policy: OutagePolicy, **settings: Any) -> QueueConfig:
