@@ -63,9 +63,10 @@ class Post:
     def __init__(self) -> None:
         self.posted: list[tuple[str, str]] = []
         self.answers: dict[str, list[int | Exception]] = {}
+        self.takes_s = 0.0
 
     async def __call__(self, url: str, headers: Sequence[tuple[str, str]], body: bytes) -> int:
-        await trio.lowlevel.checkpoint()
+        await trio.sleep(self.takes_s)
         self.posted.append((url, dict(headers)["X-WR-Signature"]))
         answers = self.answers.get(url)
         answer = answers.pop(0) if answers else 204
@@ -207,3 +208,36 @@ async def test_deliveries_that_pause_do_not_hold_up_those_that_could_go(
         assert scene.tally.delivered == 1
         await trio.sleep(60)
         assert scene.tally.delivered == 3_001
+
+
+async def test_a_stop_waits_until_all_that_waits_is_delivered_and_no_longer(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    scene = Scene(webhook("sound"))
+    scene.post.takes_s = 0.01
+    async with scene.running():
+        for number in range(4_000):
+            scene.happen(f"q-{number}")
+        # More wait than are made ready at once: the courier waits for room, and whoever stops it waits, too.
+        await trio.sleep(0.1)
+        began_s = trio.current_time()
+        await scene.hooks.drained(60)
+        # Eight at once, each 10 ms.
+        assert trio.current_time() - began_s < 6
+    assert scene.tally.delivered == 4_000
+    await scene.hooks.bury_the_rest()
+    assert (scene.shelf.letters.kept, scene.tally.dropped) == ([], 0)
+
+
+async def test_a_stop_does_not_wait_for_what_comes_behind_a_delivery_that_pauses(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    scene = Scene(webhook("fails"))
+    scene.post.answers["http://fails/"] = [500] * 9
+    async with scene.running():
+        scene.happen()
+        await trio.sleep(1)
+        scene.happen()
+        began_s = trio.current_time()
+        await scene.hooks.drained(5)
+        assert trio.current_time() == began_s

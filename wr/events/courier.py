@@ -128,6 +128,8 @@ class Courier:
                 most = min(_TURN, _MOST_READY - self._lanes_ready)
                 for delivery in self._made_of(await self.outbox.take(most)):
                     self.accept(delivery)
+                # What was taken may have come into lanes that pause: then all is quiet.
+                self._has_changed()
                 await trio.lowlevel.checkpoint()
 
     def accept(self, delivery: Delivery) -> None:
@@ -258,10 +260,11 @@ class Courier:
         return False
 
     def _has_changed(self) -> None:
-        self._changed.set()
+        # Exchanged here and not where it is waited for: more than one may wait, and each is to be woken.
+        changed, self._changed = self._changed, trio.Event()
+        changed.set()
 
     async def _change(self) -> None:
-        self._changed = trio.Event()
         await self._changed.wait()
 
 
