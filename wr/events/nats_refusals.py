@@ -56,7 +56,7 @@ class Refusals:
     def __init__(self) -> None:
         self._counts: dict[str, int] = {}
         self._hopeless: set[str] = set()
-        """Subjects that nothing took the last time: the next event is tried once."""
+        """Subjects that were refused for certain the last time: the next event so refused is tried once."""
         self._told: set[str] = set()
         """Subjects of which the last event was given up, as the log says."""
 
@@ -74,11 +74,13 @@ class Refusals:
         if is_final is None:
             return Verdict.FAILED
         count = self._counts[message.id] = self._counts.get(message.id, 0) + 1
-        is_hopeless = message.subject in self._hopeless | link.untaken
+        is_hopeless = is_final and message.subject in self._hopeless | link.untaken
         if count < (1 if is_hopeless else _MOST if is_final else _MOST_IN_DOUBT):
             return Verdict.REFUSED if is_final else Verdict.FAILED
         del self._counts[message.id]
-        if _is_of_subject(error):
+        # In doubt the next event has as many tries: else the whole buffer would be given up within seconds
+        # where a server is in trouble for minutes.
+        if is_final and _is_of_subject(error):
             self._hopeless.add(message.subject)
         if message.subject not in self._told:
             self._told.add(message.subject)
