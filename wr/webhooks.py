@@ -2,6 +2,7 @@
 
 from base64 import urlsafe_b64encode
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 import msgspec
 
@@ -9,7 +10,7 @@ from wr.audit import AuditTrail
 from wr.events.hooks import Hooks
 from wr.model.audit import Action, Actor, Change, Fact, bounded
 from wr.model.ids import id_text, new_position_id
-from wr.model.refusals import Conflict, NotFound
+from wr.model.refusals import Conflict, NotFound, Unavailable
 from wr.model.webhooks import MOST_WEBHOOKS, DeadLetter, Webhook, check_webhook
 from wr.store.dead_letters import KeptLetter
 from wr.store.store import Store
@@ -54,7 +55,7 @@ class WebhookDesk:
             if await self._shelf.add(webhook) is Kept.TOO_MANY:
                 raise Conflict(f"There may be {MOST_WEBHOOKS} webhooks at most", most=MOST_WEBHOOKS)
             draft.made(facts={**_facts_of(webhook), "events": webhook.events})
-        await self._hooks.refresh()
+        await self._heed()
         return webhook
 
     async def all(self) -> Sequence[Webhook]:
@@ -87,7 +88,7 @@ class WebhookDesk:
                         facts["rotated"] = "secret"
                     draft.made(changes=_changes_between(before, after), facts=facts)
             if draft.is_made:
-                await self._hooks.refresh()
+                await self._heed()
                 return after
         raise Conflict("The webhook is being changed by others all the time", webhook_id=webhook_id)
 
@@ -104,7 +105,7 @@ class WebhookDesk:
             if not await self._shelf.delete(webhook_id):
                 raise NotFound("There is no such webhook", webhook_id=webhook_id)
             draft.made(facts=_facts_of(found) if found else {"webhook_id": bounded(webhook_id)})
-        await self._hooks.refresh()
+        await self._heed()
 
     async def dead_letters(self, webhook_id: str = "") -> Sequence[KeptLetter]:
         """List deliveries that were given up, newest first, of one webhook or of all; 1,000 at most.
@@ -148,6 +149,13 @@ class WebhookDesk:
                 raise _no_such_letter(letter_id)
             draft.made(facts=_letter_facts(letter))
         return letter
+
+    async def _heed(self) -> None:
+        """Have this server heed a change that was made, at once if the store can be asked."""
+        # Else within seconds, when it looks again and logs that it cannot. The change was made all the same:
+        # an error would have the operator make it again, and a secret that is told once would be lost.
+        with suppress(Unavailable):
+            await self._hooks.refresh()
 
     async def _find(self, webhook_id: str) -> Webhook:
         for webhook in await self._shelf.list():
