@@ -114,3 +114,52 @@ async def test_addresses_in_digits_need_no_look_up(spelled: str, meant: str) -> 
 async def test_a_name_that_cannot_be_one_is_not_found() -> None:
     with pytest.raises(NotFound):
         await Lookups().addresses("a" * 70 + ".example", 80)
+
+
+async def test_a_look_up_for_which_there_is_no_thread_fails_and_is_begun_anew_later(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    resolver, clock = Resolver(), Clock()
+    resolver.may_answer.set()
+    lookups = Lookups(resolver, clock_s=clock)
+    names = [f"{number}.example.com" for number in range(20)]
+
+    def refuse(*_what: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as system, trio.fail_after(10):
+        system.setattr(trio.lowlevel, "start_thread_soon", refuse)
+        for name in names:
+            with pytest.raises(NotFound, match="no thread could be started"):
+                await lookups.addresses(name, 80)
+    clock.now_s = 5.0
+    with trio.fail_after(10):
+        for name in names:
+            assert await lookups.addresses(name, 80)
+
+
+async def test_a_look_up_that_waits_for_a_place_is_answered_though_no_thread_can_be_started_then(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    resolver = Resolver()
+    lookups = Lookups(resolver)
+    answered: list[str] = []
+
+    async def ask(name: str) -> None:
+        try:
+            await lookups.addresses(name, 80)
+            answered.append("found")
+        except NotFound:
+            answered.append("not found")
+
+    def refuse(*_what: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with trio.fail_after(10):
+        async with trio.open_nursery() as nursery:
+            for number in range(2_000):
+                nursery.start_soon(ask, f"{number}.example.com")
+            await until(lambda: len(resolver.asked) == 8)
+            monkeypatch.setattr(trio.lowlevel, "start_thread_soon", refuse)
+            resolver.may_answer.set()
+    assert (answered.count("found"), answered.count("not found")) == (8, 1_992)

@@ -94,10 +94,17 @@ class Lookups:
     def _begin(self) -> None:
         """Begin look-ups that wait, as long as there are threads for them."""
         while self._waiting and self._threads < _MOST_AT_ONCE:
-            self._threads += 1
-            self._in_thread(self._waiting.popleft())
+            name = self._waiting.popleft()
+            try:
+                self._in_thread(name)
+            except RuntimeError:
+                # The system has none to spare: as with a resolver that fails, it is asked again in a while.
+                self._settle(name, OSError("no thread could be started to look it up"))
+            else:
+                self._threads += 1
 
     def _in_thread(self, name: tuple[str, int]) -> None:
+        """Look up; raises `RuntimeError` if there can be no thread for it."""
         token = trio.lowlevel.current_trio_token()
 
         def ask() -> None:
@@ -115,11 +122,14 @@ class Lookups:
 
     def _take(self, name: tuple[str, int], answer: list[Address] | OSError | UnicodeError | None) -> None:
         self._threads -= 1
+        self._settle(name, answer)
+        self._begin()
+
+    def _settle(self, name: tuple[str, int], answer: list[Address] | OSError | UnicodeError | None) -> None:
         asked = self._asked[name]
         asked.answer = answer
         asked.until_s = self._clock_s() + _REMEMBERED_S
         asked.is_answered.set()
-        self._begin()
 
     def _forget_the_old(self) -> None:
         """Forget what is remembered no longer, or too much; what is still looked up stays."""
