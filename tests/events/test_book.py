@@ -90,16 +90,24 @@ def test_what_is_held_back_is_told_though_what_it_waited_for_failed() -> None:
     assert [note.at_ms for note in outbox.take_now(99)] == [2]
 
 
-def test_no_more_is_held_back_than_two_passes_make() -> None:
+def test_what_is_too_much_to_be_held_back_is_told_in_its_order_and_no_more_is_held() -> None:
     outbox = Outbox("x", EventTally(), 100_000)
     book = EventBook()
     book.add(outbox)
     crowd = PEOPLE[:1] * 2000
-    with book.holding("q"):
-        for at_ms in range(11):
+    with book.holding("q") as first:
+        for at_ms in range(10):
             book.note(Kind.POSITION_ADMITTED, "q", at_ms, crowd)
-        assert [note.at_ms for note in outbox.take_now(99_999)] == [10]
-    assert [note.at_ms for note in outbox.take_now(99_999)] == list(range(10))
+        assert outbox.is_empty
+        book.note(Kind.POSITION_ADMITTED, "q", 10, crowd)
+        assert [note.at_ms for note in outbox.take_now(99_999)] == list(range(11))
+        book.note(Kind.SESSION_ENDED, "q", 11, PEOPLE[:1])
+        assert [note.at_ms for note in outbox.take_now(99_999)] == [11]
+        first.append(Note(Kind.POSITION_ENQUEUED, "q", 12, PEOPLE[:1]))
+    assert [note.at_ms for note in outbox.take_now(99_999)] == [12]
+    with book.holding("q"):
+        book.note(Kind.POSITION_ADMITTED, "q", 13, PEOPLE[:1])
+        assert outbox.is_empty, "the next block holds back again"
 
 
 async def test_who_waits_for_notes_is_woken_by_the_first() -> None:

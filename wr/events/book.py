@@ -16,7 +16,7 @@ log = structlog.get_logger("wr.events")
 ALL_KINDS = frozenset(Kind)
 _MOST_HELD = 20_000
 """Events of one queue that are held back at once: two passes of the largest kind, in the milliseconds that a
-batch takes. With a store that takes seconds, order is given up rather than memory."""
+batch takes. With a store that takes seconds, what comes first is told after it rather than memory used up."""
 
 
 class _Held:
@@ -154,17 +154,17 @@ class EventBook:
     def holding(self, queue_id: str) -> Iterator[list[Note]]:
         """Hold back what is noted of a queue until the block ends; what it puts into the list comes first.
 
-        One block at a time for each queue.
+        One block at a time for each queue. Where more is noted meanwhile than is held back, all of it is let
+        go in its order, and what was to come first comes when the block ends.
         """
         held = self._held[queue_id] = _Held()
         try:
             yield held.first
         finally:
-            del self._held[queue_id]
-            for note in held.first:
-                self._offer(note)
-            for note in held.notes:
-                self._offer(note)
+            # Gone already if it was more than is held back.
+            self._held.pop(queue_id, None)
+            self._let_go(held.first)
+            self._let_go(held.notes)
 
     def add(self, outbox: Outbox) -> None:
         """Give it all notes from now on."""
@@ -190,11 +190,16 @@ class EventBook:
         """Take a note; `people` are positions, none when it happened to the queue itself."""
         note = Note(kind, queue_id, at_ms, people, facts, waits_ms, mark)
         held = self._held.get(queue_id) if self._held else None
-        if held is None or held.size + note.size > _MOST_HELD:
+        if held is None:
             self._offer(note)
-        else:
-            held.size += note.size
-            held.notes.append(note)
+            return
+        held.size += note.size
+        held.notes.append(note)
+        if held.size > _MOST_HELD:
+            # None of it can wait any more: what came later must not go past what came before.
+            del self._held[queue_id]
+            self._let_go(held.first)
+            self._let_go(held.notes)
 
     def note_people(
         self,
@@ -208,6 +213,11 @@ class EventBook:
         """Take a note of something that happens to people, unless it happened to nobody."""
         if people:
             self.note(kind, queue_id, at_ms, people, facts, waits_ms=waits_ms)
+
+    def _let_go(self, notes: list[Note]) -> None:
+        for note in notes:
+            self._offer(note)
+        notes.clear()
 
     def _offer(self, note: Note) -> None:
         for outbox in self._outboxes:
