@@ -2,6 +2,7 @@
 
 import secrets
 
+import pytest
 import trio
 
 from tests.support.engines import Engine
@@ -25,3 +26,13 @@ async def test_the_other_queues_have_their_admission_pass(engine: Engine, prefix
                 client.hset(spoilt, "admission_rate", "many")
             passes = await store.admit([bad, good])
     assert list(passes) == [good]
+
+
+async def test_a_pass_over_more_queues_than_one_round_trip_takes_is_refused_before_any_is_done(
+    engine: Engine, prefix: str
+) -> None:
+    with trio.fail_after(10):
+        async with open_store(engine.url, LIMITS, prefix=prefix) as store:
+            assert len(await store.admit([f"q-{number}" for number in range(64)])) == 64
+            with pytest.raises(ValueError, match="64 queues at most in one pass, not 65"):
+                await store.admit([f"q-{number}" for number in range(65)])

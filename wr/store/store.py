@@ -206,8 +206,13 @@ class Store:
     async def admit(self, queue_ids: Sequence[str]) -> dict[str, Pass | None]:
         """Run an admission pass over each queue; None for those that do not exist, none for those that fail.
 
-        One round trip; for 64 queues at most, so that all that was done is known, or nothing was.
+        One round trip, so that all that was done is known, or nothing was.
+
+        Raises:
+            ValueError: more than 64 queues, which would be several round trips; nothing was done.
         """
+        if len(queue_ids) > QUEUES_PER_ROUND_TRIP:
+            raise ValueError(f"{QUEUES_PER_ROUND_TRIP} queues at most in one pass, not {len(queue_ids)}")
         # Once it is sent a pass is carried out, and nobody but the one who sent it knows whom it let in. The
         # connection's patience for a call bounds it.
         with trio.CancelScope(shield=True):
