@@ -17,6 +17,7 @@ from tests.events.test_lookups import Clock, until
 from tests.support.certificate import make_certificate
 from tests.support.engines import free_port
 from tests.support.webhook_receiver import receiving
+from wr.events import dialing
 from wr.events.dialing import NoConnection, connect
 from wr.events.lookups import Address, Lookups
 from wr.events.post import Poster, PostFailure
@@ -266,3 +267,103 @@ async def test_why_none_of_the_addresses_could_be_reached_is_said_once() -> None
     places = [Address(socket.AF_INET, ("127.0.0.1", free_port())) for _ in range(3)]
     with pytest.raises(NoConnection, match=r"^Connection refused$"):
         await connect(places)
+
+
+async def test_a_connection_that_is_won_when_it_is_not_wanted_any_more_is_closed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    won: list[trio.SocketStream] = []
+    open_one = dialing._open
+
+    async def open_too_late(address: Address) -> trio.SocketStream:
+        won.append(await open_one(address))
+        scope.cancel()
+        return won[-1]
+
+    monkeypatch.setattr(dialing, "_open", open_too_late)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        with trio.CancelScope() as scope:
+            await connect([Address(socket.AF_INET, listener.getsockname())])
+        assert scope.cancelled_caught
+        assert [stream.socket.fileno() for stream in won] == [-1]
+
+
+@pytest.mark.parametrize("is_at_once", [False, True])
+async def test_what_a_receiver_says_unasked_is_no_answer_to_the_next_event(is_at_once: bool) -> None:
+    made: list[int] = []
+    may_part, has_parted = threading.Semaphore(0), threading.Semaphore(0)
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+    parting = b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+
+    def part(connection: socket.socket) -> None:
+        connection.recv(65536)
+        made.append(1)
+        if is_at_once:
+            connection.sendall(answer + parting)
+        else:
+            connection.sendall(answer)
+            may_part.acquire(timeout=10)
+            connection.sendall(parting)
+        has_parted.release()
+        connection.recv(1)
+
+    with answering(part) as url:
+        async with posting() as poster:
+            for number in range(1, 4):
+                assert await poster(url, [], BODY) == 200
+                assert len(made) == number
+                may_part.release()
+                await until(lambda: has_parted.acquire(blocking=False))
+
+
+async def test_an_answer_counts_once_its_status_is_known_though_its_rest_never_comes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made: list[int] = []
+
+    def trickle(connection: socket.socket) -> None:
+        connection.recv(65536)
+        made.append(1)
+        connection.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n")
+        connection.recv(1)
+
+    with answering(trickle) as url:
+        async with posting() as poster:
+            with monkeypatch.context() as patience, trio.fail_after(10):
+                patience.setattr("wr.events.post._REST_S", 3_600)
+                assert await poster(url, [], BODY) == 200
+            with trio.fail_after(10):
+                assert await poster(url, [], BODY) == 200
+    assert len(made) == 2
+
+
+async def test_a_connection_is_used_again_though_the_rest_of_an_answer_comes_behind_its_head() -> None:
+    made: list[int] = []
+
+    def answer(connection: socket.socket) -> None:
+        made.append(1)
+        while connection.recv(65536):
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n")
+            connection.sendall(b"ok")
+
+    with answering(answer) as url:
+        async with posting() as poster:
+            for _ in range(10):
+                assert await poster(url, [], BODY) == 200
+    assert len(made) == 1
+
+
+async def test_a_connection_that_the_receiver_is_about_to_close_is_not_kept() -> None:
+    has_left = threading.Event()
+
+    def answer(connection: socket.socket) -> None:
+        connection.recv(65536)
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n")
+        with suppress(ConnectionResetError):
+            connection.recv(1)
+        has_left.set()
+
+    with answering(answer) as url:
+        async with posting() as poster:
+            assert await poster(url, [], BODY) == 200
+            await until(has_left.is_set)

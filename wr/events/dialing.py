@@ -35,7 +35,8 @@ async def connect(addresses: Sequence[Address]) -> trio.SocketStream:
                 nursery.start_soon(_attempt, address, won, failures, has_failed, nursery.cancel_scope)
                 with trio.move_on_after(_HEAD_START_S):
                     await has_failed.wait()
-    except trio.Cancelled:
+    except BaseException:
+        # A nursery puts cancellations into a group, which is no `Cancelled`.
         _close(won)
         raise
     # Two may have answered in the same turn of the event loop.

@@ -20,7 +20,8 @@ _OLDEST_S = 60.0
 _MOST_KEPT = 64
 _LONGEST_REST = 64 * 1024
 """Of what an answer says beside its status: a connection with more to come is not used again."""
-_REST_S = 1.0
+_REST_S = 0.05
+"""How long the next event waits for that rest: no longer than a connection of its own may take."""
 _SWEEP_S = 5.0
 
 
@@ -69,8 +70,17 @@ class _Line:
             if isinstance(event, h11.Response):
                 return event.status_code
 
+    @property
+    def may_be_kept(self) -> bool:
+        """Whether another request may follow once the rest of the answer has come."""
+        return self._http.our_state is h11.DONE
+
     async def is_free_again(self) -> bool:
-        """Read the rest of the answer, if it is short and comes soon; whether another request may follow."""
+        """Read the rest of the answer, if it is short and there by now; whether another request may follow.
+
+        None may where more came than the answer: what a receiver says before it closes a connection that lay
+        idle would be taken for the answer to what it has never read.
+        """
         with trio.move_on_after(_REST_S):
             read = 0
             while read <= _LONGEST_REST:
@@ -79,9 +89,12 @@ class _Line:
                     read += len(event.data)
                 elif isinstance(event, h11.EndOfMessage):
                     break
-            if self._http.our_state is h11.DONE and self._http.their_state is h11.DONE:
-                self._http.start_next_cycle()
-                return True
+            if not self.may_be_kept or self._http.their_state is not h11.DONE:
+                return False
+            if self._http.trailing_data != (b"", False) or self._socket.is_readable():
+                return False
+            self._http.start_next_cycle()
+            return True
         return False
 
     def close(self) -> None:
@@ -146,8 +159,9 @@ class Poster:
             raise PostFailure(_reason(error)) from error
         except (NotFound, NoConnection, _Closed) as error:
             raise PostFailure(str(error)) from error
-        # The status is known: whatever the rest of the answer is like, it is no failure any more.
-        await self._put_back(line)
+        # Nothing is waited for after that, the rest of the answer neither: to be cancelled meanwhile would be
+        # as if there had been none.
+        self._put_back(line)
         return status
 
     async def keep(self) -> None:
@@ -167,7 +181,7 @@ class Poster:
                 line.close()
 
     async def _answer(self, origin: _Origin, request: h11.Request, body: bytes) -> tuple[int, _Line]:
-        kept = self._take(origin)
+        kept = await self._take(origin)
         if kept is not None:
             try:
                 return await self._over(kept, request, body), kept
@@ -207,25 +221,36 @@ class Poster:
         stream = trio.SSLStream(connection, tls, server_hostname=origin.host, https_compatible=True)
         return _Line(origin, connection.socket, stream, opened_s)
 
-    def _take(self, origin: _Origin) -> _Line | None:
-        """Take the kept line to a receiver that was used last; None where there is none."""
+    async def _take(self, origin: _Origin) -> _Line | None:
+        """Take the kept line to a receiver that was used last, if it is free; None where there is none."""
+        line = self._last_used(origin)
+        if line is None:
+            return None
+        is_free = False
+        try:
+            is_free = await line.is_free_again()
+        except (OSError, trio.BrokenResourceError, h11.RemoteProtocolError):
+            is_free = False
+        finally:
+            if not is_free:
+                line.close()
+        if not is_free:
+            self._drop(origin)
+            return None
+        return line
+
+    def _last_used(self, origin: _Origin) -> _Line | None:
         for place in reversed(range(len(self._kept))):
             line = self._kept[place]
             if line.origin == origin and not self._is_old(line):
                 return self._kept.pop(place)
         return None
 
-    async def _put_back(self, line: _Line) -> None:
-        is_free = False
-        try:
-            is_free = self._keeps and await line.is_free_again()
-        except (OSError, trio.BrokenResourceError, h11.RemoteProtocolError):
-            is_free = False
-        finally:
-            if not is_free or not self._keeps:
-                line.close()
-            else:
-                self._kept.append(line)
+    def _put_back(self, line: _Line) -> None:
+        if not self._keeps or not line.may_be_kept:
+            line.close()
+            return
+        self._kept.append(line)
         if len(self._kept) > _MOST_KEPT:
             self._kept.pop(0).close()
 
