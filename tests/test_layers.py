@@ -87,7 +87,8 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("model", "store", "api", "process", "settings", "stopping", "logs", "web"),
         *("admin_client", "command_options", "command_tables", "doctor", "rehearse", "webhook_commands"),
     },
-    "__main__": {"cli", "traces"},
+    "loading": set(),
+    "__main__": {"cli", "loading", "traces"},
     "__init__": set(),
 }
 """Each module and folder of the package, and what of the package it may import beside itself."""

@@ -2,12 +2,14 @@
 
 import os
 
+from wr.loading import load_logs_without_drawings
 from wr.traces.asking import load_nothing_unasked
 
 
 def main() -> None:
     """Run the command line, after seeing to it that it loads no more than it needs."""
     load_nothing_unasked(os.environ)
+    load_logs_without_drawings()
     from wr.cli import main as commands
 
     commands()
