@@ -383,6 +383,27 @@ def test_everything_can_be_done_with_the_keyboard(page: Page, visited: Site) -> 
     expect(page.locator("#headline")).to_be_focused()
 
 
+def test_a_place_is_left_once_though_the_browser_tells_late_of_an_earlier_answer(
+    page: Page, visited: Site
+) -> None:
+    line = crowd(visited)
+    page.goto(line.path)
+    at_position(page, 1)
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.method))
+    page.evaluate(
+        """() => {
+          const question = document.getElementById("leaving");
+          question.returnValue = "yes";
+          for (let told = 0; told < 2; told += 1) question.dispatchEvent(new Event("close"));
+        }"""
+    )
+    shows(page, "left")
+    # Whatever else would leave stands in line for the same lock.
+    page.evaluate("name => navigator.locks.request(name, () => true)", f"wr:{line.queue_id}")
+    assert asked.count("DELETE") == 1
+
+
 def test_an_expired_place_is_said_and_can_be_taken_anew(
     page: Page, context: BrowserContext, visited: Site, watch: Watch
 ) -> None:

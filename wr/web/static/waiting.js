@@ -122,6 +122,8 @@ at("leave").addEventListener("click", () => {
 });
 at("leaving").addEventListener("close", async () => {
   if (at("leaving").returnValue !== "yes") return;
+  // Once: a busy browser may tell late of an earlier closing, when the answer to the next is there already.
+  at("leaving").returnValue = "";
   at("headline").focus();
   // Nobody was reached: the place is still there, and so is whoever wanted to leave it.
   if (!(await room.leave())) room.join();
