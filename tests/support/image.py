@@ -212,8 +212,20 @@ class Image:
         try:
             yield Container(self, process, output)
         finally:
+            # The first process inside, with which all others end: since it changed its user, it would outlive
+            # the one outside.
+            for first in children_of(process.pid):
+                os.kill(first, signal.SIGKILL)
             process.kill()
             process.wait()
+
+
+def children_of(pid: int) -> list[int]:
+    """The processes that a process has started and that still run; none where it runs no more itself."""
+    try:
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except FileNotFoundError:
+        return []
 
 
 @dataclass
@@ -229,8 +241,7 @@ class Container:
         """The number of its first process outside; inside it is 1."""
 
         def child() -> int | None:
-            children = Path(f"/proc/{self.outer.pid}/task/{self.outer.pid}/children").read_text().split()
-            return int(children[0]) if children else None
+            return next(iter(children_of(self.outer.pid)), None)
 
         return eventually(child, "the first process is there")
 
