@@ -85,6 +85,9 @@ def test_where_the_environment_asks_for_traces_it_starts_and_has_what_sends_them
     with fresh.running(tmp_path / "output", **asked) as container:
         container.wait_for("serves at")
         assert container.check_health() == 0
+        inside = container.processes()
+    assert inside
+    eventually(lambda: not any(map(is_running, inside)), "nothing of it outlives the test")
 
 
 def test_its_health_check_tells_when_the_store_hangs_and_when_nobody_serves(
@@ -142,3 +145,11 @@ def test_the_context_of_the_build_holds_no_data_no_secrets_and_no_leftovers() ->
     tops = {file.partition("/")[0] for file in files}
     assert tops == {"wr", "scripts", "pyproject.toml", "README.md", "LICENSE"}
     assert not [file for file in files if "__pycache__" in file or file.startswith("wr/web/vendor/")]
+
+
+def is_running(pid: int) -> bool:
+    """Whether a process is there and no zombie."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
