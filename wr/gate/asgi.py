@@ -7,8 +7,9 @@ from typing import Any, TypeVar
 from urllib.parse import quote
 
 from wr.gate.answers import Answers
-from wr.gate.commands import COMMAND, Commands, settle
-from wr.gate.passes import Asked, Decision, Passes, Session, is_the_gates_own
+from wr.gate.commands import COMMAND, settle
+from wr.gate.middleware import Middleware
+from wr.gate.passes import Asked, Decision, Session, is_the_gates_own
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[Any]]
@@ -30,30 +31,13 @@ async def _in_thread(work: Callable[[], Found]) -> Found:
     return await asyncio.to_thread(work)
 
 
-class AsgiGate:
+class AsgiGate(Middleware[App]):
     """Lets requests and WebSockets through to `app` that bring a session; sends others to the waiting page.
 
     The session is in `scope["wr.session"]`, and named in the headers `X-WR-Session` and `X-WR-Queue` as the
     gate in a proxy names it; None and not named where nobody needs one, on one of `open_paths`. With
-    `commands`, `X-WR-Command` of an answer is carried out and taken from the answer.
-
-    Raises:
-        ValueError: neither `passes`, nor the address of a waiting room and a queue.
+    `commands`, `X-WR-Command` of an answer is carried out and taken from the answer. Raises as `Middleware`.
     """
-
-    def __init__(
-        self,
-        app: App,
-        *,
-        server: str = "",
-        queue: str = "",
-        open_paths: str = "",
-        passes: Passes | None = None,
-        commands: Commands | None = None,
-    ) -> None:
-        self._app = app
-        self._passes = passes or Passes(server, queue, open_paths=open_paths)
-        self._answers = None if commands is None else Answers(self._passes, commands)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, or the lifespan of the application.

@@ -4,38 +4,21 @@ from collections.abc import Callable, Iterable
 from typing import Any
 from urllib.parse import quote
 
-from wr.gate.answers import Answers
-from wr.gate.commands import COMMAND, Commands, settle
-from wr.gate.passes import Asked, Decision, Passes, Session, is_the_gates_own
+from wr.gate.commands import COMMAND, settle
+from wr.gate.middleware import Middleware
+from wr.gate.passes import Asked, Decision, Session, is_the_gates_own
 
 Environment = dict[str, Any]
 App = Callable[[Environment, Any], Iterable[bytes]]
 
 
-class WsgiGate:
+class WsgiGate(Middleware[App]):
     """Lets requests through to `app` that bring a session; sends others to the waiting page.
 
     The session is in `environ["wr.session"]`, and named in the headers `X-WR-Session` and `X-WR-Queue` as the
     gate in a proxy names it; None and not named where nobody needs one, on one of `open_paths`. With
-    `commands`, `X-WR-Command` of an answer is carried out and taken from the answer.
-
-    Raises:
-        ValueError: neither `passes`, nor the address of a waiting room and a queue.
+    `commands`, `X-WR-Command` of an answer is carried out and taken from the answer. Raises as `Middleware`.
     """
-
-    def __init__(
-        self,
-        app: App,
-        *,
-        server: str = "",
-        queue: str = "",
-        open_paths: str = "",
-        passes: Passes | None = None,
-        commands: Commands | None = None,
-    ) -> None:
-        self._app = app
-        self._passes = passes or Passes(server, queue, open_paths=open_paths)
-        self._answers = None if commands is None else Answers(self._passes, commands)
 
     def __call__(self, environ: Environment, start_response: Any) -> Iterable[bytes]:
         """Serve one request."""
