@@ -1,0 +1,53 @@
+"""A walk-in whose visitor goes away: what the pass did to others is told all the same."""
+
+from typing import Any
+
+import trio
+
+from wr.gatehouse import Gatehouse
+from wr.model.queue import QueueConfig
+from wr.room import Line, Visitor
+from wr.store.admissions import Pass
+
+CONFIG = QueueConfig(id="q", name="Q", target_url="https://shop.example/")
+LINE = Line(b"p" * 16, CONFIG, 1, 1, 1, "token", 0, True, None)
+
+
+class Beside:
+    """What a walk-in asks, answered at once; the visitor is gone when the pass is asked for."""
+
+    waiting, active, config = 0, 0, CONFIG
+
+    def __init__(self, visitor_gone: trio.CancelScope, done: dict[str, Pass]) -> None:
+        self._visitor_gone = visitor_gone
+        self._done = done
+        self.learned: list[dict[str, Pass]] = []
+
+    async def get(self, _queue_id: str) -> "Beside":
+        return self
+
+    async def enqueue(self, *_: object) -> Line:
+        return LINE
+
+    async def admit(self, _queue_ids: list[str]) -> dict[str, Pass]:
+        self._visitor_gone.cancel()
+        await trio.lowlevel.checkpoint()
+        return self._done
+
+    async def learn(self, done: dict[str, Pass], /) -> None:
+        await trio.lowlevel.checkpoint()
+        self.learned.append(done)
+
+    async def read_position(self, _token: str) -> None:
+        await trio.lowlevel.checkpoint()
+
+
+async def test_a_pass_is_learned_of_though_the_visitor_for_whom_it_came_early_has_gone() -> None:
+    done: dict[str, Pass] = {}
+    with trio.CancelScope() as visitor_gone:
+        beside = Beside(visitor_gone, done)
+        told: Any = beside
+        house = Gatehouse(told, told, told, told, told, told, lambda: 0.0)
+        await house.walk_in("q", Visitor("192.0.2.1", "test"), may_wait=True)
+    assert visitor_gone.cancelled_caught
+    assert beside.learned == [done]
