@@ -14,8 +14,10 @@ from tests.support.site import Site
 # Waiting for a real minute to pass would make the suite slow; status calls that wait for something are many.
 TEST_SETTINGS = {
     "admission_interval": "0.02",
+    "limit_enqueue": "100000/60",
     "limit_status": "100000/60",
     "limit_admin": "0",
+    "limit_guess": "0",
     "live_interval": "0.1",
 }
 
