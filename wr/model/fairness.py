@@ -71,7 +71,8 @@ def admissions_until(position: int, priority: int, waiting: Sequence[int], share
         let_in += step
         rank -= parts[priority] * step
         if rank <= 1e-9:
-            return let_in
+            # Without what adding fractions leaves, which would be another second of the estimate.
+            return round(let_in, 6)
         # Without what rounding leaves of a visitor.
         left = [
             rest if (rest := count - part * step) > 1e-9 else 0.0

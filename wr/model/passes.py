@@ -40,13 +40,17 @@ class Pass(msgspec.Struct, frozen=True, kw_only=True):
     expires_s: int
 
 
+_Time = Annotated[int, Meta(ge=0, le=2**53)] | Annotated[float, Meta(ge=0, le=2**53)]
+
+
 class _Payload(msgspec.Struct, frozen=True, kw_only=True):
     """A pass's payload as it is spelled."""
 
     sub: Annotated[str, Meta(min_length=1, max_length=256)]
     queue: Annotated[str, Meta(min_length=1, max_length=64)]
-    exp: Annotated[int | float, Meta(ge=0, le=2**53)]
+    exp: _Time
     jti: Annotated[str, Meta(min_length=1, max_length=256)]
+    nbf: _Time = 0
     priority: Annotated[int, Meta(ge=0, le=HIGHEST_PRIORITY)] = 0
     uses: Annotated[int, Meta(ge=1, le=1_000_000)] | None = None
     aud: str | list[str] | None = None
@@ -114,9 +118,6 @@ def read_pass(token: str, verifier: Verifier | None, queue_id: str, now_ms: int)
             },
         )
         said = msgspec.convert(payload, _Payload)
-        begins = payload.get("nbf", 0)
-        if not isinstance(begins, int | float):
-            raise BadPass("invalid")
     except (jwt.PyJWTError, msgspec.ValidationError, UnicodeError, ValueError) as error:
         raise BadPass("invalid") from error
     # A token of the site that is for somebody else to read is no pass, though it may say the same things.
@@ -125,7 +126,7 @@ def read_pass(token: str, verifier: Verifier | None, queue_id: str, now_ms: int)
     # Spelled so that a number that is none counts as past its time.
     if not said.exp * 1000 > now_ms:
         raise BadPass("expired")
-    if not begins * 1000 <= now_ms:
+    if not said.nbf * 1000 <= now_ms:
         raise BadPass("not_yet")
     return _of_queue(said, queue_id)
 
