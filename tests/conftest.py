@@ -14,7 +14,6 @@ from tests.support.site import Site
 # Waiting for a real minute to pass would make the suite slow; status calls that wait for something are many.
 TEST_SETTINGS = {
     "admission_interval": "0.02",
-    "limit_enqueue": "100000/60",
     "limit_status": "100000/60",
     "limit_admin": "0",
     "limit_guess": "0",

@@ -490,7 +490,7 @@ class TerminateResponse(msgspec.Struct, kw_only=True):
     status: Literal["terminated"] = "terminated"
     terminated_at: Time
     reason: str
-    blocked_until: Annotated[Time | UnsetType, Meta(description="Left out where nothing is blocked")] = UNSET
+    blocked_until: Annotated[Time, Meta(description="Left out where nothing is blocked")] | UnsetType = UNSET
 
 
 class KeyResponse(msgspec.Struct, kw_only=True):

@@ -167,9 +167,7 @@ def _query_parameters(route: Route) -> list[dict[str, Any]]:
 def _responses(route: Route) -> dict[str, Any]:
     headers = {"X-Request-Id": {"description": "Names this request in logs", "schema": {"type": "string"}}}
     if route.scope is not None:
-        headers |= {
-            name: {"description": text, "schema": {"type": "integer"}} for name, text in _RATE_HEADERS.items()
-        }
+        headers |= _limit_headers()
     responses: dict[str, Any] = {}
     for status, meaning, answer in route.answers:
         if answer is Page:
@@ -182,11 +180,18 @@ def _responses(route: Route) -> dict[str, Any]:
         content = {"text/event-stream" if is_events else route.media_type: {"schema": schema}}
         responses[str(status)] = {"description": meaning, "headers": headers, "content": content}
     for status, meaning in _errors(route).items():
+        told = headers | _limit_headers() if status == 429 else headers
         responses.setdefault(
             str(status),
-            {"description": meaning, "headers": headers, "content": _json(_reference(ErrorResponse))},
+            {"description": meaning, "headers": told, "content": _json(_reference(ErrorResponse))},
         )
     return responses
+
+
+def _limit_headers() -> dict[str, Any]:
+    return {
+        name: {"description": text, "schema": {"type": "integer"}} for name, text in _RATE_HEADERS.items()
+    }
 
 
 def _errors(route: Route) -> dict[int, str]:
