@@ -89,7 +89,7 @@ class BlockService:
             known = canonical_address(address)
             if known is None:
                 raise InvalidRequest("address is no IPv4 or IPv6 address", field="address")
-            members.append(address_member(address_tag(known, self._keeper.address_key)))
+            members.append(address_member(address_tag(queue_id, known, self._keeper.address_key)))
             address = limited_address(known)
         if user_id:
             members.append(subject_member(subject_digest(user_id)))

@@ -133,7 +133,9 @@ class Concerts:
             b"",
             b"",
             kind=IdentityKind.NO_ENTRY if needs_pass else IdentityKind.OPEN,
-            address=b"" if caller.is_known else address_tag(caller.address, self._keeper.address_key),
+            address=b""
+            if caller.is_known
+            else address_tag(config.id, caller.address, self._keeper.address_key),
         )
 
     async def status(self, concert_id: int, user_id: int, caller: Caller) -> Standing:

@@ -82,7 +82,7 @@ def join_of(
     given = visitor.used_pass
     is_proved = given is not None or visitor.is_site
     person, kind, name = _identity(config, visitor, metadata)
-    address = b"" if is_proved else address_tag(visitor.address, address_key)
+    address = b"" if is_proved else address_tag(config.id, visitor.address, address_key)
     known = visitor.proof.claims if visitor.proof is not None else None
     return Join(
         new_id=new_position_id(random_bytes, address or NO_ADDRESS),
