@@ -11,10 +11,12 @@ from wr.guesses import GuessLimiter
 from wr.join_rules import pass_invalid
 from wr.keeper import KeyKeeper
 from wr.model.passes import PUBLIC_ALGORITHMS, BadPass, Pass, key_name, read_pass
+from wr.model.refusals import Unavailable
 from wr.model.verifiers import Verifier, read_verifier
 
 _MOST_WAITING = 4
-"""Passes that wait at the same time for a key set to be fetched; others are refused until then."""
+"""Passes that wait at the same time for a key set to be fetched; others are to come back."""
+_NO_KEYS = "The site's keys, which would tell whether the pass is good, cannot be fetched just now"
 
 
 class SiteKeys:
@@ -26,8 +28,11 @@ class SiteKeys:
         self._fetchers = trio.CapacityLimiter(_MOST_WAITING)
 
     async def find(self, kid: str | None) -> Verifier | None:
-        """Find what checks a pass signed with the key of that name. Waits for a fetch for unknown names
-        only."""
+        """Find what checks a pass signed with the key of that name. Waits for a fetch for unknown names only.
+
+        Raises:
+            Unavailable: the key set is not to be had, or too many wait for it.
+        """
         if self._published is None:
             return self._verifier
         if kid is None:
@@ -35,9 +40,12 @@ class SiteKeys:
         if self._published.knows(kid):
             key = self._published.find(kid)
         else:
+            # What may be a good pass must not be called a false one, nor count as a guess.
             if self._fetchers.available_tokens == 0:
-                return None
+                raise Unavailable(_NO_KEYS)
             key = await trio.to_thread.run_sync(self._published.find, kid, limiter=self._fetchers)
+            if not self._published:
+                raise Unavailable(_NO_KEYS)
         return None if key is None else _of_published(key)
 
 
@@ -76,6 +84,7 @@ class PassReader:
         Raises:
             PassInvalid: it gives no place in this queue; `details.reason` says why.
             RateLimited: too many wrong ones came from that address.
+            Unavailable: the site's key set, or the store, cannot be asked.
         """
         self._guesses.check(address)
         try:
