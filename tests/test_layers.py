@@ -33,7 +33,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("logs", "webhooks", "gatehouse"),
     },
     "web": {"model"},
-    "serve": {"model", "measures", "api", "live"},
+    "serve": {"model", "measures", "api", "live", "tasks"},
     "setting_values": {"model"},
     "settings": {"model", "setting_values"},
     "logs": set(),
