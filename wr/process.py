@@ -110,7 +110,13 @@ async def run(
         ) as store,
     ):
         house = assemble(
-            store, settings, clocks, measures, event_book, uptime_s=lambda: trio.current_time() - started_at
+            store,
+            settings,
+            clocks,
+            measures,
+            event_book,
+            most_streams_per_address=limits.most_per_address,
+            uptime_s=lambda: trio.current_time() - started_at,
         )
         with _start_up_failures():
             await store.ping()

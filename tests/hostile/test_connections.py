@@ -260,6 +260,47 @@ def test_a_connection_beyond_the_share_is_not_served_by_the_general_lane_either(
             assert everything_from(surplus).startswith(b"HTTP/1.1 503")
 
 
+HEADS = pytest.mark.parametrize("head", [websocket_head, events_head], ids=["WebSocket", "events"])
+
+
+@LANES
+@HEADS
+def test_a_client_behind_a_proxy_that_has_its_share_of_streams_is_refused_another_with_429(
+    tmp_path: Path, fast_lane: str, head: Callable[[str, str, str], bytes]
+) -> None:
+    settings = {"fast_lane": fast_lane, "connections_per_address": str(SHARE)}
+    with (
+        running_server_process(tmp_path, **settings) as server,
+        place_in_line(server) as (_, queue_id, token),
+        contextlib.ExitStack() as crowd,
+    ):
+
+        def stream(address: str) -> socket.socket:
+            return crowd.enter_context(opened(server, head(queue_id, token, address)))
+
+        # Two addresses of one /64 are one client.
+        held = [stream(f"2001:db8::{number}") for number in range(SHARE)]
+        opens = (101, 200)
+        assert all(status_of(client) in opens for client in held)
+        status, answer, body = answer_to(stream("2001:db8::ffff"))
+        assert status == 429
+        assert b"\r\nretry-after: " in answer
+        assert json.loads(body)["error"]["code"] == "RATE_LIMITED"
+        assert status_of(stream("2001:db8:0:1::1")) in opens, "another client is served"
+        for _ in range(3):
+            while held:
+                held.pop().close()
+
+            def has_room() -> bool:
+                client = stream("2001:db8::1")
+                if status_of(client) in opens:
+                    held.append(client)
+                return len(held) == SHARE
+
+            eventually(has_room, "the client has its whole share again")
+            assert status_of(stream("2001:db8::1")) == 429
+
+
 @LANES
 def test_a_client_that_asks_for_much_and_reads_nothing_is_cut_off_in_time(
     tmp_path: Path, fast_lane: str

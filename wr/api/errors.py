@@ -8,6 +8,9 @@ from wr.model.refusals import Refusal
 RETRY_AFTER_S = 2
 """When to ask again after a 503: about as long as a store takes to come back."""
 
+STREAM_RETRY_AFTER_S = 30
+"""When to try to open a stream again where an address has too many: they last long."""
+
 
 class WireForm(NamedTuple):
     """The status and code of a refusal."""
@@ -31,6 +34,7 @@ WIRE_FORMS: dict[type[Refusal], WireForm] = {
     refusals.PositionExpired: WireForm(410, "POSITION_EXPIRED", "Position has expired"),
     refusals.SessionExpired: WireForm(410, "SESSION_EXPIRED", "Session has expired"),
     refusals.RateLimited: WireForm(429, "RATE_LIMITED", "Rate limit exceeded"),
+    refusals.TooManyStreams: WireForm(429, "RATE_LIMITED", "One address holds as many streams as it may"),
     refusals.QueueFull: WireForm(503, "QUEUE_FULL", "Queue is at maximum capacity"),
     refusals.Maintenance: WireForm(503, "MAINTENANCE_MODE", "Queue is in maintenance mode"),
     refusals.Unavailable: WireForm(503, "SERVICE_UNAVAILABLE", "The store cannot be reached just now"),
@@ -47,6 +51,8 @@ def refusal_headers(refusal: Refusal) -> list[tuple[str, str]]:
     """Give the headers that a refusal brings beside the envelope."""
     if isinstance(refusal, refusals.RateLimited) and refusal.usage is not None:
         return [("Retry-After", str(refusal.usage.retry_after_s))]
+    if isinstance(refusal, refusals.TooManyStreams):
+        return [("Retry-After", str(STREAM_RETRY_AFTER_S))]
     if isinstance(refusal, refusals.Unavailable | refusals.QueueFull | refusals.Maintenance):
         return [("Retry-After", str(RETRY_AFTER_S))]
     if isinstance(refusal, refusals.Unauthorized):

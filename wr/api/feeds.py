@@ -256,7 +256,9 @@ async def queue_feed(services: Services, call: Call) -> Feed:
     claims = call.position.claims
     # The one feed that WebSockets carry too; the route's own word for them is above this file.
     kind = StreamKind.WEBSOCKET if call.route.method == "WEBSOCKET" else StreamKind.EVENTS
-    feed = QueueFeed(services, call.position, Stream(claims.queue_id, claims.position_id, kind=kind))
+    feed = QueueFeed(
+        services, call.position, Stream(claims.queue_id, claims.position_id, kind=kind, address=call.address)
+    )
     return await _opened(services, feed, replace=False)
 
 
@@ -264,7 +266,7 @@ async def concert_feed(services: Services, call: Call) -> Feed:
     """Follow the rank of a user; a new subscription of the same user replaces the old one."""
     user: ConcertUser = call.query
     queue_id = concert_queue(user.concert_id)
-    stream = Stream(queue_id, user_position(queue_id, user.user_id))
+    stream = Stream(queue_id, user_position(queue_id, user.user_id), address=call.address)
     feed = ConcertFeed(services, user, stream, services.clock_ms)
     return await _opened(services, feed, replace=True)
 

@@ -5,13 +5,16 @@ from collections.abc import Iterable
 import trio
 
 from wr.live.stream import Stream, StreamKind
-from wr.model.refusals import Unavailable
+from wr.model.address_shares import AddressShares
+from wr.model.refusals import TooManyStreams, Unavailable
 
 
 class Registry:
     """Finds streams by whom they are about, and notes whose news cannot wait for the next round."""
 
-    def __init__(self) -> None:
+    def __init__(self, shares: AddressShares) -> None:
+        """Make an empty registry; `shares` bounds and counts the streams of each client address."""
+        self._shares = shares
         self._queues: dict[str, dict[bytes, list[Stream]]] = {}
         self._hurried: dict[str, set[bytes] | None] = {}
         self._departed: dict[str, set[bytes]] = {}
@@ -27,15 +30,19 @@ class Registry:
 
         Raises:
             Unavailable: the server is stopping.
+            TooManyStreams: the client's address has as many as it may. No other stream is ended then.
         """
         if self._is_closed:
             raise Unavailable("The waiting room is shutting down")
+        if self._shares.excess_with_another(stream.address):
+            raise TooManyStreams(f"One address may hold {self._shares.most} live streams at once")
         people = self._queues.setdefault(stream.queue_id, {})
         streams = people.setdefault(stream.position_id, [])
         if replace:
             for earlier in streams:
                 earlier.close(is_replaced=True)
         streams.append(stream)
+        self._shares.take(stream.address)
         self.count += 1
         self.kinds[stream.kind] += 1
 
@@ -46,6 +53,7 @@ class Registry:
         self.count -= 1
         self.kinds[stream.kind] -= 1
         streams.remove(stream)
+        self._shares.give_back(stream.address)
         if stream.is_alive and not self._is_closed:
             # Present until now: their time of silence begins here, not at the last look.
             self._departed.setdefault(stream.queue_id, set()).add(stream.position_id)

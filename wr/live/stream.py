@@ -27,7 +27,17 @@ class Stream:
     is slow misses what was in between, and costs no more memory than one that is not.
     """
 
-    __slots__ = ("_latest", "_told", "due", "is_alive", "kind", "on_news", "position_id", "queue_id")
+    __slots__ = (
+        "_latest",
+        "_told",
+        "address",
+        "due",
+        "is_alive",
+        "kind",
+        "on_news",
+        "position_id",
+        "queue_id",
+    )
 
     def __init__(
         self,
@@ -36,8 +46,11 @@ class Stream:
         *,
         is_alive: bool = True,
         kind: StreamKind = StreamKind.EVENTS,
+        address: str = "",
     ) -> None:
         self.kind = kind
+        self.address = address
+        """The client that follows it."""
         self.queue_id = queue_id
         self.position_id = position_id
         self.is_alive = is_alive

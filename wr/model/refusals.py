@@ -69,6 +69,10 @@ class RateLimited(Refusal):
     """Too many requests in this window; `usage` says when the next one begins."""
 
 
+class TooManyStreams(Refusal):
+    """The client's address holds as many live streams as it may."""
+
+
 class QueueFull(Refusal):
     """The line is as long as it may be."""
 
