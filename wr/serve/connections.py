@@ -144,8 +144,10 @@ class _Connections:
             except BlockingIOError:
                 return True
             except OSError as error:
-                self._complain("a connection could not be accepted", error=error.strerror or str(error))
-                if error.errno not in _OF_ONE_CONNECTION:
+                is_of_one = error.errno in _OF_ONE_CONNECTION
+                what = "a connection failed" if is_of_one else "no room for another connection"
+                self._complain(what, error=error.strerror or str(error))
+                if not is_of_one:
                     # No descriptors, no memory, or something unforeseen: newcomers wait in the kernel's line.
                     return False
             else:
