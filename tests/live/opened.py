@@ -4,7 +4,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from wr.live.registry import Registry
+from wr.live.registry import Others, Registry
 from wr.live.stream import Stream
 from wr.model.address_shares import AddressShares
 
@@ -15,9 +15,9 @@ def unlimited_registry() -> Registry:
 
 
 @contextmanager
-def opened(registry: Registry, stream: Stream, *, replace: bool = False) -> Iterator[None]:
+def opened(registry: Registry, stream: Stream, others: Others = Others.KEPT) -> Iterator[None]:
     """Keep `stream` registered until the block ends."""
-    registry.add(stream, replace=replace)
+    registry.add(stream, others)
     try:
         yield
     finally:

@@ -1,10 +1,12 @@
 """The registry: who is here, and whose news cannot wait."""
 
+from contextlib import ExitStack
+
 import pytest
 import trio
 
 from tests.live.opened import opened, unlimited_registry
-from wr.live.registry import Registry
+from wr.live.registry import Others, Registry
 from wr.live.stream import Stream
 from wr.live.updates import Farewell
 from wr.model.address_shares import AddressShares
@@ -36,7 +38,7 @@ async def test_only_streams_that_are_due_are_looked_at() -> None:
 async def test_a_replacement_ends_the_streams_before_it() -> None:
     registry = unlimited_registry()
     old, new = Stream("q", ANNA), Stream("q", ANNA)
-    with opened(registry, old), opened(registry, new, replace=True):
+    with opened(registry, old), opened(registry, new, Others.REPLACED):
         assert await old.next(0) == Farewell(is_replaced=True)
         assert await new.next(0) is None
 
@@ -73,10 +75,32 @@ async def test_an_address_that_has_its_share_of_streams_gets_no_other_and_ends_n
     old = Stream("q", ANNA, address="203.0.113.9")
     with opened(registry, old), opened(registry, Stream("q", BERT, address="203.0.113.9")):
         refused = Stream("q", ANNA, address="203.0.113.9")
-        with pytest.raises(TooManyStreams), opened(registry, refused, replace=True):
+        with pytest.raises(TooManyStreams), opened(registry, refused, Others.REPLACED):
             pytest.fail("it was opened")
         assert await old.next(0) is None
         with opened(registry, Stream("q", CARL, address="203.0.113.10")):
             assert registry.count == 3
     with opened(registry, old):
         assert registry.count == 1
+
+
+async def test_without_proof_a_stream_ends_at_most_one_of_the_same_address() -> None:
+    registry = unlimited_registry()
+    mine = [Stream("q", ANNA, address="203.0.113.9") for _ in range(3)]
+    theirs = Stream("q", ANNA, address="203.0.113.10")
+    with opened(registry, theirs), opened(registry, mine[0]), opened(registry, mine[1]):
+        with opened(registry, mine[2], Others.BOUNDED):
+            assert await mine[0].next(0) == Farewell(is_replaced=True)
+        assert await theirs.next(0) is None
+        assert await mine[1].next(0) is None
+
+
+async def test_without_proof_a_person_has_eight_streams_and_the_ninth_is_refused() -> None:
+    registry = unlimited_registry()
+    streams = [Stream("q", ANNA, address=f"203.0.113.{number}") for number in range(9)]
+    with ExitStack() as stack:
+        for stream in streams[:8]:
+            stack.enter_context(opened(registry, stream, Others.BOUNDED))
+        with pytest.raises(TooManyStreams):
+            registry.add(streams[8], Others.BOUNDED)
+        assert [await stream.next(0) for stream in streams[:8]] == [None] * 8
