@@ -20,7 +20,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "happenings": {"model", "store", "events"},
     # For sites: knows nothing of the server but what it publishes.
     "gate": set(),
-    "gatehouse": {"model", "store", "keeper", "queue_book", "room"},
+    "known_sessions": {"store"},
+    "gatehouse": {"model", "store", "keeper", "queue_book", "room", "known_sessions"},
     "room": {"model", "store", "keeper", "queue_book", "session_tokens"},
     "concerts": {"model", "store", "queue_book"},
     "audit": {"model", "store"},

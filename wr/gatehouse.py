@@ -1,13 +1,13 @@
 """The gatehouse: who may pass into the site, known for a second without asking the store."""
 
-from collections.abc import Callable, Iterable, Mapping
-from itertools import islice
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 import structlog
 import trio
 
 from wr.keeper import KeyKeeper
+from wr.known_sessions import KnownSession, KnownSessions, SessionKey
 from wr.model import places
 from wr.model.gate import Budget, OutagePolicy
 from wr.model.queue import QueueConfig, QueueStatus
@@ -17,7 +17,7 @@ from wr.queue_book import QueueBook
 from wr.room import Entry, Line, PositionProof, Room, Tell, Visitor, session_expired
 from wr.store.admissions import Pass
 from wr.store.departures import Departure
-from wr.store.gates import GateCall, Passing, State
+from wr.store.gates import GateCall, Passing
 from wr.store.polls import PollKind
 from wr.store.store import Store
 
@@ -25,8 +25,6 @@ log = structlog.get_logger("wr.gate")
 
 FRESH_S = 1.0
 """For so long what is known of a session counts: who is terminated is out within this and a round trip."""
-_MOST_KNOWN = 200_000
-"""Sessions known at once, 300 bytes each; beyond that, those not asked about for longest make room."""
 _MOST_IN_ONE_REPORT = 1_000
 _COMING_BACK_S = 10.0
 _MOST_WALKED_IN = 10_000
@@ -38,18 +36,6 @@ class Learning(Protocol):
     async def learn(self, passes: Mapping[str, Pass | None], /) -> None:
         """Take in what a pass over each of these queues saw."""
         ...
-
-
-class _Known:
-    """One session: how it stood when the store was last asked, and what its holder did since."""
-
-    __slots__ = ("asked_at", "hits", "page_views", "state")
-
-    def __init__(self, state: State, asked_at: float) -> None:
-        self.state = state
-        self.asked_at = asked_at
-        self.hits = 0
-        self.page_views = 0
 
 
 class Gatehouse:
@@ -78,7 +64,7 @@ class Gatehouse:
         self._tell = tell
         self._clock_s = clock_s
         self._walked_in: dict[tuple[str, str, str], float] = {}
-        self._known: dict[tuple[str, bytes], _Known] = {}
+        self._sessions = KnownSessions()
         self._away_since: float | None = None
         self._budgets: dict[str, Budget] = {}
 
@@ -89,15 +75,13 @@ class Gatehouse:
             SessionExpired: the session has ended, or is not known.
         """
         key = (claims.queue_id, claims.position_id)
-        known = self._known.get(key)
-        now = self._clock_s()
-        if known is None or now - known.asked_at >= FRESH_S:
+        known = self._sessions.get(key)
+        if known is None or self._clock_s() - known.asked_at >= FRESH_S:
             known = await self._ask(key, known, is_page_view=is_page_view)
             if known is None:
                 return None
         else:
-            known.hits += 1
-            known.page_views += is_page_view
+            self._sessions.count(key, known, 1, is_page_view)
         if isinstance(known.state, Passing):
             return known.state
         if isinstance(known.state, places.Gone):
@@ -167,9 +151,9 @@ class Gatehouse:
             )
             ended = departed.state if isinstance(departed.state, places.Gone) else None
             ends_ms = ended.ended_ms if ended is not None and departed.ended_now else None
-        known = self._known.get((queue_id, position_id))
+        known = self._sessions.get((queue_id, position_id))
         if known is not None:
-            # What is known is not true any more: it is asked for again, and what was counted goes along.
+            # What is known is not true any more: the next request asks the store again.
             known.asked_at = -FRESH_S
             # The store may be away just then.
             known.state = ended or known.state
@@ -218,60 +202,54 @@ class Gatehouse:
         Raises:
             Unavailable: the store is away; what was not reported is kept.
         """
-        counted: dict[str, list[tuple[bytes, _Known]]] = {}
-        for (queue_id, position_id), known in self._known.items():
-            if known.hits:
-                counted.setdefault(queue_id, []).append((position_id, known))
-        for queue_id, sessions in counted.items():
-            left = iter(sessions)
-            while some := list(islice(left, _MOST_IN_ONE_REPORT)):
-                await self._report(queue_id, some)
-        return bool(counted)
-
-    def _keep(self, key: tuple[str, bytes], known: _Known) -> None:
-        """Keep what is known of a session as the newest there is; the oldest makes room."""
-        self._known.pop(key, None)
-        self._known[key] = known
-        while len(self._known) > _MOST_KNOWN:
-            del self._known[next(iter(self._known))]
+        changed = self._sessions.changed(_MOST_IN_ONE_REPORT)
+        for queue_id, sessions in changed:
+            await self._report(queue_id, sessions)
+        return bool(changed)
 
     def _gone_away(self) -> None:
         if self._away_since is None:
             self._away_since = self._clock_s()
             log.warning("the store is away: at the gate each queue's outage policy holds")
 
-    async def _report(self, queue_id: str, sessions: Iterable[tuple[bytes, _Known]]) -> None:
-        taken = [(known, known.hits, known.page_views, position_id) for position_id, known in sessions]
-        calls = [GateCall(position_id, hits, views) for _, hits, views, position_id in taken]
+    async def _report(self, queue_id: str, sessions: Sequence[tuple[bytes, KnownSession]]) -> None:
+        # Taken before the store is asked: what is counted meanwhile is left for the next report.
+        taken = [
+            (position_id, known, *self._sessions.take((queue_id, position_id), known))
+            for position_id, known in sessions
+        ]
         asked_at = self._clock_s()
-        states = await self._store.gate(queue_id, calls)
-        for (known, hits, views, position_id), state in zip(taken, states, strict=True):
+        try:
+            states = await self._store.gate(
+                queue_id, [GateCall(position_id, hits, views) for position_id, _, hits, views in taken]
+            )
+        except Exception:
+            for position_id, known, hits, views in taken:
+                self._sessions.count((queue_id, position_id), known, hits, views)
+            raise
+        for (position_id, known, _, _), state in zip(taken, states, strict=True):
             known.state, known.asked_at = state, asked_at
-            known.hits -= hits
-            known.page_views -= views
-            self._keep((queue_id, position_id), known)
+            self._sessions.keep((queue_id, position_id), known)
 
     async def _ask(
-        self, key: tuple[str, bytes], known: _Known | None, *, is_page_view: bool
-    ) -> _Known | None:
+        self, key: SessionKey, known: KnownSession | None, *, is_page_view: bool
+    ) -> KnownSession | None:
+        """Ask the store about a session and count this one request there; None if the store is away.
+
+        What was counted before is left to the report, which alone takes it.
+        """
         queue_id, position_id = key
-        hits, views = (0, 0) if known is None else (known.hits, known.page_views)
-        hits, views = hits + 1, views + is_page_view
         asked_at = self._clock_s()
-        if known is not None:
-            known.hits, known.page_views = 0, 0  # On their way; others who come meanwhile count anew.
         try:
-            state = await self._store.gate_one(queue_id, GateCall(position_id, hits, views))
+            state = await self._store.gate_one(queue_id, GateCall(position_id, 1, int(is_page_view)))
         except Unavailable:
             self._gone_away()
-            if known is None:
-                return None
-            known.hits += hits
-            known.page_views += views
+            if known is not None:
+                self._sessions.count(key, known, 1, is_page_view)
             return known
         self._away_since = None
-        # Somebody else may have asked about the same session meanwhile, and counted.
-        known = self._known.get(key) or known or _Known(state, asked_at)
+        # Another request may have asked about the same session meanwhile.
+        known = self._sessions.get(key) or known or KnownSession(state, asked_at)
         known.state, known.asked_at = state, asked_at
-        self._keep(key, known)
+        self._sessions.keep(key, known)
         return known
