@@ -21,7 +21,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     # For sites: knows nothing of the server but what it publishes.
     "gate": set(),
     "known_sessions": {"store"},
-    "gatehouse": {"model", "store", "keeper", "queue_book", "room", "known_sessions"},
+    "gathered_passes": {"model"},
+    "gatehouse": {"model", "store", "keeper", "queue_book", "room", "known_sessions", "gathered_passes"},
     "room": {"model", "store", "keeper", "queue_book", "session_tokens"},
     "concerts": {"model", "store", "queue_book"},
     "audit": {"model", "store"},

@@ -2,10 +2,37 @@
 
 import threading
 import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
-from tests.contract.gate import with_session
+import pytest
+
+from tests.conftest import TEST_SETTINGS
+from tests.contract.gate import ask, with_session
 from tests.contract.helpers import enter, open_queue, wait_until
-from tests.support.site import Site
+from tests.support.clock import HandClock
+from tests.support.engines import Engine
+from tests.support.scrape import scrape
+from tests.support.server import running_server
+from tests.support.site import Site, new_address
+
+
+@pytest.fixture
+def rare_passes(engine: Engine, prefix: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """A server that runs a pass only every ten seconds, unless one is asked for."""
+    settings = {
+        **TEST_SETTINGS,
+        "store_url": engine.url,
+        "store_prefix": f"{prefix}-rare",
+        "data_dir": str(tmp_path_factory.mktemp("rare")),
+        "fast_lane": engine.fast_lane,
+        "admission_interval": "10",
+        "grace": "0.2",
+    }
+    with running_server(None, **settings) as ready:
+        site = Site(ready.url, ready.admin_key, HandClock(), engine, f"{prefix}-rare")
+        yield site
+        site.http.close()
 
 
 def page_views(site: Site, session_id: str) -> int:
@@ -31,3 +58,24 @@ def test_a_page_view_that_comes_while_a_report_is_under_way_counts_once(site: Si
     view()
     wait_until(lambda: page_views(site, visit.session_id) >= 6)
     assert page_views(site, visit.session_id) == 6
+
+
+def test_a_crowd_that_walks_in_at_once_costs_few_passes_of_the_queue(rare_passes: Site) -> None:
+    queue_id = open_queue(rare_passes)
+
+    def passes_so_far() -> int:
+        return int(scrape(rare_passes.http).total("wr_store_round_trips_total", script="admit"))
+
+    before = passes_so_far()
+    with rare_passes.engine.client() as store:
+        # All of them have asked to join when the store answers the first.
+        store.client_pause(2000, all=True)
+    with ThreadPoolExecutor(40) as pool:
+        answers = list(
+            pool.map(
+                lambda _: ask(rare_passes, queue_id, "/a", **{"X-Forwarded-For": new_address()}), range(40)
+            )
+        )
+    assert [answer.headers["Location"] for answer in answers] == ["/a"] * 40
+    # The first joins alone, most others while it is on its way; one pass of the loop counts too.
+    assert passes_so_far() - before <= 10
