@@ -4,17 +4,19 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 
+import httpx
 import pytest
 
 from tests.conftest import TEST_SETTINGS
-from tests.contract.gate import ask, with_session
+from tests.contract.gate import with_session
 from tests.contract.helpers import enter, open_queue, wait_until
 from tests.support.clock import HandClock
 from tests.support.engines import Engine
 from tests.support.scrape import scrape
 from tests.support.server import running_server
-from tests.support.site import Site, new_address
+from tests.support.site import BASE, Site, new_address
 
 
 @pytest.fixture
@@ -66,16 +68,19 @@ def test_a_crowd_that_walks_in_at_once_costs_few_passes_of_the_queue(rare_passes
     def passes_so_far() -> int:
         return int(scrape(rare_passes.http).total("wr_store_round_trips_total", script="admit"))
 
+    def walk_in(visitor: httpx.Client) -> str:
+        headers = {"X-Forwarded-Uri": "/a", "X-Forwarded-Method": "GET", "X-Forwarded-For": new_address()}
+        return str(visitor.get(f"{BASE}/gate/{queue_id}", headers=headers).headers["Location"])
+
     before = passes_so_far()
-    with rare_passes.engine.client() as store:
-        # All of them have asked to join when the store answers the first.
-        store.client_pause(2000, all=True)
-    with ThreadPoolExecutor(40) as pool:
-        answers = list(
-            pool.map(
-                lambda _: ask(rare_passes, queue_id, "/a", **{"X-Forwarded-For": new_address()}), range(40)
-            )
-        )
-    assert [answer.headers["Location"] for answer in answers] == ["/a"] * 40
+    with ExitStack() as stack, ThreadPoolExecutor(40) as pool:
+        visitors = [
+            stack.enter_context(httpx.Client(base_url=rare_passes.url, timeout=10, verify=False))
+            for _ in range(40)
+        ]
+        with rare_passes.engine.client() as store:
+            # All of them have asked to join when the store answers the first.
+            store.client_pause(2000, all=True)
+        assert list(pool.map(walk_in, visitors)) == ["/a"] * 40
     # The first joins alone, most others while it is on its way; one pass of the loop counts too.
     assert passes_so_far() - before <= 10
