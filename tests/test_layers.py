@@ -20,7 +20,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "happenings": {"model", "store", "events"},
     # For sites: knows nothing of the server but what it publishes.
     "gate": set(),
-    "known_sessions": {"store"},
+    "known_sessions": {"model", "store"},
     "gathered_passes": {"model"},
     "gatehouse": {"model", "store", "keeper", "queue_book", "room", "known_sessions", "gathered_passes"},
     "room": {"model", "store", "keeper", "queue_book", "session_tokens"},

@@ -13,6 +13,7 @@ from wr.model import places
 from wr.model.gate import Budget, OutagePolicy
 from wr.model.queue import QueueConfig, QueueStatus
 from wr.model.refusals import Unavailable
+from wr.model.session_binding import Caller
 from wr.model.tokens import SessionClaims
 from wr.queue_book import QueueBook
 from wr.room import Entry, Line, PositionProof, Room, Tell, Visitor, session_expired
@@ -37,6 +38,14 @@ class Learning(Protocol):
     async def learn(self, passes: Mapping[str, Pass | None], /) -> None:
         """Take in what a pass over each of these queues saw."""
         ...
+
+
+class BoundElsewhere(Exception):
+    """A session is bound to other networks or browsers than the caller's, who has none therefore."""
+
+    def __init__(self, position_id: bytes) -> None:
+        super().__init__("the session is bound to others")
+        self.position_id = position_id
 
 
 class Gatehouse:
@@ -70,20 +79,27 @@ class Gatehouse:
         self._away_since: float | None = None
         self._budgets: dict[str, Budget] = {}
 
-    async def passes(self, claims: SessionClaims, *, is_page_view: bool) -> Passing | None:
+    async def passes(self, claims: SessionClaims, caller: Caller, *, is_page_view: bool) -> Passing | None:
         """Let the holder of a verified session token pass, and count it; None if the store cannot be asked.
 
         Raises:
             SessionExpired: the session has ended, or is not known.
+            BoundElsewhere: the session is bound to other networks or browsers than the caller's. While the
+                store is away, a caller that the gate does not know yet is not refused.
         """
         key = (claims.queue_id, claims.position_id)
         known = self._sessions.get(key)
-        if known is None or self._clock_s() - known.asked_at >= FRESH_S:
-            known = await self._ask(key, known, is_page_view=is_page_view)
+        now = self._clock_s()
+        if known is not None and now - known.refused_at(caller) < FRESH_S:
+            raise BoundElsewhere(claims.position_id)
+        if known is not None and now - known.asked_at < FRESH_S and known.admits(caller):
+            self._sessions.count(key, known, 1, is_page_view, (caller,))
+        else:
+            known = await self._ask(key, known, caller, is_page_view=is_page_view)
             if known is None:
                 return None
-        else:
-            self._sessions.count(key, known, 1, is_page_view)
+            if known.refused_at(caller) >= now:
+                raise BoundElsewhere(claims.position_id)
         if isinstance(known.state, Passing):
             return known.state
         if isinstance(known.state, places.Gone):
@@ -221,25 +237,23 @@ class Gatehouse:
 
     async def _report(self, queue_id: str, sessions: Sequence[tuple[bytes, KnownSession]]) -> None:
         # Taken before the store is asked: what is counted meanwhile is left for the next report.
-        taken = [
-            (position_id, known, *self._sessions.take((queue_id, position_id), known))
-            for position_id, known in sessions
-        ]
+        calls = [self._sessions.take((queue_id, position_id), known) for position_id, known in sessions]
         asked_at = self._clock_s()
         try:
-            states = await self._store.gate(
-                queue_id, [GateCall(position_id, hits, views) for position_id, _, hits, views in taken]
-            )
+            answers = await self._store.gate(queue_id, calls)
         except Exception:
-            for position_id, known, hits, views in taken:
-                self._sessions.count((queue_id, position_id), known, hits, views)
+            for (position_id, known), call in zip(sessions, calls, strict=True):
+                key = (queue_id, position_id)
+                self._sessions.count(key, known, call.hits, call.page_views, call.callers)
             raise
-        for (position_id, known, _, _), state in zip(taken, states, strict=True):
-            known.state, known.asked_at = state, asked_at
+        for (position_id, known), gated in zip(sessions, answers, strict=True):
+            known.state, known.asked_at = gated.state, asked_at
+            if gated.refused:
+                known.refuse(gated.refused, asked_at)
             self._sessions.keep((queue_id, position_id), known)
 
     async def _ask(
-        self, key: SessionKey, known: KnownSession | None, *, is_page_view: bool
+        self, key: SessionKey, known: KnownSession | None, caller: Caller, *, is_page_view: bool
     ) -> KnownSession | None:
         """Ask the store about a session and count this one request there; None if the store is away.
 
@@ -248,15 +262,21 @@ class Gatehouse:
         queue_id, position_id = key
         asked_at = self._clock_s()
         try:
-            state = await self._store.gate_one(queue_id, GateCall(position_id, 1, int(is_page_view)))
+            gated = await self._store.gate_one(
+                queue_id, GateCall(position_id, 1, int(is_page_view), (caller,))
+            )
         except Unavailable:
             self._gone_away()
             if known is not None:
-                self._sessions.count(key, known, 1, is_page_view)
+                self._sessions.count(key, known, 1, is_page_view, (caller,))
             return known
         self._away_since = None
         # Another request may have asked about the same session meanwhile.
-        known = self._sessions.get(key) or known or KnownSession(state, asked_at)
-        known.state, known.asked_at = state, asked_at
+        known = self._sessions.get(key) or known or KnownSession(gated.state, asked_at)
+        known.state, known.asked_at = gated.state, asked_at
+        if gated.refused:
+            known.refuse(gated.refused, asked_at)
+        else:
+            known.allow(caller)
         self._sessions.keep(key, known)
         return known

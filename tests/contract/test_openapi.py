@@ -345,8 +345,8 @@ def test_what_an_answer_always_brings_is_required_in_its_schema() -> None:
             *("reason", "session_expires_at", "session_id", "session_started_at"),
         ],
         "FoundSessionResponse": [
-            *("ended_at", "expires_at", "last_activity", "page_views", "reason", "remaining_seconds"),
-            "started_at",
+            *("addresses", "ended_at", "expires_at", "last_activity", "page_views", "reason"),
+            *("remaining_seconds", "started_at"),
         ],
         "QueueResponse": ["page_template"],
         "PositionUpdateEventData": ["queue_status"],

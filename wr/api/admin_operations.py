@@ -135,6 +135,7 @@ def _queue(config: QueueConfig, *, is_whole: bool = True) -> QueueResponse:
         outage_policy=config.outage_policy,
         outage_grace_seconds=config.outage_grace_seconds,
         outage_rate=config.outage_rate,
+        session_binding=config.session_binding,
         page_template=config.page_template if is_whole else UNSET,
         created_at=rfc3339(config.created_ms),
         updated_at=rfc3339(config.updated_ms),

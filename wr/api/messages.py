@@ -35,6 +35,7 @@ from wr.model.queue import (
     TargetUrl,
     UniqueBy,
 )
+from wr.model.session_binding import SessionBinding
 
 Uuid = Annotated[str, Meta(extra_json_schema={"format": "uuid"})]
 Time = Annotated[str, Meta(extra_json_schema={"format": "date-time"}, examples=["2024-01-01T12:30:00Z"])]
@@ -302,6 +303,7 @@ class CreateQueueRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=Tru
     outage_policy: OutagePolicy = OutagePolicy.CLOSED
     outage_grace_seconds: OutageGrace = 30
     outage_rate: OutageRate = 1.0
+    session_binding: SessionBinding = SessionBinding.NONE
 
 
 class UpdateQueueRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -329,6 +331,7 @@ class UpdateQueueRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=Tru
     outage_policy: OutagePolicy | UnsetType = UNSET
     outage_grace_seconds: OutageGrace | UnsetType = UNSET
     outage_rate: OutageRate | UnsetType = UNSET
+    session_binding: SessionBinding | UnsetType = UNSET
 
 
 class QueueResponse(msgspec.Struct, kw_only=True):
@@ -357,6 +360,7 @@ class QueueResponse(msgspec.Struct, kw_only=True):
     outage_policy: OutagePolicy = OutagePolicy.CLOSED
     outage_grace_seconds: int = 30
     outage_rate: float = 1.0
+    session_binding: SessionBinding = SessionBinding.NONE
     created_at: Time
     updated_at: Time
 

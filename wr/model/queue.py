@@ -27,6 +27,7 @@ from wr.model.gate import (
 )
 from wr.model.ids import QUEUE_ID_PATTERN, is_queue_id
 from wr.model.refusals import InvalidRequest
+from wr.model.session_binding import SessionBinding
 
 WEEK_S = 7 * 24 * 3600
 
@@ -115,6 +116,7 @@ class QueueConfig(msgspec.Struct, frozen=True, kw_only=True):
     outage_policy: OutagePolicy = OutagePolicy.CLOSED
     outage_grace_seconds: OutageGrace = 30
     outage_rate: OutageRate = 1.0
+    session_binding: SessionBinding = SessionBinding.NONE
     created_ms: int = 0
     updated_ms: int = 0
     version: int = 0
