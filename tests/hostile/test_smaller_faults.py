@@ -84,3 +84,12 @@ def test_a_crowd_that_walks_in_at_once_costs_few_passes_of_the_queue(rare_passes
         assert list(pool.map(walk_in, visitors)) == ["/a"] * 40
     # The first joins alone, most others while it is on its way; one pass of the loop counts too.
     assert passes_so_far() - before <= 10
+
+
+def test_a_queue_that_a_server_left_unlisted_lets_in_whoever_comes_to_it(site: Site) -> None:
+    queue_id = open_queue(site)
+    with site.engine.client() as store:
+        store.srem(f"{site.prefix}:{{*}}:queues", queue_id)
+    enter(site, queue_id)
+    listed = site.admin("GET", "/queues").json()["queues"]
+    assert queue_id in [each["queue"]["id"] for each in listed]
