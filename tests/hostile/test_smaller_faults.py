@@ -1,10 +1,17 @@
 """Smaller faults, each seen from outside."""
 
+import os
+import pty
+import re
+import stat
+import subprocess
+import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from pathlib import Path
 
 import httpx
 import pytest
@@ -93,3 +100,79 @@ def test_a_queue_that_a_server_left_unlisted_lets_in_whoever_comes_to_it(site: S
     enter(site, queue_id)
     listed = site.admin("GET", "/queues").json()["queues"]
     assert queue_id in [each["queue"]["id"] for each in listed]
+
+
+PRIVATE_ONES = {"lock", "store.lock", "store.log", "store.sock", "admin-key", "appendonlydir"}
+
+
+def open_to_others(folder: Path) -> set[str]:
+    """What in the folder another user could read or write, going by modes."""
+    return {file.name for file in folder.iterdir() if stat.S_IMODE(file.stat().st_mode) & 0o077}
+
+
+def test_no_other_user_can_read_what_is_in_a_data_folder_that_is_open_to_all(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    folder.mkdir()
+    folder.chmod(0o755)
+    settings = {"data_dir": str(folder), "grace": "0.2"}
+    with running_server(None, **settings):
+        assert {file.name for file in folder.iterdir()} == PRIVATE_ONES
+        assert open_to_others(folder) == set()
+    # As an earlier version left them, and with something of the operator's beside them.
+    for file in folder.iterdir():
+        file.chmod(0o755 if file.is_dir() else 0o644)
+    (folder / "notes.txt").touch(mode=0o644)
+    with running_server(None, **settings) as again:
+        assert open_to_others(folder) == {"notes.txt"}
+        assert (folder / "admin-key").read_text().strip() == again.admin_key
+
+
+def serve_until_greeted(folder: Path, output: int, read: Callable[[], bytes], *flags: str) -> str:
+    """Start a server on a data folder of its own and stop it once it has said where its admin key is."""
+    command = [
+        sys.executable,
+        "-m",
+        "wr",
+        "serve",
+        "--bind",
+        "127.0.0.1:0",
+        "--data-dir",
+        str(folder),
+        *flags,
+    ]
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.DEVNULL)
+    said = b""
+    try:
+        while not re.search(rb"admin key .*\n", said):
+            said += read()
+    finally:
+        process.terminate()
+        process.wait(30)
+    return said.decode()
+
+
+@pytest.mark.parametrize("flags", [(), ("--show-admin-key",)], ids=["first start", "asked for"])
+def test_the_admin_key_is_told_to_a_terminal_and_to_no_log(tmp_path: Path, flags: tuple[str, ...]) -> None:
+    folder = tmp_path / "data"
+    reading, writing = os.pipe()
+    said = serve_until_greeted(folder, writing, lambda: os.read(reading, 4096), *flags)
+    key = (folder / "admin-key").read_text().strip()
+    assert key not in said
+    assert str(folder / "admin-key") in said
+    for end in (reading, writing):
+        os.close(end)
+    (folder / "admin-key").unlink()
+    ours, theirs = pty.openpty()
+    said = serve_until_greeted(folder, theirs, lambda: os.read(ours, 4096), *flags)
+    for end in (ours, theirs):
+        os.close(end)
+    # At the second start a key is old, and shown only where that is asked for.
+    assert (key in said) == bool(flags)
+
+
+def test_the_admin_key_of_a_first_start_is_told_to_a_terminal(tmp_path: Path) -> None:
+    ours, theirs = pty.openpty()
+    said = serve_until_greeted(tmp_path / "data", theirs, lambda: os.read(ours, 4096))
+    for end in (ours, theirs):
+        os.close(end)
+    assert (tmp_path / "data" / "admin-key").read_text().strip() in said
