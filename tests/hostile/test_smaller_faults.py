@@ -3,6 +3,7 @@
 import os
 import pty
 import re
+import secrets
 import stat
 import subprocess
 import sys
@@ -18,7 +19,7 @@ import pytest
 
 from tests.conftest import TEST_SETTINGS
 from tests.contract.gate import with_session
-from tests.contract.helpers import enter, open_queue, wait_until
+from tests.contract.helpers import enter, fresh_minute, open_queue, wait_until
 from tests.support.clock import HandClock
 from tests.support.engines import Engine
 from tests.support.scrape import scrape
@@ -40,6 +41,26 @@ def rare_passes(engine: Engine, prefix: str, tmp_path_factory: pytest.TempPathFa
     }
     with running_server(None, **settings) as ready:
         site = Site(ready.url, ready.admin_key, HandClock(), engine, f"{prefix}-rare")
+        yield site
+        site.http.close()
+
+
+@pytest.fixture
+def limited_joins(engine: Engine, prefix: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """A server that lets each address join twice in a minute."""
+    clock = HandClock()
+    fresh_minute(clock)
+    settings = {
+        **TEST_SETTINGS,
+        "store_url": engine.url,
+        "store_prefix": f"{prefix}-{secrets.token_hex(4)}",
+        "data_dir": str(tmp_path_factory.mktemp("limited")),
+        "fast_lane": engine.fast_lane,
+        "limit_enqueue": "2/60",
+        "grace": "0.2",
+    }
+    with running_server(clock, **settings) as ready:
+        site = Site(ready.url, ready.admin_key, clock, engine, settings["store_prefix"])
         yield site
         site.http.close()
 
@@ -176,3 +197,19 @@ def test_the_admin_key_of_a_first_start_is_told_to_a_terminal(tmp_path: Path) ->
     for end in (ours, theirs):
         os.close(end)
     assert (tmp_path / "data" / "admin-key").read_text().strip() in said
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("203.0.113.{}:51000", "203.0.113.{}:443"), ("[2001:db8:{}::1]:443", "[2001:db8:{}::2]")],
+    ids=["IPv4", "IPv6"],
+)
+def test_a_crowd_behind_a_proxy_that_writes_ports_is_no_single_client(
+    limited_joins: Site, one: str, other: str
+) -> None:
+    queue_id = limited_joins.make_queue(status="paused", unique_by="none")
+    visitors = [spelled.format(number) for number in range(1, 6) for spelled in (one, other)]
+    joined = [limited_joins.join(queue_id, address=visitor).status_code for visitor in visitors]
+    assert joined == [201] * 10
+    # Each of them counts as itself, whatever port it comes from.
+    assert limited_joins.join(queue_id, address=visitors[0]).status_code == 429
