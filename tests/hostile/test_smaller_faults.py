@@ -213,3 +213,23 @@ def test_a_crowd_behind_a_proxy_that_writes_ports_is_no_single_client(
     assert joined == [201] * 10
     # Each of them counts as itself, whatever port it comes from.
     assert limited_joins.join(queue_id, address=visitors[0]).status_code == 429
+
+
+def test_a_flood_of_invented_hosts_has_few_qr_codes_drawn_and_takes_none_from_others(site: Site) -> None:
+    queue_id = site.make_queue()
+
+    def ask_for_picture(host: str) -> httpx.Response:
+        return site.http.get(f"/wait/{queue_id}/qr.svg", headers={"Host": host})
+
+    def is_drawn() -> bool:
+        return ask_for_picture("wait.example").status_code == 200
+
+    wait_until(is_drawn)
+    began = time.monotonic()
+    flood = [ask_for_picture(f"host-{number}.example") for number in range(400)]
+    lasted_s = time.monotonic() - began
+    refused = [answer for answer in flood if answer.status_code == 429]
+    assert len(flood) - len(refused) <= 10 + 10 * lasted_s + 1
+    assert all(answer.headers["Retry-After"] == "2" for answer in refused)
+    assert is_drawn(), "what was drawn before is there all the same"
+    assert ask_for_picture("wait.example").text != flood[0].text

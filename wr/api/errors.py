@@ -47,7 +47,9 @@ def refusal_headers(refusal: Refusal) -> list[tuple[str, str]]:
     """Give the headers that a refusal brings beside the envelope."""
     if isinstance(refusal, refusals.RateLimited) and refusal.usage is not None:
         return [("Retry-After", str(refusal.usage.retry_after_s))]
-    if isinstance(refusal, refusals.Unavailable | refusals.QueueFull | refusals.Maintenance):
+    if isinstance(
+        refusal, refusals.RateLimited | refusals.Unavailable | refusals.QueueFull | refusals.Maintenance
+    ):
         return [("Retry-After", str(RETRY_AFTER_S))]
     if isinstance(refusal, refusals.Unauthorized):
         return [("WWW-Authenticate", "Bearer")]

@@ -1,12 +1,9 @@
 """Operations of the waiting page: the page itself, its picture for posters, and the module it is made of."""
 
-from importlib import import_module
-from io import BytesIO
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, quote, unquote
 
 import msgspec
-import trio
 
 from wr.api.calls import Answer, Call, Page, Services
 from wr.api.cookies import cookie_name, read_cookie
@@ -112,15 +109,8 @@ async def qr_code(services: Services, call: Call) -> Answer:
     if len(origin) > _LONGEST_ORIGIN:
         raise refusals.InvalidRequest("No host has a name as long as this")
 
-    def draw() -> bytes:
-        segno = import_module("segno")
-        drawn = BytesIO()
-        segno.make(f"{origin}/wait/{quote(queue_id)}", error="m", micro=False).save(
-            drawn, kind="svg", border=4, scale=8, dark="#000", light="#fff", xmldecl=False
-        )
-        return drawn.getvalue()
-
-    return Answer(200, Page(await trio.to_thread.run_sync(draw), "image/svg+xml"))
+    picture = await services.qr_codes.picture(f"{origin}/wait/{quote(queue_id)}")
+    return Answer(200, Page(picture, "image/svg+xml"))
 
 
 async def client_module(services: Services, call: Call) -> Answer:
