@@ -23,7 +23,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     "happenings": {"model", "store", "events"},
     # For sites: knows nothing of the server but what it publishes.
     "gate": set(),
-    "gatehouse": {"model", "store", "keeper", "queue_book", "room", "join_rules"},
+    "known_sessions": {"model", "store"},
+    "gathered_passes": {"model"},
+    "gatehouse": {
+        *("model", "store", "keeper", "queue_book", "room", "join_rules"),
+        *("known_sessions", "gathered_passes"),
+    },
     "room": {"model", "store", "keeper", "queue_book", "session_tokens", "join_rules"},
     "concerts": {"model", "store", "keeper", "queue_book", "join_rules"},
     "audit": {"model", "store"},

@@ -20,6 +20,7 @@ from wr.api.cookies import PlaceCookies
 from wr.api.cross_origin import CrossOriginApi
 from wr.api.dispatch import Api, Tracing
 from wr.api.openapi import openapi_document
+from wr.api.qr_codes import QrCodes
 from wr.api.reception import Reception, Secrets
 from wr.api.scrapers import Scrapers
 from wr.api.user_tokens import UserTokens
@@ -203,6 +204,7 @@ def assemble(
         openapi=orjson.dumps(openapi_document()),
         assets=assets,
         desk=WaitingDesk(assets, template_check_command()),
+        qr_codes=QrCodes(time.monotonic),
         random=random.random,
         public_url=settings.public_url,
     )

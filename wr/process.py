@@ -36,6 +36,7 @@ from wr.serve.limits import ConnectionLimits
 from wr.settings import Settings
 from wr.stopping import Grace
 from wr.store.embedded import embedded_store
+from wr.store.private_files import write_private
 from wr.store.store import Store, open_store
 from wr.tasks.admission import run_admission
 from wr.tasks.endless import keep_running
@@ -351,10 +352,13 @@ def _note_admin_key(data_dir: Path, key: str) -> None:
     path = data_dir / ADMIN_KEY_FILE
     try:
         data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:  # noqa: PTH123 - a mode
-            file.write(key + "\n")
+        write_private(path, key + "\n")
     except OSError as error:
-        log.warning("the admin key could not be noted for local commands", file=str(path), error=str(error))
+        log.warning(
+            "the admin key could not be noted for local commands; if nobody knows it, give --admin-key",
+            file=str(path),
+            error=str(error),
+        )
 
 
 async def _make_demo_queue(store: Store, office: Office) -> None:

@@ -189,13 +189,14 @@ class Settings:
     admin_key: str = _setting(
         "",
         "Secret that admin calls send as X-Admin-Key; rather set the variable, for command lines are no "
-        "secret; unless given, one is generated, printed once and kept in the store and the data folder",
+        "secret; unless given, one is generated, printed once to a terminal, and kept in the store and in "
+        "admin-key in the data folder",
         group=Group.ADMIN,
         form="KEY",
     )
     show_admin_key: bool = _setting(
         False,
-        "Print the admin key at every start, not only when it is generated",
+        "Print the admin key at every start, not only when it is generated; either way to a terminal only",
         boolean,
         group=Group.ADMIN,
     )

@@ -35,7 +35,7 @@ UPDATED_BY_CONTRACT = {"id", "name", "status", "admission_rate", "max_active_use
 BRANDING = {"message", "logo_url", "accent_color", "background_color", "support_url", "page_template"}
 GATE = {
     *("open_paths", "open_addresses", "open_agents"),
-    *("outage_policy", "outage_grace_seconds", "outage_rate"),
+    *("outage_policy", "outage_grace_seconds", "outage_rate", "session_binding"),
 }
 ENTRY = {"entry", "open_priority", "priority_share", "max_places_per_address"}
 EVERY_FIELD = {

@@ -39,6 +39,8 @@ def join_by(site: Site, queue_id: str, *forwarded: str) -> httpx.Response:
         ["203.0.113.7", "127.0.0.1"],
         ["::ffff:203.0.113.7"],
         ["nonsense, 203.0.113.7"],
+        ["203.0.113.7:51234"],
+        ['6.6.6.6:1, "203.0.113.7:443", 127.0.0.1:80, [::1]:80'],
     ],
 )
 def test_the_rightmost_untrusted_hop_is_the_client_and_what_stands_left_of_it_is_ignored(
@@ -57,7 +59,7 @@ def test_another_rightmost_hop_is_another_client(site: Site, forwarded: str) -> 
 
 
 @pytest.mark.parametrize(
-    "forwarded", ["", "nonsense", "203.0.113.7, nonsense", "999.1.1.1", "203.0.113.7:80"]
+    "forwarded", ["", "nonsense", "203.0.113.7, nonsense", "999.1.1.1", "203.0.113.7:port"]
 )
 def test_a_hop_that_is_no_address_ends_the_walk_at_the_last_one_that_was(site: Site, forwarded: str) -> None:
     queue_id = site.make_queue(status="paused", unique_by="ip")

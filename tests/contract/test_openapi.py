@@ -365,8 +365,8 @@ def test_what_an_answer_always_brings_is_required_in_its_schema() -> None:
             *("reason", "session_expires_at", "session_id", "session_started_at"),
         ],
         "FoundSessionResponse": [
-            *("ended_at", "expires_at", "last_activity", "page_views", "reason", "remaining_seconds"),
-            "started_at",
+            *("addresses", "ended_at", "expires_at", "last_activity", "page_views", "reason"),
+            *("remaining_seconds", "started_at"),
         ],
         "QueueResponse": ["page_template"],
         "PositionUpdateEventData": ["queue_status"],
@@ -374,6 +374,20 @@ def test_what_an_answer_always_brings_is_required_in_its_schema() -> None:
         "WaitingStatus": ["queue_status", "token"],
         "TerminateResponse": ["blocked_until"],
     }
+
+
+def test_a_body_is_required_where_a_request_without_one_is_refused(site: Site) -> None:
+    required = {
+        name: operation["requestBody"].get("required", False)
+        for name, (_, _, operation) in OPERATIONS.items()
+        if "requestBody" in operation
+    }
+    assert {name for name, is_required in required.items() if is_required} == {
+        *("add_webhook", "create_queue", "join_concert", "session_command"),
+    }
+    for name, is_required in required.items():
+        answer = caller_for(site, name).call(name, content=b"")
+        assert (answer.status_code == 400) == is_required, name
 
 
 def test_every_operation_has_a_name_a_summary_and_a_tag_of_its_own() -> None:

@@ -12,6 +12,7 @@ from wr.store.admissions import AdmitScript
 from wr.store.departures import LeaveScript
 from wr.store.figures import StatisticsScript
 from wr.store.finds import FindScript
+from wr.store.gates import ExtendScript, GateScript
 from wr.store.histories import HistoryScript
 from wr.store.joins import JoinScript
 from wr.store.keys import Keys
@@ -30,6 +31,8 @@ CALLS: dict[str, Any] = {
     "leave": lambda: LeaveScript(KEYS, LIMIT).call("q", 0, []),
     "admit": lambda: AdmitScript(KEYS).call("q", 0),
     "statistics": lambda: StatisticsScript(KEYS).call("q", 0),
+    "gate": lambda: GateScript(KEYS).call("q", 0, []),
+    "extend": lambda: ExtendScript(KEYS).call("q", 0, b"", 1),
     "find": lambda: FindScript(KEYS).call("q", 0, b""),
     "history": lambda: HistoryScript(KEYS).call("q", HistorySpan.DAY, 0),
 }

@@ -15,6 +15,7 @@ from wr.store.counts import Counted, LimitScript, lane_of
 from wr.store.departures import Departed, Departure, LeaveScript
 from wr.store.figures import Figures, StatisticsScript
 from wr.store.finds import FindScript, Found
+from wr.store.gates import GateCall, Gated, GateScript
 from wr.store.histories import HistoryScript, Notes
 from wr.store.joins import Join, Joined, JoinScript
 from wr.store.keys import GLOBAL_TAG, Keys
@@ -70,6 +71,7 @@ class ScriptedQueue:
         self._limit = LimitScript(self.keys, limit)
         self._poll = PollScript(self.keys, limit["status"], limit["heartbeat"])
         self._visit = VisitScript(self.keys, limit["status"], limit["activity"])
+        self._gate = GateScript(self.keys)
         self._leave = LeaveScript(self.keys, limit["status"])
         self._version = 0
 
@@ -124,6 +126,10 @@ class ScriptedQueue:
         calls = [VisitCall(position_id, kind, position_id)]
         raw = self._call(self._visit.script, self._visit.call(self.queue_id, self.now_ms, calls))
         return self._visit.replies(raw)[0]
+
+    def gate(self, *calls: GateCall) -> list[Gated]:
+        raw = self._call(self._gate.script, self._gate.call(self.queue_id, self.now_ms, calls))
+        return self._gate.replies(raw)
 
     def leave(self, position_id: bytes, reason: Reason = Reason.CANCELLED) -> Departed:
         departures = [Departure(position_id, reason, reason is Reason.TERMINATED, position_id)]

@@ -148,6 +148,7 @@ def _queue(config: QueueConfig, *, is_whole: bool = True) -> QueueResponse:
         open_priority=config.open_priority,
         priority_share=config.priority_share,
         max_places_per_address=config.max_places_per_address,
+        session_binding=config.session_binding,
         page_template=config.page_template if is_whole else UNSET,
         created_at=rfc3339(config.created_ms),
         updated_at=rfc3339(config.updated_ms),

@@ -7,6 +7,7 @@ import msgspec
 
 from wr.api.cookies import PlaceCookies
 from wr.api.http import NOT_KEPT, HttpRequest
+from wr.api.qr_codes import QrCodes
 from wr.api.waiting_desk import WaitingDesk
 from wr.block_service import BlockService
 from wr.concerts import Concerts
@@ -97,6 +98,7 @@ class Services(msgspec.Struct, frozen=True):
     """`healthy`, `unhealthy` or `disabled`."""
     webhooks: WebhookDesk
     desk: WaitingDesk
+    qr_codes: QrCodes
     random: Callable[[], float]
     """From 0 up to 1, so that a crowd does not come back in step."""
     scrape: Callable[[str], Awaitable[tuple[bytes, str]]]

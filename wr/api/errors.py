@@ -62,7 +62,9 @@ def refusal_headers(refusal: Refusal) -> list[tuple[str, str]]:
         return [("Retry-After", str(PLACES_RETRY_AFTER_S))]
     if isinstance(refusal, refusals.TooManyStreams):
         return [("Retry-After", str(STREAM_RETRY_AFTER_S))]
-    if isinstance(refusal, refusals.Unavailable | refusals.QueueFull | refusals.Maintenance):
+    if isinstance(
+        refusal, refusals.RateLimited | refusals.Unavailable | refusals.QueueFull | refusals.Maintenance
+    ):
         return [("Retry-After", str(RETRY_AFTER_S))]
     if isinstance(refusal, refusals.Unauthorized):
         return [("WWW-Authenticate", "Bearer")]

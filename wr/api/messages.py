@@ -43,6 +43,7 @@ from wr.model.queue import (
     TargetUrl,
     UniqueBy,
 )
+from wr.model.session_binding import SessionBinding
 
 Uuid = Annotated[str, Meta(extra_json_schema={"format": "uuid"})]
 Time = Annotated[str, Meta(extra_json_schema={"format": "date-time"}, examples=["2024-01-01T12:30:00Z"])]
@@ -321,6 +322,7 @@ class CreateQueueRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=Tru
     open_priority: OpenPriority = 0
     priority_share: PriorityShare = 0.8
     max_places_per_address: MaxPlacesPerAddress = DEFAULT_PLACES_PER_ADDRESS
+    session_binding: SessionBinding = SessionBinding.NONE
 
 
 class UpdateQueueRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -352,6 +354,7 @@ class UpdateQueueRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=Tru
     open_priority: OpenPriority | UnsetType = UNSET
     priority_share: PriorityShare | UnsetType = UNSET
     max_places_per_address: MaxPlacesPerAddress | UnsetType = UNSET
+    session_binding: SessionBinding | UnsetType = UNSET
 
 
 class QueueResponse(msgspec.Struct, kw_only=True):
@@ -384,6 +387,7 @@ class QueueResponse(msgspec.Struct, kw_only=True):
     open_priority: int = 0
     priority_share: float = 0.8
     max_places_per_address: int = DEFAULT_PLACES_PER_ADDRESS
+    session_binding: SessionBinding = SessionBinding.NONE
     created_at: Time
     updated_at: Time
 

@@ -137,7 +137,9 @@ def _operation(route: Route) -> dict[str, Any]:
     if parameters:
         described["parameters"] = parameters
     if route.body is not None:
-        described["requestBody"] = {"content": _json(_reference(route.body))}
+        # Where nothing in it is, the server takes a request without a body too.
+        is_required = any(field.required for field in msgspec.structs.fields(route.body))
+        described["requestBody"] = {"required": is_required, "content": _json(_reference(route.body))}
     return described
 
 

@@ -12,6 +12,8 @@ from wr.api.waiting_desk import HTML
 from wr.api.waiting_operations import (
     STATES,
     TRY_AGAIN_S,
+    Wishes,
+    has_refused_place,
     read_wishes,
     refresh,
     remember_wishes,
@@ -56,7 +58,7 @@ async def wait(services: Services, call: Call) -> Answer:
         page = await services.desk.render(config, language, "left", is_plain=True)
         return Answer(200, Page(page.content, HTML), headers=[*headers, *page_headers(page.policy)])
     try:
-        place = await _look_or_join(services, call)
+        place = await _look_or_join(services, call, wishes)
     except (
         refusals.QueueFull,
         refusals.Maintenance,
@@ -97,8 +99,8 @@ def _progress_cookie(queue_id: str) -> str:
     return f"wr_progress-{queue_id}"
 
 
-async def _look_or_join(services: Services, call: Call) -> Line | Entry:
-    proof = await _proof(services, call)
+async def _look_or_join(services: Services, call: Call, wishes: Wishes) -> Line | Entry:
+    proof = None if has_refused_place(services, call, wishes) else await _proof(services, call)
     if proof is not None:
         return await services.room.poll(proof, PollKind.HEARTBEAT)
     visitor = Visitor(call.address, call.user_agent)

@@ -96,6 +96,8 @@ class Visit(msgspec.Struct, frozen=True):
     expires_ms: int
     last_activity_ms: int
     page_views: int
+    addresses: int = 0
+    """From how many addresses it was used at the gate, 32 at most; 0 too where that is not asked for."""
 
 
 UNKNOWN = Unknown()

@@ -34,6 +34,7 @@ from wr.model.gate import (
 )
 from wr.model.ids import QUEUE_ID_PATTERN, is_queue_id
 from wr.model.refusals import InvalidRequest
+from wr.model.session_binding import SessionBinding
 
 WEEK_S = 7 * 24 * 3600
 
@@ -131,6 +132,7 @@ class QueueConfig(msgspec.Struct, frozen=True, kw_only=True):
     open_priority: OpenPriority = 0
     priority_share: PriorityShare = 0.8
     max_places_per_address: MaxPlacesPerAddress = DEFAULT_PLACES_PER_ADDRESS
+    session_binding: SessionBinding = SessionBinding.NONE
     created_ms: int = 0
     updated_ms: int = 0
     version: int = 0

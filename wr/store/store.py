@@ -27,8 +27,7 @@ from wr.store.departures import Departed, Departure, LeaveScript
 from wr.store.engine import StoreFailure
 from wr.store.figures import Figures, StatisticsScript
 from wr.store.finds import FindScript, Found
-from wr.store.gates import ExtendScript, GateCall, GateScript
-from wr.store.gates import State as GateState
+from wr.store.gates import ExtendScript, GateCall, Gated, GateScript
 from wr.store.histories import HistoryScript, Notes
 from wr.store.joins import InLine, Join, Joined, JoinScript
 from wr.store.keys import GLOBAL_TAG, Keys
@@ -124,7 +123,7 @@ class Store:
         )
         gate = GateScript(keys)
         self._gate_now = self._executor(gate)
-        self._gates: Batcher[GateCall, GateState] = self._batcher(gate)
+        self._gates: Batcher[GateCall, Gated] = self._batcher(gate)
         self._extend = ExtendScript(keys)
         departures = LeaveScript(keys, limits["status"])
         self._depart_now = self._executor(departures)
@@ -179,14 +178,24 @@ class Store:
             self._measures.queues.of(queue_id).limit(scope)
         return visited
 
-    async def gate(self, queue_id: str, calls: Sequence[GateCall]) -> Sequence[GateState]:
+    async def gate(self, queue_id: str, calls: Sequence[GateCall]) -> Sequence[Gated]:
         """Tell how these sessions stand, and count what was done in them. One round trip."""
-        states: Sequence[GateState] = await self._gate_now(queue_id, calls)
-        return states
+        answers: Sequence[Gated] = await self._gate_now(queue_id, calls)
+        for gated in answers:
+            self._count_gated(queue_id, gated)
+        return answers
 
-    async def gate_one(self, queue_id: str, call: GateCall) -> GateState:
+    async def gate_one(self, queue_id: str, call: GateCall) -> Gated:
         """Tell how a session stands, and count what was done in it, together with others who ask."""
-        return await self._gates.submit(queue_id, call)
+        gated = await self._gates.submit(queue_id, call)
+        self._count_gated(queue_id, gated)
+        return gated
+
+    def _count_gated(self, queue_id: str, gated: Gated) -> None:
+        if gated.is_shared_now:
+            self._measures.queues.of(queue_id).sessions_shared += 1
+        if gated.refused:
+            self._measures.queues.of(queue_id).callers_refused += len(gated.refused)
 
     async def extend(self, queue_id: str, position_id: bytes, seconds: int) -> int | None:
         """Let a session end so many seconds from now; when that is, or None when it is over or not known."""

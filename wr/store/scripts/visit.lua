@@ -1,4 +1,4 @@
---@use clock chunks limits departures
+--@use clock chunks limits departures sessions
 -- Tells how sessions stand; for those that report activity, also counts it.
 --
 -- KEYS  config sessions records tombstones limit_status limit_activity
@@ -27,11 +27,11 @@ local function look(id, kind)
     return 3, math.floor(expires), 4, 0, 0
   end
   local record = redis.call('HGET', KEYS[3], id) or ''
-  local started, last, views = string.match(record, '^(%d+):(%d+):(%d+)$')
+  local started, last, views, addresses, marks = read_record(record)
   if kind ~= 's' then
-    last = now
-    views = tonumber(views) + (kind == 'v' and 1 or 0)
-    redis.call('HSET', KEYS[3], id, started .. ':' .. whole(last) .. ':' .. whole(views))
+    last = whole(now)
+    views = whole(tonumber(views) + (kind == 'v' and 1 or 0))
+    redis.call('HSET', KEYS[3], id, spell_record(started, last, views, addresses, marks))
   end
   return 2, tonumber(started), math.floor(expires), tonumber(last), tonumber(views)
 end
