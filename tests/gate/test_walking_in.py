@@ -11,7 +11,7 @@ from wr.room import Line
 from wr.store.admissions import Pass
 
 CONFIG = QueueConfig(id="q", name="Q", target_url="https://shop.example/")
-LINE = Line(b"p" * 16, CONFIG, 1, 1, 1, "token", 0, True, None)
+LINE = Line(b"p" * 16, CONFIG, 1, 1, 1, 0, "token", 0, True, None)
 
 
 class Beside:
