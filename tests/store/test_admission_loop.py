@@ -27,6 +27,7 @@ def a_pass(*, admitted: int = 0, more: bool = False) -> Pass:
         sessions_end_ms=0,
         waits_ms=[0] * admitted,
         seconds=[],
+        waiting_by_priority=(0, 0, 0, 0),
     )
 
 
