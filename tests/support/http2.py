@@ -36,10 +36,13 @@ class Http2Client:
         self._encoder = hpack.Encoder()
         self._decoder = hpack.Decoder()
         self._received = b""
+        self._fields: dict[str, str] = {}
         self.has_ended = False
 
     def begin(self, settings: dict[int, int] | None = None) -> None:
         """Send the preface and the client's settings."""
+        table_bytes = (settings or {}).get(SettingsFrame.HEADER_TABLE_SIZE, 4096)
+        self._decoder.max_allowed_table_size = table_bytes
         self.socket.sendall(PREFACE + SettingsFrame(0, settings=settings or {}).serialize())
 
     def send(self, *frames: Frame) -> None:
@@ -97,11 +100,9 @@ class Http2Client:
         head: dict[str, str] = {}
         body = b""
         for frame in self.frames():
-            if isinstance(frame, HeadersFrame):
-                fields = dict(self._decoder.decode(frame.data))
-                head = fields if frame.stream_id == stream_id else head
             if frame.stream_id == stream_id:
                 assert not isinstance(frame, RstStreamFrame), frame
+                head = dict(self._fields) if isinstance(frame, HeadersFrame) else head
                 body += frame.data if isinstance(frame, DataFrame) else b""
                 if "END_STREAM" in frame.flags:
                     return int(head.pop(":status")), head, body
@@ -128,6 +129,9 @@ class Http2Client:
             return None
         frame.parse_body(memoryview(self._received[9 : 9 + length]))
         self._received = self._received[9 + length :]
+        if isinstance(frame, HeadersFrame):
+            # Each in its turn, wanted or not: they build one table.
+            self._fields = {str(name): str(value) for name, value in self._decoder.decode(frame.data)}
         return frame
 
 

@@ -49,6 +49,7 @@ MOST_STREAMS = 32
 """Requests on one connection at once. The waiting page asks for fewer than ten things; a browser keeps any
 others until one is answered."""
 _PIECE_BYTES = 16 * 1024
+_SLICE_BYTES = 512
 _TABLE_BYTES = 4096
 """Room that the compression of answers' headers may take, however much the client offers."""
 _LINGER_S = 1.0
@@ -163,10 +164,11 @@ class Http2Connection:
 
     async def _read(self, received: bytes, nursery: trio.Nursery) -> None:
         while True:
-            data = received or await self._transport.receive()
-            received = b""
-            if not data:
+            received = received or await self._transport.receive()
+            if not received:
                 return
+            # A slice at a time, and then others have their turn: 64 KiB may be three thousand requests.
+            data, received = received[:_SLICE_BYTES], received[_SLICE_BYTES:]
             self._budget.take(data)
             for event in self._wire.receive_data(data):
                 if isinstance(event, ConnectionTerminated):
@@ -204,7 +206,7 @@ class Http2Connection:
         if len(self._streams) >= MOST_STREAMS or stream_id > self._last_stream:
             # Of those that were reset, some are still about to end.
             self._budget.spend()
-            self._wire.reset_stream(stream_id, ErrorCodes.REFUSED_STREAM)
+            self._reset(stream_id, ErrorCodes.REFUSED_STREAM)
             return
         self._served += 1
         if self._served >= self._limits.most_requests:
@@ -234,13 +236,17 @@ class Http2Connection:
     def _leave(self, stream_id: int, stream: _Stream, error: ErrorCodes) -> None:
         del self._streams[stream_id]
         if not (stream.is_answered and stream.has_ended):
-            with suppress(ProtocolError):
-                self._wire.reset_stream(stream_id, error)
-                self._has_unsent.set()
+            self._reset(stream_id, error)
         if self.is_silent:
             self._patience.deadline = trio.current_time() + self._limits.idle_patience_s
             if self._is_ending:
                 self._patience.cancel()
+
+    def _reset(self, stream_id: int, error: ErrorCodes) -> None:
+        # The client may have reset it first.
+        with suppress(ProtocolError):
+            self._wire.reset_stream(stream_id, error)
+            self._has_unsent.set()
 
     async def _answer(self, stream_id: int, stream: _Stream) -> None:
         asked = stream.head.request
