@@ -1,4 +1,4 @@
-"""The general lane: Quart-Trio on Hypercorn, which speaks every dialect of HTTP and serves every route."""
+"""The general lane: Quart-Trio on Hypercorn for all of HTTP/1.1, and HTTP/2 where it is wanted."""
 
 from typing import Any
 
