@@ -137,6 +137,7 @@ async def run(
             ping_s=settings.ping_interval,
             is_fast=settings.fast_lane,
             tls=tls,
+            takes_prior_knowledge=settings.http2 == "on",
         )
         events = house.events
         grace = Grace(settings.grace, trio.current_time)
@@ -214,12 +215,12 @@ def _connection_limits(settings: Settings, files: int) -> ConnectionLimits:
 
 
 def _tls_context(settings: Settings) -> ssl.SSLContext | None:
-    """Set up TLS, for HTTP/2 and HTTP/1.1, where there is a certificate."""
+    """Set up TLS where there is a certificate; HTTP/2 is offered only where the operator wants it."""
     if not settings.tls_certificate_file:
         return None
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.set_alpn_protocols(["h2", "http/1.1"])
+    context.set_alpn_protocols(["http/1.1"] if settings.http2 == "off" else ["h2", "http/1.1"])
     try:
         context.load_cert_chain(settings.tls_certificate_file, settings.tls_key_file or None, password="")
     except OSError as error:

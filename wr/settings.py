@@ -96,6 +96,15 @@ class Settings:
         group=Group.NETWORK,
         form="FILE",
     )
+    http2: str = _setting(
+        "off",
+        "Where HTTP/2 is served: off (nowhere), tls (if a client asks for it in the TLS handshake) or on "
+        "(also if a connection begins with it, in the clear too); a request over it costs several times as "
+        "much as one over HTTP/1.1",
+        choice("off", "tls", "on"),
+        group=Group.NETWORK,
+        form="off|tls|on",
+    )
     fast_lane: bool = _setting(
         True,
         "Serve plain HTTP/1.1 requests and live streams without the general-purpose framework, several times "

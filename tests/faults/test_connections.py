@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 import trio
-from hypercorn.config import Config
 from hypercorn.events import RawData
 
 import wr.serve.connections
@@ -18,6 +17,9 @@ from tests.support.raw_http import CutOff, connected
 from wr.model.address_shares import AddressShares
 from wr.serve.connections import serve_connections, start_listening
 from wr.serve.general_connections import GeneralLane
+from wr.serve.http2_lane import Http2Lane
+from wr.serve.limits import ConnectionLimits
+from wr.serve.strict_http1 import GeneralConfig
 from wr.serve.transport import PlainTransport
 
 LONG_S = 60.0
@@ -35,7 +37,14 @@ async def hello(scope: Any, receive: Any, send: Any) -> None:
 
 
 class OnlyGeneral(GeneralLane):
-    """The general lane alone, serving what is accepted."""
+    """The general lane alone, serving what is accepted over HTTP/1.1 to an application of these tests."""
+
+    def __init__(self, app: Any) -> None:
+        no_api: Any = None
+        config = GeneralConfig()
+        config.head_patience_s = LONG_S
+        http2 = Http2Lane(no_api, ConnectionLimits(most_connections=100))
+        super().__init__(app, config, http2, takes_prior_knowledge=False, send_patience_s=30)
 
     async def serve(self, transport: PlainTransport, *, is_surplus: bool) -> None:  # type: ignore[override]
         assert not is_surplus
@@ -54,7 +63,7 @@ async def serving(app: Any, grace_s: float, stop: trio.Event | None = None) -> A
 
             async def serve(task_status: trio.TaskStatus[None]) -> None:
                 await serve_connections(
-                    OnlyGeneral(app, Config(), send_patience_s=30),
+                    OnlyGeneral(app),
                     listener,
                     most=100,
                     shares=AddressShares(100),

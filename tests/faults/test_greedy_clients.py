@@ -19,7 +19,6 @@ from tests.support.processes import ServerProcess, eventually, running_server_pr
 from tests.support.server import running_server
 
 LANES = pytest.mark.parametrize("fast_lane", ["on", "off"])
-FAST = pytest.mark.parametrize("fast_lane", ["on"])
 HEALTH = b"GET /health HTTP/1.1\r\nHost: wr\r\n\r\n"
 SHORT, LONG = "0.2", "60"
 PATIENT = {"head_timeout": LONG, "body_timeout": LONG, "idle_timeout": LONG}
@@ -67,7 +66,7 @@ def assert_told_and_closed(answer: bytes) -> None:
     assert json.loads(body)["error"]["code"] == "INVALID_REQUEST"
 
 
-@FAST
+@LANES
 @pytest.mark.parametrize("head", [HEALTH[:-2], b"G", HEALTH + HEALTH[:9]], ids=["first", "letter", "second"])
 def test_a_head_that_does_not_arrive_is_answered_with_408(
     tmp_path: Path, fast_lane: str, head: bytes
@@ -79,16 +78,7 @@ def test_a_head_that_does_not_arrive_is_answered_with_408(
         assert_told_and_closed(everything_from(client))
 
 
-def test_a_head_that_does_not_arrive_ends_a_connection_of_the_general_lane(tmp_path: Path) -> None:
-    settings = {**PATIENT, "idle_timeout": SHORT}
-    with (
-        address_of(tmp_path, fast_lane="off", **settings) as address,
-        connect(address, HEALTH[:-2]) as client,
-    ):
-        assert everything_from(client) == b""
-
-
-@FAST
+@LANES
 def test_drops_of_a_head_do_not_win_time(tmp_path: Path, fast_lane: str) -> None:
     settings = {**PATIENT, "head_timeout": "0.5"}
     with address_of(tmp_path, fast_lane=fast_lane, **settings) as address, connect(address) as client:

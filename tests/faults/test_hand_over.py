@@ -16,7 +16,7 @@ HOST = b"Host: wr\r\n"
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, int]]:
     folder = str(tmp_path_factory.mktemp("hand-over"))
-    with running_server(None, data_dir=folder, limit_enqueue="0", demo_queue="yes") as ready:
+    with running_server(None, data_dir=folder, limit_enqueue="0", demo_queue="yes", http2="on") as ready:
         url = httpx.URL(ready.url)
         yield url.host, url.port or 0
 

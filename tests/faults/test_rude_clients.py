@@ -51,7 +51,7 @@ RUDE = {
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    with running_server_process(tmp_path_factory.mktemp("rude")) as running:
+    with running_server_process(tmp_path_factory.mktemp("rude"), http2="on") as running:
         with running.site() as site:
             site.make_queue(id="line", status="paused")
         yield running

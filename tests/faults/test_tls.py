@@ -56,6 +56,7 @@ def site(
         "tls_certificate_file": str(certificate[0]),
         "tls_key_file": str(certificate[1]),
         "fast_lane": request.param,
+        "http2": "tls",
     }
     with running_server(None, **settings) as ready:
         site = Site(ready.url, ready.admin_key, HandClock(), Engine("embedded", ""), "wr")

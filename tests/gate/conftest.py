@@ -24,6 +24,8 @@ class Shop:
     port: int
     seen: list[tuple[str, str]] = field(default_factory=list)
     """Path, and the session that the gate named, of each request."""
+    upgrades: list[str] = field(default_factory=list)
+    """What each request wanted to upgrade to; empty where it wanted nothing."""
     command: str = ""
     """What it says in `X-WR-Command` from now on."""
 
@@ -47,6 +49,7 @@ def running_shop() -> Iterator[Shop]:
             # Not `path`, which is mended.
             target = self.requestline.split()[1]
             shop.seen.append((target, self.headers.get("X-WR-Session", "")))
+            shop.upgrades.append(self.headers.get("Upgrade", ""))
             body = b"<!doctype html><title>Shop</title><h1>The shop</h1>"
             self.send_response(200)
             self.send_header("Content-Type", "text/html")

@@ -128,6 +128,10 @@ HEADERS = {
         ),
         *(
             b"X-A: a\x7fb",
+            b"X-A: a\x1fb",
+            b"X-A: a\x0c",
+            b"X-A: a\r\n ",
+            b"X-A\t: a",
             b"X-A: a\x0bb",
             b"X-A: a\rb",
             b"X-A: a\nX-B: b",
@@ -224,6 +228,8 @@ LINES = {
         *(
             b"GET /health HTTP/11",
             b"GET /health HTTP/1.10",
+            b"GET /health HTTP/1.9",
+            b"GET /health HTTP/3.0",
             b"GET /health HTTP/1.1\n",
             b"\x00GET /health HTTP/1.1",
         ),
@@ -249,6 +255,10 @@ ODD = {
     "chunks": chunked(FORM[:4], FORM[4:]),
     "no chunks": chunked(),
     "chunks and more to say": chunked(FORM, end=b"0;a=b\r\nX-A: b\r\n\r\n"),
+    "chunks and a bare line feed behind": chunked(FORM, end=b"0\r\nX-A: b\n\r\n"),
+    "chunks and a folded header behind": chunked(FORM, end=b"0\r\nX-A: b\r\n c\r\n\r\n"),
+    "chunks and a control byte behind": chunked(FORM, end=b"0\r\nX-A: b\x01\r\n\r\n"),
+    "the preface of HTTP/2": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
     "chunks that are too many": chunked(*[b" " * 1000] * 20),
     "chunks that are none": chunked(end=b"ZZ\r\n\r\n"),
     "chunks with bare line feeds": chunked(FORM).replace(b"\r\n", b"\n"),
@@ -281,6 +291,19 @@ ODD = {
     "an upgrade to HTTP/2": get(
         b"/health", b"Connection: Upgrade, HTTP2-Settings", b"Upgrade: h2c", b"HTTP2-Settings: AAMAAABk"
     ),
+}
+
+H2C = {
+    f"the upgrade {line!r}": get(b"/health", *lines)
+    for lines in (
+        (b"Upgrade: h2c", b"HTTP2-Settings: AAMAAABk"),
+        (b"Connection: Upgrade", b"Upgrade: H2C"),
+        (b"Connection: Upgrade", b"Upgrade: websocket, h2c"),
+        (b"Connection: Upgrade", b"Upgrade: h2c, websocket"),
+        (b"Connection: Upgrade", b"Upgrade: websocket", b"Upgrade: h2c"),
+        (b"Connection: Upgrade, HTTP2-Settings", b"Upgrade:\th2c\t", b"HTTP2-Settings: AAMAAABk"),
+    )
+    for line in (b"; ".join(lines),)
 }
 
 ROWS = {
@@ -342,6 +365,7 @@ EVERYTHING = {
     **HEADERS,
     **LINES,
     **ODD,
+    **H2C,
     **{f"in a row: {name}": stream for name, stream in ROWS.items()},
     **{f"a WebSocket with {name}": stream for name, stream in UPGRADES.items()},
 }

@@ -27,6 +27,7 @@ WIRE_FORMS: dict[type[Refusal], WireForm] = {
     refusals.TooLarge: WireForm(413, "INVALID_REQUEST", "The body is longer than any request needs"),
     refusals.TooManyHeaders: WireForm(431, "INVALID_REQUEST", "The request has too many headers"),
     refusals.TooSlow: WireForm(408, "INVALID_REQUEST", "The request did not arrive in time"),
+    refusals.UnknownCoding: WireForm(501, "INVALID_REQUEST", "The body comes in an unknown transfer coding"),
     refusals.Unauthorized: WireForm(401, "UNAUTHORIZED", "Missing or invalid authentication"),
     refusals.Forbidden: WireForm(403, "FORBIDDEN", "Insufficient permissions"),
     refusals.NotFound: WireForm(404, "NOT_FOUND", "Resource not found"),

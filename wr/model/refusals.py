@@ -29,6 +29,10 @@ class TooSlow(Refusal):
     """The request has not arrived in full in the time that is given."""
 
 
+class UnknownCoding(Refusal):
+    """The body comes in a transfer coding that the server does not know."""
+
+
 class Unauthorized(Refusal):
     """A token is missing, or not one that this queue or session can accept."""
 

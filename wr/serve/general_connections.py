@@ -10,23 +10,35 @@ from typing import Any
 
 import structlog
 import trio
-from hypercorn.config import Config
 from hypercorn.trio.tcp_server import TCPServer
 from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.typing import ConnectionState
 from hypercorn.utils import wrap_app
 
-from wr.serve.transport import Transport
+from wr.serve.http2_lane import Http2Lane
+from wr.serve.strict_http1 import GeneralConfig
+from wr.serve.transport import Gone, Transport
 
 log = structlog.get_logger("wr.connections")
 
+_PREFACE = b"PRI * HTTP/2.0\r\n"
 _GONE = (trio.BrokenResourceError, trio.ClosedResourceError)
 
 
 class GeneralLane:
     """Serves an ASGI application on connections that somebody else accepted."""
 
-    def __init__(self, app: Any, config: Config, *, send_patience_s: float) -> None:
+    def __init__(
+        self,
+        app: Any,
+        config: GeneralConfig,
+        http2: Http2Lane,
+        *,
+        takes_prior_knowledge: bool,
+        send_patience_s: float,
+    ) -> None:
+        self._http2 = http2
+        self._takes_prior_knowledge = takes_prior_knowledge
         self._send_patience_s = send_patience_s
         self._app = wrap_app(self._with_farewell(app), config.wsgi_max_body_size, "asgi")
         self._config = config
@@ -39,29 +51,54 @@ class GeneralLane:
         `protocol` is what TLS agreed on.
         """
         try:
+            if protocol == "h2":
+                await self._http2.serve(transport)
+                return
+            if self._takes_prior_knowledge:
+                received = await self._beginning(transport, received)
+                if received.startswith(_PREFACE):
+                    await self._http2.serve(transport, received)
+                    return
             with trio.CancelScope() as connection:
-                client: Any = _Client(
-                    transport.stream(), connection, received, protocol, self._send_patience_s
-                )
+                client: Any = _Client(transport.stream(), connection, received, self._send_patience_s)
                 await TCPServer(self._app, self._config, self._context, ConnectionState({}), client).run()
+        except* Gone:
+            transport.close()
         except* Exception as group:  # noqa: BLE001 - one connection's trouble is nobody else's
             log.warning("a connection ended with an error", error=repr(_first(group)))
 
     def say_farewell(self) -> None:
         """Have each answer from now on tell its client that it is the last."""
         self._is_ending = True
+        self._http2.say_farewell()
 
     async def end_silent_connections(self) -> None:
         """End those on which no request is on its way."""
+        self._http2.end_silent_connections()
         await self._context.terminated.set()
+
+    async def _beginning(self, transport: Transport, received: bytes) -> bytes:
+        """Wait until it is clear whether a connection begins with the preface of HTTP/2; returns what came.
+
+        Raises:
+            Gone: the client goes, or takes too long.
+        """
+        with trio.move_on_after(self._config.head_patience_s) as patience:
+            while not received or (len(received) < len(_PREFACE) and _PREFACE.startswith(received)):
+                data = await transport.receive()
+                if not data:
+                    break
+                received += data
+        if patience.cancelled_caught or not received:
+            raise Gone
+        return received
 
     def _with_farewell(self, app: Any) -> Any:
         """Have the answers of an ending server say so, so that no client sends another request there."""
 
         async def polite(scope: Any, receive: Any, send: Any) -> None:
-            # HTTP/2 has its own way to say it, and no such header.
-            is_http1 = scope["type"] == "http" and scope["http_version"].startswith("1")
-            is_last = is_http1 and _has_two_ends(scope["headers"])
+            is_request = scope["type"] == "http"
+            is_last = is_request and _has_two_ends(scope["headers"])
 
             async def send_all(message: Any) -> None:
                 if (self._is_ending or is_last) and message["type"] == "http.response.start":
@@ -69,7 +106,7 @@ class GeneralLane:
                     message = {**message, "headers": [*others, (b"connection", b"close")]}
                 await send(message)
 
-            await app(scope, receive, send_all if is_http1 else send)
+            await app(scope, receive, send_all if is_request else send)
 
         return polite
 
@@ -87,7 +124,6 @@ class _Client:
         stream: Any,
         connection: trio.CancelScope,
         received: bytes,
-        protocol: str,
         send_patience_s: float,
     ) -> None:
         self._send_patience_s = send_patience_s
@@ -99,7 +135,7 @@ class _Client:
             # By these Hypercorn knows TLS; the handshake is over.
             self.transport_stream = stream.transport_stream
             self.do_handshake = trio.lowlevel.checkpoint
-            self.selected_alpn_protocol = lambda: protocol
+            self.selected_alpn_protocol = lambda: "http/1.1"
         else:
             self.socket = stream.socket
             self.send_eof = stream.send_eof

@@ -1,4 +1,4 @@
-"""The general lane: Quart-Trio on Hypercorn, which speaks every dialect of HTTP and serves every route."""
+"""The general lane: Quart-Trio on Hypercorn for all of HTTP/1.1, and HTTP/2 where it is wanted."""
 
 from typing import Any
 
@@ -6,7 +6,6 @@ import h11
 import structlog
 import trio
 import wsproto.utilities
-from hypercorn.config import Config
 from quart import Request, Response, request
 from quart_trio import QuartTrio
 from werkzeug.exceptions import RequestEntityTooLarge
@@ -18,8 +17,10 @@ from wr.model.refusals import TooSlow
 from wr.serve.conversation import LONGEST_MESSAGE_BYTES
 from wr.serve.general_connections import GeneralLane
 from wr.serve.general_streams import read_request, serve_events, serve_websocket
+from wr.serve.http2_lane import Http2Lane
 from wr.serve.hypercorn_websocket import teach_hypercorn
 from wr.serve.limits import ConnectionLimits
+from wr.serve.strict_http1 import GeneralConfig
 
 log = structlog.get_logger("wr.general_lane")
 
@@ -114,9 +115,11 @@ def finish_what_is_said(app: Any) -> Any:
     return shielded
 
 
-def make_config(limits: ConnectionLimits) -> Config:
+def make_config(api: Api, limits: ConnectionLimits) -> GeneralConfig:
     """Set up what Hypercorn decides about a connection."""
-    config = Config()
+    config = GeneralConfig()
+    config.api = api
+    config.head_patience_s = limits.head_patience_s
     config.keep_alive_timeout = limits.idle_patience_s
     config.keep_alive_max_requests = limits.most_requests
     config.include_server_header = False
@@ -126,8 +129,19 @@ def make_config(limits: ConnectionLimits) -> Config:
     return config
 
 
-def make_general_lane(api: Api, limits: ConnectionLimits, ping_s: float) -> GeneralLane:
-    """Make the lane that serves every route of the API."""
+def make_general_lane(
+    api: Api, limits: ConnectionLimits, ping_s: float, *, takes_prior_knowledge: bool
+) -> GeneralLane:
+    """Make the lane that serves every route of the API.
+
+    `takes_prior_knowledge` has a connection that begins with the preface of HTTP/2 become one of HTTP/2.
+    """
     teach_hypercorn()
     app = with_streams(api, make_app(api, limits.body_patience_s), ping_s)
-    return GeneralLane(finish_what_is_said(app), make_config(limits), send_patience_s=limits.send_patience_s)
+    return GeneralLane(
+        finish_what_is_said(app),
+        make_config(api, limits),
+        Http2Lane(api, limits),
+        takes_prior_knowledge=takes_prior_knowledge,
+        send_patience_s=limits.send_patience_s,
+    )

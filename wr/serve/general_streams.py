@@ -48,13 +48,14 @@ async def serve_events(api: Api, scope: Any, receive: Receive, send: Send) -> No
         await send({"type": "http.response.start", "status": 200, "headers": _encoded(headers)})
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_until_gone, receive, nursery.cancel_scope)
-            await _send_events(feed, send)
+            await send_events(feed, send)
             nursery.cancel_scope.cancel()
         with trio.move_on_after(_LAST_WORDS_S, shield=True):
             await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
-async def _send_events(feed: Feed, send: Send) -> None:
+async def send_events(feed: Feed, send: Send) -> None:
+    """Send a feed's events, each as a part of a body, until the feed ends."""
     number = 0
 
     async def put(event: Event | None) -> bool:

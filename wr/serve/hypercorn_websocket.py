@@ -8,16 +8,19 @@ for hundreds of kilobytes a connection. Its class is internal: hence the held ve
 from dataclasses import replace
 from typing import Any
 
-import hypercorn.protocol.h2
+import hypercorn.protocol
 import hypercorn.protocol.h11
 import trio
-from hypercorn.protocol.events import Event, Request, StreamClosed
+from hypercorn.protocol.events import Body, EndBody, Event, Request, Response, StreamClosed
 from hypercorn.protocol.ws_stream import FrameTooLargeError, WSStream
 from wsproto.connection import ConnectionState
 from wsproto.events import CloseConnection, Message, Ping, Pong
 from wsproto.frame_protocol import CloseReason
 
 from wr.serve.conversation import TOO_MANY_FRAMES, FrameCount
+from wr.serve.strict_http1 import GeneralConfig, StrictHttp1, last_headers, refusal_of
+
+_BAD_REQUEST = 400
 
 PING = {"type": "websocket.ping"}
 """What an application sends, beside what ASGI knows, to have a ping sent."""
@@ -28,6 +31,7 @@ PONG = {"type": "websocket.pong"}
 class LastingWebSocket(WSStream):
     """A WebSocket that reports pongs and says why it closes."""
 
+    config: GeneralConfig
     _is_over = False
     _putting: trio.CancelScope | None = None
     _frames: FrameCount | None = None
@@ -82,6 +86,17 @@ class LastingWebSocket(WSStream):
                 await self.send(StreamClosed(stream_id=self.stream_id))
                 return
 
+    async def _send_error_response(self, status_code: int) -> None:
+        if status_code != _BAD_REQUEST:
+            await super()._send_error_response(status_code)
+            return
+        # From now on the application, which may have begun, can send nothing.
+        self.closed = True
+        response = self.config.api.refuse(refusal_of(status_code))
+        await self.send(Response(self.stream_id, last_headers(response), response.status))
+        await self.send(Body(self.stream_id, response.body))
+        await self.send(EndBody(self.stream_id))
+
     async def _take(self, event: Message[Any]) -> bool:
         try:
             self.buffer.extend(event)
@@ -102,6 +117,6 @@ class LastingWebSocket(WSStream):
 
 
 def teach_hypercorn() -> None:
-    """Have every connection of this process use the class above."""
-    for protocol in (hypercorn.protocol.h11, hypercorn.protocol.h2):
-        setattr(protocol, "WSStream", LastingWebSocket)  # noqa: B010 - it is not exported, only used there
+    """Have every connection of this process use the class above, and the project's own HTTP/1.1."""
+    setattr(hypercorn.protocol.h11, "WSStream", LastingWebSocket)  # noqa: B010 - not exported, only used there
+    setattr(hypercorn.protocol, "H11Protocol", StrictHttp1)  # noqa: B010 - as above

@@ -52,12 +52,14 @@ class Lanes:
         ping_s: float,
         is_fast: bool,
         tls: ssl.SSLContext | None,
+        takes_prior_knowledge: bool,
     ) -> None:
         self._api = api
         self._limits = limits
         self._ping_s = ping_s
         self._is_fast = is_fast
         self._tls = tls
+        self._takes_prior_knowledge = takes_prior_knowledge
         self._writer = ResponseWriter()
         self._hub = StreamHub(limits.send_patience_s)
         interval_s = min(_LONGEST_WATCH_INTERVAL_S, limits.shortest_patience_s / 4, ping_s / 4)
@@ -123,7 +125,12 @@ class Lanes:
             if self._general is None:
                 # In a thread: it takes a quarter of a second, in which nobody else should wait.
                 module = await trio.to_thread.run_sync(import_module, "wr.serve.general_lane")
-                self._general = general = module.make_general_lane(self._api, self._limits, self._ping_s)
+                self._general = general = module.make_general_lane(
+                    self._api,
+                    self._limits,
+                    self._ping_s,
+                    takes_prior_knowledge=self._takes_prior_knowledge,
+                )
                 if self._is_ending:
                     general.say_farewell()
             return self._general

@@ -14,7 +14,7 @@ from wr.api.reception import MAX_BODY_BYTES
 from wr.api.route import WEBSOCKET
 
 MAX_HEAD_BYTES = 16 * 1024
-"""A head that is longer is Hypercorn's to refuse."""
+"""A head that is longer is refused, by the general lane."""
 _LONGEST_LENGTH = len(str(MAX_BODY_BYTES))
 _SLASH = ord("/")
 _ONCE_ONLY = frozenset(
@@ -169,7 +169,14 @@ _NAMES = _Names(
 
 def _cannot_begin(beginning: bytes) -> bool:
     """Whether this is certainly no plain request, however it goes on: TLS, HTTP/2, or no HTTP at all."""
-    return bool(beginning) and (not beginning[:1].isalpha() or beginning.startswith(b"PRI * "))
+    return bool(beginning) and (
+        not beginning[:1].isalpha() or beginning.startswith(b"PRI * ") or has_bare_line_feed(beginning)
+    )
+
+
+def has_bare_line_feed(lines: bytes) -> bool:
+    """Whether a line ends in a line feed alone, which RFC 9112 (section 2.2) lets a server refuse."""
+    return lines.count(b"\n") != lines.count(b"\r\n")
 
 
 def _join_repeated(head: bytes, headers: dict[str, str]) -> bool:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from hashlib import blake2b
 from importlib.resources import files
 from importlib.resources.abc import Traversable
+from threading import Lock
 
 import msgspec
 
@@ -55,6 +56,7 @@ class AssetShelf:
             name: file for folder in reversed(folders) for name, file in _files_below(folder)
         }
         self._assets: dict[str, Asset] = {}
+        self._reading = Lock()
 
     def names(self) -> list[str]:
         """List all assets."""
@@ -69,18 +71,22 @@ class AssetShelf:
         return self._assets.get(name)
 
     def find(self, name: str) -> Asset | None:
-        """Find an asset; None when there is none of that name. 45 ms for 1 MB the first time, then free."""
+        """Find an asset; None when there is none of that name. 45 ms for 1 MB the first time, then free.
+
+        Threads may ask at the same time: one reads, and all get the same object.
+        """
         asset = self._assets.get(name)
-        if asset is None:
-            file = self._files.get(name)
-            if file is None:
-                return None
-            ending = name.rpartition(".")[2]
-            asset = make_asset(
-                file.read_bytes(), _KINDS[ending], is_compressible=ending not in _ALREADY_SMALL
-            )
-            self._assets[name] = asset
-        return asset
+        if asset is not None or name not in self._files:
+            return asset
+        with self._reading:
+            if name not in self._assets:
+                self._assets[name] = self._read(name)
+            return self._assets[name]
+
+    def _read(self, name: str) -> Asset:
+        ending = name.rpartition(".")[2]
+        content = self._files[name].read_bytes()
+        return make_asset(content, _KINDS[ending], is_compressible=ending not in _ALREADY_SMALL)
 
     def address(self, name: str) -> str:
         """Give the address under which an asset may be kept for ever.

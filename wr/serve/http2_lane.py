@@ -1,0 +1,41 @@
+"""Connections of HTTP/2, all that are open: told when the server ends."""
+
+from wr.api.dispatch import Api
+from wr.serve.http2_connection import Http2Connection
+from wr.serve.limits import ConnectionLimits
+from wr.serve.transport import Gone, Transport
+
+
+class Http2Lane:
+    """Serves HTTP/2 on connections that somebody else accepted."""
+
+    def __init__(self, api: Api, limits: ConnectionLimits) -> None:
+        self._api = api
+        self._limits = limits
+        self._open: set[Http2Connection] = set()
+        self._is_ending = False
+
+    async def serve(self, transport: Transport, received: bytes = b"") -> None:
+        """Serve a connection until it ends; `received` was read from it already."""
+        connection = Http2Connection(self._api, self._limits, transport)
+        self._open.add(connection)
+        if self._is_ending:
+            connection.say_farewell()
+        try:
+            await connection.run(received)
+        except* Gone:
+            pass
+        finally:
+            self._open.discard(connection)
+            transport.close()
+
+    def say_farewell(self) -> None:
+        """Have every client send further requests elsewhere."""
+        self._is_ending = True
+        for connection in self._open:
+            connection.say_farewell()
+
+    def end_silent_connections(self) -> None:
+        """End those on which no request is on its way, and each other one when it has none any more."""
+        for connection in self._open:
+            connection.end_when_silent()
