@@ -8,12 +8,11 @@ from pathlib import Path
 import click
 
 from tests.hostile.fuzzing.corpus import TARGETS
-from tests.hostile.fuzzing.run import Outcome, Plan, fuzz, keep, kept, replay
+from tests.hostile.fuzzing.reports import kept, report
+from tests.hostile.fuzzing.run import Plan, fuzz, replay
 from tests.hostile.fuzzing.watch import MOST_GROWTH_MIB
 
 LANES = {"fast": ("fast",), "general": ("general",), "both": ("fast", "general")}
-FINDINGS = Path("tests/output/fuzz")
-_SHOWN_BYTES = 1_500
 
 
 def _targets(context: click.Context, parameter: click.Parameter, value: str) -> tuple[str, ...]:
@@ -74,7 +73,8 @@ def main(
                 outcome = fuzz(plan, Path(folder), say)
             else:
                 outcome = replay(kept(file), plan, Path(folder), say)
-        tell(outcome, plan)
+        for line in report(outcome, plan):
+            say(line)
         if outcome.finding is not None:
             sys.exit(1)
 
@@ -82,32 +82,6 @@ def main(
 def say(text: str) -> None:
     """Tell how it goes."""
     click.echo(f"fuzz: {text}", err=True)
-
-
-def tell(outcome: Outcome, plan: Plan) -> None:
-    """Tell how a run ended, and keep what it found."""
-    figures, finding = outcome.figures, outcome.finding
-    sent = ", ".join(f"{count} to {target}" for target, count in figures.cases.items())
-    say(
-        f"{plan.lane} lane: {sent or 'the cases of the file'}; memory {figures.first_mib:.0f} to "
-        f"{figures.largest_mib:.0f} MiB; another visitor had {figures.visitor_answers} answers, "
-        f"the slowest after {figures.slowest_s * 1000:.0f} ms"
-    )
-    if finding is None:
-        return
-    path = FINDINGS / f"{plan.lane}-{plan.seed}.jsonl"
-    keep(finding, path)
-    say(f"BROKEN with seed {plan.seed}: {finding.fault.kind}: {finding.fault.detail}")
-    if finding.is_certain:
-        (case,) = finding.suspects
-        say(f"the case {case.name}")
-        for what, data in (("handshake", case.opening), ("bytes", case.stream)):
-            if data:
-                more = f" and {len(data) - _SHOWN_BYTES} more" if len(data) > _SHOWN_BYTES else ""
-                say(f"its {what}: {data[:_SHOWN_BYTES]!r}{more}")
-    else:
-        say(f"no case alone does it again; it was one of these {len(finding.suspects)}, or several together")
-    say(f"kept in {path}; again: ./scripts/fuzz --lane {plan.lane} --replay {path}")
 
 
 if __name__ == "__main__":
