@@ -16,6 +16,7 @@ import pytest
 
 from tests.support.processes import ADMIN_KEY, ServerProcess, running_server_process
 from tests.support.site import BASE
+from wr.settings import describe_settings
 
 CONFIGURATION = Path(__file__).with_name("openapi_conformance.toml")
 ROOT = Path(__file__).parents[2]
@@ -26,11 +27,7 @@ PATIENCE_S = 300.0
 NEVER_SUCCEEDS = {"queue_feed_websocket"}
 SETTINGS = {
     # Without limits: a client that is told to wait is not told what the document promises.
-    "limit_enqueue": "0",
-    "limit_status": "0",
-    "limit_heartbeat": "0",
-    "limit_activity": "0",
-    "limit_admin": "0",
+    **{setting.name: "0" for setting in describe_settings() if setting.name.startswith("limit_")},
     "admission_interval": "0.02",
     # The webhooks that are made up may be called nowhere, and what is to be told is given up at once.
     "webhook_forbidden": "0.0.0.0/0,::/0",

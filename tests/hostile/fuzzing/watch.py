@@ -20,7 +20,7 @@ WebSocket's unsent bytes are 64 KiB. With what allocators keep that is about 40 
 """
 _LOOK_S = 0.05
 _TRACEBACK = re.compile(r"^[ |+]*Traceback \(most recent call last\)", re.MULTILINE)
-_SHOWN_OF_LOG = 6_000
+_SHOWN_OF_LOG = 3_000
 _ENDS_WITHIN_S = 1.0
 
 
@@ -116,7 +116,7 @@ class Watch:
         text = whole.decode(errors="replace")
         found = _TRACEBACK.search(text)
         if found:
-            around = text[max(0, found.start() - 600) :][:_SHOWN_OF_LOG]
+            around = text[max(0, found.start() - 300) :][:_SHOWN_OF_LOG]
             raise FaultFound(Fault("a traceback in the log", around))
 
     async def _visit(self) -> None:
