@@ -7,6 +7,7 @@ from typing import Protocol
 import structlog
 import trio
 
+from wr.join_rules import PositionProof, Visitor
 from wr.keeper import KeyKeeper
 from wr.model import places
 from wr.model.gate import Budget, OutagePolicy
@@ -14,7 +15,7 @@ from wr.model.queue import QueueConfig, QueueStatus
 from wr.model.refusals import Unavailable
 from wr.model.tokens import SessionClaims
 from wr.queue_book import QueueBook
-from wr.room import Entry, Line, PositionProof, Room, Tell, Visitor, session_expired
+from wr.room import Entry, Line, Room, Tell, session_expired
 from wr.store.admissions import Pass
 from wr.store.departures import Departure
 from wr.store.gates import GateCall, Passing, State

@@ -29,6 +29,7 @@ from wr.model.audit import Actor
 from wr.model.queue import QueueConfig
 from wr.model.refusals import Conflict, Unavailable
 from wr.office import Office
+from wr.pass_reader import SiteKeys, open_site_keys
 from wr.serve.lanes import Lanes, serve_lanes
 from wr.serve.limits import ConnectionLimits
 from wr.settings import Settings
@@ -44,6 +45,8 @@ from wr.traces.asking import TracesFailure, Tracing, close_tracing, open_tracing
 log = structlog.get_logger("wr")
 
 ADMIN_KEY_FILE = "admin-key"
+_SHORTEST_KEY = 16
+"""Characters under which the start warns of a key."""
 _MOST_FILES = 1_000_000
 _FILES_KEPT = 100
 """Descriptors that are not for connections: the store's, the log, threads' pipes."""
@@ -88,6 +91,7 @@ async def run(
         StartUpFailure, StoreFailure: the server cannot start; perhaps inside an exception group.
     """
     started_at = trio.current_time()
+    _warn_of_short_keys(settings)
     limits = _connection_limits(settings, _allow_many_files())
     tls = _tls_context(settings)
     measures = Measures(time.perf_counter)
@@ -107,7 +111,13 @@ async def run(
         ) as store,
     ):
         house = assemble(
-            store, settings, clocks, measures, event_book, uptime_s=lambda: trio.current_time() - started_at
+            store,
+            settings,
+            clocks,
+            measures,
+            event_book,
+            _site_keys(settings),
+            uptime_s=lambda: trio.current_time() - started_at,
         )
         with _start_up_failures():
             await store.ping()
@@ -302,6 +312,22 @@ def _user_tokens(settings: Settings) -> UserTokens | None:
         return read_user_key(Path(path))
     except (OSError, TypeError, ValueError, UnsupportedAlgorithm) as error:
         raise StartUpFailure(f"waiting_queue_key_file {path}: {error}") from error
+
+
+def _site_keys(settings: Settings) -> SiteKeys:
+    try:
+        return open_site_keys(settings.pass_key)
+    except (OSError, TypeError, ValueError, UnsupportedAlgorithm) as error:
+        raise StartUpFailure(f"pass_key {settings.pass_key}: {error}") from error
+
+
+def _warn_of_short_keys(settings: Settings) -> None:
+    """Warn of keys that could be guessed: attempts are limited for each address, and addresses are many."""
+    for name in ("admin_key", "origin_key", "metrics_token"):
+        if 0 < len(getattr(settings, name)) < _SHORTEST_KEY:
+            log.warning(
+                "a key is short enough to be guessed: let it have 16 characters or more", setting=name
+            )
 
 
 async def _admin_key(store: Store, settings: Settings) -> tuple[str, bool]:

@@ -192,14 +192,14 @@ class Settings:
     )
     limit_enqueue: Limit = _setting(
         Limit(10),
-        "Joins to one queue from one client address",
+        "Joins from one client address, over all queues",
         parse_limit,
         group=Group.LIMITS,
         form="COUNT/SECONDS",
     )
     limit_status: Limit = _setting(
         Limit(60),
-        "Questions where one stands, and leaving, with one token",
+        "Questions where one stands with one token, and, counted apart, leaving",
         parse_limit,
         group=Group.LIMITS,
         form="COUNT/SECONDS",
@@ -209,6 +209,22 @@ class Settings:
     )
     limit_activity: Limit = _setting(
         Limit(100), "Activity reports of one session", parse_limit, group=Group.LIMITS, form="COUNT/SECONDS"
+    )
+    limit_guess: Limit = _setting(
+        Limit(10),
+        "Wrong keys, tokens and passes from one client address; beyond that not even the right one is "
+        "looked at",
+        parse_limit,
+        group=Group.LIMITS,
+        form="COUNT/SECONDS",
+    )
+    limit_caller: Limit = _setting(
+        Limit(3000),
+        "Calls of the second API (/api/v1/waiting-queue) from one client address, where they bring no token "
+        "of a user and no key of the site; 500 visitors that ask every ten seconds are 3000/60",
+        parse_limit,
+        group=Group.LIMITS,
+        form="COUNT/SECONDS",
     )
     limit_admin: Limit = _setting(
         Limit(100), "Admin calls with the admin key", parse_limit, group=Group.LIMITS, form="COUNT/SECONDS"
@@ -261,6 +277,13 @@ class Settings:
         "given, only the admin key does",
         group=Group.ADMIN,
         form="KEY",
+    )
+    pass_key: str = _setting(
+        "",
+        "What checks the passes that your site signs: a file with a PEM public key or a shared secret of at "
+        "least 32 bytes, or the URL of a JWKS; unless given, only passes of `wr pass issue` count",
+        group=Group.TOKENS,
+        form="FILE|URL",
     )
     position_algorithm: Algorithm = _setting(
         Algorithm.HS256,
@@ -388,6 +411,8 @@ class Settings:
             "heartbeat": self.limit_heartbeat,
             "activity": self.limit_activity,
             "admin": self.limit_admin,
+            "guess": self.limit_guess,
+            "caller": self.limit_caller,
         }
 
 

@@ -42,6 +42,7 @@ NOTHING = {
     "session_id": "00000000-0000-8000-8000-000000000001",
     "position_id": "00000000-0000-4000-8000-000000000001",
     "webhook_id": "00000000-0000-4000-8000-000000000001",
+    "block_id": "00000000-0000-4000-8000-000000000001",
     "dead_letter_id": "1-0.00000000-0000-4000-8000-000000000001",
 }
 """Ids of the form that such ids have, of what is not there."""
@@ -124,6 +125,13 @@ class Scene:
         answer = self._http.post(f"{BASE}/admin/webhooks", json=body, headers=self._operator)
         assert answer.status_code == 201, answer.text
         return answer.json()["id"], ""
+
+    def block(self, queue_id: str) -> str:
+        """Keep an address that nobody comes from out of a queue; returns the id of the block."""
+        path = f"{BASE}/admin/queues/{queue_id}/blocks"
+        answer = self._http.post(path, json={"address": self.new_address()}, headers=self._operator)
+        assert answer.status_code == 201, answer.text
+        return answer.json()["blocks"][0]["id"]
 
     def letter(self) -> str:
         """Find a delivery that was given up; makes some if none is left."""
@@ -241,6 +249,8 @@ def _name_something_real(scene: Scene, name: str, case: Any) -> str:
         parameters["dead_letter_id"] = scene.letter()
     elif "/admin/" in case.operation.path:
         parameters["queue_id"] = scene.make_queue("changed")
+        if "block_id" in parameters:
+            parameters["block_id"] = scene.block("changed")
     elif name == "enqueue":
         parameters["queue_id"] = ("held", "open", "closed", "full")[turn % 4]
     else:

@@ -10,13 +10,14 @@ from wr.api.gate_asked import Asked, names_path, read_asked
 from wr.api.gate_tokens import read_site_session, sent_tokens, session_cookie_name
 from wr.api.waiting_desk import HTML
 from wr.api.waiting_operations import refused_page
+from wr.join_rules import PositionProof, Visitor
 from wr.model import refusals
 from wr.model.gate import OutagePolicy, is_open_agent, is_open_path, open_networks
 from wr.model.ids import session_id_text
 from wr.model.outage_passes import is_outage_pass, sign_outage_pass
 from wr.model.queue import WEEK_S, QueueConfig
 from wr.model.tokens import ExpiredToken, InvalidToken
-from wr.room import Entry, Line, PositionProof, Visitor
+from wr.room import Entry, Line
 
 SESSION = "X-WR-Session"
 QUEUE = "X-WR-Queue"

@@ -17,12 +17,13 @@ from wr.api.waiting_operations import (
     remember_wishes,
     waiting_page,
 )
+from wr.join_rules import PositionProof, Visitor
 from wr.model import refusals
 from wr.model.entry import entry_url
 from wr.model.queue import QueueConfig, QueueStatus
 from wr.model.refusals import Refusal
 from wr.model.tokens import ExpiredToken, InvalidToken
-from wr.room import Entry, Line, PositionProof, Visitor
+from wr.room import Entry, Line
 from wr.store.polls import PollKind
 from wr.web.shown import PlaceShown
 

@@ -68,6 +68,11 @@ def _walk(peer: str, forwarded_for: str, trusted: Sequence[Network]) -> tuple[st
     return current, not hops
 
 
+def canonical_address(text: str) -> str | None:
+    """Spell an address the usual way, without a port or brackets; None when it is none."""
+    return _address(text.strip())
+
+
 def limited_address(address: str) -> str:
     """Name what a limit per address counts: an IPv4 address, or the /64 an IPv6 client can roam in."""
     if ":" in address and _address(address) is not None:

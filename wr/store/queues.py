@@ -19,6 +19,8 @@ _CONFIGURE = load_script("configure")
 _DELETE = load_script("delete")
 _FLUSH = load_script("flush")
 _FLUSH_SLICE = 2_000
+FLUSH_PARTS = ("config", "waiting", "seen", "extras", "people", "tombstones", "counters", "addresses")
+"""The keys of `flush.lua`, in its order."""
 _KEPT_BY_SCRIPT = {"created_ms", "updated_ms", "version"}
 
 Gone = Callable[[int, list[bytes]], None]
@@ -101,9 +103,7 @@ class QueueShelf:
         `gone` is told of each slice. One round trip for each 2,000 people, so that nobody else waits for
         the whole.
         """
-        keys = self._keys.queue(
-            queue_id, "config", "waiting", "seen", "extras", "people", "tombstones", "counters"
-        )
+        keys = self._keys.queue(queue_id, *FLUSH_PARTS)
         removed = 0
         goal: int | None = None
         while goal is None or removed < goal:

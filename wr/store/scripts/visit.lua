@@ -1,7 +1,7 @@
 --@use clock chunks limits departures
 -- Tells how sessions stand; for those that report activity, also counts it.
 --
--- KEYS  config sessions records tombstones status_even status_odd activity_even activity_odd
+-- KEYS  config sessions records tombstones limit_status limit_activity
 -- ARGV  now_ms, status limit (0 = none), its window_ms, activity limit (0 = none), its window_ms,
 --       then three per item: id (16 bytes), kind ('s' status, 'a' activity, 'v' activity that is a page view),
 --       limit subject
@@ -39,8 +39,8 @@ end
 local used_by = {}
 if exists then
   used_by = used_by_items(6, scope_of, {
-    status = {tonumber(ARGV[2]), tonumber(ARGV[3]), KEYS[5], KEYS[6]},
-    activity = {tonumber(ARGV[4]), tonumber(ARGV[5]), KEYS[7], KEYS[8]},
+    status = {tonumber(ARGV[2]), tonumber(ARGV[3]), KEYS[5]},
+    activity = {tonumber(ARGV[4]), tonumber(ARGV[5]), KEYS[6]},
   }, now)
 end
 local reply = {now, 0}
