@@ -12,7 +12,7 @@ import trio
 from tests.hostile.fuzzing.mutations import Case
 from tests.support.processes import ServerProcess
 
-MOST_GROWTH_MIB = 160
+MOST_GROWTH_MIB = 128
 """How much memory a server may take beyond what it had once both lanes had been used.
 
 A dozen connections at once may each have one answer on its way, and the largest has 1.5 MiB; a body or a
