@@ -48,7 +48,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("block_service", "pass_service"),
     },
     "web": {"model"},
-    "serve": {"model", "measures", "api", "live"},
+    "serve": {"model", "measures", "api", "live", "tasks"},
     "setting_values": {"model"},
     "settings": {"model", "setting_values"},
     "logs": set(),

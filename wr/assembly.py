@@ -38,6 +38,7 @@ from wr.live.registry import Registry
 from wr.measures.catalogue import Metric
 from wr.measures.event_measures import EventMeasures
 from wr.measures.measures import Measures, QueueReading, Readings, Samples, snapshot
+from wr.model.address_shares import AddressShares
 from wr.model.randomness import RandomPool
 from wr.model.refusals import Unavailable
 from wr.model.signing import Purpose
@@ -138,6 +139,7 @@ def assemble(
     event_book: EventBook,
     site_keys: SiteKeys,
     *,
+    most_streams_per_address: int,
     uptime_s: Callable[[], float],
 ) -> House:
     """Make everything that works on `store`, which notes what it does in `event_book`; does no I/O."""
@@ -148,7 +150,7 @@ def assemble(
         {Purpose.POSITION: settings.position_algorithm, Purpose.SESSION: settings.session_algorithm},
     )
     book = QueueBook(store.queues)
-    registry = Registry()
+    registry = Registry(AddressShares(most_streams_per_address, settings.trusted_proxies))
     announcer = Announcer(registry, store.announcements)
     events = _events(store, settings, measures.events, event_book)
     guesses = GuessLimiter(settings.limit_guess, store.count, clocks.token_ms)

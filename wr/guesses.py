@@ -1,6 +1,7 @@
 """Guesses: how often an address may bring a wrong key, token or pass before it is no longer listened to."""
 
 from collections.abc import Awaitable, Callable
+from enum import StrEnum
 
 import structlog
 
@@ -18,8 +19,19 @@ _MOST_REMEMBERED = 20_000
 """Addresses remembered; one that is forgotten is counted on in the store all the same."""
 
 
+class Guessed(StrEnum):
+    """What may be guessed; each is counted apart, so that visitors of an address keep no operator there
+    out."""
+
+    KEY = "key"
+    """The admin key, the origin key, the metrics token."""
+    PASS = "pass"  # noqa: S105 - what is guessed, not a secret
+    """A pass."""
+
+
 class GuessLimiter:
-    """Counts wrong keys of each address (of IPv6: each /64), and refuses before the next one is compared.
+    """Counts wrong keys and passes of each address (of IPv6: each /64), and refuses before the next is
+    compared.
 
     An address that is over the limit is refused whatever it brings, the right key too: otherwise the answer
     would tell which key is right. Guesses are counted at once in this process and then in the store, which
@@ -38,32 +50,32 @@ class GuessLimiter:
         self._clock_ms = clock_ms
         self._used: Remembered[str, Usage] = Remembered(_MOST_REMEMBERED)
 
-    def check(self, address: str) -> None:
+    def check(self, address: str, what: Guessed) -> None:
         """Refuse an address that has guessed too often in this window. Costs a look into a dictionary.
 
         Raises:
             RateLimited: it has.
         """
-        used = self._of_this_window(limited_address(address))
+        used = self._of_this_window(_subject(address, what))
         if self._limit.count and used >= self._limit.count:
             usage = Usage(self._limit, used, self._clock_ms())
             raise RateLimited(
-                "Too many wrong keys, tokens or passes from this address",
+                f"Too many from this address were wrong: no {what} is looked at for a while",
                 usage=usage,
                 retry_after_seconds=usage.retry_after_s,
             )
 
-    async def note(self, address: str) -> None:
-        """Count a wrong key of an address: here before anything is waited for, then in the store."""
+    async def note(self, address: str, what: Guessed) -> None:
+        """Count a wrong key or pass of an address: here before anything is waited for, then in the store."""
         if not self._limit.count:
             return
-        subject = limited_address(address)
+        subject = _subject(address, what)
         self._remember(subject, self._of_this_window(subject) + 1)
         try:
             usage = await self._count(Counted(GLOBAL_TAG, SCOPE, subject.encode()))
         except Unavailable:
             # Refused all the same; only other servers do not hear of it.
-            log.warning("a wrong key is counted by this server alone: the store is away")
+            log.warning("a wrong key or pass is counted by this server alone: the store is away")
             return
         if usage is not None and usage.used > self._of_this_window(subject):
             self._remember(subject, usage.used)
@@ -74,3 +86,7 @@ class GuessLimiter:
     def _of_this_window(self, subject: str) -> int:
         known = self._used.get(subject)
         return known.used if known is not None and self._clock_ms() < known.reset_s * 1000 else 0
+
+
+def _subject(address: str, what: Guessed) -> str:
+    return f"{what} {limited_address(address)}"

@@ -7,7 +7,7 @@ import jwt
 import trio
 
 from wr.gate.keys import PublishedKeys
-from wr.guesses import GuessLimiter
+from wr.guesses import Guessed, GuessLimiter
 from wr.join_rules import pass_invalid
 from wr.keeper import KeyKeeper
 from wr.model.passes import PUBLIC_ALGORITHMS, BadPass, Pass, key_name, read_pass
@@ -86,13 +86,13 @@ class PassReader:
             RateLimited: too many wrong ones came from that address.
             Unavailable: the site's key set, or the store, cannot be asked.
         """
-        self._guesses.check(address)
+        self._guesses.check(address, Guessed.PASS)
         try:
             kid = key_name(token)
             verifier = await self._keeper.pass_verifier(kid) or await self._site.find(kid)
             found = read_pass(token, verifier, queue_id, self._clock_ms())
         except BadPass as error:
             if error.reason == "invalid":
-                await self._guesses.note(address)
+                await self._guesses.note(address, Guessed.PASS)
             raise pass_invalid(error.reason) from error
         return found

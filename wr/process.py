@@ -25,6 +25,7 @@ from wr.happenings import Happenings
 from wr.keeper import KeyKeeper
 from wr.measures.instruments import Level
 from wr.measures.measures import Measures
+from wr.model.address_shares import AddressShares
 from wr.model.audit import Actor
 from wr.model.queue import QueueConfig
 from wr.model.refusals import Conflict, Unavailable
@@ -48,6 +49,8 @@ ADMIN_KEY_FILE = "admin-key"
 _SHORTEST_KEY = 16
 """Characters under which the start warns of a key."""
 _MOST_FILES = 1_000_000
+_LEAST_SHARE = 64
+"""Connections that one address may hold on a server however small, because people behind one NAT share it."""
 _FILES_KEPT = 100
 """Descriptors that are not for connections: the store's, the log, threads' pipes."""
 
@@ -117,6 +120,7 @@ async def run(
             measures,
             event_book,
             _site_keys(settings),
+            most_streams_per_address=limits.most_per_address,
             uptime_s=lambda: trio.current_time() - started_at,
         )
         with _start_up_failures():
@@ -196,8 +200,10 @@ def _allow_many_files() -> int:
 
 
 def _connection_limits(settings: Settings, files: int) -> ConnectionLimits:
+    most = settings.max_connections or max(1, files - _FILES_KEPT)
     return ConnectionLimits(
-        most_connections=settings.max_connections or max(1, files - _FILES_KEPT),
+        most_connections=most,
+        most_per_address=settings.connections_per_address or max(_LEAST_SHARE, most // 10),
         most_requests=settings.requests_per_connection,
         idle_patience_s=settings.idle_timeout,
         head_patience_s=settings.head_timeout,
@@ -387,6 +393,7 @@ async def _serve(
         lanes,
         listener,
         most=limits.most_connections,
+        shares=AddressShares(limits.most_per_address, settings.trusted_proxies),
         grace_s=settings.grace,
         until=stop.wait,
         is_open=is_open,

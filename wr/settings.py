@@ -112,6 +112,15 @@ class Settings:
         group=Group.NETWORK,
         form="COUNT",
     )
+    connections_per_address: int = _setting(
+        0,
+        "Connections, and also live streams, that one client address (IPv4, or /64 of IPv6) may hold at "
+        "once; trusted proxies may hold any number; 0 is a tenth of the connections served at once, at "
+        "least 64",
+        count,
+        group=Group.NETWORK,
+        form="COUNT",
+    )
     requests_per_connection: int = _setting(
         10_000,
         "Requests on one connection, after which the client is asked to open another",

@@ -15,6 +15,7 @@ import wr.serve.general_connections
 from tests.support.crowd import until
 from tests.support.processes import unread_by
 from tests.support.raw_http import CutOff, connected
+from wr.model.address_shares import AddressShares
 from wr.serve.connections import serve_connections, start_listening
 from wr.serve.general_connections import GeneralLane
 from wr.serve.transport import PlainTransport
@@ -56,6 +57,7 @@ async def serving(app: Any, grace_s: float, stop: trio.Event | None = None) -> A
                     OnlyGeneral(app, Config(), send_patience_s=30),
                     listener,
                     most=100,
+                    shares=AddressShares(100),
                     grace_s=grace_s,
                     until=stop.wait,
                     task_status=task_status,

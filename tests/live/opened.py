@@ -1,10 +1,17 @@
-"""A stream that is registered for a block."""
+"""Registries, and a stream that is registered for a block."""
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from wr.live.registry import Registry
 from wr.live.stream import Stream
+from wr.model.address_shares import AddressShares
+
+
+def unlimited_registry() -> Registry:
+    """A registry in which an address may hold any number of streams."""
+    return Registry(AddressShares(sys.maxsize))
 
 
 @contextmanager

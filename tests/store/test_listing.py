@@ -35,6 +35,7 @@ async def test_a_list_of_queues_takes_three_round_trips_for_each_64_of_them_at_m
                 measures,
                 EventBook(),
                 SiteKeys(),
+                most_streams_per_address=1,
                 uptime_s=lambda: 0.0,
             )
             office = house.office

@@ -10,6 +10,8 @@ RETRY_AFTER_S = 2
 
 PLACES_RETRY_AFTER_S = 30
 """When to ask again while an address holds as many places as it may: some of them will have been let in."""
+STREAM_RETRY_AFTER_S = 30
+"""When to try to open a stream again where an address has too many: they last long."""
 
 
 class WireForm(NamedTuple):
@@ -39,6 +41,7 @@ WIRE_FORMS: dict[type[Refusal], WireForm] = {
     refusals.Blocked: WireForm(403, "BLOCKED", "The visitor or the address is blocked for a while"),
     refusals.PassRequired: WireForm(403, "PASS_REQUIRED", "The queue takes visitors with a pass only"),
     refusals.PassInvalid: WireForm(403, "PASS_INVALID", "The pass gives no place"),
+    refusals.TooManyStreams: WireForm(429, "RATE_LIMITED", "One address holds as many streams as it may"),
     refusals.QueueFull: WireForm(503, "QUEUE_FULL", "Queue is at maximum capacity"),
     refusals.Maintenance: WireForm(503, "MAINTENANCE_MODE", "Queue is in maintenance mode"),
     refusals.Unavailable: WireForm(503, "SERVICE_UNAVAILABLE", "The store cannot be reached just now"),
@@ -55,10 +58,12 @@ def refusal_headers(refusal: Refusal) -> list[tuple[str, str]]:
     """Give the headers that a refusal brings beside the envelope."""
     if isinstance(refusal, refusals.RateLimited) and refusal.usage is not None:
         return [("Retry-After", str(refusal.usage.retry_after_s))]
-    if isinstance(refusal, refusals.Unavailable | refusals.QueueFull | refusals.Maintenance):
-        return [("Retry-After", str(RETRY_AFTER_S))]
     if isinstance(refusal, refusals.TooManyPlaces):
         return [("Retry-After", str(PLACES_RETRY_AFTER_S))]
+    if isinstance(refusal, refusals.TooManyStreams):
+        return [("Retry-After", str(STREAM_RETRY_AFTER_S))]
+    if isinstance(refusal, refusals.Unavailable | refusals.QueueFull | refusals.Maintenance):
+        return [("Retry-After", str(RETRY_AFTER_S))]
     if isinstance(refusal, refusals.Unauthorized):
         return [("WWW-Authenticate", "Bearer")]
     if isinstance(refusal, refusals.UpgradeRequired):

@@ -22,7 +22,7 @@ from wr.api.route import Auth, Route
 from wr.api.router import Router
 from wr.api.scrapers import Scrapers
 from wr.api.user_tokens import UserTokens
-from wr.guesses import GuessLimiter
+from wr.guesses import Guessed, GuessLimiter
 from wr.join_rules import PositionProof
 from wr.keeper import KeyKeeper
 from wr.model import refusals
@@ -170,13 +170,13 @@ class Reception:
     async def _admit_scraper(self, request: HttpRequest, call: Call) -> None:
         token = _bearer(request)
         if token is not None:
-            self._guesses.check(call.address)
+            self._guesses.check(call.address, Guessed.KEY)
         is_forwarded = call.address == request.peer and not _FORWARDED.isdisjoint(request.headers)
         try:
             self._scrapers.check(token, call.address, is_forwarded=is_forwarded)
         except refusals.Unauthorized:
             if token is not None:
-                await self._guesses.note(call.address)
+                await self._guesses.note(call.address, Guessed.KEY)
             raise
 
     async def _require_site(self, request: HttpRequest, call: Call) -> None:
@@ -199,11 +199,11 @@ class Reception:
         given = [(request.headers.get(name, "").encode(), self._keys[name]) for name in names]
         if not any(key for key, _ in given):
             return False
-        self._guesses.check(call.address)
+        self._guesses.check(call.address, Guessed.KEY)
         # Each is compared, so that the time tells nothing.
         matches = [bool(key) and hmac.compare_digest(sent, key) for sent, key in given]
         if not any(matches):
-            await self._guesses.note(call.address)
+            await self._guesses.note(call.address, Guessed.KEY)
         return any(matches)
 
     async def _authenticate_position(self, route: Route, request: HttpRequest, call: Call) -> None:

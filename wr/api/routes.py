@@ -188,7 +188,7 @@ ROUTES: tuple[Route, ...] = (
         scope="status",
         counts_itself=True,
         answers=((101, "Messages follow", LIVE_EVENTS),),
-        refusals=(refusals.NotFound, refusals.PositionExpired),
+        refusals=(refusals.NotFound, refusals.PositionExpired, refusals.TooManyStreams),
     ),
     Route(
         method="GET",
@@ -199,7 +199,7 @@ ROUTES: tuple[Route, ...] = (
         scope="status",
         counts_itself=True,
         answers=((200, "Server-sent events follow", LIVE_EVENTS),),
-        refusals=(refusals.NotFound, refusals.PositionExpired),
+        refusals=(refusals.NotFound, refusals.PositionExpired, refusals.TooManyStreams),
     ),
     _visitor(
         "POST",
@@ -236,7 +236,7 @@ ROUTES: tuple[Route, ...] = (
         counts_itself=True,
         query=messages.ConcertUser,
         answers=((200, "Server-sent events follow", messages.ConcertEvent),),
-        refusals=(refusals.NotFound, refusals.Forbidden),
+        refusals=(refusals.NotFound, refusals.Forbidden, refusals.TooManyStreams),
     ),
     _admin(
         "POST",

@@ -6,7 +6,8 @@ from enum import Enum
 import trio
 
 from wr.live.stream import Stream, StreamKind
-from wr.model.refusals import RateLimited, Unavailable
+from wr.model.address_shares import AddressShares
+from wr.model.refusals import TooManyStreams, Unavailable
 
 MOST_OF_ADDRESS = 2
 """Streams of one person that one address may hold where no proof is asked for: one, and the next one's first
@@ -30,7 +31,9 @@ class Others(Enum):
 class Registry:
     """Finds streams by whom they are about, and notes whose news cannot wait for the next round."""
 
-    def __init__(self) -> None:
+    def __init__(self, shares: AddressShares) -> None:
+        """Make an empty registry; `shares` bounds and counts the streams of each client address."""
+        self._shares = shares
         self._queues: dict[str, dict[bytes, list[Stream]]] = {}
         self._hurried: dict[str, set[bytes] | None] = {}
         self._departed: dict[str, set[bytes]] = {}
@@ -46,23 +49,27 @@ class Registry:
 
         Raises:
             Unavailable: the server is stopping.
-            RateLimited: the person has as many streams as may live side by side.
+            TooManyStreams: the client's address has as many as it may, or the person as many as may live side
+                by side. No other stream is ended then.
         """
         if self._is_closed:
             raise Unavailable("The waiting room is shutting down")
+        if self._shares.excess_with_another(stream.address):
+            raise TooManyStreams(f"One address may hold {self._shares.most} live streams at once")
         earlier = self._queues.get(stream.queue_id, {}).get(stream.position_id, [])
         if others is Others.BOUNDED:
             # What a stranger opens under somebody else's name ends at most what the same address has opened.
             of_address = [each for each in earlier if each.address == stream.address]
             replaced = of_address[: len(of_address) + 1 - MOST_OF_ADDRESS]
             if len(earlier) - len(replaced) >= MOST_OF_PERSON:
-                raise RateLimited("Too many streams are open for the same user")
+                raise TooManyStreams("Too many streams are open for the same user")
         else:
             replaced = earlier if others is Others.REPLACED else []
         for each in replaced:
             each.close(is_replaced=True)
         people = self._queues.setdefault(stream.queue_id, {})
         people.setdefault(stream.position_id, []).append(stream)
+        self._shares.take(stream.address)
         self.count += 1
         self.kinds[stream.kind] += 1
 
@@ -73,6 +80,7 @@ class Registry:
         self.count -= 1
         self.kinds[stream.kind] -= 1
         streams.remove(stream)
+        self._shares.give_back(stream.address)
         if stream.is_alive and not self._is_closed:
             # Present until now: their time of silence begins here, not at the last look.
             self._departed.setdefault(stream.queue_id, set()).add(stream.position_id)

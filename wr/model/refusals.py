@@ -89,6 +89,10 @@ class PassInvalid(Refusal):
     """The pass is false, of another queue, past its time, used up or revoked; `details` says which."""
 
 
+class TooManyStreams(Refusal):
+    """The client's address holds as many live streams as it may."""
+
+
 class QueueFull(Refusal):
     """The line is as long as it may be."""
 

@@ -17,6 +17,8 @@ from wsproto.connection import ConnectionState
 from wsproto.events import CloseConnection, Message, Ping, Pong
 from wsproto.frame_protocol import CloseReason
 
+from wr.serve.conversation import TOO_MANY_FRAMES, FrameCount
+
 PING = {"type": "websocket.ping"}
 """What an application sends, beside what ASGI knows, to have a ping sent."""
 PONG = {"type": "websocket.pong"}
@@ -28,6 +30,7 @@ class LastingWebSocket(WSStream):
 
     _is_over = False
     _putting: trio.CancelScope | None = None
+    _frames: FrameCount | None = None
 
     async def handle(self, event: Event) -> None:
         """Take in what the connection received; offers to compress are not taken up."""
@@ -54,7 +57,15 @@ class LastingWebSocket(WSStream):
         await super().app_send(message)
 
     async def _handle_events(self) -> None:
+        if self._frames is None:
+            self._frames = FrameCount()
         for event in self.connection.events():
+            if self._frames.is_exceeded(trio.current_time()):
+                if self.connection.state == ConnectionState.OPEN:
+                    code, reason = TOO_MANY_FRAMES
+                    await self._send_wsproto_event(CloseConnection(code=code, reason=reason))
+                await self.send(StreamClosed(stream_id=self.stream_id))
+                return
             if isinstance(event, Message):
                 if not await self._take(event):
                     return
