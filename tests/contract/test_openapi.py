@@ -370,6 +370,7 @@ def test_what_an_answer_always_brings_is_required_in_its_schema() -> None:
         ],
         "QueueResponse": ["page_template"],
         "PositionUpdateEventData": ["queue_status"],
+        "SessionCommandResponse": ["session_token"],
         "WaitingHeartbeat": ["queue_status", "token"],
         "WaitingStatus": ["queue_status", "token"],
         "TerminateResponse": ["blocked_until"],

@@ -27,6 +27,7 @@ class SessionCommandResponse(msgspec.Struct, kw_only=True):
     session_id: str
     command: Literal["end", "extend", "revoke"]
     expires_at: Annotated[Time, Meta(description="When the session ends, or has ended")]
-    session_token: Annotated[
-        str | UnsetType, Meta(description="For `extend`: the session's token from now on, with its new end")
-    ] = UNSET
+    session_token: (
+        Annotated[str, Meta(description="For `extend`: the session's token from now on, with its new end")]
+        | UnsetType
+    ) = UNSET

@@ -1,0 +1,1 @@
+"""Bytes that no client would send, by the thousand, and a watch on what a server makes of them."""
