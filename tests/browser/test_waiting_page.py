@@ -147,7 +147,7 @@ def test_news_comes_by_whatever_way_is_open(
 
 
 def test_the_progress_bar_only_moves_forward(page: Page, visited: Site) -> None:
-    line = crowd(visited, 5)
+    line = crowd(visited, 5, open_priority=3)
     page.goto(line.path)
     at_position(page, 6)
     line.leave(4)

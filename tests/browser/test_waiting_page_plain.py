@@ -87,7 +87,7 @@ def test_every_language_is_spoken(page: Page, visited: Site, code: str) -> None:
 
 
 def test_the_bar_only_moves_forward(page: Page, visited: Site) -> None:
-    line = crowd(visited, 5)
+    line = crowd(visited, 5, open_priority=3)
     page.goto(line.path)
     at_position(page, 6)
     line.leave(4)

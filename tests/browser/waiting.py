@@ -40,6 +40,12 @@ class Crowd:
             left = self.site.call("DELETE", f"/queues/{self.queue_id}/position", self.tokens.pop(0))
             assert left.status_code == 200
 
+    def invite(self, **wish: Any) -> str:
+        """Issue a pass for this queue."""
+        issued = self.site.admin("POST", f"/queues/{self.queue_id}/passes", wish)
+        assert issued.status_code == 201, issued.text
+        return str(issued.json()["passes"][0]["pass"])
+
     def change(self, **settings: Any) -> None:
         assert self.site.admin("PATCH", f"/queues/{self.queue_id}", settings).status_code == 200
 
@@ -53,6 +59,28 @@ def crowd(site: Site, people: int = 0, **settings: Any) -> Crowd:
     made = Crowd(site, site.make_queue(**{"status": "paused", "unique_by": "none", **settings}))
     made.join(people)
     return made
+
+
+def refusing(site: Site, reason: str) -> Crowd:
+    """Make a queue that refuses a visitor of this machine, without a pass, for that reason.
+
+    With `pass_invalid` it is the visitor's pass that is refused.
+    """
+    if reason == "identity_taken":
+        line = crowd(site, unique_by="ip")
+        assert site.join(line.queue_id, address="127.0.0.1").status_code == 201
+    elif reason == "too_many_places":
+        line = crowd(site, max_places_per_address=1)
+        assert site.join(line.queue_id, address="127.0.0.1").status_code == 201
+    elif reason == "blocked":
+        line = crowd(site)
+        blocked = site.admin(
+            "POST", f"/queues/{line.queue_id}/blocks", {"address": "127.0.0.1", "block_for": 7200}
+        )
+        assert blocked.status_code == 201, blocked.text
+    else:
+        line = crowd(site, entry="pass" if reason == "pass_required" else "open")
+    return line
 
 
 def shows(page: Page, state: str, code: str = "en") -> None:

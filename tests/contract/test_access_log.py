@@ -56,13 +56,19 @@ def send_secrets(site: Site) -> list[str]:
     token = site.join(queue_id).json()["token"]
     session_token = site.admitted(queue_id, token)["session_token"]
     guess = "guessed-secret-0123456789"
+    invited = site.admin("POST", f"/queues/{queue_id}/passes", {}).json()["passes"][0]["pass"]
+    for each in (invited, guess):
+        site.http.get(f"/wait/{queue_id}?pass={each}")
+        site.http.get(f"/wait/{queue_id}?plain=1&pass={each}")
+        site.join(queue_id, headers={"X-WR-Pass": each})
+        site.join(queue_id, {"pass": each})
     for each in (token, session_token, guess):
         site.call("GET", f"/queues/{queue_id}/events?access_token={each}")
         site.call("GET", f"/queues/{queue_id}/status?token={each}", each)
         site.http.get(f"/{each}", headers={"Cookie": f"session={each}"})
         site.http.post(f"{BASE}/queues/{queue_id}/heartbeat", content=each, headers={"Authorization": each})
         site.admin("GET", f"/queues?key={each}", headers={"X-Admin-Key": each})
-    return [token, session_token, guess, ADMIN_KEY, queue_id]
+    return [token, session_token, invited, guess, ADMIN_KEY, queue_id]
 
 
 def test_neither_tokens_nor_keys_nor_paths_nor_queries_are_in_it(logging_server: ServerProcess) -> None:

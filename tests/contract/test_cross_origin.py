@@ -30,7 +30,8 @@ def test_a_browser_that_asks_for_a_page_of_an_allowed_site_hears_yes(open_site: 
     response = preflight(open_site, f"{BASE}/queues/any/enqueue", origin)
     assert (response.status_code, response.content) == (204, b"")
     assert response.headers["Access-Control-Allow-Origin"] == origin
-    assert "Authorization" in response.headers["Access-Control-Allow-Headers"]
+    allowed = response.headers["Access-Control-Allow-Headers"].split(", ")
+    assert {"Authorization", "Content-Type", "X-WR-Pass", "X-WR-Token"} <= set(allowed)
     assert "POST" in response.headers["Access-Control-Allow-Methods"]
     assert "Access-Control-Allow-Credentials" not in response.headers
 

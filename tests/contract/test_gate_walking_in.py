@@ -1,16 +1,21 @@
 """The gate where nobody waits: a visitor walks in at once, and takes one place in doing so."""
 
+import secrets
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from http.cookies import SimpleCookie
 from urllib.parse import urlsplit
 
 import pytest
+import redis
 
 from tests.conftest import TEST_SETTINGS
 from tests.contract.conftest import running_site
 from tests.contract.gate import admitted_today, ask
 from tests.contract.helpers import enter, open_queue, wait_until
-from tests.support.site import Site
+from tests.support.clock import HandClock
+from tests.support.engines import Engine
+from tests.support.site import Site, new_address
 
 
 def test_where_nobody_waits_a_visitor_walks_in_at_once(site: Site) -> None:
@@ -118,3 +123,49 @@ def test_no_place_is_taken_where_the_waiting_page_could_not_know_of_it(
         wait_until(lambda: other.call("GET", f"/queues/{queue_id}").json()["queue_length"] == 0)
         there = ask(other, queue_id, "/a", **{"X-Forwarded-Host": "wait.example.com"})
         assert SimpleCookie(there.headers["Set-Cookie"]).keys() == {f"wr-{queue_id}"}
+
+
+@pytest.fixture(scope="module")
+def still(engine: Engine, store: redis.Redis, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """A server with a store of its own that admits once a minute: until then a line looks empty to it."""
+    prefix = f"wr-test-{secrets.token_hex(4)}"
+    settings = {**TEST_SETTINGS, "admission_interval": "60"}
+    with running_site(engine, prefix, HandClock(), tmp_path_factory, **settings) as running:
+        yield running
+    for key in store.scan_iter(match=f"{prefix}:*", count=1000):
+        store.delete(key)
+
+
+@pytest.mark.parametrize("query", ["", "?refuse=401"])
+@pytest.mark.parametrize(
+    ("settings", "has_place", "is_blocked"),
+    [
+        ({"unique_by": "ip"}, True, False),
+        ({"max_places_per_address": 1}, True, False),
+        ({"entry": "pass"}, False, False),
+        ({}, False, True),
+    ],
+)
+def test_a_visitor_that_may_take_no_place_is_sent_to_the_waiting_page(
+    still: Site, settings: dict[str, object], has_place: bool, is_blocked: bool, query: str
+) -> None:
+    queue_id = open_queue(still, **settings)
+    address = new_address()
+    if has_place:
+        assert still.join(queue_id, address=address).status_code == 201
+    if is_blocked:
+        blocked = still.admin("POST", f"/queues/{queue_id}/blocks", {"address": address, "block_for": 60})
+        assert blocked.status_code == 201
+    response = ask(still, queue_id, "/a", query=query, **{"X-Forwarded-For": address})
+    assert response.status_code == (401 if query else 303)
+    where = response.headers["X-WR-Location" if query else "Location"]
+    assert where == f"/wait/{queue_id}?return=%2Fa"
+    assert "Set-Cookie" not in response.headers
+
+
+def test_a_pass_in_an_address_of_the_site_opens_nothing_at_the_gate(site: Site) -> None:
+    queue_id = open_queue(site, entry="pass")
+    given = site.admin("POST", f"/queues/{queue_id}/passes", {}).json()["passes"][0]["pass"]
+    response = ask(site, queue_id, f"/a?pass={given}", **{"X-Forwarded-For": new_address()})
+    assert urlsplit(response.headers["Location"]).path == f"/wait/{queue_id}"
+    assert admitted_today(site, queue_id) == 0

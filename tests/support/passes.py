@@ -4,6 +4,8 @@ from typing import Any
 
 import jwt
 
+from tests.support.site import Site
+
 SITE_SECRET = "a-shared-secret-of-the-site-and-the-room"
 """What `pass_key` names in tests."""
 
@@ -20,3 +22,30 @@ def site_pass(now_ms: int, queue_id: str, subject: str, *, secret: Any = SITE_SE
     }
     said = {name: value for name, value in said.items() if value is not None}
     return jwt.encode(said, secret, algorithm=algorithm, headers=headers)
+
+
+REFUSED_PASSES = ("invalid", "expired", "not_yet", "other_queue", "used_up", "revoked")
+"""Why a pass may give no place."""
+
+
+def refused_pass(site: Site, queue_id: str, now_ms: int, reason: str) -> str:
+    """Make a pass that the queue refuses for that reason."""
+    now_s = now_ms // 1000
+    claims: dict[str, dict[str, Any]] = {
+        "expired": {"exp": now_s - 60},
+        "not_yet": {"nbf": now_s + 600},
+        "other_queue": {"queue": "another-queue"},
+        "used_up": {"uses": 1},
+    }
+    given = site_pass(now_ms, queue_id, "ada", **claims.get(reason, {}))
+    if reason == "invalid":
+        return given[:-5]
+    if reason == "used_up":
+        joined = site.join(queue_id, headers={"X-WR-Pass": given})
+        assert joined.status_code == 201, joined.text
+        left = site.call("DELETE", f"/queues/{queue_id}/position", joined.json()["token"])
+        assert left.status_code == 200, left.text
+    if reason == "revoked":
+        revoked = site.admin("POST", f"/queues/{queue_id}/passes/revoke", {"pass": given})
+        assert revoked.status_code == 200, revoked.text
+    return given

@@ -131,14 +131,15 @@ async def _without_session(
         proof = _place_proof(services, call, config.id)
         if proof is not None and proof.claims.position_id == refused:
             proof = None
-        visitor = Visitor(call.address, call.user_agent, proof)
+        visitor = Visitor(call.address, call.user_agent, proof, keeps_token=True)
         # A cookie set here is not seen by a waiting page that is on another host.
         may_wait = services.cookies.is_on_public_host(call.request)
         try:
             entry = await services.gatehouse.walk_in(config.id, visitor, may_wait=may_wait)
         except (
             *(refusals.QueueFull, refusals.Maintenance, refusals.RateLimited),
-            *(refusals.NotFound, refusals.PositionExpired),
+            *(refusals.NotFound, refusals.PositionExpired, refusals.IdentityTaken),
+            *(refusals.TooManyPlaces, refusals.Blocked, refusals.PassRequired),
         ):
             entry = None
     if entry is not None and entry.position_id == refused:

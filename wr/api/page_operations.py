@@ -89,11 +89,13 @@ def page_answer(call: Call, name: str, services: Services) -> Answer:
     return asset_answer(call, found, ASK_EACH_TIME, page_headers())
 
 
-def page_headers(policy: str = CONTENT_SECURITY_POLICY) -> list[tuple[str, str]]:
-    """Give the headers that keep a page to itself."""
+def page_headers(
+    policy: str = CONTENT_SECURITY_POLICY, referrer: str = "strict-origin-when-cross-origin"
+) -> list[tuple[str, str]]:
+    """Give the headers that keep a page to itself. `referrer` says what others learn of its address."""
     return [
         ("Content-Security-Policy", policy),
-        ("Referrer-Policy", "strict-origin-when-cross-origin"),
+        ("Referrer-Policy", referrer),
         ("Permissions-Policy", "camera=(), microphone=(), geolocation=()"),
         ("Cross-Origin-Opener-Policy", "same-origin"),
     ]

@@ -7,27 +7,29 @@ from urllib.parse import quote
 
 from wr.api.calls import Answer, Call, Page, Services
 from wr.api.cookies import cookie_name, read_cookie
+from wr.api.errors import PLACES_RETRY_AFTER_S, refusal_headers, wire_form
 from wr.api.page_operations import page_headers
 from wr.api.waiting_desk import HTML
 from wr.api.waiting_operations import (
-    STATES,
     TRY_AGAIN_S,
-    Wishes,
+    address_without_pass,
     has_refused_place,
     read_wishes,
     refresh,
     remember_wishes,
+    state_of,
     waiting_page,
 )
 from wr.join_rules import PositionProof, Visitor
 from wr.model import refusals
 from wr.model.entry import entry_url
+from wr.model.fairness import EntryRule
 from wr.model.queue import QueueConfig, QueueStatus
 from wr.model.refusals import Refusal
 from wr.model.tokens import ExpiredToken, InvalidToken
 from wr.room import Entry, Line
 from wr.store.polls import PollKind
-from wr.web.shown import PlaceShown
+from wr.web.shown import PlaceShown, Shown
 
 if TYPE_CHECKING:
     from wr.web.languages import Language
@@ -41,6 +43,19 @@ _ENDS = {
     "flushed": "closed",
     "queue_deleted": "closed",
 }
+_REFUSALS = (
+    *(refusals.QueueFull, refusals.Maintenance, refusals.RateLimited, refusals.PositionExpired),
+    *(refusals.NotFound, refusals.IdentityTaken, refusals.TooManyPlaces, refusals.Blocked),
+    *(refusals.PassRequired, refusals.PassInvalid),
+)
+"""Why a visitor has no place: each is a state of the page."""
+_REFRESHES = {
+    refusals.QueueFull: TRY_AGAIN_S,
+    refusals.Maintenance: TRY_AGAIN_S,
+    refusals.RateLimited: TRY_AGAIN_S,
+    refusals.TooManyPlaces: (PLACES_RETRY_AFTER_S, 2 * PLACES_RETRY_AFTER_S),
+}
+"""Refusals that may be over when the page asks again, and between which seconds it does."""
 Headers = list[tuple[str, str]]
 
 
@@ -56,20 +71,20 @@ async def wait(services: Services, call: Call) -> Answer:
     headers = remember_wishes(services, call, wishes, language)
     if wishes.has_left:
         page = await services.desk.render(config, language, "left", is_plain=True)
-        return Answer(200, Page(page.content, HTML), headers=[*headers, *page_headers(page.policy)])
+        policies = page_headers(page.policy, wishes.referrer)
+        return Answer(200, Page(page.content, HTML), headers=[*headers, *policies])
+    proof = None if has_refused_place(services, call, wishes) else await _proof(services, call)
     try:
-        place = await _look_or_join(services, call, wishes)
-    except (
-        refusals.QueueFull,
-        refusals.Maintenance,
-        refusals.RateLimited,
-        refusals.PositionExpired,
-        refusals.NotFound,
-    ) as refusal:
-        return await _no_place(services, call, config, language, refusal, headers)
+        place = await _look_or_join(services, call, proof, wishes.brought_pass)
+    except _REFUSALS as refusal:
+        can_go_on = config.entry is EntryRule.OPEN or proof is not None
+        return await _no_place(services, call, config, language, refusal, headers, can_go_on=can_go_on)
     headers.append(services.cookies.place(call.request, config.id, place.token))
     if isinstance(place, Entry):
         return _go(entry_url(config.target_url, place.session_token, wishes.back), headers)
+    if wishes.brought_pass:
+        # The cookie keeps the place from now on: the pass is to stand in no history and no bookmark.
+        return _go(address_without_pass(call), headers)
     return await _place(services, call, place, language, headers)
 
 
@@ -99,12 +114,20 @@ def _progress_cookie(queue_id: str) -> str:
     return f"wr_progress-{queue_id}"
 
 
-async def _look_or_join(services: Services, call: Call, wishes: Wishes) -> Line | Entry:
-    proof = None if has_refused_place(services, call, wishes) else await _proof(services, call)
-    if proof is not None:
+async def _look_or_join(
+    services: Services, call: Call, proof: PositionProof | None, brought_pass: str
+) -> Line | Entry:
+    """Find the place of a visitor's cookie, or join. A pass is always shown: the place may rise by it."""
+    queue_id = call.parameters["queue_id"]
+    if proof is not None and not brought_pass:
         return await services.room.poll(proof, PollKind.HEARTBEAT)
-    visitor = Visitor(call.address, call.user_agent)
-    return await services.room.enqueue(call.parameters["queue_id"], visitor, 0, {})
+    if proof is not None:
+        # Whatever becomes of the pass, the place does not lapse meanwhile; it may be over already.
+        with suppress(*_REFUSALS):
+            await services.room.poll(proof, PollKind.HEARTBEAT)
+    given = await services.passes.read(brought_pass, queue_id, call.address) if brought_pass else None
+    visitor = Visitor(call.address, call.user_agent, proof, given, keeps_token=True)
+    return await services.room.enqueue(queue_id, visitor, 0, {})
 
 
 async def _proof(services: Services, call: Call) -> PositionProof | None:
@@ -138,7 +161,7 @@ async def _place(
             "updated", time=language.time(datetime.fromtimestamp(services.clock_ms() / 1000, UTC))
         ),
     )
-    page = await services.desk.render(config, language, held, place=shown, is_plain=True)
+    page = await services.desk.render(config, language, held, Shown(place=shown), is_plain=True)
     # In time for the place to be kept, were the page to come a little late.
     refresh_s = min(
         max(_SHORTEST_REFRESH_S, config.heartbeat_interval_seconds), config.heartbeat_timeout_seconds * 0.6
@@ -169,17 +192,39 @@ async def _no_place(
     language: "Language",
     refusal: Refusal,
     headers: Headers,
+    *,
+    can_go_on: bool,
 ) -> Answer:
-    """Say why there is no place, or none any more; who may join again is not made to by a refresh."""
+    """Say why there is no place, or none any more.
+
+    The page refreshes only where asking again may help, and never joins again for a visitor whose place is
+    over. `can_go_on` says whether a visitor with a pass that does not count may go on without it.
+    """
+    wishes = read_wishes(call)
     is_over = isinstance(refusal, refusals.PositionExpired | refusals.NotFound)
-    reason = str(refusal.details.get("reason", ""))
-    state = _ENDS.get(reason, "expired") if is_over else STATES[type(refusal)]
-    page = await services.desk.render(config, language, state, is_plain=True)
-    last = _forgetting(services, call) if is_over else [refresh(services, *TRY_AGAIN_S)]
-    status = 200 if is_over else 429 if state == "limited" else 503
-    return Answer(
-        status, Page(page.content, HTML), refusal.usage, [*headers, *page_headers(page.policy), *last]
+    state = _ENDS.get(str(refusal.details.get("reason", "")), "expired") if is_over else state_of(refusal)
+    shown = Shown(
+        until=_blocked_until(refusal, language),
+        brought_pass=wishes.brought_pass,
+        may_go_on_without=can_go_on and isinstance(refusal, refusals.PassInvalid),
     )
+    page = await services.desk.render(config, language, state, shown, is_plain=True)
+    last = _forgetting(services, call) if is_over else []
+    seconds = _REFRESHES.get(type(refusal))
+    if seconds is not None:
+        last.append(refresh(services, *seconds))
+    status = 200 if is_over else wire_form(refusal).status
+    if status == 429:
+        last += refusal_headers(refusal)
+    policies = page_headers(page.policy, wishes.referrer)
+    return Answer(status, Page(page.content, HTML), refusal.usage, [*headers, *policies, *last])
+
+
+def _blocked_until(refusal: Refusal, language: "Language") -> str:
+    """Write when a visitor that is blocked may join again; empty for every other refusal."""
+    if not isinstance(refusal, refusals.Blocked):
+        return ""
+    return language.moment(datetime.fromisoformat(str(refusal.details["blocked_until"])))
 
 
 def _go(address: str, headers: Headers) -> Answer:

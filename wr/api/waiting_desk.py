@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 import msgspec
 import structlog
@@ -12,7 +13,7 @@ from wr.model.queue import QueueConfig
 from wr.model.refusals import InvalidRequest
 from wr.model.remembered import Remembered
 from wr.web.assets import Asset, AssetShelf, make_asset
-from wr.web.shown import PlaceShown, WaitingPage
+from wr.web.shown import Shown, WaitingPage
 
 if TYPE_CHECKING:
     from wr.web.languages import Language
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 log = structlog.get_logger("wr.waiting_pages")
 
 HTML = "text/html; charset=utf-8"
+_NOTHING = Shown()
+_PASS_BLANK = "the-pass-of-this-address"  # noqa: S105 - what stands for one until it is filled in
 _CHECK_PATIENCE_S = 8.0
 _MOST_KEPT = 256
 """Pages kept: one for each queue, language and state that somebody asks for, 5 KB each."""
@@ -34,35 +37,50 @@ class WaitingDesk:
         self._check_command = check_command
         self._pages: WaitingPages | None = None
         self._loading = trio.Lock()
-        self._kept: Remembered[tuple[str, int, int, str, str], tuple[Asset, str]] = Remembered(_MOST_KEPT)
+        self._kept: Remembered[tuple[str, int, int, str, str, Shown], tuple[Asset, str]] = Remembered(
+            _MOST_KEPT
+        )
 
     async def language(self, wish: str, accepted: str) -> "Language":
         """Choose a visitor's language: the wish, a code, or else by an `Accept-Language` header."""
         return (await self._loaded()).languages.choose(wish, accepted)
 
-    async def scripted(self, config: QueueConfig, language: "Language", state: str) -> tuple[Asset, str]:
+    async def scripted(
+        self, config: QueueConfig, language: "Language", state: str, shown: Shown = _NOTHING
+    ) -> tuple[Asset, str]:
         """Give the page that runs scripts, and its policy. Rendered once for each version of the queue."""
-        key = (config.id, config.version, config.created_ms, language.code, state)
+        key = (config.id, config.version, config.created_ms, language.code, state, shown)
         found = self._kept.get(key)
         if found is None:
-            page = await self.render(config, language, state)
+            page = await self.render(config, language, state, shown)
             found = make_asset(page.content, HTML), page.policy
             self._kept.put(key, found)
         return found
+
+    async def invited(
+        self, config: QueueConfig, language: "Language", state: str, brought_pass: str
+    ) -> tuple[bytes, str]:
+        """Give the page that runs scripts to a visitor that brings a pass in its address, and its policy.
+
+        A browser without scripts is sent on with the pass. The page is rendered once, and the pass filled in.
+        """
+        page, policy = await self.scripted(config, language, state, Shown(brought_pass=_PASS_BLANK))
+        filled = quote(brought_pass, safe="", errors="replace").encode()
+        return page.content.replace(_PASS_BLANK.encode(), filled, 1), policy
 
     async def render(
         self,
         config: QueueConfig,
         language: "Language",
         state: str,
+        shown: Shown = _NOTHING,
         *,
-        place: PlaceShown | None = None,
         is_plain: bool = False,
     ) -> WaitingPage:
         """Render a page; where the queue's own template fails, the usual one."""
         pages = await self._loaded()
         try:
-            return pages.render(config, language, state, place=place, is_plain=is_plain)
+            return pages.render(config, language, state, shown, is_plain=is_plain)
         except InvalidRequest as error:
             # It was tried in every state when it was set. Visitors are told where they stand all the same.
             log.error("a queue's own template failed", queue_id=config.id, error=error.message)  # noqa: TRY400
@@ -70,7 +88,7 @@ class WaitingDesk:
                 msgspec.structs.replace(config, page_template=""),
                 language,
                 state,
-                place=place,
+                shown,
                 is_plain=is_plain,
             )
 

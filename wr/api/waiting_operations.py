@@ -1,7 +1,7 @@
 """Operations of the waiting page: the page itself, its picture for posters, and the module it is made of."""
 
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qs, quote, unquote
+from urllib.parse import parse_qs, parse_qsl, quote, unquote, urlencode
 
 import msgspec
 
@@ -16,6 +16,7 @@ from wr.model.queue import QueueConfig
 from wr.model.refusals import NotFound, Refusal
 from wr.model.refused_sessions import REFUSED_PARAMETER, read_refused
 from wr.model.tokens import ExpiredToken, InvalidToken
+from wr.web.shown import Shown
 
 if TYPE_CHECKING:
     from wr.web.languages import Language
@@ -28,9 +29,15 @@ STATES: dict[type[Refusal], str] = {
     refusals.Maintenance: "maintenance",
     refusals.RateLimited: "limited",
     refusals.NotFound: "unknown",
+    refusals.IdentityTaken: "identity_taken",
+    refusals.TooManyPlaces: "too_many_places",
+    refusals.Blocked: "blocked",
+    refusals.PassRequired: "pass_required",
 }
-"""What a refusal is to a visitor; every other is something that passes."""
+"""What a refusal is to a visitor. A pass that is refused has a state for each reason; every other refusal is
+something that passes."""
 _STATUSES = {"unknown": 404, "limited": 429}
+_MOST_FIELDS = 20
 _LONGEST_ORIGIN = 280
 _DAY_S = 24 * 3600
 _YEAR_S = 365 * _DAY_S
@@ -48,6 +55,13 @@ class Wishes(msgspec.Struct, frozen=True):
     """The gate's note that the visitor was refused a session; empty where there is none."""
     back: str
     """Where on the site the visitor wanted to go; empty where that is not said."""
+    brought_pass: str = ""
+    """The pass of an invitation link; empty for none."""
+
+    @property
+    def referrer(self) -> str:
+        """The Referrer-Policy of a page at this address: no other address learns of a pass."""
+        return "no-referrer" if self.brought_pass else "strict-origin-when-cross-origin"
 
 
 async def waiting_page(services: Services, call: Call) -> Answer:
@@ -56,15 +70,14 @@ async def waiting_page(services: Services, call: Call) -> Answer:
     wishes = read_wishes(call)
     language = await services.desk.language(wishes.language, call.request.headers.get("accept-language", ""))
     state = "left" if wishes.has_left else "joining"
-    page, policy = await services.desk.scripted(config, language, state)
-    headers = [
-        *page_headers(policy),
-        ("Vary", "Accept-Language, Cookie"),
-        *remember_wishes(services, call, wishes, language),
-    ]
+    headers = [("Vary", "Accept-Language, Cookie"), *remember_wishes(services, call, wishes, language)]
     if has_refused_place(services, call, wishes):
         headers.append(services.cookies.forget(call.request, config.id))
-    return asset_answer(call, page, ASK_EACH_TIME, headers)
+    if wishes.brought_pass:
+        content, policy = await services.desk.invited(config, language, state, wishes.brought_pass)
+        return Answer(200, Page(content, HTML), headers=[*page_headers(policy, wishes.referrer), *headers])
+    page, policy = await services.desk.scripted(config, language, state)
+    return asset_answer(call, page, ASK_EACH_TIME, [*page_headers(policy), *headers])
 
 
 def has_refused_place(services: Services, call: Call, wishes: Wishes) -> bool:
@@ -87,18 +100,26 @@ def has_refused_place(services: Services, call: Call, wishes: Wishes) -> bool:
 
 async def refused_page(services: Services, call: Call, refusal: Refusal) -> Answer:
     """Tell a refusal on a page: no such queue, too many tries, the store is away."""
-    state = STATES.get(type(refusal), "unavailable")
+    state = state_of(refusal)
     wishes = read_wishes(call)
     language = await services.desk.language(wishes.language, call.request.headers.get("accept-language", ""))
     queue_id = call.parameters.get("queue_id", "")
     config = QueueConfig(
         id=queue_id if is_queue_id(queue_id) else "-", name=language.text("room"), target_url=""
     )
-    page = await services.desk.render(config, language, state, is_plain=True)
-    headers = page_headers(page.policy)
+    shown = Shown(brought_pass=wishes.brought_pass)
+    page = await services.desk.render(config, language, state, shown, is_plain=True)
+    headers = page_headers(page.policy, wishes.referrer)
     if state != "unknown":
         headers.append(refresh(services, *TRY_AGAIN_S))
     return Answer(_STATUSES.get(state, 503), Page(page.content, HTML), headers=headers)
+
+
+def state_of(refusal: Refusal) -> str:
+    """Name the state of the page that tells a visitor of a refusal."""
+    if isinstance(refusal, refusals.PassInvalid):
+        return f"pass_{refusal.details['reason']}"
+    return STATES.get(type(refusal), "unavailable")
 
 
 async def qr_code(services: Services, call: Call) -> Answer:
@@ -133,7 +154,7 @@ def _of_the_module(services: Services, call: Call, name: str) -> Answer:
 def read_wishes(call: Call) -> Wishes:
     """Read what the address asks for, and the language that was chosen before."""
     try:
-        query = parse_qs(call.request.query, keep_blank_values=True, max_num_fields=20)
+        query = parse_qs(call.request.query, keep_blank_values=True, max_num_fields=_MOST_FIELDS)
     except ValueError:
         query = {}
     cookie = read_cookie(call.request, back_cookie_name(call.parameters.get("queue_id", ""))) or ""
@@ -144,7 +165,19 @@ def read_wishes(call: Call) -> Wishes:
         has_left="left" in query,
         refused=query.get(REFUSED_PARAMETER, [""])[0],
         back=back if is_way_back(back) else "",
+        brought_pass=query.get("pass", [""])[0],
     )
+
+
+def address_without_pass(call: Call) -> str:
+    """Spell the address of the page that was asked for, without its pass; all else in it stays.
+
+    Raises:
+        ValueError: the address has more than 20 fields, and so no wishes either.
+    """
+    fields = parse_qsl(call.request.query, keep_blank_values=True, max_num_fields=_MOST_FIELDS)
+    query = urlencode([(name, value) for name, value in fields if name != "pass"])
+    return f"/wait/{quote(call.parameters['queue_id'])}?{query}"
 
 
 def back_cookie_name(queue_id: str) -> str:

@@ -7,7 +7,7 @@ from importlib.resources import files
 
 import msgspec
 from babel import Locale
-from babel.dates import format_time
+from babel.dates import format_datetime, format_time
 from babel.numbers import format_decimal
 
 CODES = ("en", "ko", "es", "fr", "de", "ja", "pt", "zh", "ar")
@@ -60,6 +60,10 @@ class Language(msgspec.Struct, frozen=True, dict=True):
     def time(self, at: datetime) -> str:
         """Write a time of day with its zone, since a visitor's own is not known."""
         return f"{format_time(at, 'medium', locale=self._locale)} UTC"
+
+    def moment(self, at: datetime) -> str:
+        """Write a date and a time of day with its zone, since a visitor's own is not known."""
+        return f"{format_datetime(at, 'medium', locale=self._locale)} UTC"
 
     def wait(self, seconds: int) -> str:
         """Say an estimated wait in words, as exactly as an estimate can be."""

@@ -17,18 +17,28 @@ from wr.model.remembered import Remembered
 from wr.web.assets import AssetShelf
 from wr.web.colors import brand_style
 from wr.web.languages import Language, Languages
-from wr.web.shown import PlaceShown, WaitingPage
+from wr.web.shown import PlaceShown, Shown, WaitingPage
 
 STATES = (
     *("joining", "waiting", "paused", "held", "admitted", "expired", "finished", "closed", "left", "full"),
     *("maintenance", "limited", "unavailable", "unknown"),
+    *("identity_taken", "too_many_places", "blocked", "pass_required"),
+    *("pass_invalid", "pass_expired", "pass_not_yet", "pass_other_queue", "pass_used_up", "pass_revoked"),
 )
 """What a visitor can be told; each has a headline and an explanation."""
 MAY_JOIN_AGAIN = frozenset({"expired", "finished", "closed", "left"})
+MAY_RETRY = frozenset({"identity_taken"})
+"""States that pass, and that a page without scripts leaves by a link: it refreshes by itself in others."""
 _MOST_TEMPLATES = 32
 """Operators' templates kept compiled."""
 _MOST_CHARACTERS = 256 * 1024
-_SOME_PLACE = PlaceShown("1,523", "1,522", "5", 50, "12:00:00")
+_NOTHING = Shown()
+_EVERYTHING = Shown(
+    place=PlaceShown("1,523", "1,522", "5", 50, "12:00:00"),
+    until="1 Jan 2030, 12:00:00",
+    brought_pass="a.b.c",  # noqa: S106 - an example
+    may_go_on_without=True,
+)
 _NO_PLACE = PlaceShown("", "", "", 0, "")
 _PARTS = ("waiting", "head", "room", "switch")
 
@@ -53,13 +63,14 @@ class WaitingPages:
         config: QueueConfig,
         language: Language,
         state: str,
+        shown: Shown = _NOTHING,
         *,
-        place: PlaceShown | None = None,
         is_plain: bool = False,
     ) -> WaitingPage:
         """Render the page of a queue.
 
-        With `is_plain` it works without scripts: it shows `place`, and refreshes when the response tells it.
+        With `is_plain` it works without scripts: it shows the place, and refreshes when the response tells
+        it.
 
         Raises:
             InvalidRequest: the queue's own template fails.
@@ -73,11 +84,14 @@ class WaitingPages:
             "state": {
                 "name": state,
                 "headline": language.text(f"{state}.headline"),
-                "explanation": language.text(f"{state}.explanation"),
+                "explanation": language.text(f"{state}.explanation", time=shown.until),
                 "can_join": state in MAY_JOIN_AGAIN,
+                "can_retry": state in MAY_RETRY,
+                "can_go_on": shown.may_go_on_without,
             },
-            "place": place or _NO_PLACE,
-            "has_place": place is not None,
+            "place": shown.place or _NO_PLACE,
+            "has_place": shown.place is not None,
+            "brought_pass": shown.brought_pass,
             "is_plain": is_plain,
             "address": f"/wait/{quote(config.id)}",
             "keeps": language.keeps(config.heartbeat_timeout_seconds),
@@ -91,7 +105,8 @@ class WaitingPages:
         return WaitingPage(self._whole(config, given), _policy(config, brand))
 
     def check_template(self, config: QueueConfig) -> None:
-        """Render a queue's own template in every language and state, with scripts, without, and with a place.
+        """Render a queue's own template in every language and state: with scripts, without, and with all that
+        a page can show.
 
         Raises:
             InvalidRequest: it cannot be read, fails, or becomes too long; `details` names the field.
@@ -100,7 +115,7 @@ class WaitingPages:
             for state in STATES:
                 self.render(config, language, state)
                 self.render(config, language, state, is_plain=True)
-                self.render(config, language, state, place=_SOME_PLACE, is_plain=True)
+                self.render(config, language, state, _EVERYTHING, is_plain=True)
 
     def _whole(self, config: QueueConfig, given: dict[str, Any]) -> bytes:
         if not config.page_template:
@@ -149,6 +164,7 @@ def _facts(config: QueueConfig, language: Language, state: str) -> Markup:
         "name": config.name,
         "language": language.tag,
         "state": state,
+        "entry": config.entry,
         "texts": language.texts,
     }
     text = msgspec.json.encode(facts).decode()

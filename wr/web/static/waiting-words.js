@@ -11,6 +11,7 @@ const DAY_S = 24 * HOUR_S;
 export function makeWords(language, texts) {
   const plural = new Intl.PluralRules(language);
   const digits = new Intl.NumberFormat(language);
+  const calendar = new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "medium" });
   const clock = new Intl.DateTimeFormat(language, { hour: "numeric", minute: "2-digit", second: "2-digit" });
 
   const text = (key, values = {}) => {
@@ -23,6 +24,7 @@ export function makeWords(language, texts) {
     text,
     number: (value) => digits.format(value),
     time: (date) => clock.format(date),
+    moment: (date) => calendar.format(date),
     /** A wait in words: honest about what an estimate can say. The server says it in the same way. */
     wait(seconds) {
       if (seconds < MINUTE_S) return text("wait.less");

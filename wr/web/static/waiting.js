@@ -6,7 +6,10 @@ import { makeWords } from "./waiting-words.js";
 const ANNOUNCED_EVERY_MS = 60_000;
 const BEFORE_GOING_MS = 1_500;
 const CAN_JOIN = new Set(["expired", "finished", "closed", "left"]);
-const TRIES_AGAIN = new Set(["full", "maintenance", "limited", "unavailable"]);
+const MAY_RETRY = new Set([
+  ...["full", "maintenance", "limited", "unavailable"],
+  ...["too_many_places", "identity_taken", "pass_not_yet"],
+]);
 const ENDS = { session_timeout: "finished", terminated: "finished", flushed: "closed", queue_deleted: "closed", cancelled: "left" };
 const HELD = { paused: "paused", maintenance: "held" };
 
@@ -14,23 +17,50 @@ const facts = JSON.parse(document.getElementById("facts").textContent);
 const words = makeWords(facts.language, facts.texts);
 const at = (id) => document.getElementById(id);
 const back = new URLSearchParams(location.search).get("return") ?? "";
-const room = new WaitingRoom({ queue: facts.queue, keep: "cookie", back });
+const PASS_KEY = `wr:${facts.queue}:pass`;
+const room = new WaitingRoom({ queue: facts.queue, keep: "cookie", back, pass: takePass() });
 const shown = { state: "joining", announced: "", announcedAt: 0, notice: "" };
 
-function showState(state) {
+/** Take the pass out of the address; this tab keeps it until it has given a place. */
+function takePass() {
+  const address = new URL(location.href);
+  const given = address.searchParams.get("pass");
+  if (given !== null) {
+    address.searchParams.delete("pass");
+    history.replaceState(null, "", address);
+  }
+  try {
+    if (given) sessionStorage.setItem(PASS_KEY, given);
+    return given || (sessionStorage.getItem(PASS_KEY) ?? "");
+  } catch {
+    return given ?? ""; // A browser that keeps nothing: the pass lasts until the page is loaded again.
+  }
+}
+
+function forgetPass() {
+  try {
+    sessionStorage.removeItem(PASS_KEY);
+  } catch {
+    // Nothing was kept.
+  }
+}
+
+function showState(state, values = {}) {
   if (shown.state === state) return;
   shown.state = state;
+  const explanation = words.text(`${state}.explanation`, values);
   at("room").dataset.state = state;
   at("headline").textContent = words.text(`${state}.headline`);
-  at("explanation").textContent = words.text(`${state}.explanation`);
+  at("explanation").textContent = explanation;
   document.title = `${words.text(`${state}.headline`)} – ${facts.name}`;
   const isInLine = state === "waiting" || state === "paused" || state === "held";
   at("place").hidden = !isInLine && state !== "admitted";
   at("leave").hidden = !isInLine;
   at("wishes").hidden = !isInLine && state !== "joining";
   at("again").hidden = !CAN_JOIN.has(state);
-  at("retry").hidden = !TRIES_AGAIN.has(state);
-  if (!isInLine || shown.announced !== "") announce(`${words.text(`${state}.headline`)}. ${words.text(`${state}.explanation`)}`);
+  at("retry").hidden = !MAY_RETRY.has(state);
+  at("without").hidden = !(facts.entry === "open" && state.startsWith("pass_"));
+  if (!isInLine || shown.announced !== "") announce(`${words.text(`${state}.headline`)}. ${explanation}`);
 }
 
 /** Keep in the address what a reload is to find there. */
@@ -69,7 +99,9 @@ function showPlace(place) {
 }
 
 room.addEventListener("joined", ({ detail }) => {
-  showNotice(detail.hadExpired ? words.text("fresh") : "");
+  forgetPass();
+  if (detail.passRefused) showNotice(`${words.text(`pass_${detail.passRefused}.headline`)}\n${words.text("kept")}`);
+  else showNotice(detail.hadExpired ? words.text("fresh") : "");
 });
 room.addEventListener("position", ({ detail }) => showPlace(detail));
 room.addEventListener("connection", ({ detail }) => {
@@ -82,19 +114,24 @@ room.addEventListener("connection", ({ detail }) => {
     showNotice("");
   }
 });
-room.addEventListener("refused", ({ detail }) => showState(detail.reason));
+room.addEventListener("refused", ({ detail: { reason, passReason, blockedUntil } }) => {
+  const time = blockedUntil && words.moment(blockedUntil);
+  showState(passReason ? `pass_${passReason}` : reason, { time });
+});
 room.addEventListener("ended", ({ detail }) => {
   at("leaving").close("no");
   showNotice("");
   showState(ENDS[detail.reason] ?? "expired");
 });
 room.addEventListener("left", () => {
+  forgetPass();
   showNotice("");
   showState("left");
   // Reloading a page that somebody has left must not join again.
   showAddress({ left: 1 });
 });
 room.addEventListener("admitted", ({ detail }) => {
+  forgetPass();
   at("leaving").close("no");
   showNotice("");
   showState("admitted");
@@ -116,6 +153,11 @@ function join() {
 }
 at("again").addEventListener("click", join);
 at("retry").addEventListener("click", join);
+at("without").addEventListener("click", () => {
+  forgetPass();
+  room.pass = "";
+  join();
+});
 at("leave").addEventListener("click", () => {
   at("leaving").returnValue = "";
   at("leaving").showModal();

@@ -12,7 +12,7 @@
  * Types and all events: wr.d.ts beside this file.
  */
 
-export const version = "1.0.0";
+export const version = "1.1.0";
 
 const ASKED_TO_COME_BACK = 1012;
 const NEVER_OPENED = 0;
@@ -26,12 +26,38 @@ const LONGEST_PAUSE_MS = 30_000;
 const TRIES_PER_TRANSPORT = 2;
 const TRANSPORTS = ["websocket", "events", "polling"];
 const PLACE_IS_OVER = new Set([401, 404, 410]);
-const REFUSALS = { QUEUE_FULL: "full", MAINTENANCE_MODE: "maintenance", RATE_LIMITED: "limited", NOT_FOUND: "unknown" };
+const REFUSALS = {
+  QUEUE_FULL: "full",
+  MAINTENANCE_MODE: "maintenance",
+  RATE_LIMITED: "limited",
+  TOO_MANY_PLACES: "too_many_places",
+  NOT_FOUND: "unknown",
+  IDENTITY_TAKEN: "identity_taken",
+  BLOCKED: "blocked",
+  PASS_REQUIRED: "pass_required",
+  PASS_INVALID: "pass_invalid",
+};
+/** Refusals that no retry of the module itself changes. */
+const FINAL = new Set(["unknown", "identity_taken", "blocked", "pass_required", "pass_invalid"]);
+/** The longest pass that the server reads; a longer one is not valid, cut or whole. */
+const LONGEST_PASS = 4096;
 
 /** A random while, from half of `ms` to all of it: never later than what a place is kept for. */
 const within = (ms) => ms * (0.5 + Math.random() / 2);
 
 const reasonOf = (answer) => answer.body?.error?.details?.reason ?? "expired";
+
+/** What a refused join tells the page: see `refused` in wr.d.ts. */
+function refusalOf({ body, retryAfterSeconds }) {
+  const reason = REFUSALS[body?.error?.code] ?? "unavailable";
+  const details = body?.error?.details ?? {};
+  return {
+    reason,
+    retryAfterSeconds,
+    ...(reason === "blocked" && { blockedUntil: new Date(details.blocked_until) }),
+    ...(reason === "pass_invalid" && { passReason: details.reason }),
+  };
+}
 
 /** Run `action` while no other tab of this site does, where the browser can tell. */
 const alone = (name, action) => (globalThis.navigator?.locks ? navigator.locks.request(name, action) : action());
@@ -51,6 +77,8 @@ export function entryUrl(redirectUrl, sessionToken, back = "") {
 }
 
 export class WaitingRoom extends EventTarget {
+  /** The pass that each join brings; empty for none. */
+  pass;
   #options;
   #stop = new AbortController();
   #run = 0;
@@ -65,6 +93,7 @@ export class WaitingRoom extends EventTarget {
   #unopened = 0;
   #heartbeatMs = 10_000;
   #hadExpired = false;
+  #passRefused = null;
   #isOver = true;
   #isReached = true;
   #heardAt = 0;
@@ -72,12 +101,21 @@ export class WaitingRoom extends EventTarget {
   /**
    * @param {object} options see `Options` in wr.d.ts
    */
-  constructor({ queue, server = new URL(import.meta.url).origin, keep, back = "", metadata = {}, priority = 0 }) {
+  constructor({
+    queue,
+    server = new URL(import.meta.url).origin,
+    keep,
+    back = "",
+    metadata = {},
+    priority = 0,
+    pass = "",
+  }) {
     super();
+    this.pass = pass;
     const isSameOrigin = globalThis.location?.origin === new URL(server).origin;
     keep ??= isSameOrigin ? "cookie" : "storage";
     this.#options = { queue, server, keep, back, metadata, priority };
-    if (this.#options.keep === "storage") this.#token = this.#remember("token");
+    this.#recallToken();
   }
 
   /** The last that is known of the place; null without one. */
@@ -95,6 +133,7 @@ export class WaitingRoom extends EventTarget {
     this.#unopened = 0;
     this.#failures = 0;
     this.#hadExpired = false;
+    this.#passRefused = null;
     this.#watch();
     await this.#start();
   }
@@ -103,7 +142,10 @@ export class WaitingRoom extends EventTarget {
   async leave() {
     this.close();
     // After whatever joins just now, here or in another tab: what it gets is what is given up.
-    const answer = await this.#alone(() => this.#take("DELETE", "position"));
+    const answer = await this.#alone(() => {
+      this.#recallToken();
+      return this.#take("DELETE", "position");
+    });
     const isGone = answer.ok || PLACE_IS_OVER.has(answer.status);
     if (isGone) {
       this.#forget();
@@ -131,9 +173,10 @@ export class WaitingRoom extends EventTarget {
     if (this.#isStale(run)) return;
     if (answer.ok) return this.#settle(answer.body, answer.status === 201);
     if (answer.status !== 0 && !answer.isKept) {
-      const reason = REFUSALS[answer.body?.error?.code] ?? "unavailable";
-      this.#tell("refused", { reason, retryAfterSeconds: answer.retryAfterSeconds });
-      if (reason === "unknown") return this.close();
+      const refusal = refusalOf(answer);
+      if (FINAL.has(refusal.reason)) this.close();
+      this.#tell("refused", refusal);
+      if (this.#isStale(run)) return;
     } else {
       this.#interrupted();
     }
@@ -149,18 +192,53 @@ export class WaitingRoom extends EventTarget {
     return alone(`wr:${this.#options.queue}`, action);
   }
 
-  /** Find the place this browser has, or join. */
+  /** Find the place this browser has, or join. A pass is always shown: the place may rise by it. */
   async #find() {
-    if (this.#remember("place") !== null) {
-      const known = await this.#take("POST", "heartbeat", {});
-      // Without an answer nobody knows whether the place is still there: it is asked for again, not given up.
-      if (!PLACE_IS_OVER.has(known.status)) return { ...known, isKept: true };
-      this.#hadExpired = known.status === 410;
-      this.#forget();
+    this.#recallToken();
+    const place = this.#remember("place");
+    if (place !== null && !this.pass) {
+      const known = await this.#findKept();
+      if (known !== null) return known;
     }
-    const { metadata, priority } = this.#options;
-    const joined = await this.#take("POST", "enqueue", { metadata, priority });
-    if (joined.ok) this.#remember("place", joined.body.position_id);
+    const joined = await this.#enqueue();
+    if (joined.ok) return this.#noteJoined(joined, place);
+    if (place === null || joined.status === 0) return joined;
+    // Whatever becomes of the pass, the place that the visitor has without it does not lapse meanwhile.
+    const known = await this.#findKept();
+    const { reason, passReason } = refusalOf(joined);
+    if (known === null || reason !== "pass_invalid") return joined;
+    this.#passRefused = passReason;
+    return known;
+  }
+
+  /** Take up the place that this browser remembers; null when it is over. */
+  async #findKept() {
+    const known = await this.#take("POST", "heartbeat", {});
+    // Without an answer nobody knows whether the place is still there: it is asked for again, not given up.
+    if (!PLACE_IS_OVER.has(known.status)) return { ...known, isKept: true };
+    this.#hadExpired = known.status === 410;
+    this.#forget();
+    return null;
+  }
+
+  #enqueue() {
+    const { keep, metadata, priority } = this.#options;
+    const headers = {};
+    // The place is given back to its token alone, which this client keeps and shows.
+    if (keep !== "cookie") headers["X-WR-Token"] = "client";
+    // What is no pass may have letters that no header has.
+    if (this.pass) headers["X-WR-Pass"] = encodeURIComponent(this.pass).slice(0, LONGEST_PASS);
+    return this.#take("POST", "enqueue", { metadata, priority }, headers);
+  }
+
+  #noteJoined(joined, place) {
+    const isAnother = place !== null && place !== joined.body.position_id;
+    if (isAnother) {
+      this.#hadExpired = joined.status === 201;
+      this.#remember("first", null);
+      this.#remember("progress", null);
+    }
+    this.#remember("place", joined.body.position_id);
     return joined;
   }
 
@@ -170,7 +248,14 @@ export class WaitingRoom extends EventTarget {
     this.#failures = 0;
     const isJoined = this.#place === null;
     this.#heartbeatMs = 1000 * (body.heartbeat_interval_seconds ?? body.next_heartbeat_seconds);
-    if (isJoined) this.#tell("joined", { positionId: body.position_id, isNew, hadExpired: this.#hadExpired });
+    if (isJoined) {
+      this.#tell("joined", {
+        positionId: body.position_id,
+        isNew,
+        hadExpired: this.#hadExpired,
+        passRefused: this.#passRefused,
+      });
+    }
     this.#hadExpired = false;
     this.#moved(body);
     this.#connect();
@@ -423,8 +508,9 @@ export class WaitingRoom extends EventTarget {
   }
 
   /** Ask the server; `status` 0 when there was no answer. */
-  async #take(method, path, body) {
+  async #take(method, path, body, headers = {}) {
     const request = this.#request();
+    Object.assign(request.headers, headers);
     if (body !== undefined) request.headers["Content-Type"] = "application/json";
     try {
       const response = await fetch(this.#url(path), {
@@ -440,6 +526,11 @@ export class WaitingRoom extends EventTarget {
     } catch {
       return { ok: false, status: 0, body: null, retryAfterSeconds: null };
     }
+  }
+
+  /** Another tab of this browser may have joined meanwhile, or may have left. */
+  #recallToken() {
+    if (this.#options.keep === "storage") this.#token = this.#remember("token");
   }
 
   #keep(token) {
