@@ -159,7 +159,7 @@ def test_rotation_makes_new_keys_and_keeps_the_earlier_ones(wr: Wr) -> None:
     before = json.loads(wr("keys", "list", "--json").stdout)["keys"]
     made = json.loads(wr("keys", "rotate", "--json").stdout)["keys"]
     after = json.loads(wr("keys", "list", "--json").stdout)["keys"]
-    assert {key["purpose"] for key in made} == {"position", "session"}
+    assert {key["purpose"] for key in made} == {"position", "session", "pass"}
     assert {key["kid"] for key in after} == {key["kid"] for key in made} | {key["kid"] for key in before}
     shown = wr("keys", "list").stdout
     for key in after:
