@@ -109,7 +109,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "pass_lists": {"admin_client", "api", "command_tables"},
     "entry_commands": {"model", "admin_client", "command_options", "pass_lists"},
     "doctor": {"setting_values", "model", "store", "api", "settings", "admin_client"},
-    "rehearse": {"admin_client", "command_options"},
+    "rehearse": {"admin_client", "api", "command_options", "pass_lists"},
     "cli": {
         *("model", "store", "api", "process", "settings", "stopping", "logs", "web"),
         *("admin_client", "command_options", "command_tables", "doctor", "rehearse", "webhook_commands"),
