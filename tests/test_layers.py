@@ -106,11 +106,14 @@ MAY_IMPORT: dict[str, set[str]] = {
     "command_tables": {"admin_client", "api", "message_fields"},
     "command_options": {"model", "admin_client", "command_tables", "message_fields", "settings"},
     "webhook_commands": {"admin_client", "command_options"},
+    "pass_lists": {"admin_client", "api", "command_tables"},
+    "entry_commands": {"model", "admin_client", "command_options", "pass_lists"},
     "doctor": {"setting_values", "model", "store", "api", "settings", "admin_client"},
-    "rehearse": {"admin_client", "command_options"},
+    "rehearse": {"admin_client", "api", "command_options", "pass_lists"},
     "cli": {
         *("model", "store", "api", "process", "settings", "stopping", "logs", "web"),
         *("admin_client", "command_options", "command_tables", "doctor", "rehearse", "webhook_commands"),
+        "entry_commands",
     },
     "loading": set(),
     "__main__": {"cli", "loading", "traces"},
@@ -127,7 +130,7 @@ ONLY_IN: dict[str, set[str]] = {
     "nats": {"events"},
     "prometheus_client": {"measures"},
     "opentelemetry": {"traces"},
-    "click": {"cli", "webhook_commands", "command_options", "command_tables", "rehearse"},
+    "click": {"cli", "webhook_commands", "entry_commands", "command_options", "command_tables", "rehearse"},
     "rich": {"command_tables", "rehearse"},
 }
 """Libraries that decide how something is done, and who alone may know of it."""

@@ -9,6 +9,12 @@ from urllib.parse import quote, urlencode, urlsplit
 
 import msgspec
 
+from wr.api.entry_messages import (
+    BlockEndedResponse,
+    BlockListResponse,
+    IssuedPassesResponse,
+    RevokedPassResponse,
+)
 from wr.api.messages import (
     DeleteQueueResponse,
     ErrorResponse,
@@ -17,6 +23,7 @@ from wr.api.messages import (
     QueueListResponse,
     QueueResponse,
     StatsResponse,
+    TerminateResponse,
 )
 from wr.api.office_messages import AuditResponse, FoundPositionResponse, FoundSessionResponse
 from wr.api.webhook_messages import (
@@ -31,6 +38,7 @@ from wr.api.webhook_messages import (
 ADMIN_PATH = "/api/v1/admin"
 ADMIN_KEY_FILE = "admin-key"
 DEFAULT_URL = "http://127.0.0.1:8080"
+_KEY_REFUSED = "FORBIDDEN"
 _CONNECT_S = 5.0
 _ANSWER_S = 60.0  # emptying a line of a million takes a while
 
@@ -40,12 +48,14 @@ Message = TypeVar("Message", bound=msgspec.Struct)
 class AdminFailure(Exception):
     """A call that did not do what was asked; the message is one line that says why and what to do.
 
-    `may_pass` tells whether the same call may well succeed a little later.
+    `may_pass` tells whether the same call may well succeed a little later, and `retry_after_s` after how many
+    seconds, 0 where the server did not say.
     """
 
-    def __init__(self, message: str, *, may_pass: bool = False) -> None:
+    def __init__(self, message: str, *, may_pass: bool = False, retry_after_s: int = 0) -> None:
         super().__init__(message)
         self.may_pass = may_pass
+        self.retry_after_s = retry_after_s
 
 
 class AdminKey(NamedTuple):
@@ -144,6 +154,31 @@ class AdminClient:
         """Find a session, or how it ended."""
         return self._call("GET", f"/sessions/{quote(session_id, safe='')}", FoundSessionResponse)
 
+    def issue_passes(self, queue_id: str, wish: dict[str, object]) -> IssuedPassesResponse:
+        """Sign passes for a queue, at most 1,000; what `wish` leaves out gets the server's default."""
+        return self._call("POST", _queue_path(queue_id, "/passes"), IssuedPassesResponse, wish)
+
+    def revoke_pass(self, queue_id: str, wish: dict[str, object]) -> RevokedPassResponse:
+        """Take a pass back, and end the place or session that it gave last."""
+        return self._call("POST", _queue_path(queue_id, "/passes/revoke"), RevokedPassResponse, wish)
+
+    def blocks(self, queue_id: str) -> BlockListResponse:
+        """List what is kept from joining a queue, and until when."""
+        return self._call("GET", _queue_path(queue_id, "/blocks"), BlockListResponse)
+
+    def add_block(self, queue_id: str, wish: dict[str, object]) -> BlockListResponse:
+        """Keep an address, a user id or both from joining a queue for a while; returns the new blocks."""
+        return self._call("POST", _queue_path(queue_id, "/blocks"), BlockListResponse, wish)
+
+    def end_block(self, queue_id: str, block_id: str) -> BlockEndedResponse:
+        """End a block: what it kept out may join again."""
+        path = _queue_path(queue_id, f"/blocks/{quote(block_id, safe='')}")
+        return self._call("DELETE", path, BlockEndedResponse)
+
+    def end_session(self, session_id: str, wish: dict[str, object]) -> TerminateResponse:
+        """End a session; `wish` may say why, and for how long its visitor is kept out."""
+        return self._call("DELETE", f"/sessions/{quote(session_id, safe='')}", TerminateResponse, wish)
+
     def add_webhook(self, *, url: str, events: Sequence[str], queue_id: str) -> NewWebhookResponse:
         """Have events posted to a URL; of one queue unless `queue_id` is empty."""
         wish: dict[str, object] = {"url": url, "events": list(events), "queue_id": queue_id}
@@ -190,7 +225,7 @@ class AdminClient:
             envelope = msgspec.json.decode(content, type=ErrorResponse)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise self._no_such_server(status) from error
-        raise self._refused(status, headers, envelope)
+        raise self._refused(headers, envelope)
 
     def _exchange(
         self, method: str, path: str, body: dict[str, object] | None
@@ -221,16 +256,15 @@ class AdminClient:
         finally:
             connection.close()
 
-    def _refused(
-        self, status: int, headers: http.client.HTTPMessage, envelope: ErrorResponse
-    ) -> AdminFailure:
+    def _refused(self, headers: http.client.HTTPMessage, envelope: ErrorResponse) -> AdminFailure:
         message = envelope.error.message
-        if status == 403 and not self._key.value:
+        is_key_refused = envelope.error.code == _KEY_REFUSED
+        if is_key_refused and not self._key.value:
             return AdminFailure(
                 f"an admin key is needed: give --admin-key or WR_ADMIN_KEY, or the server's --data-dir; "
                 f"there is none in {self._key.source}"
             )
-        if status == 403:
+        if is_key_refused:
             return AdminFailure(
                 f"the server at {self.url} refuses the admin key from {self._key.source}: "
                 f"the right one is in {ADMIN_KEY_FILE} in its data folder, or what its own WR_ADMIN_KEY says"
@@ -242,7 +276,11 @@ class AdminClient:
         pause = headers.get("Retry-After")
         if pause:
             message = f"{message}; ask again in {pause} s"
-        return AdminFailure(message, may_pass=pause is not None)
+        return AdminFailure(
+            message,
+            may_pass=pause is not None,
+            retry_after_s=int(pause) if pause and pause.isascii() and pause.isdigit() else 0,
+        )
 
     def _no_such_server(self, status: int) -> AdminFailure:
         return AdminFailure(

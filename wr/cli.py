@@ -20,10 +20,13 @@ from wr.command_options import (
     OrderedGroup,
     UsageFailure,
     admin_command,
+    confirm,
     known_variables,
     message_options,
     setting_options,
+    yes_option,
 )
+from wr.entry_commands import block, pass_group, session
 from wr.model.ids import parse_session_id
 from wr.rehearse.command import rehearse
 from wr.settings import BadSetting, Settings, load_settings
@@ -37,7 +40,6 @@ _queue_id = click.argument("queue_id", metavar="QUEUE", help="Id of the queue.")
 _from_outside = functools.partial(
     click.option, cls=GroupedOption, heading="From outside", metavar="URL", default=None
 )
-_yes = click.option("--yes", "-y", is_flag=True, help="Do it without asking.")
 
 
 @click.group(
@@ -136,8 +138,9 @@ def queue() -> None:
 def create_queue(api: AdminClient, queue_id: str, **settings: object) -> Struct:
     """Make a queue. People who are let in are sent to its --target-url.
 
-    Whoever joins twice keeps one place; --unique-by says who is the same person: client, the same user id,
-    address and browser; user_id, the same user id wherever from; ip, the same address; none, nobody.
+    --unique-by says which visitors may hold one place only. client: the same user id, address and browser,
+    for places that are not worth stealing. user_id: the same user id, which counts only with a pass or in a
+    call by the site itself. ip: one place for each address. none: every join is a new place.
     """
     return api.create_queue({"id": queue_id, **settings})
 
@@ -189,7 +192,7 @@ def queue_stats(api: AdminClient, queue_id: str, watch: bool) -> Struct | None:
 
 @queue.command("delete")
 @_queue_id
-@_yes
+@yes_option
 @admin_command
 def delete_queue(api: AdminClient, queue_id: str, yes: bool) -> Struct:
     """Delete a queue and everyone in it.
@@ -198,20 +201,18 @@ def delete_queue(api: AdminClient, queue_id: str, yes: bool) -> Struct:
     """
     if not yes:
         now = api.stats(queue_id)
-        _confirm(
-            f"Delete {queue_id}, with {now.current_waiting:,} waiting and {now.current_active:,} inside?"
-        )
+        confirm(f"Delete {queue_id}, with {now.current_waiting:,} waiting and {now.current_active:,} inside?")
     return api.delete_queue(queue_id)
 
 
 @queue.command("flush")
 @_queue_id
-@_yes
+@yes_option
 @admin_command
 def flush_queue(api: AdminClient, queue_id: str, yes: bool) -> Struct:
     """Send away everyone who waits. Those who have been let in stay."""
     if not yes:
-        _confirm(f"Send away everyone who waits in {queue_id}, {api.stats(queue_id).current_waiting:,} now?")
+        confirm(f"Send away everyone who waits in {queue_id}, {api.stats(queue_id).current_waiting:,} now?")
     return api.flush(queue_id)
 
 
@@ -266,6 +267,9 @@ def find(api: AdminClient, person_id: str) -> Struct:
     return api.find_position(person_id)
 
 
+main.add_command(session)
+main.add_command(pass_group)
+main.add_command(block)
 main.add_command(webhook)
 main.add_command(rehearse)
 
@@ -377,8 +381,3 @@ def openapi(output: Path | None) -> None:
         output.write_text(text + "\n", encoding="utf-8")
     except OSError as error:
         raise CommandFailure(f"{output} cannot be written: {error.strerror}") from error
-
-
-def _confirm(question: str) -> None:
-    # On standard error, so that what goes to a program or file is the answer alone.
-    click.confirm(question, abort=True, err=True)

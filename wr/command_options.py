@@ -198,6 +198,15 @@ _SERVER_OPTIONS = (
 )
 
 
+yes_option = click.option("--yes", "-y", is_flag=True, help="Do it without asking.")
+
+
+def confirm(question: str) -> None:
+    """Ask the operator; ends the command with exit code 1 unless the answer is yes."""
+    # On standard error, so that what goes to a program or file is the answer alone.
+    click.confirm(question, abort=True, err=True)
+
+
 def server_options(command: Function) -> Function:
     """Give a command the options that say where a server is and how it is asked: url, admin_key, data_dir."""
     for option in reversed(_SERVER_OPTIONS):

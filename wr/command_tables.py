@@ -8,12 +8,18 @@ from typing import Any
 
 import click
 import msgspec
-from rich.console import Console, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
 from wr.admin_client import AdminFailure
+from wr.api.entry_messages import (
+    BlockEndedResponse,
+    BlockListResponse,
+    IssuedPassesResponse,
+    RevokedPassResponse,
+)
 from wr.api.messages import (
     CreateQueueRequest,
     DeleteQueueResponse,
@@ -22,6 +28,7 @@ from wr.api.messages import (
     QueueListResponse,
     QueueResponse,
     StatsResponse,
+    TerminateResponse,
 )
 from wr.api.office_messages import (
     AuditEntryResponse,
@@ -57,7 +64,8 @@ def show_answer(answer: msgspec.Struct, *, as_json: bool) -> None:
     if as_json:
         click.echo(msgspec.json.format(msgspec.json.encode(answer), indent=2))
     else:
-        make_console().print(in_words(answer))
+        # Nothing is cut off that is too long for a line: links are to be copied.
+        make_console().print(in_words(answer), crop=False)
 
 
 @singledispatch
@@ -170,6 +178,64 @@ def _found_position(answer: FoundPositionResponse) -> RenderableType:
 def _found_session(answer: FoundSessionResponse) -> RenderableType:
     """Show all that is known of a session."""
     return _facts(answer, meanings(FoundSessionResponse))
+
+
+@in_words.register
+def _issued_passes(answer: IssuedPassesResponse) -> RenderableType:
+    """Show passes in a table, and below it their links, each in one piece so that it can be copied."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in ("subject", "pass", "priority", "uses", "expires"):
+        table.add_column(heading, overflow="fold")
+    for each in answer.passes:
+        uses = f"{answer.uses:,}" if answer.uses else "any number"
+        cells = (each.subject, each.pass_id, str(answer.priority), uses, answer.expires_at)
+        table.add_row(*map(_plain, cells))
+    links = Text("\n".join(_printable(each.link) for each in answer.passes), no_wrap=True, overflow="ignore")
+    return Group(table, Text("Their links, which are not shown again:"), links)
+
+
+@in_words.register
+def _revoked_pass(answer: RevokedPassResponse) -> RenderableType:
+    gave = "1 place" if answer.uses == 1 else f"{answer.uses:,} places"
+    ended = "; the last of them was ended" if answer.place_ended else ""
+    return _plain(f"{answer.pass_id} is revoked. It had given {gave}{ended}.")
+
+
+@in_words.register
+def _blocks(answer: BlockListResponse) -> RenderableType:
+    """Show blocks, each in a row."""
+    if not answer.blocks:
+        return _plain(f"Nothing is blocked in {answer.queue_id}.")
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in ("block", "blocks", "of", "until", "reason", "who", "since"):
+        table.add_column(heading, overflow="fold")
+    for each in answer.blocks:
+        cells = (
+            each.id,
+            each.scope,
+            each.of,
+            each.blocked_until,
+            each.reason,
+            each.operator,
+            each.created_at,
+        )
+        table.add_row(*map(_plain, cells))
+    return table
+
+
+@in_words.register
+def _ended_block(answer: BlockEndedResponse) -> RenderableType:
+    return _plain(f"{answer.id} is ended.")
+
+
+@in_words.register
+def _ended_session(answer: TerminateResponse) -> RenderableType:
+    blocked = (
+        ""
+        if answer.blocked_until is msgspec.UNSET
+        else f" Its visitor is blocked until {answer.blocked_until}."
+    )
+    return _plain(f"{answer.session_id} is ended.{blocked}")
 
 
 @in_words.register

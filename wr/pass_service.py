@@ -38,6 +38,8 @@ class PassWish(msgspec.Struct, frozen=True, kw_only=True):
     uses: int
     expires_in_s: int
     count: int
+    first_number: int = 0
+    """The number behind the first subject; 0: numbers begin at 1, and a single subject has none."""
 
 
 class RevokedPass(msgspec.Struct, frozen=True):
@@ -84,6 +86,7 @@ class PassService:
         """
         await self._book.reload(queue_id)
         expires_s = self._clock_ms() // 1000 + wish.expires_in_s
+        first_number = max(1, wish.first_number)
         async with self._audit.noting(actor, Action.PASSES_ISSUED, queue_id) as draft:
             made = [
                 Pass(
@@ -94,7 +97,7 @@ class PassService:
                     uses=wish.uses,
                     expires_s=expires_s,
                 )
-                for number in range(1, wish.count + 1)
+                for number in range(first_number, first_number + wish.count)
             ]
             tokens = self._keeper.sign_passes(made)
             draft.made(
@@ -154,4 +157,5 @@ class PassService:
     def _subject(self, wish: PassWish, number: int) -> str:
         if not wish.subject:
             return f"guest-{self._random_bytes(6).hex()}"
-        return wish.subject if wish.count == 1 else f"{wish.subject}-{number}"
+        is_single = wish.count == 1 and not wish.first_number
+        return wish.subject if is_single else f"{wish.subject}-{number}"

@@ -139,6 +139,26 @@ def test_who_is_turned_away_is_counted_by_the_reason(alone: Site) -> None:
     assert found.value("wr_queue_joins_total", queue=queue_id) == 1
 
 
+def test_who_may_not_join_is_counted_by_the_reason(alone: Site) -> None:
+    queue_id = alone.make_queue(status="paused", max_places_per_address=1, unique_by="ip")
+    reasons = ("address", "identity", "blocked", "pass", "full", "maintenance")
+
+    def counts() -> list[float]:
+        found = scrape(alone.http)
+        return [found.value("wr_queue_turned_away_total", queue=queue_id, reason=each) for each in reasons]
+
+    assert alone.join(queue_id, address="192.0.2.1").status_code == 201
+    assert counts() == [0, 0, 0, 0, 0, 0], "a rate is known from the first refusal on"
+    assert_refused(alone.join(queue_id, address="192.0.2.1"), 409, "IDENTITY_TAKEN")
+    alone.admin("PATCH", f"/queues/{queue_id}", {"unique_by": "none"})
+    assert_refused(alone.join(queue_id, address="192.0.2.1"), 429, "TOO_MANY_PLACES")
+    alone.admin("POST", f"/queues/{queue_id}/blocks", {"address": "192.0.2.2", "block_for": 60})
+    assert_refused(alone.join(queue_id, address="192.0.2.2"), 403, "BLOCKED")
+    alone.admin("PATCH", f"/queues/{queue_id}", {"entry": "pass"})
+    assert_refused(alone.join(queue_id), 403, "PASS_REQUIRED")
+    assert counts() == [1, 1, 1, 1, 0, 0]
+
+
 def beyond_heartbeats(site: Site) -> tuple[str, Callable[[], object]]:
     queue_id = site.make_queue(status="paused", heartbeat_timeout_seconds=7200)
     token = waiting(site, queue_id)

@@ -41,7 +41,9 @@ class ImaginedRoom:
         self.seen: dict[str, float] = {}
         self.sessions: dict[str, Entry] = {}
         self.gone: dict[str, Outcome] = {}
+        self.dropped: set[str] = set()
         self.tokens = facts.burst
+        self.owed = [0.0] * 4
         self._passed_s = 0.0
 
     def now_ms(self, time_s: float) -> int:
@@ -50,11 +52,35 @@ class ImaginedRoom:
     def line(self) -> list[str]:
         return sorted(self.waiting, key=lambda name: self.waiting[name])
 
+    def share(self) -> float:
+        return self.facts.priority_share
+
+    def front(self, count: int) -> list[str]:
+        """Who is let in next: each priority gets its share while lower ones wait."""
+        line = self.line()
+        if self.share() >= 1:
+            return line[:count]
+        classes = [[name for name in line if self.waiting[name][0] == -priority] for priority in range(4)]
+        chosen: list[str] = []
+        while len(chosen) < count and any(classes):
+            for priority in (3, 2, 1, 0):
+                if not classes[priority]:
+                    continue
+                if any(classes[:priority]):
+                    self.owed[priority] += 1 - self.share()
+                    if self.owed[priority] >= 0.999999:
+                        self.owed[priority] -= 1
+                        continue
+                chosen.append(classes[priority].pop(0))
+                break
+        return chosen
+
     def admit(self, time_s: float) -> None:
         """One admission pass."""
         for name in [name for name in self.waiting if time_s - self.seen[name] >= self.timeout_s()]:
             del self.waiting[name]
             self.gone[name] = self.buried()
+            self.dropped.add(name)
         for name in [
             n for n, entry in self.sessions.items() if entry.expires_s * 1000 <= self.now_ms(time_s)
         ]:
@@ -62,7 +88,7 @@ class ImaginedRoom:
             self.gone[name] = Outcome.EXPIRED
         self.tokens = min(self.burst(), self.tokens + self.rate() * (time_s - self._passed_s))
         self._passed_s = time_s
-        for name in self.line()[: max(0, min(int(self.tokens + 1e-6), self.space()))]:
+        for name in self.front(max(0, min(int(self.tokens + 1e-6), self.space()))):
             self.tokens -= 1
             del self.waiting[name]
             self.let_in(name, time_s)
@@ -98,7 +124,8 @@ class ImaginedRoom:
             }
         if name in self.sessions:
             return Outcome.ADMITTED, {"entry": self.sessions[name]}
-        return self.gone.get(name, Outcome.UNKNOWN), {}
+        outcome = self.gone.get(name, Outcome.UNKNOWN)
+        return outcome, {"reason": "heartbeat_timeout"} if name in self.dropped else {}
 
     def answer(self, asked: Asked, name: str, priority: int, time_s: float) -> Reply:
         """Answer a request that arrives at `time_s`."""

@@ -37,13 +37,14 @@ class Unmoved(HttpClient):
     def __init__(self) -> None:
         super().__init__(parse_origin(NOWHERE), most_connections=1, patience_s=1, clock=trio.current_time)
         self.status = 200
+        self.in_line = IN_LINE
 
     async def send(self, request: Request) -> Response:
         self.requests += 1
         sent_s = trio.current_time()
         await trio.sleep(0.01)
         is_join = request.head.target.endswith(b"enqueue")
-        return Response(200 if is_join else self.status, IN_LINE, b"", sent_s, trio.current_time())
+        return Response(200 if is_join else self.status, self.in_line, b"", sent_s, trio.current_time())
 
 
 def a_rehearsal(client: HttpClient, visitors: int = 40, behaviour: Behaviour = Behaviour.STAYS) -> Rehearsal:
@@ -63,6 +64,18 @@ async def test_a_line_that_never_moves_is_given_up(autojump_clock: trio.testing.
     assert not seen.is_interrupted
     assert seen.facts_after is None
     assert len(seen.visits) == 40
+
+
+async def test_a_visitor_has_the_priority_that_the_server_says(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    client = Unmoved()
+    seen = await played(a_rehearsal(client))
+    granted = {visit.priority for visit in seen.visits}
+    assert granted == {0, 1, 2, 3}, "a server that does not say so lowers nothing"
+    client.in_line = msgspec.json.encode({**msgspec.json.decode(IN_LINE), "priority": 1})
+    seen = await played(a_rehearsal(client))
+    assert {visit.priority for visit in seen.visits} == {1}
 
 
 async def test_heartbeats_are_sent_as_often_as_the_server_said(

@@ -39,6 +39,18 @@ class BlindToPriority(ImaginedRoom):
         return sorted(self.waiting, key=lambda name: self.waiting[name][1])
 
 
+class GivesNoShare(ImaginedRoom):
+    """Lets lower priorities wait until all others are in."""
+
+    def share(self) -> float:
+        return 1.0
+
+
+class GivesLowerOnesTooMuch(ImaginedRoom):
+    def share(self) -> float:
+        return 0.4
+
+
 class StarvesOne(ImaginedRoom):
     """Never lets in one of the first, who keeps waiting."""
 
@@ -158,6 +170,8 @@ FALSE_ROOMS: list[tuple[type[ImaginedRoom], Judge]] = [
     (Failing, promises.served),
 ]
 
+SHARING = msgspec.structs.replace(FACTS, priority_share=0.8)
+
 # Nothing but the rate holds anybody back, so that the rate shows.
 ROOMY = msgspec.structs.replace(FACTS, max_active_users=10_000)
 
@@ -166,6 +180,34 @@ ROOMY = msgspec.structs.replace(FACTS, max_active_users=10_000)
 def test_a_room_that_breaks_a_promise_is_caught(room: type[ImaginedRoom], promise: Judge) -> None:
     seen = play(room, facts=ROOMY if promise is promises.rate else FACTS)
     assert promise(gather(seen)).is_kept is False
+
+
+class BlindWithShares(BlindToPriority):
+    def share(self) -> float:
+        return 1.0
+
+
+@pytest.mark.parametrize("room", [GivesNoShare, GivesLowerOnesTooMuch, BlindWithShares])
+@pytest.mark.parametrize("seed", range(3))
+def test_a_room_that_gives_a_priority_another_share_is_caught(room: type[ImaginedRoom], seed: int) -> None:
+    judgement = promises.priorities(gather(play(room, facts=SHARING, visitors=600, seed=seed)))
+    assert judgement.is_kept is False, judgement
+    assert promises.priorities(gather(play(facts=SHARING, visitors=600, seed=seed))).is_kept
+
+
+def test_shares_are_not_judged_where_they_cannot_be_known() -> None:
+    seen = play(GivesNoShare, facts=SHARING, visitors=600)
+    others = msgspec.structs.replace(seen, waiting_before=1)
+    assert promises.priorities(gather(others)).is_kept is None
+    changed = msgspec.structs.replace(seen, facts_after=FACTS)
+    assert not judge(changed).broken
+    lost = Answer(Asked.JOIN, Outcome.UNANSWERED, 0.0, 30.0)
+    visit = msgspec.structs.replace(seen.visits[0], answers=(lost,))
+    in_doubt = msgspec.structs.replace(seen, visits=(*seen.visits, visit))
+    assert promises.priorities(gather(in_doubt)).is_kept is None
+    one = [v for v in seen.visits if v.priority == 0]
+    single = msgspec.structs.replace(seen, visits=tuple(one))
+    assert promises.priorities(gather(single)).is_kept is None
 
 
 @pytest.mark.parametrize("promise", promises.ALL, ids=lambda promise: promise.__name__)
@@ -187,12 +229,21 @@ def test_every_promise_has_a_room_that_breaks_it() -> None:
     join_rate=st.sampled_from([5.0, 50.0, 5000.0]),
     rate=st.sampled_from([0.7, 10.0, 333.3]),
     most=st.sampled_from([1, 20, 500]),
+    share=st.sampled_from([0.3, 0.8, 0.97, 1.0]),
 )
 def test_a_true_room_is_never_called_false(
-    seed: int, worst_latency_s: float, clock_ahead_ms: float, join_rate: float, rate: float, most: int
+    seed: int,
+    worst_latency_s: float,
+    clock_ahead_ms: float,
+    join_rate: float,
+    rate: float,
+    most: int,
+    share: float,
 ) -> None:
     seen = play(
-        facts=msgspec.structs.replace(FACTS, admission_rate=rate, max_active_users=most),
+        facts=msgspec.structs.replace(
+            FACTS, admission_rate=rate, max_active_users=most, priority_share=share
+        ),
         visitors=80,
         join_rate=join_rate,
         seed=seed,

@@ -74,6 +74,15 @@ def test_a_whole_sale_is_played_and_no_promise_is_broken(server: Ready) -> None:
     assert "No promise was broken." in output
 
 
+def test_a_presale_is_played_with_passes(server: Ready) -> None:
+    make_queue(server, "presale", **{**SALE, "entry": "pass", "admission_rate": 40, "max_active_users": 200})
+    command = [sys.executable, "-m", "wr", *arguments(server, "presale", visitors=60, **{"join-rate": 400})]
+    played = subprocess.run(command, capture_output=True, text=True, check=False, timeout=90)
+    assert played.returncode == 0, played.stdout + played.stderr
+    (joined,) = [line for line in played.stdout.splitlines() if line.startswith("│ joined")]
+    assert joined.split("│")[2].strip() == "60"
+
+
 def test_a_broken_promise_is_named_and_ends_with_exit_code_1(tmp_path: Path) -> None:
     # A heartbeat limit that is tighter than the queue's own interval: who beats as told loses the place.
     with running_server(None, data_dir=str(tmp_path), limit_heartbeat="1/4") as server:

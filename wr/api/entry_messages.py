@@ -38,6 +38,15 @@ class IssuePassesRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=Tru
         86_400
     )
     count: Annotated[int, Meta(ge=1, le=MOST_AT_ONCE, description="How many to sign")] = 1
+    first_number: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=1_000_000_000,
+            description="The number behind the first subject, for a call that continues an earlier one; 0: "
+            "numbers begin at 1, and a single subject has none",
+        ),
+    ] = 0
 
 
 class IssuedPassResponse(msgspec.Struct, kw_only=True):

@@ -34,6 +34,7 @@ async def issue_passes(services: Services, call: Call) -> Answer:
             uses=wish.uses,
             expires_in_s=wish.expires_in,
             count=wish.count,
+            first_number=wish.first_number,
         ),
     )
     origin = services.public_url or services.cookies.origin_of(call.request)

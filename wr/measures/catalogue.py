@@ -77,7 +77,8 @@ QUEUE_FLUSHED = Metric(
 QUEUE_TURNED_AWAY = Metric(
     "wr_queue_turned_away_total",
     Kind.COUNTER,
-    "Joins that this process refused because the line was full or in maintenance",
+    "Joins that this process refused: the line was `full` or in `maintenance`, the `address` held too many "
+    "places, the `identity` held one already, the visitor was `blocked`, the `pass` was missing or gave none",
     ("queue", "reason"),
 )
 QUEUE_WAIT = Metric(

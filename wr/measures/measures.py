@@ -7,7 +7,7 @@ from wr.measures import catalogue
 from wr.measures.catalogue import Metric
 from wr.measures.event_measures import EventMeasures
 from wr.measures.instruments import Histogram, Level, Spread
-from wr.measures.queue_measures import NO_QUEUE, QueueMeasures
+from wr.measures.queue_measures import NO_QUEUE, TURNED_AWAY, QueueMeasures
 from wr.measures.server_measures import (
     DELAY_BOUNDS_S,
     AdmissionMeasures,
@@ -94,7 +94,7 @@ def _queues(counted: QueueMeasures, read: Iterable[QueueReading]) -> dict[str, S
         catalogue.QUEUE_TURNED_AWAY.name: [
             ((name, reason), count)
             for (name,), tally in tallies
-            for reason, count in {"full": 0, "maintenance": 0, **tally.turned_away}.items()
+            for reason, count in {**dict.fromkeys(TURNED_AWAY, 0), **tally.turned_away}.items()
         ],
         catalogue.RATE_LIMITED.name: [
             ((scope, name), count)

@@ -5,6 +5,8 @@ from wr.measures.instruments import Histogram
 WAIT_BOUNDS_S = (1.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1200.0, 1800.0, 3600.0, 7200.0, 14400.0)
 NO_QUEUE = ""
 """Where limits are counted that belong to no queue."""
+TURNED_AWAY = ("full", "maintenance", "address", "identity", "blocked", "pass")
+"""Why joins are refused."""
 
 
 class QueueTally:
@@ -38,7 +40,7 @@ class QueueTally:
         self.terminations = 0
         self.flushed = 0
         self.turned_away: dict[str, int] = {}
-        """Refused joins by reason: `full`, `maintenance`."""
+        """Refused joins by reason, one of `TURNED_AWAY`."""
         self.rate_limited: dict[str, int] = {}
         """Requests beyond a limit, by scope."""
         self.waits = Histogram(WAIT_BOUNDS_S)

@@ -138,10 +138,23 @@ def unverified_pass(token: str, queue_id: str) -> Pass:
     Raises:
         BadPass: `invalid` (not of the form of a pass), or `other_queue`.
     """
+    return _of_queue(_unverified(token), queue_id)
+
+
+def unverified_queue(token: str) -> str:
+    """Read which queue a pass is for, without asking whether that is true.
+
+    Raises:
+        BadPass: `invalid`, not of the form of a pass.
+    """
+    return _unverified(token).queue
+
+
+def _unverified(token: str) -> _Payload:
     key_name(token)
     try:
         payload = jwt.decode(token, options={"verify_signature": False})
-        return _of_queue(msgspec.convert(payload, _Payload), queue_id)
+        return msgspec.convert(payload, _Payload)
     except (jwt.PyJWTError, msgspec.ValidationError, UnicodeError, ValueError) as error:
         raise BadPass("invalid") from error
 

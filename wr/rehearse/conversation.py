@@ -45,6 +45,7 @@ class _Told(msgspec.Struct, frozen=True):
     status: str = ""
     position_id: str = ""
     position: int = 0
+    priority: int | None = None
     estimated_wait_seconds: int = 0
     token: str = ""
     session_token: str = ""
@@ -103,6 +104,7 @@ class Conversation:
         self._session = b""
         self._session_headers: Headers = ()
         self._position_id = ""
+        self._priority = script.priority
         self._answers: list[Answer] = []
         self._confirmed_s = math.inf
         self._opened_s = math.nan
@@ -198,7 +200,7 @@ class Conversation:
         """Tell the whole visit so far."""
         return Visit(
             number=self._script.number,
-            priority=self._script.priority,
+            priority=self._priority,
             behaviour=self._script.behaviour,
             position_id=self._position_id,
             answers=tuple(self._answers),
@@ -212,7 +214,8 @@ class Conversation:
             return b"GET", self._queue + b"status", self._authorized, b""
         if asked is Asked.JOIN:
             script = self._script
-            body = _ENCODER.encode({"priority": script.priority, "metadata": script.metadata})
+            wish = {"priority": script.priority, "metadata": script.metadata}
+            body = _ENCODER.encode({**wish, "pass": script.used_pass} if script.used_pass else wish)
             return b"POST", self._queue + b"enqueue", self._headers, body
         if asked is Asked.LEAVE:
             return b"DELETE", self._queue + b"position", self._authorized, b""
@@ -226,6 +229,8 @@ class Conversation:
         try:
             told = _TOLD.decode(response.body)
             outcome, reason = _outcome(asked, status, told)
+            if asked is Asked.JOIN and told.priority is not None:
+                self._priority = told.priority
             entry = None
             if outcome is Outcome.ADMITTED:
                 if told.token:

@@ -81,7 +81,16 @@ def _entrant(story: Story, offset: Offset) -> Entrant:
         join_received_s=story.join_received_s,
         not_before_ms=entry.admitted_ms if entry else waiting_until_ms,
         admitted_ms=entry.admitted_ms if entry else None,
+        gone_by_ms=_gone_by_s(story) * 1000 + offset.latest_ms,
     )
+
+
+def _gone_by_s(story: Story) -> float:
+    """Tell until when somebody may have been let in unseen; infinite where that is not known."""
+    if story.lost is None:
+        return story.left_s
+    # Who was dropped from the line had not been let in.
+    return story.waiting_until_s if story.lost.reason == "heartbeat_timeout" else story.lost.received_s
 
 
 def _session_span(story: Story, offset: Offset | None) -> tuple[float, float]:

@@ -3,7 +3,7 @@
 import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
-from itertools import groupby
+from itertools import accumulate, groupby
 
 import msgspec
 
@@ -43,6 +43,30 @@ class Entrant(msgspec.Struct, frozen=True):
     not_before_ms: float
     """Let in then by a session token, or not before then."""
     admitted_ms: int | None
+    gone_by_ms: float = math.inf
+    """Of somebody who was not seen to be let in: not let in after this either."""
+
+
+class ShareFit(msgspec.Struct, frozen=True):
+    """How well admissions fit a queue's `priority_share`. A server, which lets in whole people, is at most 1
+    off."""
+
+    judged: int
+    """People that were let in while it could be judged."""
+    above: float
+    """How many more than its share a priority got at most, while lower ones waited."""
+    below: float
+    """How many more than what the share leaves them the lower priorities got at most, while it waited."""
+
+
+class _Pass(msgspec.Struct, frozen=True):
+    """All that were let in at one moment."""
+
+    at_ms: int
+    let_in: tuple[int, ...]
+    """How many of each priority."""
+    waiting: tuple[bool, ...]
+    """Whether of each priority somebody was surely waiting before and after."""
 
 
 def clock_offset(admissions: Iterable[Admission]) -> Offset | None:
@@ -115,6 +139,98 @@ def passed_over(entrants: Sequence[Entrant], offset: Offset) -> int:
             higher > priority and latest_ms > admitted_ms for higher, latest_ms in latest_by_priority.items()
         )
     return count
+
+
+def share_fit(entrants: Sequence[Entrant], offset: Offset, share: float) -> ShareFit:
+    """Measure how far admissions were from the part that `priority_share` gives each priority.
+
+    Of the admissions that higher priorities leave, each priority gets at most `share` while lower ones wait,
+    and no less than that while it waits itself. Somebody who may have been let in unseen counts as let in
+    where that is better for the server.
+    """
+    passes = _passes(entrants, offset)
+    unseen = _maybe_let_in(entrants)
+    highest = max((entrant.priority for entrant in entrants), default=0)
+    judged: set[int] = set()
+    above = below = 0.0
+    for priority in range(1, highest + 1):
+        lower = [e for e in unseen if e.priority < priority]
+        same = [e for e in unseen if e.priority == priority]
+        for run in _runs(passes, [any(each.waiting[:priority]) for each in passes]):
+            judged.update(each.at_ms for each in run if each.let_in[priority])
+            steps = [each.let_in[priority] - share * sum(each.let_in[: priority + 1]) for each in run]
+            above = max(above, _most_in_a_row(run, steps, lower, share))
+        for run in _runs(passes, [each.waiting[priority] for each in passes]):
+            judged.update(each.at_ms for each in run)
+            steps = [
+                sum(each.let_in[:priority]) - (1 - share) * sum(each.let_in[: priority + 1]) for each in run
+            ]
+            below = max(below, _most_in_a_row(run, steps, same, 1 - share))
+    count = sum(sum(each.let_in) for each in passes if each.at_ms in judged)
+    return ShareFit(count, above, below)
+
+
+def _passes(entrants: Sequence[Entrant], offset: Offset) -> list[_Pass]:
+    """List the moments at which people were let in, and who surely waited then."""
+    highest = max((entrant.priority for entrant in entrants), default=0)
+    coming = iter(sorted(entrants, key=lambda entrant: entrant.join_received_s))
+    ahead = next(coming, None)
+    latest = [-math.inf] * (highest + 1)
+    passes = []
+    admitted = sorted((e.admitted_ms, e.priority) for e in entrants if e.admitted_ms is not None)
+    for at_ms, group in groupby(admitted, key=lambda each: each[0]):
+        while ahead is not None and ahead.join_received_s * 1000 + offset.latest_ms < at_ms:
+            latest[ahead.priority] = max(latest[ahead.priority], ahead.not_before_ms)
+            ahead = next(coming, None)
+        let_in = [0] * (highest + 1)
+        for _, priority in group:
+            let_in[priority] += 1
+        passes.append(_Pass(at_ms, tuple(let_in), tuple(until_ms > at_ms for until_ms in latest)))
+    return passes
+
+
+def _maybe_let_in(entrants: Sequence[Entrant]) -> list[Entrant]:
+    """List who may have been let in unseen: not those who were gone while somebody surely before them, of the
+    same priority, was still waiting."""
+    by_priority = sorted(entrants, key=lambda entrant: entrant.priority)
+    found = []
+    for _, group in groupby(by_priority, key=lambda entrant: entrant.priority):
+        line = sorted(group, key=lambda entrant: entrant.join_received_s)
+        received_s = [entrant.join_received_s for entrant in line]
+        waiting_until_ms = [
+            -math.inf,
+            *accumulate((entrant.not_before_ms for entrant in line), max),
+        ]
+        found += [
+            entrant
+            for entrant in line
+            if entrant.admitted_ms is None
+            and waiting_until_ms[bisect_left(received_s, entrant.join_sent_s)] <= entrant.gone_by_ms
+        ]
+    return found
+
+
+def _runs(passes: Sequence[_Pass], held: Sequence[bool]) -> list[list[_Pass]]:
+    """Split off the longest rows of passes for each of which something held."""
+    rows = groupby(zip(passes, held, strict=True), key=lambda each: each[1])
+    return [[each for each, _ in row] for is_held, row in rows if is_held]
+
+
+def _most_in_a_row(
+    run: Sequence[_Pass], steps: Sequence[float], unseen: Sequence[Entrant], weight: float
+) -> float:
+    """Find the row within a run whose steps add up to most, less `weight` for each who may have been let in
+    unseen meanwhile."""
+    begins = sorted(e.not_before_ms for e in unseen)
+    ends = sorted(max(e.gone_by_ms, e.not_before_ms) for e in unseen)
+    total = most = 0.0
+    least = math.inf
+    for each, step in zip(run, steps, strict=True):
+        # Those who were gone before the row began are not among those who may be in it.
+        least = min(least, total - weight * bisect_left(ends, each.at_ms))
+        total += step
+        most = max(most, total - weight * bisect_right(begins, each.at_ms) - least)
+    return most
 
 
 def most_at_once(spans: Iterable[tuple[float, float]]) -> int:

@@ -104,6 +104,7 @@ class Visit(msgspec.Struct, frozen=True):
 
     number: int
     priority: int
+    """That the place has, says the server; what was asked for where it says nothing."""
     behaviour: Behaviour
     position_id: str
     """Empty for somebody who never got in line."""

@@ -1,11 +1,20 @@
 """The operator's part: reading the queue's settings and figures, and the keys that verify session tokens."""
 
+import time
+from collections.abc import Callable, Iterable
+from functools import partial
+
 import msgspec
 import trio
 
 from wr.admin_client import AdminClient, AdminFailure
+from wr.api.entry_messages import IssuedPassesResponse
+from wr.pass_lists import PassWish, issue_all
 from wr.rehearse.client import HttpClient, Unanswered
-from wr.rehearse.plan import QueueFacts
+from wr.rehearse.plan import Plan, QueueFacts, Script
+
+_SPARE_S = 3600
+"""How much longer than the sale should take passes are valid."""
 
 
 class CannotPlay(Exception):
@@ -49,6 +58,42 @@ def check_playable(facts: QueueFacts) -> None:
             f"queue '{facts.id}' lets nobody in, its status is {facts.status}: "
             f"wr queue update {facts.id} --status active"
         )
+
+
+async def issue_passes(
+    admin: AdminClient, plan: Plan, cast: Iterable[Script], *, tell: Callable[[str], None]
+) -> dict[int, str]:
+    """Issue passes for the visitors that need one, to join at all or for their priority; returns each pass by
+    its visitor's number. 1,000 passes take one call. Waits, and tells so, where the server limits calls.
+
+    Raises:
+        CannotPlay: the server issues none.
+    """
+    numbers: dict[int, list[int]] = {}
+    for script in cast:
+        if plan.facts.takes_pass(script.priority):
+            numbers.setdefault(script.priority, []).append(script.number)
+    passes: dict[int, str] = {}
+    for priority, needing in numbers.items():
+        wish = PassWish(
+            queue_id=plan.facts.id,
+            subject=f"rehearsal-{plan.run_id}-{priority}",
+            expires_in_s=int(plan.expected_s) * 4 + _SPARE_S,
+            count=len(needing),
+            rest={"priority": priority, "uses": 1},
+        )
+        tokens: list[str] = []
+
+        def take(answer: IssuedPassesResponse, tokens: list[str] = tokens) -> None:
+            tokens.extend(each.pass_ for each in answer.passes)
+
+        issue = partial(issue_all, admin, wish, take, tell=tell, sleep=time.sleep, clock=time.monotonic)
+        try:
+            await trio.to_thread.run_sync(issue, abandon_on_cancel=True)
+        except AdminFailure as failure:
+            raise CannotPlay(f"no passes for visitors of priority {priority}: {failure}") from failure
+        passes.update(zip(needing, tokens, strict=True))
+    return passes
 
 
 async def published_keys(client: HttpClient) -> dict[str, object] | None:

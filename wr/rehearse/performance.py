@@ -8,14 +8,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from random import Random
 
+import msgspec
 import trio
 from rich.console import Console
 
 from wr.admin_client import AdminClient, find_admin_key
 from wr.rehearse.client import Origin, open_client, parse_origin
 from wr.rehearse.observations import Observations
-from wr.rehearse.operator import CannotPlay, check_playable, look_at
-from wr.rehearse.plan import Plan, scripts
+from wr.rehearse.operator import CannotPlay, check_playable, issue_passes, look_at
+from wr.rehearse.plan import Plan, Script, scripts
 from wr.rehearse.rehearsal import Rehearsal
 from wr.rehearse.report import announce, report, show_progress
 from wr.rehearse.verdict import Verdict, judge
@@ -93,7 +94,12 @@ async def _play(
     check_playable(before.facts)
     plan = Plan(before.facts, visitors, join_rate, seed, run_id=os.urandom(6).hex(), is_live=is_live)
     announce(console, plan, before, admin.url)
-    cast = scripts(plan, Random(seed))  # noqa: S311 - a play that can be repeated, not a secret
+
+    def scripted() -> Iterator[Script]:
+        return scripts(plan, Random(seed))  # noqa: S311 - a play that can be repeated, not a secret
+
+    passes = await issue_passes(admin, plan, scripted(), tell=console.print)
+    cast = (msgspec.structs.replace(script, used_pass=passes.get(script.number, "")) for script in scripted())
     async with open_client(
         origin, most_connections=_connections(visitors), patience_s=_PATIENCE_S, clock=clock
     ) as client:

@@ -57,11 +57,18 @@ class QueueFacts(msgspec.Struct, frozen=True):
     session_timeout_seconds: int
     heartbeat_interval_seconds: int
     heartbeat_timeout_seconds: int
+    entry: str = "open"
+    open_priority: int = 3
+    priority_share: float = 1.0
 
     @property
     def burst(self) -> float:
         """How many may be let in at once after a lull: one second's worth, at least one."""
         return max(self.admission_rate, 1.0)
+
+    def takes_pass(self, priority: int) -> bool:
+        """Whether a visitor needs a pass to join with this priority."""
+        return self.entry != "open" or priority > self.open_priority
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -111,6 +118,7 @@ class Script(msgspec.Struct, frozen=True):
     comes_at_s: float
     """Seconds after the start."""
     priority: int
+    """What the visitor asks for, with a pass where that takes one."""
     behaviour: Behaviour
     address: str
     metadata: dict[str, str | int | float | bool]
@@ -122,6 +130,8 @@ class Script(msgspec.Struct, frozen=True):
     dwell_s: float
     looks_back: bool
     """Whether the visitor asks once more after having left."""
+    used_pass: str = ""
+    """The pass that the visitor brings; empty for none."""
 
 
 def scripts(plan: Plan, random: Random) -> Iterator[Script]:

@@ -12,7 +12,7 @@ import msgspec
 
 from wr.rehearse import measures
 from wr.rehearse.evidence import Evidence
-from wr.rehearse.observations import Answer, Outcome
+from wr.rehearse.observations import Answer, Asked, Outcome
 from wr.rehearse.plan import MARGIN_S, Behaviour
 from wr.rehearse.story import Loss, Story, ended_early
 
@@ -47,12 +47,29 @@ def order(evidence: Evidence) -> Promise:
 
 
 def priorities(evidence: Evidence) -> Promise:
-    """Higher priority first."""
-    name = "Higher priority first"
+    """Higher priority first, each with its share while lower ones wait."""
+    share = evidence.facts.priority_share
+    name = "Higher priority first" if share >= 1 else f"Higher priority first, {share * 100:g} % at most"
     if evidence.offset is None or len({entrant.priority for entrant in evidence.entrants}) < 2:
         return Promise(name, None, "no two priorities to compare")
-    count = measures.passed_over(evidence.entrants, evidence.offset)
-    return Promise(name, count == 0, f"{count:,} let in while somebody of a higher priority waited")
+    if share >= 1:
+        count = measures.passed_over(evidence.entrants, evidence.offset)
+        return Promise(name, count == 0, f"{count:,} let in while somebody of a higher priority waited")
+    # Shares are parts of all admissions, and strangers' are not seen here.
+    if evidence.seen.waiting_before:
+        return Promise(name, None, "other people were in line, and what they got is not known")
+    if any(_is_join_in_doubt(answer) for visit in evidence.seen.visits for answer in visit.answers):
+        return Promise(name, None, "joins got no proper answer: who was in line is not known")
+    fit = measures.share_fit(evidence.entrants, evidence.offset, share)
+    if not fit.judged:
+        return Promise(name, None, "no two priorities waited at once")
+    off = max(fit.above, fit.below)
+    detail = f"{fit.judged:,} let in while several waited, at the most {off:.1f} off; 1 is allowed"
+    return Promise(name, off <= 1 + _ROUNDING, detail)
+
+
+def _is_join_in_doubt(answer: Answer) -> bool:
+    return answer.asked is Asked.JOIN and answer.outcome in (Outcome.UNANSWERED, Outcome.FAILED)
 
 
 def cap(evidence: Evidence) -> Promise:
@@ -266,5 +283,5 @@ ALL: tuple[Callable[[Evidence], Promise], ...] = (
     served,
     moving,
 )
-DEPENDS_ON_SETTINGS = (cap, rate, faithful, silent)
+DEPENDS_ON_SETTINGS = (priorities, cap, rate, faithful, silent)
 """These cannot be judged when the settings were changed meanwhile."""

@@ -75,8 +75,15 @@ export const flushQueue = (id) => guarded("POST", `/queues/${encodeURIComponent(
 export const history = (id, span) => guarded("GET", `/queues/${encodeURIComponent(id)}/history?span=${span}`);
 export const findPosition = (id) => guarded("GET", `/positions/${encodeURIComponent(id)}`);
 export const findSession = (id) => guarded("GET", `/sessions/${encodeURIComponent(id)}`);
-export const terminateSession = (id, reason) =>
-  guarded("DELETE", `/sessions/${encodeURIComponent(id)}`, reason ? { reason } : {});
+export const terminateSession = (id, wish) =>
+  guarded("DELETE", `/sessions/${encodeURIComponent(id)}`, wish);
+export const issuePasses = (id, wish) => guarded("POST", `/queues/${encodeURIComponent(id)}/passes`, wish);
+export const revokePass = (id, wish) =>
+  guarded("POST", `/queues/${encodeURIComponent(id)}/passes/revoke`, wish);
+export const listBlocks = (id) => guarded("GET", `/queues/${encodeURIComponent(id)}/blocks`);
+export const addBlock = (id, wish) => guarded("POST", `/queues/${encodeURIComponent(id)}/blocks`, wish);
+export const endBlock = (id, blockId) =>
+  guarded("DELETE", `/queues/${encodeURIComponent(id)}/blocks/${encodeURIComponent(blockId)}`);
 
 /** Changes, newest first: all, or those of one queue; `before` continues where an answer's `next` says. */
 export function audit({ queueId = "", limit = 50, before = "" } = {}) {
@@ -90,7 +97,7 @@ async function guarded(method, path, body) {
   try {
     return await request(method, path, body);
   } catch (error) {
-    if (error instanceof Refused && error.status === 403) whenRejected(error);
+    if (error instanceof Refused && error.code === "FORBIDDEN") whenRejected(error);
     throw error;
   }
 }

@@ -11,6 +11,10 @@ const DEEDS = {
   "queue.deleted": "deleted the queue",
   "queue.flushed": "emptied the line of",
   "session.terminated": "ended a session in",
+  "visitor.blocked": "blocked a visitor or an address in",
+  "block.ended": "ended a block in",
+  "passes.issued": "issued passes for",
+  "pass.revoked": "revoked a pass of",
   "keys.rotated": "made new signing keys",
 };
 
@@ -89,7 +93,7 @@ function trailEntry(entry, namesQueue) {
         { class: "changes" },
         changes.map(([name, change]) => element("li", {}, changeText(name, change))),
       ),
-    factsNode(facts),
+    factsNode(facts, entry.action === "queue.created" ? "With these settings" : "Details"),
     element(
       "p",
       { class: "hint when" },
@@ -107,11 +111,11 @@ function changeText(name, change) {
 }
 
 /** A few facts stand in the line; all settings of a new queue are to be opened. */
-function factsNode(facts) {
+function factsNode(facts, summary) {
   const text = facts.map(([name, value]) => `${labelOf(name)}: ${valueText(name, value)}`).join(" · ");
   if (!text) return null;
   const told = element("p", { class: "facts" }, text);
   return facts.length > 3
-    ? element("details", {}, element("summary", {}, "With these settings"), told)
+    ? element("details", {}, element("summary", {}, summary), told)
     : told;
 }

@@ -12,10 +12,11 @@ import { element, fill, labelled, newId, write } from "./admin-dom.js";
  * @param {boolean} [what.isDanger]
  * @param {string} [what.typed] what has to be typed first
  * @param {string} [what.reason] the label of a reason that may be given
+ * @param {Node[]} [what.fields] what else is asked for
  * @param {(reason: string) => Promise<any>} what.run does it
  * @returns {Promise<any>} what `run` gave; undefined if it was called off
  */
-export function confirm({ title, text, action, isDanger = false, typed = "", reason = "", run }) {
+export function confirm({ title, text, action, isDanger = false, typed = "", reason = "", fields = [], run }) {
   const titleId = newId("dialog");
   const typing =
     typed &&
@@ -39,6 +40,7 @@ export function confirm({ title, text, action, isDanger = false, typed = "", rea
     element("h2", { id: titleId }, title),
     text.map((paragraph) => element("p", {}, paragraph)),
     reasoning && reasoning.node,
+    fields,
     typing && typing.node,
     trouble,
     element("div", { class: "actions" }, cancel, go),

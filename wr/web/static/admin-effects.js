@@ -18,10 +18,12 @@ export function effectOf(name, settings, stats, ending = null) {
 }
 
 const UNIQUE_BY = {
-  client: "Same user id, address and browser: the same place. Joins without a user id are never the same.",
-  user_id: "Same user id: the same place, from wherever it joins.",
-  ip: "One place for each address: people behind one address share it.",
-  none: "Only somebody who shows a position token gets the same place again.",
+  client:
+    "Same user id, address and browser: the same place, without a proof. For places that are not worth stealing. Joins without a user id are never the same.",
+  user_id:
+    "One place for each user id. The id counts only with a pass, or in a call by the site itself; a visitor that merely claims one gets a place of its own.",
+  ip: "One place for each address. It is given back to its own token alone: others behind that address cannot join.",
+  none: "Every join is a new place, unless it brings a position token, or a pass that has one.",
 };
 
 const SESSION_BINDING = {
@@ -70,6 +72,29 @@ const EFFECTS = {
     return `People silent for longer than ${duration(silence)} lose their place: now ${duration(every)} between heartbeats.`;
   },
   unique_by: ({ unique_by: rule }) => UNIQUE_BY[rule] ?? "",
+  entry: ({ entry }) =>
+    entry === "pass"
+      ? "A presale: only visitors with a pass can join, and those that the site itself puts in line. Those in line keep their places."
+      : "Everybody can join.",
+  max_places_per_address({ max_places_per_address: most, max_queue_size: longest }) {
+    if (most === 0) return "One address can fill the whole line.";
+    const held = `One address holds up to ${count(most)} in line; places taken with a pass do not count.`;
+    if (longest === 0) return held;
+    return longest <= most
+      ? `${held} That is the whole line.`
+      : `${held} ${count(Math.ceil(longest / most))} addresses fill the line.`;
+  },
+  open_priority({ open_priority: open }) {
+    if (open === 0) return "A higher priority takes a pass, or a call by the site itself.";
+    if (open > 3) return "3 is the highest priority.";
+    const more = open < 3 ? "; a higher one takes a pass." : ".";
+    return `Anybody can ask for priority ${open} and stands before those who do not${more}`;
+  },
+  priority_share({ priority_share: share }) {
+    if (share > 1) return "Too much: 1 is everybody who gets in.";
+    if (share === 1) return "Strict order: lower priorities wait until nobody of a higher one does.";
+    return `While lower priorities wait, of 100 who get in up to ${plain(share * 100)} are of a higher one.`;
+  },
   name: ({ name }) => (name ? `People read “${name}” on the waiting page.` : ""),
   target_url({ target_url: target }) {
     const host = hostOf(target);

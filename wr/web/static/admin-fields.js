@@ -11,6 +11,7 @@ import { plain } from "./admin-formats.js";
  * @property {string} [unit]
  * @property {string} [hint]
  * @property {number} [least] a decimal without one must be above 0
+ * @property {string} [instead] what to do where 0 was meant and cannot be
  * @property {[string, string][]} [choices] values and their names
  * @property {string|number} [usual] what a queue gets that says nothing
  */
@@ -20,7 +21,14 @@ export const GROUPS = [
   {
     title: "Pace and room",
     fields: [
-      { name: "admission_rate", label: "Admission rate", kind: "decimal", unit: "per second", usual: 10 },
+      {
+        name: "admission_rate",
+        label: "Admission rate",
+        kind: "decimal",
+        unit: "per second",
+        instead: "To let nobody in, pause the queue.",
+        usual: 10,
+      },
       {
         name: "max_active_users",
         label: "Most people inside",
@@ -65,11 +73,50 @@ export const GROUPS = [
         kind: "choice",
         choices: [
           ["client", "user id, address and browser"],
-          ["user_id", "user id"],
+          ["user_id", "user id that is proved"],
           ["ip", "address"],
           ["none", "nobody"],
         ],
         usual: "client",
+      },
+    ],
+  },
+  {
+    title: "Entry and fairness",
+    fields: [
+      {
+        name: "entry",
+        label: "Who may join",
+        kind: "choice",
+        choices: [
+          ["open", "everybody"],
+          ["pass", "visitors with a pass"],
+        ],
+        usual: "open",
+      },
+      {
+        name: "max_places_per_address",
+        label: "Most places of one address",
+        kind: "integer",
+        unit: "at once",
+        least: 0,
+        hint: "0: any number. A school or a carrier’s network is one address",
+        usual: 500,
+      },
+      {
+        name: "open_priority",
+        label: "Highest priority without a pass",
+        kind: "integer",
+        least: 0,
+        hint: "0 to 3",
+        usual: 0,
+      },
+      {
+        name: "priority_share",
+        label: "Share of a higher priority",
+        kind: "decimal",
+        hint: "Above 0, up to 1",
+        usual: 0.8,
       },
     ],
   },
@@ -221,7 +268,7 @@ export function readInput(field, text) {
   if (field.kind !== "decimal" && !Number.isInteger(value))
     return { value, error: "A whole number is needed." };
   if (field.kind === "decimal" && field.least === undefined && value <= 0)
-    return { value, error: "It must be above 0. To let nobody in, pause the queue." };
+    return { value, error: ["It must be above 0.", field.instead].filter(Boolean).join(" ") };
   if (value < (field.least ?? 0)) return { value, error: `It must be at least ${field.least}.` };
   return { value, error: "" };
 }

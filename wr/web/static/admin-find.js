@@ -1,6 +1,7 @@
 /** Finding somebody: a position or a session by its id. */
 
 import { Left, Refused, findPosition, findSession, terminateSession } from "./admin-api.js";
+import { blockingFields } from "./admin-blocks.js";
 import { confirm, say } from "./admin-dialogs.js";
 import { element, fill, labelled } from "./admin-dom.js";
 import { count, duration, moment } from "./admin-formats.js";
@@ -163,18 +164,21 @@ function factNode(name, value, id) {
 }
 
 async function end(facts, again) {
+  const blocking = blockingFields("both");
   const ended = await confirm({
     title: "End this session?",
     text: [
-      "The person loses the session at once and has to join again. Your site may still hold the token: it is valid until its own end, unless your site asks here.",
+      "The person loses the session at once and has to join again, at once unless you keep the person out. Your site may still hold the token: it is valid until its own end, unless your site asks here.",
     ],
     action: "End the session",
     isDanger: true,
     reason: "Reason",
-    run: (reason) => terminateSession(facts.session_id, reason),
+    fields: blocking.nodes,
+    run: (reason) => terminateSession(facts.session_id, { ...(reason && { reason }), ...blocking.wish() }),
   });
   if (ended) {
-    say("The session has ended.");
+    const until = ended.blocked_until && moment(new Date(ended.blocked_until));
+    say(until ? `The session has ended. Its visitor is kept out until ${until}.` : "The session has ended.");
     await again();
     document.getElementById("found-title")?.focus();
   }

@@ -3,10 +3,12 @@
 import { ending, steering } from "./admin-actions.js";
 import { getQueue } from "./admin-api.js";
 import { auditTrail } from "./admin-audit.js";
+import { blocksPanel } from "./admin-blocks.js";
 import { chartsPanel } from "./admin-charts.js";
 import { element, fill, write } from "./admin-dom.js";
 import { queueFigures } from "./admin-figures.js";
 import { waitingPage } from "./admin-link.js";
+import { passesPanel } from "./admin-passes.js";
 import { STATUS_EFFECT, setStatus, statusBadge } from "./admin-overview.js";
 import { settingsForm } from "./admin-settings.js";
 
@@ -82,6 +84,8 @@ function openParts(body, effect, queueId, latest, changed) {
   const settings = settingsForm(queueId, changed);
   const trail = auditTrail({ queueId, limit: 10 });
   const steer = steering(queueId, changed);
+  const blocks = blocksPanel(queueId, () => trail.now());
+  const told = () => Promise.all([trail.now(), blocks.now()]);
   fill(
     body,
     element("div", { class: "status-line" }, effect, steer.node),
@@ -94,6 +98,7 @@ function openParts(body, effect, queueId, latest, changed) {
       settings.node,
     ),
     element("div", { class: "columns" }, waitingPage(queueId), ending(queueId, latest, changed)),
+    element("div", { class: "columns" }, passesPanel(queueId, told), blocks.node),
     element(
       "section",
       { class: "panel", "aria-labelledby": "trail-title" },

@@ -1,0 +1,184 @@
+/** Keeping visitors and addresses out of a queue for a while: who is kept out, ending that, adding to it. */
+
+import { Left, addBlock, endBlock, listBlocks } from "./admin-api.js";
+import { say } from "./admin-dialogs.js";
+import { element, fill, labelled, write } from "./admin-dom.js";
+import { moment } from "./admin-formats.js";
+
+const SPANS = [
+  [900, "15 minutes"],
+  [3600, "1 hour"],
+  [7200, "2 hours"],
+  [43200, "12 hours"],
+  [86400, "1 day"],
+  [604800, "7 days"],
+  [2592000, "30 days"],
+];
+
+/** A choice of spans of time; its value is a number of seconds. `first` is a choice before them. */
+export function spanField(label, usual, first = []) {
+  const options = [...first, ...SPANS].map(([seconds, name]) =>
+    element("option", { value: seconds, selected: seconds === usual }, name),
+  );
+  return labelled(label, element("select", {}, options));
+}
+
+/**
+ * What is asked for where somebody is sent away: for how long to keep the visitor out, and what of it.
+ * @param {"person"|"address"|"both"} usual
+ * @returns {{nodes: Node[], wish: () => object}} `wish` is what the API is told; nothing where nobody is kept out
+ */
+export function blockingFields(usual) {
+  const span = spanField("Keep the visitor out for", 0, [[0, "no time: joining again is allowed"]]);
+  const scopes = [
+    ["person", "the person"],
+    ["address", "the address"],
+    ["both", "the person and the address"],
+  ];
+  const scope = labelled(
+    "What is kept out",
+    element(
+      "select",
+      {},
+      scopes.map(([value, name]) => element("option", { value, selected: value === usual }, name)),
+    ),
+    "An address may be that of many people: a school, an office, a carrier.",
+  );
+  scope.node.hidden = true;
+  span.input.addEventListener("change", () => {
+    scope.node.hidden = span.input.value === "0";
+  });
+  return {
+    nodes: [span.node, scope.node],
+    wish: () =>
+      span.input.value === "0" ? {} : { block_for: Number(span.input.value), block: scope.input.value },
+  };
+}
+
+/**
+ * The blocks of a queue.
+ * @param {string} queueId
+ * @param {() => Promise<void>} changed is told after each change
+ */
+export function blocksPanel(queueId, changed) {
+  const title = element("h2", { id: "blocks-title", tabindex: "-1" }, "Blocks");
+  const list = element("ul", { class: "trail" });
+  const note = element("p", { class: "hint", role: "status" }, "Loading…");
+  const again = element("button", { type: "button", onclick: () => now() }, "Refresh the blocks");
+
+  async function now() {
+    try {
+      const { blocks } = await listBlocks(queueId);
+      fill(list, ...blocks.map((block) => blockEntry(block, end)));
+      write(note, blocks.length ? "" : "Nobody is blocked.");
+    } catch (error) {
+      if (!(error instanceof Left)) write(note, `The blocks are not to be had just now: ${error.message}.`);
+    }
+  }
+  async function end(block) {
+    try {
+      await endBlock(queueId, block.id);
+      say(`The block of ${block.of} has ended.`);
+    } catch (error) {
+      if (error instanceof Left) return;
+      say(`${error.message}.`);
+    }
+    await Promise.all([now(), changed()]);
+    // The button that was pressed is gone now.
+    title.focus();
+  }
+  now();
+  const form = addForm(queueId, async () => {
+    await Promise.all([now(), changed()]);
+  });
+  const node = element(
+    "section",
+    { class: "panel", "aria-labelledby": "blocks-title" },
+    element("div", { class: "heading" }, title, again),
+    element("p", { class: "hint" }, "A block keeps somebody from joining. It ends no place and no session."),
+    note,
+    list,
+    form,
+  );
+  return { node, now };
+}
+
+function blockEntry(block, end) {
+  const until = moment(new Date(block.blocked_until));
+  // Of a person both are blocked, the name and the place: without a pass many have no name.
+  const person = block.id.startsWith("i-") ? "Place" : "Person";
+  const what = block.scope === "address" ? "Address" : person;
+  return element(
+    "li",
+    {},
+    element("p", {}, element("strong", {}, what), ` ${block.of}, until ${until}`),
+    element("p", { class: "hint" }, [block.reason, block.operator].filter(Boolean).join(" · ")),
+    element(
+      "p",
+      { class: "when" },
+      element(
+        "button",
+        { type: "button", "aria-label": `End the block of ${block.of}`, onclick: () => end(block) },
+        "End",
+      ),
+    ),
+  );
+}
+
+function addForm(queueId, added) {
+  const text = (name) =>
+    element("input", { type: "text", name, autocomplete: "off", spellcheck: "false", autocapitalize: "none" });
+  const address = labelled("Address to block", text("address"), "Of IPv6 its /64 is blocked.");
+  const userId = labelled(
+    "User id to block",
+    text("user_id"),
+    "The name on passes, or the user id in calls by the site.",
+  );
+  const span = spanField("Blocked for", 3600);
+  const reason = labelled("Why", element("input", { type: "text", maxlength: "200", autocomplete: "off" }));
+  const trouble = element("p", { class: "form-error", role: "alert" });
+  const submit = element("button", { class: "danger", type: "submit" }, "Block");
+  const form = element(
+    "form",
+    { class: "small-form", novalidate: true, autocomplete: "off", "aria-label": "Block an address or a user id" },
+    element("div", { class: "form-grid" }, address.node, userId.node, span.node, reason.node),
+    trouble,
+    element("div", { class: "actions" }, submit),
+  );
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    const wish = { block_for: Number(span.input.value) };
+    for (const [name, field] of [
+      ["address", address],
+      ["user_id", userId],
+      ["reason", reason],
+    ]) {
+      field.showError("");
+      const value = field.input.value.trim();
+      if (value) wish[name] = value;
+    }
+    write(trouble, "");
+    if (!wish.address && !wish.user_id) {
+      address.showError("An address or a user id is needed.");
+      address.input.focus();
+      return;
+    }
+    submit.setAttribute("aria-busy", "true");
+    try {
+      const { blocks } = await addBlock(queueId, wish);
+      for (const field of [address, userId, reason]) field.input.value = "";
+      say(`${blocks[0].of} is blocked until ${moment(new Date(blocks[0].blocked_until))}.`);
+      await added();
+    } catch (error) {
+      if (error instanceof Left) return;
+      const field = { address, user_id: userId }[error.field];
+      if (field) {
+        field.showError(error.message);
+        field.input.focus();
+      } else write(trouble, error.message);
+    } finally {
+      submit.removeAttribute("aria-busy");
+    }
+  });
+  return form;
+}
