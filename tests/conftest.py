@@ -16,6 +16,7 @@ TEST_SETTINGS = {
     "admission_interval": "0.02",
     "limit_status": "100000/60",
     "limit_admin": "0",
+    "limit_guess": "0",
     "live_interval": "0.1",
 }
 

@@ -20,26 +20,32 @@ from wr.api.cookies import PlaceCookies
 from wr.api.cross_origin import CrossOriginApi
 from wr.api.dispatch import Api, Tracing
 from wr.api.openapi import openapi_document
+from wr.api.qr_codes import QrCodes
 from wr.api.reception import Reception, Secrets
 from wr.api.scrapers import Scrapers
 from wr.api.user_tokens import UserTokens
 from wr.api.waiting_desk import WaitingDesk
+from wr.block_service import BlockService
 from wr.concerts import Concerts
 from wr.events.book import EventBook, Outbox
 from wr.events.courier import Plan
 from wr.events.hooks import Hooks
 from wr.events.post import Poster
 from wr.gatehouse import Gatehouse
+from wr.guesses import GuessLimiter
 from wr.keeper import KeyKeeper
 from wr.live.announcer import Announcer
 from wr.live.registry import Registry
 from wr.measures.catalogue import Metric
 from wr.measures.event_measures import EventMeasures
 from wr.measures.measures import Measures, QueueReading, Readings, Samples, snapshot
+from wr.model.address_shares import AddressShares
 from wr.model.randomness import RandomPool
 from wr.model.refusals import Unavailable
 from wr.model.signing import Purpose
 from wr.office import Office
+from wr.pass_reader import PassReader, SiteKeys
+from wr.pass_service import PassService
 from wr.queue_book import QueueBook
 from wr.room import Room
 from wr.settings import Settings
@@ -95,6 +101,7 @@ class House:
     services: Services
     measures: Measures
     events: Events
+    guesses: GuessLimiter
 
     def api(
         self,
@@ -106,11 +113,11 @@ class House:
         """Open the API, once the keys are known."""
         reception = Reception(
             self.store,
-            self.book,
             self.keeper,
             user_tokens,
             cookies=self.services.cookies,
             secrets=Secrets(admin_key, settings.origin_key),
+            guesses=self.guesses,
             trusted_proxies=settings.trusted_proxies,
             scrapers=Scrapers(settings.metrics_token, settings.metrics_from),
         )
@@ -131,7 +138,9 @@ def assemble(
     clocks: Clocks,
     measures: Measures,
     event_book: EventBook,
+    site_keys: SiteKeys,
     *,
+    most_streams_per_address: int,
     uptime_s: Callable[[], float],
 ) -> House:
     """Make everything that works on `store`, which notes what it does in `event_book`; does no I/O."""
@@ -142,10 +151,12 @@ def assemble(
         {Purpose.POSITION: settings.position_algorithm, Purpose.SESSION: settings.session_algorithm},
     )
     book = QueueBook(store.queues)
-    registry = Registry()
+    registry = Registry(AddressShares(most_streams_per_address, settings.trusted_proxies))
     announcer = Announcer(registry, store.announcements)
     events = _events(store, settings, measures.events, event_book)
-    office = Office(store, keeper, book, announcer.tell, event_book)
+    guesses = GuessLimiter(settings.limit_guess, store.count, clocks.token_ms)
+    blocks = BlockService(store, keeper, book)
+    office = Office(store, keeper, book, blocks, announcer.tell, event_book)
     room = Room(
         store,
         keeper,
@@ -161,11 +172,22 @@ def assemble(
     gatehouse = Gatehouse(store, book, room, keeper, witness, announcer.tell, time.monotonic)
     services = Services(
         room=room,
-        concerts=Concerts(store, book, settings.limits),
+        concerts=Concerts(store, keeper, book, settings.limits),
         registry=registry,
         clock_ms=clocks.token_ms,
         office=office,
         gatehouse=gatehouse,
+        blocks=blocks,
+        issued_passes=PassService(
+            store,
+            keeper,
+            book,
+            blocks,
+            announcer.tell,
+            clock_ms=clocks.token_ms,
+            random_bytes=RandomPool(os.urandom),
+        ),
+        passes=PassReader(keeper, site_keys, guesses, clocks.token_ms),
         keeper=keeper,
         cookies=PlaceCookies(
             lifetime_s=settings.position_token_lifetime,
@@ -182,6 +204,7 @@ def assemble(
         openapi=orjson.dumps(openapi_document()),
         assets=assets,
         desk=WaitingDesk(assets, template_check_command()),
+        qr_codes=QrCodes(time.monotonic),
         random=random.random,
         public_url=settings.public_url,
     )
@@ -198,6 +221,7 @@ def assemble(
         services=services,
         measures=measures,
         events=events,
+        guesses=guesses,
     )
 
 

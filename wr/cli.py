@@ -12,7 +12,7 @@ import click
 from msgspec import Struct
 
 from wr import __version__
-from wr.admin_client import AdminClient
+from wr.admin_client import ADMIN_KEY_FILE, AdminClient
 from wr.api.messages import CreateQueueRequest, UpdateQueueRequest
 from wr.command_options import (
     CommandFailure,
@@ -107,10 +107,14 @@ def _greet(ready: Any, settings: Settings) -> None:
     click.echo(f"  console    {ready.url}/admin")
     click.echo(f"  health     {ready.url}/health")
     click.echo(f"  API        {ready.url}/api/v1/openapi.json")
-    if ready.admin_key_is_ours and (ready.admin_key_is_new or settings.show_admin_key):
-        click.echo(f"  admin key  {ready.admin_key}   (X-Admin-Key; kept in {settings.data_dir}/admin-key)")
-    elif ready.admin_key_is_ours:
-        click.echo(f"  admin key  in {settings.data_dir}/admin-key")
+    if not ready.admin_key_is_ours:
+        return
+    file = settings.data_dir / ADMIN_KEY_FILE
+    # What is no terminal is kept: in the journal, by a container's engine, by whatever collects logs.
+    if sys.stdout.isatty() and (ready.admin_key_is_new or settings.show_admin_key):
+        click.echo(f"  admin key  {ready.admin_key}   (X-Admin-Key; kept in {file})")
+    else:
+        click.echo(f"  admin key  in {file}")
 
 
 def _first(group: BaseExceptionGroup[Any]) -> BaseException:

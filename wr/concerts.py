@@ -10,12 +10,20 @@ from hashlib import blake2b
 
 import msgspec
 
+from wr.join_rules import join_refusal
+from wr.keeper import KeyKeeper
 from wr.model import places
+from wr.model.client_address import limited_address
+from wr.model.fairness import EntryRule
+from wr.model.identities import address_tag
 from wr.model.ids import new_position_id
 from wr.model.limits import Limit, Usage
+from wr.model.queue import QueueConfig
 from wr.model.refusals import Maintenance, NotFound, RateLimited
 from wr.queue_book import QueueBook, QueueView
-from wr.store.joins import InLine, Join
+from wr.store.counts import Counted
+from wr.store.joins import IdentityKind, InLine, Join
+from wr.store.keys import GLOBAL_TAG
 from wr.store.polls import Poll, Polled, PollKind
 from wr.store.store import Store
 
@@ -34,6 +42,21 @@ class UserStatus(StrEnum):
     """Not let into line: it is as long as it may be."""
     NONE = "NONE"
     """Not in line and not inside."""
+
+
+class Caller(msgspec.Struct, frozen=True):
+    """Who calls for a user: this API's own clients say nothing but the user's number."""
+
+    address: str
+    is_site: bool = False
+    """The site itself calls, with its key: bounded by the queue alone."""
+    has_user_token: bool = False
+    """A token of the site's user says who calls."""
+
+    @property
+    def is_known(self) -> bool:
+        """Whether something proves that this is for the user."""
+        return self.is_site or self.has_user_token
 
 
 class Standing(msgspec.Struct, frozen=True):
@@ -65,22 +88,26 @@ def user_position(queue_id: str, user_id: int) -> bytes:
 class Concerts:
     """Users' use cases. All raise `Unavailable` while the store is away, `NotFound` for no such concert."""
 
-    def __init__(self, store: Store, book: QueueBook, limits: dict[str, Limit]) -> None:
+    def __init__(self, store: Store, keeper: KeyKeeper, book: QueueBook, limits: dict[str, Limit]) -> None:
         self._store = store
+        self._keeper = keeper
         self._book = book
         self._limits = limits
 
-    async def join(self, concert_id: int, user_id: int) -> Standing:
+    async def join(self, concert_id: int, user_id: int, caller: Caller) -> Standing:
         """Put a user in line, or find the place the user has already; a sign of life either way.
 
+        A caller that proves nothing counts by its address, which holds so many places at most; one with a
+        user's token counts as that user, and the site itself is bounded by the queue alone.
+
         Raises:
-            Maintenance: nobody new for now.
-            RateLimited: this user asked too often.
+            Maintenance: no new place for now.
+            RateLimited: this caller asked too often.
+            TooManyPlaces, Blocked, PassRequired: no new place for this caller.
         """
-        queue_id = (await self.view(concert_id)).config.id
-        position_id = user_position(queue_id, user_id)
-        subject = b"user %d" % user_id
-        joined = await self._store.join(queue_id, Join(position_id, position_id, 0, subject, b"", b""))
+        config = (await self.view(concert_id)).config
+        position_id = user_position(config.id, user_id)
+        joined = await self._store.join(config.id, self._join_of(config, position_id, user_id, caller))
         usage = self._usage("enqueue", joined.used, joined.now_ms)
         place = joined.place
         if isinstance(place, InLine):
@@ -91,30 +118,56 @@ class Concerts:
             return Standing(UserStatus.REJECTED, NOT_IN_LINE, usage)
         if isinstance(place, places.Closed):
             raise Maintenance("The concert's queue is in maintenance", usage=usage, concert_id=concert_id)
-        raise self._not_served(place, concert_id, usage)
+        raise join_refusal(place, config.id, usage) or self._not_served(place, concert_id, usage)
 
-    async def status(self, concert_id: int, user_id: int) -> Standing:
+    def _join_of(self, config: QueueConfig, position_id: bytes, user_id: int, caller: Caller) -> Join:
+        subject = limited_address(caller.address).encode()
+        if caller.is_known:
+            subject = b"" if caller.is_site else b"user %d" % user_id
+        needs_pass = config.entry is EntryRule.PASS and not caller.is_site
+        return Join(
+            position_id,
+            position_id,
+            0,
+            subject,
+            b"",
+            b"",
+            kind=IdentityKind.NO_ENTRY if needs_pass else IdentityKind.OPEN,
+            address=b""
+            if caller.is_known
+            else address_tag(config.id, caller.address, self._keeper.address_key),
+        )
+
+    async def status(self, concert_id: int, user_id: int, caller: Caller) -> Standing:
         """Tell where a user stands. This API has no heartbeat, so asking keeps the place.
 
         Raises:
-            RateLimited: this user asked too often.
+            RateLimited: this user, or this address, asked too often.
         """
-        polled, usage = await self.look(concert_id, user_id)
+        polled, usage = await self.look(concert_id, user_id, caller)
         if isinstance(polled.place, places.Waiting):
             return Standing(UserStatus.WAITING, polled.place.position, usage)
         if isinstance(polled.place, places.Admitted):
             return Standing(UserStatus.ACTIVE, 0, usage)
         return Standing(UserStatus.NONE, NOT_IN_LINE, usage)
 
-    async def look(self, concert_id: int, user_id: int) -> tuple[Polled, Usage | None]:
+    async def look(self, concert_id: int, user_id: int, caller: Caller) -> tuple[Polled, Usage | None]:
         """Tell what the store says of a user, and keep the place; raises as `status`."""
         queue_id = (await self.view(concert_id)).config.id
+        if not caller.is_known:
+            await self._count_caller(caller)
         position_id = user_position(queue_id, user_id)
         polled = await self._store.poll(queue_id, Poll(position_id, PollKind.KEEPING_STATUS, position_id))
         usage = self._usage("status", polled.used, polled.now_ms)
         if isinstance(polled.place, places.Limited | places.NoQueue):
             raise self._not_served(polled.place, concert_id, usage)
         return polled, usage
+
+    async def _count_caller(self, caller: Caller) -> None:
+        subject = limited_address(caller.address).encode()
+        usage = await self._store.count(Counted(GLOBAL_TAG, "caller", subject))
+        if usage is not None and usage.used > usage.limit.count:
+            raise _too_many(usage)
 
     async def view(self, concert_id: int) -> QueueView:
         """Return the view of a concert's queue.
@@ -133,10 +186,14 @@ class Concerts:
 
     def _not_served(self, place: object, concert_id: int, usage: Usage | None) -> NotFound | RateLimited:
         if isinstance(place, places.Limited):
-            retry_after_s = usage.retry_after_s if usage is not None else 1
-            return RateLimited("Too Many Requests", usage=usage, retry_after_seconds=retry_after_s)
+            return _too_many(usage)
         self._book.forget(concert_queue(concert_id))
         return no_such_concert(concert_id)
+
+
+def _too_many(usage: Usage | None) -> RateLimited:
+    retry_after_s = usage.retry_after_s if usage is not None else 1
+    return RateLimited("Too Many Requests", usage=usage, retry_after_seconds=retry_after_s)
 
 
 def no_such_concert(concert_id: int) -> NotFound:

@@ -1,23 +1,26 @@
 """The gatehouse: who may pass into the site, known for a second without asking the store."""
 
-from collections.abc import Callable, Iterable, Mapping
-from itertools import islice
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 import structlog
 import trio
 
+from wr.gathered_passes import GatheredPasses
+from wr.join_rules import PositionProof, Visitor
 from wr.keeper import KeyKeeper
+from wr.known_sessions import KnownSession, KnownSessions, SessionKey
 from wr.model import places
 from wr.model.gate import Budget, OutagePolicy
 from wr.model.queue import QueueConfig, QueueStatus
 from wr.model.refusals import Unavailable
+from wr.model.session_binding import Caller
 from wr.model.tokens import SessionClaims
 from wr.queue_book import QueueBook
-from wr.room import Entry, Line, PositionProof, Room, Tell, Visitor, session_expired
+from wr.room import Entry, Line, Room, Tell, session_expired
 from wr.store.admissions import Pass
 from wr.store.departures import Departure
-from wr.store.gates import GateCall, Passing, State
+from wr.store.gates import GateCall, Passing
 from wr.store.polls import PollKind
 from wr.store.store import Store
 
@@ -25,8 +28,6 @@ log = structlog.get_logger("wr.gate")
 
 FRESH_S = 1.0
 """For so long what is known of a session counts: who is terminated is out within this and a round trip."""
-_MOST_KNOWN = 200_000
-"""Sessions known at once, 300 bytes each; beyond that, those not asked about for longest make room."""
 _MOST_IN_ONE_REPORT = 1_000
 _COMING_BACK_S = 10.0
 _MOST_WALKED_IN = 10_000
@@ -40,16 +41,12 @@ class Learning(Protocol):
         ...
 
 
-class _Known:
-    """One session: how it stood when the store was last asked, and what its holder did since."""
+class BoundElsewhere(Exception):
+    """A session is bound to other networks or browsers than the caller's, who has none therefore."""
 
-    __slots__ = ("asked_at", "hits", "page_views", "state")
-
-    def __init__(self, state: State, asked_at: float) -> None:
-        self.state = state
-        self.asked_at = asked_at
-        self.hits = 0
-        self.page_views = 0
+    def __init__(self, position_id: bytes) -> None:
+        super().__init__("the session is bound to others")
+        self.position_id = position_id
 
 
 class Gatehouse:
@@ -78,26 +75,32 @@ class Gatehouse:
         self._tell = tell
         self._clock_s = clock_s
         self._walked_in: dict[tuple[str, str, str], float] = {}
-        self._known: dict[tuple[str, bytes], _Known] = {}
+        self._sessions = KnownSessions()
+        self._passes = GatheredPasses(self._pass_over)
         self._away_since: float | None = None
         self._budgets: dict[str, Budget] = {}
 
-    async def passes(self, claims: SessionClaims, *, is_page_view: bool) -> Passing | None:
+    async def passes(self, claims: SessionClaims, caller: Caller, *, is_page_view: bool) -> Passing | None:
         """Let the holder of a verified session token pass, and count it; None if the store cannot be asked.
 
         Raises:
             SessionExpired: the session has ended, or is not known.
+            BoundElsewhere: the session is bound to other networks or browsers than the caller's. While the
+                store is away, a caller that the gate does not know yet is not refused.
         """
         key = (claims.queue_id, claims.position_id)
-        known = self._known.get(key)
+        known = self._sessions.get(key)
         now = self._clock_s()
-        if known is None or now - known.asked_at >= FRESH_S:
-            known = await self._ask(key, known, is_page_view=is_page_view)
+        if known is not None and now - known.refused_at(caller) < FRESH_S:
+            raise BoundElsewhere(claims.position_id)
+        if known is not None and now - known.asked_at < FRESH_S and known.admits(caller):
+            self._sessions.count(key, known, 1, is_page_view, (caller,))
+        else:
+            known = await self._ask(key, known, caller, is_page_view=is_page_view)
             if known is None:
                 return None
-        else:
-            known.hits += 1
-            known.page_views += is_page_view
+            if known.refused_at(caller) >= now:
+                raise BoundElsewhere(claims.position_id)
         if isinstance(known.state, Passing):
             return known.state
         if isinstance(known.state, places.Gone):
@@ -108,7 +111,8 @@ class Gatehouse:
         """Let somebody in at once where nobody has to wait; None where there is a line, or no room.
 
         Who joined and was not let in all the same stands in line, or, where they may not wait, leaves again.
-        Three round trips for those who get in. Raises what joining and asking for a place do.
+        Three round trips for those who get in; all who come at once share one pass. Raises what joining and
+        asking for a place do.
         """
         view = await self._book.get(queue_id)
         if (
@@ -138,16 +142,20 @@ class Gatehouse:
         return place
 
     async def _admit_now(self, queue_id: str, visitor: Visitor) -> Entry | Line:
-        """Join, and have the pass that would come within a quarter of a second come now."""
+        """Join, and have the pass that would come within a quarter of a second come now.
+
+        The pass may let in others with this visitor. No other server tells their streams of that, so a pass
+        is seen through although its visitor has gone.
+        """
         place = await self._room.enqueue(queue_id, visitor, 0, {})
         if isinstance(place, Entry):
             return place
-        # It lets in no more people than ever, but perhaps others with this one, whose streams nobody else
-        # would tell: it is seen through.
-        with trio.CancelScope(shield=True):
-            await self._witness.learn(await self._store.admit([queue_id]))
+        await self._passes.after_now(queue_id)
         proof = PositionProof(await self._keeper.read_position(place.token), place.token)
         return await self._room.poll(proof, PollKind.STATUS)
+
+    async def _pass_over(self, queue_id: str) -> None:
+        await self._witness.learn(await self._store.admit([queue_id]))
 
     async def command(self, queue_id: str, position_id: bytes, command: str, seconds: int = 0) -> int:
         """Carry out what the site says of a session: `end`, `revoke`, or `extend` to `seconds` from now.
@@ -167,9 +175,9 @@ class Gatehouse:
             )
             ended = departed.state if isinstance(departed.state, places.Gone) else None
             ends_ms = ended.ended_ms if ended is not None and departed.ended_now else None
-        known = self._known.get((queue_id, position_id))
+        known = self._sessions.get((queue_id, position_id))
         if known is not None:
-            # What is known is not true any more: it is asked for again, and what was counted goes along.
+            # What is known is not true any more: the next request asks the store again.
             known.asked_at = -FRESH_S
             # The store may be away just then.
             known.state = ended or known.state
@@ -218,60 +226,58 @@ class Gatehouse:
         Raises:
             Unavailable: the store is away; what was not reported is kept.
         """
-        counted: dict[str, list[tuple[bytes, _Known]]] = {}
-        for (queue_id, position_id), known in self._known.items():
-            if known.hits:
-                counted.setdefault(queue_id, []).append((position_id, known))
-        for queue_id, sessions in counted.items():
-            left = iter(sessions)
-            while some := list(islice(left, _MOST_IN_ONE_REPORT)):
-                await self._report(queue_id, some)
-        return bool(counted)
-
-    def _keep(self, key: tuple[str, bytes], known: _Known) -> None:
-        """Keep what is known of a session as the newest there is; the oldest makes room."""
-        self._known.pop(key, None)
-        self._known[key] = known
-        while len(self._known) > _MOST_KNOWN:
-            del self._known[next(iter(self._known))]
+        changed = self._sessions.changed(_MOST_IN_ONE_REPORT)
+        for queue_id, sessions in changed:
+            await self._report(queue_id, sessions)
+        return bool(changed)
 
     def _gone_away(self) -> None:
         if self._away_since is None:
             self._away_since = self._clock_s()
             log.warning("the store is away: at the gate each queue's outage policy holds")
 
-    async def _report(self, queue_id: str, sessions: Iterable[tuple[bytes, _Known]]) -> None:
-        taken = [(known, known.hits, known.page_views, position_id) for position_id, known in sessions]
-        calls = [GateCall(position_id, hits, views) for _, hits, views, position_id in taken]
+    async def _report(self, queue_id: str, sessions: Sequence[tuple[bytes, KnownSession]]) -> None:
+        # Taken before the store is asked: what is counted meanwhile is left for the next report.
+        calls = [self._sessions.take((queue_id, position_id), known) for position_id, known in sessions]
         asked_at = self._clock_s()
-        states = await self._store.gate(queue_id, calls)
-        for (known, hits, views, position_id), state in zip(taken, states, strict=True):
-            known.state, known.asked_at = state, asked_at
-            known.hits -= hits
-            known.page_views -= views
-            self._keep((queue_id, position_id), known)
+        try:
+            answers = await self._store.gate(queue_id, calls)
+        except Exception:
+            for (position_id, known), call in zip(sessions, calls, strict=True):
+                key = (queue_id, position_id)
+                self._sessions.count(key, known, call.hits, call.page_views, call.callers)
+            raise
+        for (position_id, known), gated in zip(sessions, answers, strict=True):
+            known.state, known.asked_at = gated.state, asked_at
+            if gated.refused:
+                known.refuse(gated.refused, asked_at)
+            self._sessions.keep((queue_id, position_id), known)
 
     async def _ask(
-        self, key: tuple[str, bytes], known: _Known | None, *, is_page_view: bool
-    ) -> _Known | None:
+        self, key: SessionKey, known: KnownSession | None, caller: Caller, *, is_page_view: bool
+    ) -> KnownSession | None:
+        """Ask the store about a session and count this one request there; None if the store is away.
+
+        What was counted before is left to the report, which alone takes it.
+        """
         queue_id, position_id = key
-        hits, views = (0, 0) if known is None else (known.hits, known.page_views)
-        hits, views = hits + 1, views + is_page_view
         asked_at = self._clock_s()
-        if known is not None:
-            known.hits, known.page_views = 0, 0  # On their way; others who come meanwhile count anew.
         try:
-            state = await self._store.gate_one(queue_id, GateCall(position_id, hits, views))
+            gated = await self._store.gate_one(
+                queue_id, GateCall(position_id, 1, int(is_page_view), (caller,))
+            )
         except Unavailable:
             self._gone_away()
-            if known is None:
-                return None
-            known.hits += hits
-            known.page_views += views
+            if known is not None:
+                self._sessions.count(key, known, 1, is_page_view, (caller,))
             return known
         self._away_since = None
-        # Somebody else may have asked about the same session meanwhile, and counted.
-        known = self._known.get(key) or known or _Known(state, asked_at)
-        known.state, known.asked_at = state, asked_at
-        self._keep(key, known)
+        # Another request may have asked about the same session meanwhile.
+        known = self._sessions.get(key) or known or KnownSession(gated.state, asked_at)
+        known.state, known.asked_at = gated.state, asked_at
+        if gated.refused:
+            known.refuse(gated.refused, asked_at)
+        else:
+            known.allow(caller)
+        self._sessions.keep(key, known)
         return known

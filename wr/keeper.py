@@ -1,13 +1,14 @@
 """The keeper of signing keys: makes the first ones, rotates them, and knows what other replicas made."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from itertools import pairwise
 
 import structlog
 import trio
 
+from wr.model.passes import Pass, own_verifier, sign_pass
 from wr.model.remembered import Remembered
-from wr.model.signing import Algorithm, KeyRing, Purpose, SigningKey, load_key, make_key, make_kid
+from wr.model.signing import Algorithm, KeyRing, Purpose, SigningKey, is_kid, load_key, make_key, make_kid
 from wr.model.tokens import (
     PositionClaims,
     SessionClaims,
@@ -17,6 +18,7 @@ from wr.model.tokens import (
     sign_position,
     sign_session,
 )
+from wr.model.verifiers import Verifier
 from wr.store.secrets import SecretShelf
 
 log = structlog.get_logger("wr.keys")
@@ -26,6 +28,14 @@ ACTIVATION_DELAY_MS = 5_000
 REFRESH_S = 2.0
 OLDEST_SESSION_MS = 8 * 24 * 3600 * 1000
 """A session lasts a week at most; a day later no living token can name a key that was replaced."""
+LONGEST_PASS_S = 366 * 24 * 3600
+"""How long before its time is over a pass may be signed here."""
+_OLDEST_MS = {
+    Purpose.POSITION: OLDEST_SESSION_MS,
+    Purpose.SESSION: OLDEST_SESSION_MS,
+    Purpose.PASS: (LONGEST_PASS_S + 24 * 3600) * 1000,
+}
+"""How long after a key was replaced a token may name it."""
 _RELOAD_PAUSE_S = 1.0
 _SIGNERS = 2
 _MOST_REMEMBERED = 4096
@@ -45,11 +55,13 @@ class KeyKeeper:
         self._shelf = shelf
         self._clock_ms = clock_ms
         self._random_bytes = random_bytes
-        self._algorithms = algorithms
+        self._algorithms = {Purpose.PASS: Algorithm.HS256, **algorithms}
         self._signers = trio.CapacityLimiter(_SIGNERS)
         self._reload_lock = trio.Lock()
         self._reloaded_at = -_RELOAD_PAUSE_S
         self.ring = KeyRing(())
+        self.address_key = b""
+        """What address tags are made with (see `wr.model.identities`); unlike the others it never changes."""
         self._positions: Remembered[str, PositionClaims] = Remembered(_MOST_REMEMBERED)
         self._sessions: Remembered[str, SessionClaims] = Remembered(_MOST_REMEMBERED)
 
@@ -60,6 +72,7 @@ class KeyKeeper:
             OSError, ValueError: the session key file cannot be read, or holds no key for the algorithm.
         """
         await self.refresh()
+        self.address_key = await self._shelf.first_address_key(self._random_bytes(32))
         if session_key_file:
             await self._adopt(await trio.Path(session_key_file).read_text())
         for purpose in Purpose:
@@ -144,6 +157,20 @@ class KeyKeeper:
         self._sessions.put(token, claims)
         return claims
 
+    def sign_passes(self, passes: Iterable[Pass]) -> list[str]:
+        """Sign passes; 25 µs each."""
+        now_ms = self._clock_ms()
+        return [sign_pass(made, self.ring, now_ms) for made in passes]
+
+    async def pass_verifier(self, kid: str | None) -> Verifier | None:
+        """Find what checks a pass that this waiting room has signed; None when no key of ours has that
+        name."""
+        verifier = own_verifier(kid, self.ring)
+        if verifier is None and is_kid(kid, Purpose.PASS):
+            await self._reload()
+            verifier = own_verifier(kid, self.ring)
+        return verifier
+
     async def _reload(self) -> None:
         """Look for a key that another replica has just made; at most once a second, whoever asks.
 
@@ -199,7 +226,7 @@ class KeyKeeper:
                 (key for key in keys if key.purpose is purpose), key=lambda key: key.active_ms
             )
             for key, successor in pairwise(oldest_first):
-                if successor.active_ms + OLDEST_SESSION_MS < self._clock_ms():
+                if successor.active_ms + _OLDEST_MS[purpose] < self._clock_ms():
                     doomed.append(key.kid)
         await self._shelf.remove_signing_keys(doomed)
 

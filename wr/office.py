@@ -3,6 +3,7 @@
 import msgspec
 
 from wr.audit import AuditTrail
+from wr.block_service import NO_BLOCK, BlockService, BlockWish
 from wr.events.book import EventBook
 from wr.keeper import KeyKeeper
 from wr.model import places
@@ -61,6 +62,13 @@ class FoundPerson(msgspec.Struct, frozen=True):
         return self.found.place
 
 
+class Terminated(msgspec.Struct, frozen=True):
+    """A session that was ended: when, and until when its visitor is kept out; in milliseconds since 1970."""
+
+    ended_ms: int
+    blocked_until_ms: int | None
+
+
 class Office:
     """Operators' use cases. All raise `Unavailable` while the store is away.
 
@@ -69,9 +77,16 @@ class Office:
     """
 
     def __init__(
-        self, store: Store, keeper: KeyKeeper, book: QueueBook, tell: Tell, events: EventBook
+        self,
+        store: Store,
+        keeper: KeyKeeper,
+        book: QueueBook,
+        blocks: BlockService,
+        tell: Tell,
+        events: EventBook,
     ) -> None:
         self._store = store
+        self._blocks = blocks
         self._keeper = keeper
         self._book = book
         self._tell = tell
@@ -231,11 +246,18 @@ class Office:
             return None
         queue_id, person = found
         view = await self._book.get(queue_id)
-        wait_s = view.estimated_wait_s(person.place.position) if isinstance(person.place, InLine) else 0
+        wait_s = (
+            view.estimated_wait_s(person.place.position, person.place.priority)
+            if isinstance(person.place, InLine)
+            else 0
+        )
         return FoundPerson(position_id, queue_id, person, wait_s)
 
-    async def terminate(self, actor: Actor, session_id: str, reason: str) -> int:
-        """End a session at once; returns when, in milliseconds since 1970. One round trip for each queue.
+    async def terminate(
+        self, actor: Actor, session_id: str, reason: str, block: BlockWish = NO_BLOCK
+    ) -> Terminated:
+        """End a session at once, and keep its visitor out for a while if that is wished. One round trip for
+        each queue.
 
         Raises:
             NotFound: no such session.
@@ -250,6 +272,11 @@ class Office:
                     session_only=True,
                     subject=b"",
                 )
+                blocked_ms = None
+                if block.seconds and await self._store.find([queue_id], position_id) is not None:
+                    blocked_ms = await self._blocks.block_holder(
+                        actor, queue_id, position_id, block, of=session_id, reason=reason
+                    )
                 async with self._audit.noting(actor, Action.SESSION_TERMINATED, queue_id) as draft:
                     departed = await self._store.depart(queue_id, departure)
                     if departed.ended_now:
@@ -258,7 +285,7 @@ class Office:
                 if isinstance(state, places.Gone):
                     if departed.ended_now:
                         self._tell(queue_id, [position_id])
-                        return state.ended_ms
+                        return Terminated(state.ended_ms, blocked_ms)
                     raise session_expired(position_id, state.ended_ms, state.reason.text)
         raise NotFound("There is no such session", session_id=session_id)
 

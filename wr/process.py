@@ -25,15 +25,18 @@ from wr.happenings import Happenings
 from wr.keeper import KeyKeeper
 from wr.measures.instruments import Level
 from wr.measures.measures import Measures
+from wr.model.address_shares import AddressShares
 from wr.model.audit import Actor
 from wr.model.queue import QueueConfig
 from wr.model.refusals import Conflict, Unavailable
 from wr.office import Office
+from wr.pass_reader import SiteKeys, open_site_keys
 from wr.serve.lanes import Lanes, serve_lanes
 from wr.serve.limits import ConnectionLimits
 from wr.settings import Settings
 from wr.stopping import Grace
 from wr.store.embedded import embedded_store
+from wr.store.private_files import write_private
 from wr.store.store import Store, open_store
 from wr.tasks.admission import run_admission
 from wr.tasks.endless import keep_running
@@ -44,7 +47,11 @@ from wr.traces.asking import TracesFailure, Tracing, close_tracing, open_tracing
 log = structlog.get_logger("wr")
 
 ADMIN_KEY_FILE = "admin-key"
+_SHORTEST_KEY = 16
+"""Characters under which the start warns of a key."""
 _MOST_FILES = 1_000_000
+_LEAST_SHARE = 64
+"""Connections that one address may hold on a server however small, because people behind one NAT share it."""
 _FILES_KEPT = 100
 """Descriptors that are not for connections: the store's, the log, threads' pipes."""
 
@@ -88,6 +95,7 @@ async def run(
         StartUpFailure, StoreFailure: the server cannot start; perhaps inside an exception group.
     """
     started_at = trio.current_time()
+    _warn_of_short_keys(settings)
     limits = _connection_limits(settings, _allow_many_files())
     tls = _tls_context(settings)
     measures = Measures(time.perf_counter)
@@ -107,7 +115,14 @@ async def run(
         ) as store,
     ):
         house = assemble(
-            store, settings, clocks, measures, event_book, uptime_s=lambda: trio.current_time() - started_at
+            store,
+            settings,
+            clocks,
+            measures,
+            event_book,
+            _site_keys(settings),
+            most_streams_per_address=limits.most_per_address,
+            uptime_s=lambda: trio.current_time() - started_at,
         )
         with _start_up_failures():
             await store.ping()
@@ -187,8 +202,10 @@ def _allow_many_files() -> int:
 
 
 def _connection_limits(settings: Settings, files: int) -> ConnectionLimits:
+    most = settings.max_connections or max(1, files - _FILES_KEPT)
     return ConnectionLimits(
-        most_connections=settings.max_connections or max(1, files - _FILES_KEPT),
+        most_connections=most,
+        most_per_address=settings.connections_per_address or max(_LEAST_SHARE, most // 10),
         most_requests=settings.requests_per_connection,
         idle_patience_s=settings.idle_timeout,
         head_patience_s=settings.head_timeout,
@@ -305,6 +322,22 @@ def _user_tokens(settings: Settings) -> UserTokens | None:
         raise StartUpFailure(f"waiting_queue_key_file {path}: {error}") from error
 
 
+def _site_keys(settings: Settings) -> SiteKeys:
+    try:
+        return open_site_keys(settings.pass_key)
+    except (OSError, TypeError, ValueError, UnsupportedAlgorithm) as error:
+        raise StartUpFailure(f"pass_key {settings.pass_key}: {error}") from error
+
+
+def _warn_of_short_keys(settings: Settings) -> None:
+    """Warn of keys that could be guessed: attempts are limited for each address, and addresses are many."""
+    for name in ("admin_key", "origin_key", "metrics_token"):
+        if 0 < len(getattr(settings, name)) < _SHORTEST_KEY:
+            log.warning(
+                "a key is short enough to be guessed: let it have 16 characters or more", setting=name
+            )
+
+
 async def _admin_key(store: Store, settings: Settings) -> tuple[str, bool]:
     """Find the admin key: the operator's, or one of ours that all replicas share and the data folder repeats
     for the commands that run beside the server."""
@@ -320,10 +353,13 @@ def _note_admin_key(data_dir: Path, key: str) -> None:
     path = data_dir / ADMIN_KEY_FILE
     try:
         data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:  # noqa: PTH123 - a mode
-            file.write(key + "\n")
+        write_private(path, key + "\n")
     except OSError as error:
-        log.warning("the admin key could not be noted for local commands", file=str(path), error=str(error))
+        log.warning(
+            "the admin key could not be noted for local commands; if nobody knows it, give --admin-key",
+            file=str(path),
+            error=str(error),
+        )
 
 
 async def _make_demo_queue(store: Store, office: Office) -> None:
@@ -362,6 +398,7 @@ async def _serve(
         lanes,
         listener,
         most=limits.most_connections,
+        shares=AddressShares(limits.most_per_address, settings.trusted_proxies),
         grace_s=settings.grace,
         until=stop.wait,
         is_open=is_open,

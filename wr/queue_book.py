@@ -2,6 +2,7 @@
 
 import msgspec
 
+from wr.model.fairness import admissions_until
 from wr.model.pace import Forecast, Pace, forecast, observe
 from wr.model.queue import QueueConfig
 from wr.model.refusals import NotFound
@@ -17,16 +18,24 @@ class QueueView(msgspec.Struct, frozen=True):
     active: int
     pace: Pace
     forecast: Forecast
+    waiting_by_priority: tuple[int, ...] = (0, 0, 0, 0)
 
-    def estimated_wait_s(self, position: int) -> int:
-        """Estimate the seconds until that position is let in."""
-        return self.forecast.wait_s(position)
+    def estimated_wait_s(self, position: int, priority: int = 0) -> int:
+        """Estimate the seconds until the visitor at that position (rank in line, from 1) is let in."""
+        share = self.config.priority_share
+        return self.forecast.wait_s(admissions_until(position, priority, self.waiting_by_priority, share))
 
 
-def view_of(config: QueueConfig, waiting: int = 0, active: int = 0, pace: Pace | None = None) -> QueueView:
-    """Make the view of a queue; without a pace, as of one that has seen nobody yet."""
+def view_of(
+    config: QueueConfig,
+    waiting: int = 0,
+    active: int = 0,
+    pace: Pace | None = None,
+    waiting_by_priority: tuple[int, ...] = (0, 0, 0, 0),
+) -> QueueView:
+    """Make the view of a queue; without a pace, as of one that has let in no visitor yet."""
     pace = pace or Pace()
-    return QueueView(config, waiting, active, pace, forecast(config, active, pace))
+    return QueueView(config, waiting, active, pace, forecast(config, active, pace), waiting_by_priority)
 
 
 class QueueBook:
@@ -60,7 +69,9 @@ class QueueBook:
             self.forget(queue_id)
             raise no_such_queue(queue_id)
         known = self._views.get(queue_id)
-        view = view_of(config) if known is None else view_of(config, known.waiting, known.active, known.pace)
+        view = view_of(config)
+        if known is not None:
+            view = view_of(config, known.waiting, known.active, known.pace, known.waiting_by_priority)
         self._views[queue_id] = view
         return view
 
@@ -80,6 +91,7 @@ class QueueBook:
             admission.waiting,
             admission.active,
             observe(admission.seconds, admission.now_ms, view.config.created_ms, admission.active),
+            admission.waiting_by_priority,
         )
 
     def names(self) -> set[str]:

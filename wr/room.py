@@ -1,56 +1,28 @@
 """The room: what visitors do. Each method is one use case; it knows neither HTTP nor Lua."""
 
 from collections.abc import Callable, Iterable
-from hashlib import blake2b
 
 import msgspec
 
+from wr.join_rules import Metadata, PositionProof, Visitor, join_of, join_refusal
 from wr.keeper import KeyKeeper
 from wr.model import places
-from wr.model.client_address import limited_address
-from wr.model.ids import id_text, new_position_id, session_id_bytes, session_id_text
+from wr.model.ids import id_text, session_id_bytes, session_id_text
 from wr.model.limits import Limit, Usage
-from wr.model.queue import QueueConfig, UniqueBy
-from wr.model.refusals import (
-    InvalidRequest,
-    Maintenance,
-    NotFound,
-    PositionExpired,
-    QueueFull,
-    RateLimited,
-    Refusal,
-    SessionExpired,
-)
+from wr.model.queue import QueueConfig
+from wr.model.refusals import NotFound, PositionExpired, RateLimited, Refusal, SessionExpired
 from wr.model.times import rfc3339
 from wr.model.tokens import PositionClaims, SessionClaims
 from wr.queue_book import QueueBook, QueueView, no_such_queue
 from wr.session_tokens import SessionTokens
 from wr.store.departures import Departure
-from wr.store.joins import InLine, Join, Joined
+from wr.store.joins import InLine, Joined
 from wr.store.polls import Poll, PollKind
 from wr.store.store import Store
 from wr.store.visits import VisitCall, VisitKind
 
-MAX_METADATA_BYTES = 4096
-
 Tell = Callable[[str, Iterable[bytes] | None], None]
 """Lets live streams know that something happened to these people of a queue (None: to everybody)."""
-Metadata = dict[str, str | int | float | bool]
-
-
-class PositionProof(msgspec.Struct, frozen=True):
-    """A verified position token, as it was sent."""
-
-    claims: PositionClaims
-    token: str
-
-
-class Visitor(msgspec.Struct, frozen=True):
-    """Who asks for a place: what is known from the request itself."""
-
-    address: str
-    user_agent: str
-    proof: PositionProof | None = None
 
 
 class Line(msgspec.Struct, frozen=True):
@@ -61,6 +33,7 @@ class Line(msgspec.Struct, frozen=True):
     position: int
     queue_length: int
     estimated_wait_s: int
+    priority: int
     token: str
     token_expires_s: int
     is_new: bool
@@ -79,6 +52,8 @@ class Entry(msgspec.Struct, frozen=True):
     session_token: str
     session_expires_ms: int
     usage: Usage | None
+    priority: int = 0
+    """The priority that the place had."""
 
 
 class SessionState(msgspec.Struct, frozen=True):
@@ -135,39 +110,34 @@ class Room:
         Raises:
             NotFound: no such queue.
             InvalidRequest: the metadata is longer than 4 KiB.
-            QueueFull, Maintenance, RateLimited: nobody new for now.
+            QueueFull, Maintenance, RateLimited: no new place for now.
+            IdentityTaken, TooManyPlaces, Blocked: no new place for this visitor, or this address.
+            PassRequired, PassInvalid: no new place without a pass, or with this one.
         """
         view = await self._book.get(queue_id)
         proof = visitor.proof
-        if proof is not None and proof.claims.queue_id != queue_id:
-            proof = None
-        joined = await self._store.join(
-            queue_id,
-            Join(
-                new_id=new_position_id(self._random_bytes),
-                known_id=proof.claims.position_id if proof else b"",
-                priority=priority,
-                subject=limited_address(visitor.address).encode(),
-                person=_person(view.config.unique_by, visitor, metadata),
-                metadata=_metadata_text(metadata),
-            ),
+        join = join_of(
+            view.config,
+            visitor,
+            priority,
+            metadata,
+            address_key=self._keeper.address_key,
+            random_bytes=self._random_bytes,
         )
+        joined = await self._store.join(queue_id, join)
         usage = self._usage("enqueue", joined.used, joined.now_ms)
         place = joined.place
         if isinstance(place, InLine):
             return self._line(view, joined, place, proof, usage)
         if isinstance(place, places.Admitted):
-            token, expires_s = self._proof_of(joined.position_id, queue_id, proof, priority, place.started_ms)
-            return await self._entry(
+            is_known = proof is not None and proof.claims.position_id == joined.position_id
+            held = proof.claims.priority if proof is not None and is_known else join.priority
+            token, expires_s = self._proof_of(joined.position_id, queue_id, proof, held, place.started_ms)
+            entry = await self._entry(
                 joined.position_id, view.config, place, joined.queue_length, token, expires_s, usage
             )
-        if isinstance(place, places.Full):
-            raise QueueFull("The queue is at its maximum capacity", usage=usage, queue_id=queue_id)
-        if isinstance(place, places.Closed):
-            raise Maintenance(
-                "The queue is in maintenance and takes nobody new", usage=usage, queue_id=queue_id
-            )
-        raise self._not_served(place, queue_id, usage)
+            return msgspec.structs.replace(entry, priority=held)
+        raise join_refusal(place, queue_id, usage) or self._not_served(place, queue_id, usage)
 
     async def poll(self, proof: PositionProof, kind: PollKind) -> Line | Entry:
         """Tell where the holder of a position token stands; with a heartbeat, keep the place.
@@ -192,7 +162,8 @@ class Room:
                 config=view.config,
                 position=place.position,
                 queue_length=polled.queue_length,
-                estimated_wait_s=view.estimated_wait_s(place.position),
+                estimated_wait_s=view.estimated_wait_s(place.position, claims.priority),
+                priority=claims.priority,
                 token=token,
                 token_expires_s=expires_s,
                 is_new=False,
@@ -243,7 +214,9 @@ class Room:
                 position_id=claims.position_id,
                 reason=places.Reason.CANCELLED,
                 session_only=is_session,
-                subject=session_id_bytes(claims.position_id) if is_session else claims.position_id,
+                # Counted apart from questions: to leave is possible however often one looked.
+                subject=b"leave"
+                + (session_id_bytes(claims.position_id) if is_session else claims.position_id),
             ),
         )
         usage = self._usage("status", departed.used, departed.now_ms)
@@ -300,7 +273,8 @@ class Room:
             config=view.config,
             position=place.position,
             queue_length=joined.queue_length,
-            estimated_wait_s=view.estimated_wait_s(place.position),
+            estimated_wait_s=view.estimated_wait_s(place.position, place.priority),
+            priority=place.priority,
             token=token,
             token_expires_s=expires_s,
             is_new=place.is_new,
@@ -332,7 +306,9 @@ class Room:
         self, position_id: bytes, queue_id: str, proof: PositionProof | None, priority: int, since_ms: int
     ) -> tuple[str, int]:
         """Give the token of a place: the one that was sent, as long as it is fresh, or a new one."""
-        if proof is not None and proof.claims.position_id == position_id:
+        is_known = proof is not None and proof.claims.position_id == position_id
+        # A pass may have raised the place since its token was signed.
+        if proof is not None and is_known and proof.claims.priority == priority:
             return self._fresh(proof)
         return self._sign(position_id, queue_id, priority, since_ms)
 
@@ -395,26 +371,3 @@ def session_expired(
     return SessionExpired(
         "Your session has expired", usage=usage, session_id=session_id_text(position_id), **facts
     )
-
-
-def _metadata_text(metadata: Metadata) -> bytes:
-    text = msgspec.json.encode(metadata) if metadata else b""
-    if len(text) > MAX_METADATA_BYTES:
-        raise InvalidRequest(f"metadata is longer than {MAX_METADATA_BYTES} bytes", field="metadata")
-    return text
-
-
-def _person(unique_by: UniqueBy, visitor: Visitor, metadata: Metadata) -> bytes:
-    """Recognise a person: 16 bytes that are the same for the same one, or none when nobody is the same."""
-    user_id = metadata.get("user_id", "")
-    # A page that has no user sends an empty id; all its guests are not one person.
-    if unique_by is UniqueBy.NONE or (user_id == "" and unique_by is not UniqueBy.IP):
-        return b""
-    facts: list[object] = [str(unique_by)]
-    if unique_by is not UniqueBy.IP:
-        facts.append(user_id)
-    if unique_by is not UniqueBy.USER_ID:
-        facts.append(visitor.address)
-    if unique_by is UniqueBy.CLIENT:
-        facts.append(visitor.user_agent)
-    return blake2b(msgspec.json.encode(facts), digest_size=16).digest()

@@ -121,6 +121,15 @@ class Settings:
         group=Group.NETWORK,
         form="COUNT",
     )
+    connections_per_address: int = _setting(
+        0,
+        "Connections, and also live streams, that one client address (IPv4, or /64 of IPv6) may hold at "
+        "once; trusted proxies may hold any number; 0 is a tenth of the connections served at once, at "
+        "least 64",
+        count,
+        group=Group.NETWORK,
+        form="COUNT",
+    )
     requests_per_connection: int = _setting(
         10_000,
         "Requests on one connection, after which the client is asked to open another",
@@ -189,26 +198,27 @@ class Settings:
     admin_key: str = _setting(
         "",
         "Secret that admin calls send as X-Admin-Key; rather set the variable, for command lines are no "
-        "secret; unless given, one is generated, printed once and kept in the store and the data folder",
+        "secret; unless given, one is generated, printed once to a terminal, and kept in the store and in "
+        "admin-key in the data folder",
         group=Group.ADMIN,
         form="KEY",
     )
     show_admin_key: bool = _setting(
         False,
-        "Print the admin key at every start, not only when it is generated",
+        "Print the admin key at every start, not only when it is generated; either way to a terminal only",
         boolean,
         group=Group.ADMIN,
     )
     limit_enqueue: Limit = _setting(
         Limit(10),
-        "Joins to one queue from one client address",
+        "Joins from one client address, over all queues",
         parse_limit,
         group=Group.LIMITS,
         form="COUNT/SECONDS",
     )
     limit_status: Limit = _setting(
         Limit(60),
-        "Questions where one stands, and leaving, with one token",
+        "Questions where one stands with one token, and, counted apart, leaving",
         parse_limit,
         group=Group.LIMITS,
         form="COUNT/SECONDS",
@@ -218,6 +228,22 @@ class Settings:
     )
     limit_activity: Limit = _setting(
         Limit(100), "Activity reports of one session", parse_limit, group=Group.LIMITS, form="COUNT/SECONDS"
+    )
+    limit_guess: Limit = _setting(
+        Limit(10),
+        "Wrong keys, tokens and passes from one client address; beyond that not even the right one is "
+        "looked at",
+        parse_limit,
+        group=Group.LIMITS,
+        form="COUNT/SECONDS",
+    )
+    limit_caller: Limit = _setting(
+        Limit(3000),
+        "Calls of the second API (/api/v1/waiting-queue) from one client address, where they bring no token "
+        "of a user and no key of the site; 500 visitors that ask every ten seconds are 3000/60",
+        parse_limit,
+        group=Group.LIMITS,
+        form="COUNT/SECONDS",
     )
     limit_admin: Limit = _setting(
         Limit(100), "Admin calls with the admin key", parse_limit, group=Group.LIMITS, form="COUNT/SECONDS"
@@ -270,6 +296,13 @@ class Settings:
         "given, only the admin key does",
         group=Group.ADMIN,
         form="KEY",
+    )
+    pass_key: str = _setting(
+        "",
+        "What checks the passes that your site signs: a file with a PEM public key or a shared secret of at "
+        "least 32 bytes, or the URL of a JWKS; unless given, only passes of `wr pass issue` count",
+        group=Group.TOKENS,
+        form="FILE|URL",
     )
     position_algorithm: Algorithm = _setting(
         Algorithm.HS256,
@@ -397,6 +430,8 @@ class Settings:
             "heartbeat": self.limit_heartbeat,
             "activity": self.limit_activity,
             "admin": self.limit_admin,
+            "guess": self.limit_guess,
+            "caller": self.limit_caller,
         }
 
 

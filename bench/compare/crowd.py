@@ -39,6 +39,13 @@ class Place(msgspec.Struct, frozen=True):
     enqueued_ms: int
 
 
+def newcomer(number: int, priority: int = 0) -> Join:
+    """Make the wish of a visitor to join, each from an address of its own, as the cap on places counts it."""
+    tag = os.urandom(4)
+    subject = b"10.0.0.%d" % (number % 256)
+    return Join(new_position_id(os.urandom, tag), b"", priority, subject, b"", b"", address=tag)
+
+
 class Line:
     """The line of one queue, seen from the store."""
 
@@ -71,10 +78,7 @@ class Line:
         next_wanted = next(wanted, people)
         places: list[Place] = []
         for start in range(0, people, _BATCH):
-            joins = [
-                Join(new_position_id(os.urandom), b"", priority, b"10.0.0.%d" % (number % 256), b"", b"")
-                for number in range(start, min(start + _BATCH, people))
-            ]
+            joins = [newcomer(number, priority) for number in range(start, min(start + _BATCH, people))]
             keys, arguments = script.call(self.queue_id, 0, joins)
             for offset, joined in enumerate(
                 script.replies(evaluate(self.client, script.script, keys, arguments))

@@ -1,18 +1,16 @@
 """The store's own ceiling: the same scripts, called by one process, 1, 16 and 256 at a time."""
 
-import os
 import time
 from collections.abc import Sequence
 from typing import Any
 
-from bench.compare.crowd import Line
+from bench.compare.crowd import Line, newcomer
 from bench.compare.figures import Finding
 from bench.compare.office import Office
 from bench.compare.run import Run, Stage
-from wr.model.ids import new_position_id
 from wr.model.limits import Limit
 from wr.store.connection import evaluate
-from wr.store.joins import Join, JoinScript
+from wr.store.joins import JoinScript
 from wr.store.keys import Keys
 from wr.store.polls import Poll, PollKind, PollScript
 from wr.store.script import Script
@@ -35,11 +33,7 @@ def measure_store(run: Run) -> list[Finding]:
         asked = 0
 
         def join_calls(batch: int) -> tuple[list[str], list[Any]]:
-            items = [
-                Join(new_position_id(os.urandom), b"", 0, b"10.0.0.%d" % (number % 256), b"", b"")
-                for number in range(batch)
-            ]
-            return joins.call(_QUEUE, 0, items)
+            return joins.call(_QUEUE, 0, [newcomer(number) for number in range(batch)])
 
         def poll_calls(batch: int) -> tuple[list[str], list[Any]]:
             nonlocal asked

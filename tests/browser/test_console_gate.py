@@ -88,6 +88,18 @@ def test_the_policy_that_is_chosen_is_kept(page: Page, visited: Site, policy: st
     expect(page.get_by_label(POLICY)).to_have_value(policy, timeout=PATIENCE_MS)
 
 
+def test_what_a_session_is_bound_to_is_said_before_it_is_kept(page: Page, visited: Site) -> None:
+    queue_id = visited.make_queue()
+    open_queue(page, visited, queue_id)
+    label = "What a session is bound to"
+    expect(page.get_by_label(label)).to_have_value("none", timeout=PATIENCE_MS)
+    page.get_by_label(label).select_option("network")
+    shows(effect(page, label), "A session opens the gate to at most 4 networks in an hour")
+    save(page)
+    shows(said(page), f"Saved. {label} is now networks.")
+    assert settings_of(visited, queue_id)["session_binding"] == "network"
+
+
 def test_what_is_open_can_be_shut_again(page: Page, visited: Site) -> None:
     queue_id = visited.make_queue(open_paths="/robots.txt", open_addresses="10.0.0.0/8")
     open_queue(page, visited, queue_id)

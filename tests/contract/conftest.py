@@ -148,11 +148,12 @@ def stranded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stranded]:
 
 @pytest.fixture(autouse=True)
 def tidy(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Remove the queues a test made: each admission pass would go on looking after them."""
+    """Begin a new minute, so that nothing of earlier tests is counted; and remove the queues that a test
+    made: each admission pass would go on looking after them."""
     store = request.getfixturevalue("store") if "engine" in request.fixturenames else None
     for name in ("site", "limited_server"):
         if name in request.fixturenames:
-            request.getfixturevalue(name)
+            fresh_minute(request.getfixturevalue(name).clock)
     older = len(made_queues)
     yield
     if store is not None:

@@ -35,9 +35,13 @@ UPDATED_BY_CONTRACT = {"id", "name", "status", "admission_rate", "max_active_use
 BRANDING = {"message", "logo_url", "accent_color", "background_color", "support_url", "page_template"}
 GATE = {
     *("open_paths", "open_addresses", "open_agents"),
-    *("outage_policy", "outage_grace_seconds", "outage_rate"),
+    *("outage_policy", "outage_grace_seconds", "outage_rate", "session_binding"),
 }
-EVERY_FIELD = {"id", *CONTRACT_EXAMPLE, "status", "unique_by", *BRANDING, *GATE, "created_at", "updated_at"}
+ENTRY = {"entry", "open_priority", "priority_share", "max_places_per_address"}
+EVERY_FIELD = {
+    *("id", *CONTRACT_EXAMPLE, "status", "unique_by", "created_at", "updated_at"),
+    *(*BRANDING, *GATE, *ENTRY),
+}
 ADMIN_ROUTES = [
     ("POST", "/queues"),
     ("GET", "/queues"),
@@ -103,6 +107,10 @@ CHANGES: list[dict[str, Any]] = [
     {"unique_by": "user_id"},
     {"unique_by": "ip"},
     {"unique_by": "none"},
+    {"entry": "pass"},
+    {"open_priority": 3},
+    {"priority_share": 0.5},
+    {"max_places_per_address": 0},
     {"status": "paused"},
     {"status": "maintenance"},
 ]
@@ -326,7 +334,7 @@ def test_a_change_at_one_server_holds_at_the_other_within_an_admission_interval(
     site.admin("PATCH", f"/queues/{queue_id}", changes)
     wait_until(lambda: replica.heartbeat(queue_id, token).json()["next_heartbeat_seconds"] == 33, seconds=1)
     address = "198.51.100.99"
-    assert [replica.join(queue_id, address=address).status_code for _ in range(2)] == [201, 200]
+    assert [replica.join(queue_id, address=address).status_code for _ in range(2)] == [201, 409]
     site.admin("PATCH", f"/queues/{queue_id}", {"status": "active"})
     assert replica.admitted(queue_id, token)["redirect_url"] == "https://new.example/"
 

@@ -9,7 +9,10 @@ import redis
 from tests.contract.conftest import Stranded
 from tests.contract.helpers import assert_refused, enter, open_queue, seconds_of, terminate, waiting
 from tests.support.site import BASE, Site, new_address
+from wr.block_service import block_id
 from wr.model.audit import Action
+from wr.model.identities import subject_digest
+from wr.store.blocks import subject_member
 from wr.store.keys import Keys
 
 ENTRY = {"id", "at", "operator", "address", "action", "queue_id", "changes", "facts"}
@@ -99,6 +102,11 @@ def test_who_and_from_where_is_what_the_request_says(site: Site) -> None:
     assert (newest(site)["operator"], newest(site)["address"]) == ("", "127.0.0.1")
 
 
+def block_of(user_id: str) -> str:
+    """Name the block of a user id."""
+    return block_id(subject_member(subject_digest(user_id)))
+
+
 def test_every_kind_of_change_names_who_made_it(site: Site) -> None:
     queue_id = site.make_queue(status="paused")
     visit = enter(site, open_queue(site))
@@ -108,6 +116,10 @@ def test_every_kind_of_change_names_who_made_it(site: Site) -> None:
         ("queue.created", "POST", "/queues", new),
         ("queue.updated", "PATCH", f"/queues/{queue_id}", {"admission_rate": 3}),
         ("queue.flushed", "POST", f"/queues/{queue_id}/flush", None),
+        ("passes.issued", "POST", f"/queues/{queue_id}/passes", {"subject": "ada"}),
+        ("pass.revoked", "POST", f"/queues/{queue_id}/passes/revoke", {"pass_id": "never-seen"}),
+        ("visitor.blocked", "POST", f"/queues/{queue_id}/blocks", {"user_id": "ada"}),
+        ("block.ended", "DELETE", f"/queues/{queue_id}/blocks/{block_of('ada')}", None),
         ("queue.deleted", "DELETE", f"/queues/{queue_id}", None),
         ("session.terminated", "DELETE", f"/sessions/{visit.session_id}", {}),
         ("keys.rotated", "POST", "/keys/rotate", None),

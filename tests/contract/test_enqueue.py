@@ -24,6 +24,7 @@ FIELDS = {
     "position",
     "queue_length",
     "estimated_wait_seconds",
+    "priority",
     "status",
     "token",
     "heartbeat_interval_seconds",
@@ -82,14 +83,14 @@ def test_an_empty_body_joins_with_the_defaults(site: Site, content: bytes) -> No
 
 @pytest.mark.parametrize("priority", [0, 1, 2, 3])
 def test_every_priority_of_the_contract_is_taken_and_kept_in_the_token(site: Site, priority: int) -> None:
-    queue_id = site.make_queue(status="paused")
+    queue_id = site.make_queue(status="paused", open_priority=3)
     response = site.join(queue_id, {"priority": priority})
     assert response.status_code == 201
     assert claims_of(response.json()["token"])["priority"] == priority
 
 
 def test_a_higher_priority_stands_before_a_lower_one_and_behind_its_equals(site: Site) -> None:
-    queue_id = site.make_queue(status="paused")
+    queue_id = site.make_queue(status="paused", open_priority=3)
     tokens = {name: waiting(site, queue_id, {"priority": int(name[0])}) for name in ("0a", "2a", "0b", "2b")}
     urgent = site.join(queue_id, {"priority": 3}).json()
     assert (urgent["position"], urgent["queue_length"]) == (1, 5)
@@ -172,11 +173,12 @@ def test_someone_admitted_who_joins_again_gets_200_and_the_way_in(site: Site) ->
 
 
 def test_someone_admitted_and_recognised_without_a_token_gets_one_that_works(site: Site) -> None:
-    queue_id = open_queue(site, unique_by="user_id")
-    visit = enter(site, queue_id, {"metadata": {"user_id": "ada"}})
-    body = site.join(queue_id, {"metadata": {"user_id": "ada"}}).json()
-    assert (body["status"], body["position_id"]) == ("admitted", visit.position_id)
-    assert site.status(queue_id, body["token"]).json() == visit.admitted
+    queue_id, ada = open_queue(site), {"metadata": {"user_id": "ada"}}
+    joined = site.join(queue_id, ada, address="192.0.2.1").json()
+    admitted = site.admitted(queue_id, joined["token"])
+    body = site.join(queue_id, ada, address="192.0.2.1").json()
+    assert (body["status"], body["position_id"]) == ("admitted", joined["position_id"])
+    assert site.status(queue_id, body["token"]).json() == admitted
 
 
 def test_who_left_or_was_dropped_gets_a_new_place_at_the_end(site: Site) -> None:

@@ -78,14 +78,12 @@ def test_a_failure_on_our_side_is_500_internal_error_and_tells_nothing_of_it(
     site: Site, store: redis.Redis
 ) -> None:
     queue_id = site.make_queue(status="paused")
-    broken = Keys(site.prefix).queue(queue_id, "enqueue_even", "enqueue_odd")
-    for key in broken:
-        store.set(key, "not what a script expects here")
+    (broken,) = Keys(site.prefix).queue(queue_id, "addresses")
+    store.set(broken, "not what a script expects here")
     response = site.join(queue_id)
     assert assert_refused(response, 500, "INTERNAL_ERROR") == {}
     assert not re.search(r"WRONGTYPE|redis|lua|wr/|\.py", response.text, re.IGNORECASE)
-    for key in broken:
-        store.delete(key)
+    store.delete(broken)
     assert site.join(queue_id).status_code == 201, "the next one is served as ever"
 
 

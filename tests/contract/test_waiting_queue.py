@@ -25,11 +25,11 @@ def make_concert(site: Site, **settings: Any) -> int:
     return concert_id
 
 
-def join(site: Site, concert_id: int, user_id: int) -> httpx.Response:
+def join(site: Site, concert_id: int, user_id: int, address: str = "") -> httpx.Response:
     return site.http.post(
         f"{ROOT}/join",
         json={"userId": user_id, "concertId": concert_id},
-        headers={"X-Forwarded-For": new_address()},
+        headers={"X-Forwarded-For": address or new_address()},
     )
 
 
@@ -110,9 +110,9 @@ def test_an_unknown_concert_is_404_concert_not_found(site: Site, call: Any) -> N
     assert error_code(response) == "NOT_FOUND"
 
 
-def test_too_many_joins_of_a_user_are_429_too_many_requests(site: Site) -> None:
-    concert_id = make_concert(site, status="paused")
-    responses = [join(site, concert_id, 5) for _ in range(12)]
+def test_too_many_joins_of_an_address_are_429_too_many_requests(site: Site) -> None:
+    concert_id, address = make_concert(site, status="paused"), new_address()
+    responses = [join(site, concert_id, 5, address) for _ in range(12)]
     refused = [response for response in responses if response.status_code != 200]
     assert refused
     assert {response.status_code for response in refused} == {429}
@@ -247,17 +247,21 @@ def test_somebody_who_subscribes_before_joining_hears_of_the_joining(site: Site)
         assert json.loads(next(events)[1])["rank"] == 1
 
 
-def test_a_new_subscription_of_the_same_user_replaces_the_old_one(site: Site) -> None:
+def test_two_subscriptions_of_a_user_live_side_by_side_and_a_third_from_there_replaces_the_first(
+    site: Site,
+) -> None:
     concert_id = make_concert(site, status="paused")
     join(site, concert_id, 100)
-    with subscription(site, concert_id, 100) as old:
+    with subscription(site, concert_id, 100) as old, subscription(site, concert_id, 100) as second:
         next(old), next(old)
+        next(second), next(second)
         with subscription(site, concert_id, 100) as new:
             next(new)
             assert list(old) == []
             activate(site, concert_id)
             names = [next(new)[0], next(new)[0]]
             assert names[-1] == "ACTIVE"
+            assert next(second)[0] == "ACTIVE"
 
 
 def test_the_wire_form_has_no_space_after_the_colon(site: Site) -> None:

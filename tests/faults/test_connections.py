@@ -14,6 +14,7 @@ import wr.serve.general_connections
 from tests.support.crowd import until
 from tests.support.processes import unread_by
 from tests.support.raw_http import CutOff, connected
+from wr.model.address_shares import AddressShares
 from wr.serve.connections import serve_connections, start_listening
 from wr.serve.general_connections import GeneralLane
 from wr.serve.http2_lane import Http2Lane
@@ -42,7 +43,7 @@ class OnlyGeneral(GeneralLane):
         no_api: Any = None
         config = GeneralConfig()
         config.head_patience_s = LONG_S
-        http2 = Http2Lane(no_api, ConnectionLimits(most_connections=100))
+        http2 = Http2Lane(no_api, ConnectionLimits(most_connections=100, most_per_address=100))
         super().__init__(app, config, http2, takes_prior_knowledge=False, send_patience_s=30)
 
     async def serve(self, transport: PlainTransport, *, is_surplus: bool) -> None:  # type: ignore[override]
@@ -65,6 +66,7 @@ async def serving(app: Any, grace_s: float, stop: trio.Event | None = None) -> A
                     OnlyGeneral(app),
                     listener,
                     most=100,
+                    shares=AddressShares(100),
                     grace_s=grace_s,
                     until=stop.wait,
                     task_status=task_status,

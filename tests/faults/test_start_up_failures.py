@@ -57,6 +57,9 @@ FAILURES: dict[str, tuple[dict[str, str], str]] = {
     "key file missing": ({"session_key_file": "{folder}/none"}, "session_key_file.*none"),
     "key file without a key": ({"session_key_file": "{folder}/garbage"}, "session_key_file.*garbage"),
     "key file that is no text": ({"session_key_file": "{folder}/binary"}, "session_key_file.*binary"),
+    "pass key missing": ({"pass_key": "{folder}/none"}, "pass_key.*none"),
+    "pass key that is no key": ({"pass_key": "{folder}/garbage"}, "pass_key.*garbage"),
+    "pass key that is too short": ({"pass_key": "{folder}/short"}, "pass_key.*short.*32 bytes"),
     "key file with a password": ({"session_key_file": "{folder}/locked"}, "session_key_file.*locked"),
     "key of another algorithm": ({"session_key_file": "{folder}/other"}, "session_key_file.*other.*RS256"),
 }
@@ -75,6 +78,7 @@ def trouble(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]
     (folder / "foreign" / "wr-summary.dfs").write_bytes(b"")
     (folder / "garbage").write_bytes(b"-----BEGIN PRIVATE KEY-----\nnot\na key\n")
     (folder / "binary").write_bytes(bytes(range(256)))
+    (folder / "short").write_bytes(b"x" * 31)
     key = ec.generate_private_key(ec.SECP256R1())
     for name, encryption in (
         ("other", serialization.NoEncryption()),

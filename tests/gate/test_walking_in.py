@@ -5,12 +5,13 @@ from typing import Any
 import trio
 
 from wr.gatehouse import Gatehouse
+from wr.join_rules import Visitor
 from wr.model.queue import QueueConfig
-from wr.room import Line, Visitor
+from wr.room import Line
 from wr.store.admissions import Pass
 
 CONFIG = QueueConfig(id="q", name="Q", target_url="https://shop.example/")
-LINE = Line(b"p" * 16, CONFIG, 1, 1, 1, "token", 0, True, None)
+LINE = Line(b"p" * 16, CONFIG, 1, 1, 1, 0, "token", 0, True, None)
 
 
 class Beside:

@@ -6,13 +6,18 @@ import msgspec
 
 from wr.api.feeds import ConcertFeed
 from wr.api.messages import ConcertUser
+from wr.concerts import Caller
 from wr.live.stream import Stream
 
 
 def test_a_sign_of_life_is_a_keepalive_event_with_the_state_of_the_moment() -> None:
     nothing: Any = None  # a sign of life asks no service
     feed = ConcertFeed(
-        nothing, ConcertUser(user_id=100, concert_id=1), Stream("concert-1", b"p" * 16), lambda: 1_500
+        nothing,
+        ConcertUser(user_id=100, concert_id=1),
+        Caller("203.0.113.9"),
+        Stream("concert-1", b"p" * 16),
+        lambda: 1_500,
     )
     name, data, end = feed.as_server_sent(None, 0).split(b"\n", 2)
     assert (name, data[:5], end) == (b"event:KEEPALIVE", b"data:", b"\n")

@@ -7,8 +7,7 @@ from itertools import pairwise
 import trio
 import trio.testing
 
-from tests.live.opened import opened
-from wr.live.registry import Registry
+from tests.live.opened import opened, unlimited_registry
 from wr.live.stream import Stream
 from wr.live.updates import Ended, Moved
 from wr.model.places import Gone, Reason, Waiting
@@ -67,7 +66,7 @@ async def run_for(loops: LiveLoops, seconds: float) -> None:
 async def test_people_in_front_are_looked_at_every_round_and_people_far_back_less_often(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
-    store, registry = ScriptedStore(), Registry()
+    store, registry = ScriptedStore(), unlimited_registry()
     positions = {person(1): 1, person(2): 500, person(3): 5000}
     store.places = {who: Waiting(position) for who, position in positions.items()}
     with ExitStack() as stack:
@@ -86,7 +85,7 @@ async def test_a_round_that_takes_long_does_not_make_the_next_one_late(
             await trio.sleep(0.5)
             return replies
 
-    store, registry = SlowStore(), Registry()
+    store, registry = SlowStore(), unlimited_registry()
     store.places = {person(1): Waiting(1)}
     with opened(registry, Stream("q", person(1))):
         await run_for(LiveLoops(store, Book(), registry, 2.0), 20.5)
@@ -96,7 +95,7 @@ async def test_a_round_that_takes_long_does_not_make_the_next_one_late(
 async def test_everybody_is_looked_at_often_enough_to_keep_the_place(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
-    store, registry = ScriptedStore(), Registry()
+    store, registry = ScriptedStore(), unlimited_registry()
     store.places = {person(1): Waiting(5000)}
     with opened(registry, Stream("q", person(1))):
         await run_for(LiveLoops(store, Book(timeout_s=3), registry, 2.0), 30)
@@ -106,7 +105,7 @@ async def test_everybody_is_looked_at_often_enough_to_keep_the_place(
 
 
 async def test_a_stream_whose_peer_is_silent_keeps_no_place(autojump_clock: trio.testing.MockClock) -> None:
-    store, registry = ScriptedStore(), Registry()
+    store, registry = ScriptedStore(), unlimited_registry()
     store.places = {person(1): Waiting(1)}
     with opened(registry, Stream("q", person(1), is_alive=False)):
         await run_for(LiveLoops(store, Book(), registry, 2.0), 5)
@@ -116,7 +115,7 @@ async def test_a_stream_whose_peer_is_silent_keeps_no_place(autojump_clock: trio
 async def test_those_something_happened_to_are_looked_at_at_once(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
-    store, registry = ScriptedStore(), Registry()
+    store, registry = ScriptedStore(), unlimited_registry()
     store.places = {person(1): Gone(1, Reason.CANCELLED), person(2): Waiting(2)}
     hit, other = Stream("q", person(1)), Stream("q", person(2))
     with opened(registry, hit), opened(registry, other):
@@ -131,7 +130,7 @@ async def test_those_something_happened_to_are_looked_at_at_once(
 async def test_whose_stream_has_ended_was_there_until_that_moment(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
-    store, registry = ScriptedStore(), Registry()
+    store, registry = ScriptedStore(), unlimited_registry()
     store.places = {person(n): Waiting(n) for n in (1, 2)}
     async with trio.open_nursery() as nursery:
         nursery.start_soon(LiveLoops(store, Book(), registry, 1000.0).look_at_once)
@@ -147,7 +146,7 @@ async def test_whose_stream_has_ended_was_there_until_that_moment(
 
 
 async def test_many_streams_are_looked_at_in_chunks(autojump_clock: trio.testing.MockClock) -> None:
-    store, registry = ScriptedStore(), Registry()
+    store, registry = ScriptedStore(), unlimited_registry()
     count = LOOKS_PER_CALL * 2 + 1
     store.places = {person(n): Waiting(1) for n in range(count)}
     streams = [Stream("q", person(n)) for n in range(count)]
@@ -162,7 +161,7 @@ async def test_many_streams_are_looked_at_in_chunks(autojump_clock: trio.testing
 async def test_while_the_store_is_away_streams_hear_nothing_and_afterwards_the_truth(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
-    store, registry = ScriptedStore(), Registry()
+    store, registry = ScriptedStore(), unlimited_registry()
     store.places = {person(1): Waiting(7)}
     waiting = Stream("q", person(1))
     with opened(registry, waiting):

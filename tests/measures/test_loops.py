@@ -94,9 +94,9 @@ def test_a_queue_is_forgotten_everywhere_when_two_lists_in_a_row_lack_it() -> No
     counts.of("gone").joins += 1
     counts.of("here").joins += 1
     witness = Witness(book, ignore, counts)
-    witness.list_is(["here"])
+    witness.forget(witness.missing_from(["here"]))
     assert (book.names(), counts.names()) == ({"here", "gone"}, {"here", "gone"})
-    witness.list_is(["here"])
+    witness.forget(witness.missing_from(["here"]))
     assert (book.names(), counts.names()) == ({"here"}, {"here"})
 
 
@@ -105,7 +105,7 @@ def test_a_queue_made_while_the_list_was_on_its_way_keeps_its_counts() -> None:
     counts.of("new").joins += 1
     witness = Witness(Book(), ignore, counts)
     for listed in ([], ["new"], [], ["new"]):
-        witness.list_is(listed)
+        witness.forget(witness.missing_from(listed))
     assert counts.of("new").joins == 1
 
 
@@ -114,5 +114,5 @@ def test_what_belongs_to_no_queue_is_never_forgotten() -> None:
     counts.of(NO_QUEUE).limit("admin")
     witness = Witness(Book(), ignore, counts)
     for _ in range(3):
-        witness.list_is([])
+        witness.forget(witness.missing_from([]))
     assert counts.of(NO_QUEUE).rate_limited == {"admin": 1}

@@ -38,6 +38,9 @@ class ScriptedStore:
         self.asked: list[tuple[float, list[str]]] = []
         self.learned: list[tuple[str, Pass | None]] = []
         self.listed: list[str] = []
+        self.unlisted: list[str] = []
+        self.deleted: list[str] = []
+        self.forgotten: list[str] = []
         self.lasts_s: Callable[[int], float] = lambda _number: 0.0
         self._answer = answer
 
@@ -55,8 +58,16 @@ class ScriptedStore:
                 raise answer
         return answers  # type: ignore[return-value]
 
-    def list_is(self, queue_ids: Sequence[str]) -> None:
+    async def restore(self, queue_ids: Sequence[str]) -> list[str]:
+        await trio.lowlevel.checkpoint()
+        return [queue_id for queue_id in queue_ids if queue_id in self.unlisted]
+
+    def missing_from(self, queue_ids: Sequence[str]) -> list[str]:
         self.listed = list(queue_ids)
+        return [*self.unlisted, *self.deleted]
+
+    def forget(self, queue_ids: Sequence[str]) -> None:
+        self.forgotten.extend(queue_ids)
 
     async def learn(self, passes: Mapping[str, Pass | None]) -> None:
         await trio.lowlevel.checkpoint()
@@ -190,3 +201,13 @@ async def test_it_is_ready_though_the_store_is_away_because_it_will_come_back(
         await trio.sleep(0.3)
         assert len(store.learned) == 1
         nursery.cancel_scope.cancel()
+
+
+async def test_a_queue_that_is_kept_but_not_listed_is_listed_again_if_it_exists_and_else_forgotten(
+    autojump_clock: MockClock,
+) -> None:
+    store = ScriptedStore(lambda _number, _queue: a_pass())
+    store.unlisted, store.deleted = ["lost"], ["gone"]
+    await store.run_for(0.1)
+    assert store.asked[0][1] == ["q", "lost"]
+    assert store.forgotten == ["gone"]

@@ -237,3 +237,22 @@ async def test_when_the_store_closes_everyone_who_waits_is_told() -> None:
         assert isinstance(it.answers["late"], Unavailable), "nobody waits for a store that is closed"
         await it.submit("later")
         assert isinstance(it.answers["later"], Unavailable)
+
+
+async def test_batches_that_end_with_an_error_answer_their_callers_and_end_no_others() -> None:
+    has_failed = False
+
+    async def execute(key: str, items: Sequence[int]) -> Sequence[int]:
+        nonlocal has_failed
+        if key == "odd" and not has_failed:
+            has_failed = True
+            return None  # type: ignore[return-value] - what no store answers
+        return items
+
+    with trio.fail_after(5):
+        async with trio.open_nursery() as nursery:
+            batcher = Batcher(nursery, execute)
+            with pytest.raises(Unavailable):
+                await batcher.submit("odd", 1)
+            assert await batcher.submit("even", 2) == 2
+            assert await batcher.submit("odd", 3) == 3

@@ -3,11 +3,12 @@
 import pytest
 
 from tests.store.conftest import MakeQueue
-from tests.support.scripted_queue import new_id
+from tests.support.scripted_queue import NO_LIMIT, new_id
 from wr.model import places
 from wr.model.limits import Limit
+from wr.store.connection import evaluate
 from wr.store.joins import Join
-from wr.store.polls import PollKind
+from wr.store.polls import Poll, PollKind, PollScript
 from wr.store.visits import VisitKind
 
 
@@ -26,7 +27,7 @@ def test_a_window_allows_its_count_to_each_subject_and_the_next_begins_anew(make
     assert queue.join(subject=b"one").used == 1
 
 
-def test_windows_that_share_a_hash_do_not_add_up(make_queue: MakeQueue) -> None:
+def test_windows_do_not_add_up(make_queue: MakeQueue) -> None:
     queue = make_queue(limits={"enqueue": Limit(3)}, status="paused")
     for _ in range(5):
         assert queue.join(subject=b"one").used == 1
@@ -96,7 +97,21 @@ def test_activity_over_the_limit_counts_no_page_view(make_queue: MakeQueue) -> N
 def test_counters_expire_by_themselves(make_queue: MakeQueue) -> None:
     queue = make_queue(limits={"enqueue": Limit(3)}, status="paused")
     queue.join()
-    lives = [
-        queue.client.pttl(key) for key in queue.keys.queue(queue.queue_id, "enqueue_even", "enqueue_odd")
-    ]
-    assert sum(0 < life <= 120_000 for life in lives) == 1
+    assert 0 < queue.client.pttl(queue.keys.shared("limit_enqueue")) <= 120_000
+
+
+def test_servers_whose_limits_have_different_windows_count_together(make_queue: MakeQueue) -> None:
+    queue = make_queue(limits={"status": Limit(100, 60)}, status="paused")
+    queue.now_ms = queue.now_ms // 60_000 * 60_000
+    other = PollScript(queue.keys, Limit(100, 10), NO_LIMIT)
+    visitor = queue.join().position_id
+
+    def ask_the_other() -> int:
+        call = other.call(queue.queue_id, queue.now_ms, [Poll(visitor, PollKind.STATUS, visitor)])
+        return other.replies(evaluate(queue.client, other.script, *call))[0].used
+
+    used = []
+    for _ in range(3):
+        used += [queue.poll(visitor)[0].used, ask_the_other()]
+        queue.advance(15)
+    assert used == [1, 2, 3, 4, 5, 6]

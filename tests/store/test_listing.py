@@ -14,6 +14,7 @@ from wr.assembly import PRODUCTION_CLOCKS, assemble
 from wr.events.book import EventBook
 from wr.measures.measures import Measures
 from wr.model.queue import QueueConfig
+from wr.pass_reader import SiteKeys
 from wr.settings import Settings
 from wr.store.store import open_store
 
@@ -28,7 +29,14 @@ async def test_a_list_of_queues_takes_three_round_trips_for_each_64_of_them_at_m
         async with open_store(engine.url, Settings().limits, prefix=prefix) as store:
             measures = Measures(time.perf_counter)
             house = assemble(
-                store, Settings(), PRODUCTION_CLOCKS, measures, EventBook(), uptime_s=lambda: 0.0
+                store,
+                Settings(),
+                PRODUCTION_CLOCKS,
+                measures,
+                EventBook(),
+                SiteKeys(),
+                most_streams_per_address=1,
+                uptime_s=lambda: 0.0,
             )
             office = house.office
             for number in range(count):

@@ -12,6 +12,7 @@ from wr.store.admissions import AdmitScript
 from wr.store.departures import LeaveScript
 from wr.store.figures import StatisticsScript
 from wr.store.finds import FindScript
+from wr.store.gates import ExtendScript, GateScript
 from wr.store.histories import HistoryScript
 from wr.store.joins import JoinScript
 from wr.store.keys import Keys
@@ -30,6 +31,8 @@ CALLS: dict[str, Any] = {
     "leave": lambda: LeaveScript(KEYS, LIMIT).call("q", 0, []),
     "admit": lambda: AdmitScript(KEYS).call("q", 0),
     "statistics": lambda: StatisticsScript(KEYS).call("q", 0),
+    "gate": lambda: GateScript(KEYS).call("q", 0, []),
+    "extend": lambda: ExtendScript(KEYS).call("q", 0, b"", 1),
     "find": lambda: FindScript(KEYS).call("q", 0, b""),
     "history": lambda: HistoryScript(KEYS).call("q", HistorySpan.DAY, 0),
 }
@@ -46,14 +49,16 @@ def test_a_script_opens_with_its_keys_arguments_reply_and_cost(name: str) -> Non
 @pytest.mark.parametrize("name", sorted(CALLS))
 def test_a_script_is_given_the_keys_its_header_names_in_that_order(name: str) -> None:
     text = (FOLDER / f"{name}.lua").read_text()
-    named = re.search(r"^-- KEYS\s+(.+)$", text, re.MULTILINE)
+    named = re.search(r"^-- KEYS(.+?)^-- ARGV", text, re.MULTILINE | re.DOTALL)
     assert named is not None
     keys, _ = CALLS[name]()
-    assert [key.removeprefix("p:{q}:") for key in keys] == named[1].split()
+    # What belongs to all queues is named in brackets.
+    parts = [re.sub(r"p:\{\*\}:limit_enqueue", "[limit]", key).removeprefix("p:{q}:") for key in keys]
+    assert parts == named[1].partition("(")[0].replace("--", "").split()
 
 
 def test_every_key_a_script_names_is_one_a_queue_is_known_to_have() -> None:
-    known = set(KEYS.all_of("q"))
+    known = {*KEYS.all_of("q"), KEYS.shared("limit_enqueue")}
     for call in CALLS.values():
         keys, _ = call()
         assert set(keys) <= known

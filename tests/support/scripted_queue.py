@@ -11,13 +11,16 @@ from wr.model.limits import Limit
 from wr.model.places import Reason
 from wr.store.admissions import AdmitScript, Pass
 from wr.store.connection import evaluate
+from wr.store.counts import Counted, LimitScript, lane_of
 from wr.store.departures import Departed, Departure, LeaveScript
 from wr.store.figures import Figures, StatisticsScript
 from wr.store.finds import FindScript, Found
+from wr.store.gates import GateCall, Gated, GateScript
 from wr.store.histories import HistoryScript, Notes
 from wr.store.joins import Join, Joined, JoinScript
-from wr.store.keys import Keys
+from wr.store.keys import GLOBAL_TAG, Keys
 from wr.store.polls import Poll, Polled, PollKind, PollScript
+from wr.store.queues import FLUSH_PARTS
 from wr.store.script import load_script
 from wr.store.visits import VisitCall, Visited, VisitKind, VisitScript
 
@@ -35,6 +38,8 @@ SETTINGS = {
     "session_timeout_seconds": 3600,
     "heartbeat_interval_seconds": 10,
     "heartbeat_timeout_seconds": 60,
+    "priority_share": 1,
+    "max_places_per_address": 0,
 }
 
 
@@ -55,14 +60,18 @@ class ScriptedQueue:
 
     def __post_init__(self) -> None:
         self.queue_id = f"s-{secrets.token_hex(6)}"
-        self.keys = Keys(self.prefix)
+        # Of its own, as the joins of all queues under one prefix are counted together.
+        self.keys = Keys(f"{self.prefix}:{self.queue_id}")
+        self._is_sharded = self.client.info("cluster").get("cluster_enabled") == 1
         limit = {
             scope: self.limits.get(scope, NO_LIMIT)
             for scope in ("enqueue", "status", "heartbeat", "activity")
         }
         self._join = JoinScript(self.keys, limit["enqueue"])
+        self._limit = LimitScript(self.keys, limit)
         self._poll = PollScript(self.keys, limit["status"], limit["heartbeat"])
         self._visit = VisitScript(self.keys, limit["status"], limit["activity"])
+        self._gate = GateScript(self.keys)
         self._leave = LeaveScript(self.keys, limit["status"])
         self._version = 0
 
@@ -81,8 +90,15 @@ class ScriptedQueue:
         self.now_ms += round(seconds * 1000)
 
     def join_many(self, joins: list[Join]) -> list[Joined]:
+        used = None
+        if self._is_sharded:
+            counter = lane_of(Counted(GLOBAL_TAG, "enqueue", b""))
+            call = self._limit.call(counter, self.now_ms, [join.subject for join in joins])
+            used = [
+                usage.used for usage in self._limit.replies(counter, self._call(self._limit.script, call))
+            ]
         return self._join.replies(
-            self._call(self._join.script, self._join.call(self.queue_id, self.now_ms, joins))
+            self._call(self._join.script, self._join.call(self.queue_id, self.now_ms, joins, used))
         )
 
     def join(
@@ -93,8 +109,9 @@ class ScriptedQueue:
         person: bytes = b"",
         metadata: bytes = b"",
         subject: bytes = b"somebody",
+        **more: Any,
     ) -> Joined:
-        return self.join_many([Join(new_id(), known, priority, subject, person, metadata)])[0]
+        return self.join_many([Join(new_id(), known, priority, subject, person, metadata, **more)])[0]
 
     def poll(self, *ids: bytes, kind: PollKind = PollKind.STATUS) -> list[Polled]:
         polls = [Poll(position_id, kind, position_id) for position_id in ids]
@@ -109,6 +126,10 @@ class ScriptedQueue:
         calls = [VisitCall(position_id, kind, position_id)]
         raw = self._call(self._visit.script, self._visit.call(self.queue_id, self.now_ms, calls))
         return self._visit.replies(raw)[0]
+
+    def gate(self, *calls: GateCall) -> list[Gated]:
+        raw = self._call(self._gate.script, self._gate.call(self.queue_id, self.now_ms, calls))
+        return self._gate.replies(raw)
 
     def leave(self, position_id: bytes, reason: Reason = Reason.CANCELLED) -> Departed:
         departures = [Departure(position_id, reason, reason is Reason.TERMINATED, position_id)]
@@ -145,9 +166,7 @@ class ScriptedQueue:
         return self._flush(most, 1)[3:]
 
     def _flush(self, most: int, tells: int) -> list[Any]:
-        keys = self.keys.queue(
-            self.queue_id, "config", "waiting", "seen", "extras", "people", "tombstones", "counters"
-        )
+        keys = self.keys.queue(self.queue_id, *FLUSH_PARTS)
         reply: list[Any] = evaluate(self.client, load_script("flush"), keys, [self.now_ms, most, tells])
         return reply
 

@@ -20,6 +20,7 @@ from wr.api.messages import (
     TerminateResponse,
     UpdateQueueRequest,
 )
+from wr.block_service import BlockWish
 from wr.concerts import default_session_timeout_s
 from wr.model.queue import QueueConfig
 from wr.model.signing import SigningKey
@@ -92,12 +93,20 @@ async def queue_stats(services: Services, call: Call) -> Answer:
 
 
 async def terminate_session(services: Services, call: Call) -> Answer:
-    """End a session at once."""
+    """End a session at once; with `block_for`, keep its visitor out for a while."""
     wish: TerminateRequest = call.body
     session_id = call.parameters["session_id"]
-    ended_ms = await services.office.terminate(call.actor, session_id, wish.reason)
+    block = BlockWish(wish.block_for, wish.block)
+    done = await services.office.terminate(call.actor, session_id, wish.reason, block)
+    until_ms = done.blocked_until_ms
     return Answer(
-        200, TerminateResponse(session_id=session_id, terminated_at=rfc3339(ended_ms), reason=wish.reason)
+        200,
+        TerminateResponse(
+            session_id=session_id,
+            terminated_at=rfc3339(done.ended_ms),
+            reason=wish.reason,
+            blocked_until=UNSET if until_ms is None else rfc3339(until_ms),
+        ),
     )
 
 
@@ -135,6 +144,11 @@ def _queue(config: QueueConfig, *, is_whole: bool = True) -> QueueResponse:
         outage_policy=config.outage_policy,
         outage_grace_seconds=config.outage_grace_seconds,
         outage_rate=config.outage_rate,
+        entry=config.entry,
+        open_priority=config.open_priority,
+        priority_share=config.priority_share,
+        max_places_per_address=config.max_places_per_address,
+        session_binding=config.session_binding,
         page_template=config.page_template if is_whole else UNSET,
         created_at=rfc3339(config.created_ms),
         updated_at=rfc3339(config.updated_ms),

@@ -7,9 +7,12 @@ import msgspec
 
 from wr.api.cookies import PlaceCookies
 from wr.api.http import NOT_KEPT, HttpRequest
+from wr.api.qr_codes import QrCodes
 from wr.api.waiting_desk import WaitingDesk
+from wr.block_service import BlockService
 from wr.concerts import Concerts
 from wr.gatehouse import Gatehouse
+from wr.join_rules import PositionProof
 from wr.keeper import KeyKeeper
 from wr.live.registry import Registry
 from wr.model.audit import Actor
@@ -17,7 +20,9 @@ from wr.model.client_address import Network
 from wr.model.limits import Usage
 from wr.model.tokens import SessionClaims
 from wr.office import Office
-from wr.room import PositionProof, Room
+from wr.pass_reader import PassReader
+from wr.pass_service import PassService
+from wr.room import Room
 from wr.web.assets import AssetShelf
 from wr.webhooks import WebhookDesk
 
@@ -41,6 +46,12 @@ class Call(msgspec.Struct):
     position: PositionProof | None = None
     session: SessionClaims | None = None
     keeps_token_in_cookie: bool = False
+    keeps_token: bool = False
+    """Whether the client says that it keeps the token of its place, in a cookie or itself."""
+    is_site: bool = False
+    """Whether the site itself calls for a visitor, with the origin key or the admin key."""
+    has_user_token: bool = False
+    """Whether a token of the site's user says who calls."""
 
     @property
     def actor(self) -> Actor:
@@ -76,6 +87,9 @@ class Services(msgspec.Struct, frozen=True):
     office: Office
     keeper: KeyKeeper
     gatehouse: Gatehouse
+    passes: PassReader
+    issued_passes: PassService
+    blocks: BlockService
     cookies: PlaceCookies
     trusted_proxies: tuple[Network, ...]
     is_store_healthy: Callable[[], Any]
@@ -84,6 +98,7 @@ class Services(msgspec.Struct, frozen=True):
     """`healthy`, `unhealthy` or `disabled`."""
     webhooks: WebhookDesk
     desk: WaitingDesk
+    qr_codes: QrCodes
     random: Callable[[], float]
     """From 0 up to 1, so that a crowd does not come back in step."""
     scrape: Callable[[str], Awaitable[tuple[bytes, str]]]

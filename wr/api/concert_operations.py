@@ -2,12 +2,18 @@
 
 from wr.api.calls import Answer, Call, Services
 from wr.api.messages import ConcertUser, JoinResponse, RankResponse
+from wr.concerts import Caller
+
+
+def caller_of(call: Call) -> Caller:
+    """Tell who calls for a user."""
+    return Caller(call.address, call.is_site, call.has_user_token)
 
 
 async def join_concert(services: Services, call: Call) -> Answer:
     """Put a user in line for a concert."""
     user: ConcertUser = call.body
-    standing = await services.concerts.join(user.concert_id, user.user_id)
+    standing = await services.concerts.join(user.concert_id, user.user_id, caller_of(call))
     return Answer(
         200,
         JoinResponse(
@@ -20,5 +26,5 @@ async def join_concert(services: Services, call: Call) -> Answer:
 async def concert_status(services: Services, call: Call) -> Answer:
     """Tell where a user stands; a sign of life, since this API has no other."""
     user: ConcertUser = call.query
-    standing = await services.concerts.status(user.concert_id, user.user_id)
+    standing = await services.concerts.status(user.concert_id, user.user_id, caller_of(call))
     return Answer(200, RankResponse(status=standing.status, rank=standing.rank), standing.usage)

@@ -13,6 +13,8 @@ from wr.model.client_address import Network, is_trusted
 
 TOKEN_HEADER = "x-wr-token"  # noqa: S105 - the name of a header
 IN_COOKIE = "cookie"
+IN_CLIENT = "client"
+"""By this value a client says that it keeps the token itself, and will show it."""
 _PROTOCOL = "x-forwarded-proto"
 
 

@@ -8,6 +8,11 @@ from wr.model.refusals import Refusal
 RETRY_AFTER_S = 2
 """When to ask again after a 503: about as long as a store takes to come back."""
 
+PLACES_RETRY_AFTER_S = 30
+"""When to ask again while an address holds as many places as it may: some of them will have been let in."""
+STREAM_RETRY_AFTER_S = 30
+"""When to try to open a stream again where an address has too many: they last long."""
+
 
 class WireForm(NamedTuple):
     """The status and code of a refusal."""
@@ -32,6 +37,12 @@ WIRE_FORMS: dict[type[Refusal], WireForm] = {
     refusals.PositionExpired: WireForm(410, "POSITION_EXPIRED", "Position has expired"),
     refusals.SessionExpired: WireForm(410, "SESSION_EXPIRED", "Session has expired"),
     refusals.RateLimited: WireForm(429, "RATE_LIMITED", "Rate limit exceeded"),
+    refusals.IdentityTaken: WireForm(409, "IDENTITY_TAKEN", "The identity holds a place already"),
+    refusals.TooManyPlaces: WireForm(429, "TOO_MANY_PLACES", "The address holds as many places as it may"),
+    refusals.Blocked: WireForm(403, "BLOCKED", "The visitor or the address is blocked for a while"),
+    refusals.PassRequired: WireForm(403, "PASS_REQUIRED", "The queue takes visitors with a pass only"),
+    refusals.PassInvalid: WireForm(403, "PASS_INVALID", "The pass gives no place"),
+    refusals.TooManyStreams: WireForm(429, "RATE_LIMITED", "One address holds as many streams as it may"),
     refusals.QueueFull: WireForm(503, "QUEUE_FULL", "Queue is at maximum capacity"),
     refusals.Maintenance: WireForm(503, "MAINTENANCE_MODE", "Queue is in maintenance mode"),
     refusals.Unavailable: WireForm(503, "SERVICE_UNAVAILABLE", "The store cannot be reached just now"),
@@ -48,7 +59,13 @@ def refusal_headers(refusal: Refusal) -> list[tuple[str, str]]:
     """Give the headers that a refusal brings beside the envelope."""
     if isinstance(refusal, refusals.RateLimited) and refusal.usage is not None:
         return [("Retry-After", str(refusal.usage.retry_after_s))]
-    if isinstance(refusal, refusals.Unavailable | refusals.QueueFull | refusals.Maintenance):
+    if isinstance(refusal, refusals.TooManyPlaces):
+        return [("Retry-After", str(PLACES_RETRY_AFTER_S))]
+    if isinstance(refusal, refusals.TooManyStreams):
+        return [("Retry-After", str(STREAM_RETRY_AFTER_S))]
+    if isinstance(
+        refusal, refusals.RateLimited | refusals.Unavailable | refusals.QueueFull | refusals.Maintenance
+    ):
         return [("Retry-After", str(RETRY_AFTER_S))]
     if isinstance(refusal, refusals.Unauthorized):
         return [("WWW-Authenticate", "Bearer")]

@@ -8,6 +8,7 @@ import msgspec
 import trio
 
 from wr.api.calls import Call, Services
+from wr.api.concert_operations import caller_of
 from wr.api.messages import (
     AdmittedEvent,
     AdmittedEventData,
@@ -19,12 +20,14 @@ from wr.api.messages import (
     PositionUpdateEventData,
 )
 from wr.api.visitor_operations import held_status
-from wr.concerts import NOT_IN_LINE, UserStatus, concert_queue, user_position
+from wr.concerts import NOT_IN_LINE, Caller, UserStatus, concert_queue, user_position
+from wr.join_rules import PositionProof
+from wr.live.registry import Others
 from wr.live.stream import Stream, StreamKind
 from wr.live.updates import Ended, Farewell, LetIn, Moved, Update
 from wr.model.limits import Usage
 from wr.model.places import Admitted, Waiting
-from wr.room import Line, PositionProof
+from wr.room import Line
 from wr.store.polls import PollKind
 
 NORMAL_CLOSURE = 1000
@@ -145,12 +148,21 @@ class QueueFeed:
 class ConcertFeed:
     """The second API's feed: `INIT`, `RANK_UPDATE`, `ACTIVE`, `KEEPALIVE` (its document, section 2.3)."""
 
-    __slots__ = ("_clock_ms", "_inside_until", "_services", "_state", "_user", "headers", "stream", "usage")
+    __slots__ = (
+        *("_caller", "_clock_ms", "_inside_until", "_services", "_state", "_user"),
+        *("headers", "stream", "usage"),
+    )
 
     def __init__(
-        self, services: Services, user: ConcertUser, stream: Stream, clock_ms: Callable[[], int]
+        self,
+        services: Services,
+        user: ConcertUser,
+        caller: Caller,
+        stream: Stream,
+        clock_ms: Callable[[], int],
     ) -> None:
         self._services = services
+        self._caller = caller
         self._user = user
         self._clock_ms = clock_ms
         self._state = ConcertEvent(
@@ -163,7 +175,8 @@ class ConcertFeed:
 
     async def begin(self) -> None:
         """Find out where the user stands; raises what a status call would."""
-        polled, self.usage = await self._services.concerts.look(self._user.concert_id, self._user.user_id)
+        user = self._user
+        polled, self.usage = await self._services.concerts.look(user.concert_id, user.user_id, self._caller)
         place = polled.place
         if isinstance(place, Waiting):
             self._take(Moved(place.position, polled.queue_length, 0))
@@ -256,22 +269,27 @@ async def queue_feed(services: Services, call: Call) -> Feed:
     claims = call.position.claims
     # The one feed that WebSockets carry too; the route's own word for them is above this file.
     kind = StreamKind.WEBSOCKET if call.route.method == "WEBSOCKET" else StreamKind.EVENTS
-    feed = QueueFeed(services, call.position, Stream(claims.queue_id, claims.position_id, kind=kind))
-    return await _opened(services, feed, replace=False)
+    stream = Stream(
+        claims.queue_id, claims.position_id, kind=kind, priority=claims.priority, address=call.address
+    )
+    return await _opened(services, QueueFeed(services, call.position, stream), Others.KEPT)
 
 
 async def concert_feed(services: Services, call: Call) -> Feed:
-    """Follow the rank of a user; a new subscription of the same user replaces the old one."""
+    """Follow the rank of a user. A subscription with the user's token replaces those before; without one, a
+    few of the same user live side by side, and the third of one address replaces the first of that
+    address."""
     user: ConcertUser = call.query
+    caller = caller_of(call)
     queue_id = concert_queue(user.concert_id)
-    stream = Stream(queue_id, user_position(queue_id, user.user_id))
-    feed = ConcertFeed(services, user, stream, services.clock_ms)
-    return await _opened(services, feed, replace=True)
+    stream = Stream(queue_id, user_position(queue_id, user.user_id), address=call.address)
+    feed = ConcertFeed(services, user, caller, stream, services.clock_ms)
+    return await _opened(services, feed, Others.REPLACED if caller.is_known else Others.BOUNDED)
 
 
-async def _opened(services: Services, feed: "QueueFeed | ConcertFeed", *, replace: bool) -> Feed:
+async def _opened(services: Services, feed: "QueueFeed | ConcertFeed", others: Others) -> Feed:
     # Registered before the first look, so that nothing that happens between the two is lost.
-    services.registry.add(feed.stream, replace=replace)
+    services.registry.add(feed.stream, others)
     try:
         await feed.begin()
     except BaseException:

@@ -7,6 +7,7 @@ from msgspec import UNSET, UnsetType
 from wr.api.calls import Answer, Call, Page, Services
 from wr.api.gate_messages import SessionCommandRequest, SessionCommandResponse
 from wr.api.gate_tokens import read_site_session, sent_tokens
+from wr.block_service import BlockWish
 from wr.model import places, refusals
 from wr.model.ids import parse_session_id, session_id_text
 from wr.model.queue import WEEK_S
@@ -14,22 +15,23 @@ from wr.model.times import rfc3339
 
 COMMAND = "x-wr-command"
 _NOTHING = Page(b"", "text/plain; charset=utf-8")
-_COMMAND = re.compile(r"(end|revoke|extend=([1-9][0-9]{0,5}))")
+_COMMAND = re.compile(r"(end|(?:revoke|extend)=([1-9][0-9]{0,7})|revoke)")
 
 
 async def origin_command(services: Services, call: Call) -> Answer:
-    """Carry out what the site said of a session in `X-WR-Command`: `end`, `revoke` or `extend=SECONDS`."""
+    """Carry out what the site said of a session in `X-WR-Command`: `end`, `revoke`, `revoke=SECONDS`, which
+    keeps the visitor out for that long besides, or `extend=SECONDS`."""
     spelled = call.request.headers.get(COMMAND, "").strip()
     if not spelled:
         return Answer(204, _NOTHING)
     match = _COMMAND.fullmatch(spelled)
     if match is None:
         raise refusals.InvalidRequest(
-            "X-WR-Command must be end, revoke or extend=SECONDS", field="X-WR-Command"
+            "X-WR-Command must be end, revoke, revoke=SECONDS or extend=SECONDS", field="X-WR-Command"
         )
     queue_id = call.parameters["queue_id"]
     command, seconds = match[1].partition("=")[0], int(match[2] or 0)
-    if seconds > WEEK_S:
+    if command == "extend" and seconds > WEEK_S:
         raise refusals.InvalidRequest(f"A session lasts {WEEK_S} seconds at most", field="X-WR-Command")
     ended: refusals.SessionExpired | None = None
     for token in sent_tokens(call, queue_id):
@@ -37,12 +39,21 @@ async def origin_command(services: Services, call: Call) -> Answer:
         if claims is None:
             continue
         try:
+            if command == "revoke":
+                await _block(services, call, queue_id, claims.position_id, BlockWish(seconds))
             await services.gatehouse.command(queue_id, claims.position_id, command, seconds)
         except refusals.SessionExpired as error:
             ended = error
         else:
             return Answer(204, _NOTHING)
     raise ended or refusals.NotFound("There is no session to command")
+
+
+async def _block(services: Services, call: Call, queue_id: str, position_id: bytes, wish: BlockWish) -> None:
+    """Keep a session's visitor out for a while, before the session is ended: its identity goes with it."""
+    await services.blocks.block_holder(
+        call.actor, queue_id, position_id, wish, of=session_id_text(position_id), reason="revoked by the site"
+    )
 
 
 async def session_command(services: Services, call: Call) -> Answer:
@@ -53,6 +64,8 @@ async def session_command(services: Services, call: Call) -> Answer:
     if position_id is None:
         raise refusals.NotFound("There is no such session", session_id=session_id)
     found = await services.office.find_session(position_id)
+    if wish.command == "revoke":
+        await _block(services, call, found.queue_id, position_id, BlockWish(wish.block_for, wish.block))
     ends_ms = await services.gatehouse.command(found.queue_id, position_id, wish.command, wish.seconds)
     token: str | UnsetType = UNSET
     if wish.command == "extend" and isinstance(found.place, places.Visit):

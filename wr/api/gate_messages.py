@@ -5,7 +5,8 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from wr.api.messages import Time
+from wr.api.messages import BlockedScope, BlockFor, Time
+from wr.block_service import BlockScope
 from wr.model.queue import WEEK_S
 
 
@@ -16,6 +17,8 @@ class SessionCommandRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=
     seconds: Annotated[
         int, Meta(ge=1, le=WEEK_S, description="For `extend`: how long the session lasts from now")
     ] = 600
+    block_for: BlockFor = 0
+    block: BlockedScope = BlockScope.BOTH
 
 
 class SessionCommandResponse(msgspec.Struct, kw_only=True):

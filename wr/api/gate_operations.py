@@ -10,13 +10,17 @@ from wr.api.gate_asked import Asked, names_path, read_asked
 from wr.api.gate_tokens import read_site_session, sent_tokens, session_cookie_name
 from wr.api.waiting_desk import HTML
 from wr.api.waiting_operations import refused_page
+from wr.gatehouse import BoundElsewhere
+from wr.join_rules import PositionProof, Visitor
 from wr.model import refusals
 from wr.model.gate import OutagePolicy, is_open_agent, is_open_path, open_networks
 from wr.model.ids import session_id_text
 from wr.model.outage_passes import is_outage_pass, sign_outage_pass
 from wr.model.queue import WEEK_S, QueueConfig
+from wr.model.refused_sessions import REFUSED_PARAMETER, sign_refused
+from wr.model.session_binding import caller_of
 from wr.model.tokens import ExpiredToken, InvalidToken
-from wr.room import Entry, Line, PositionProof, Visitor
+from wr.room import Entry, Line
 
 SESSION = "X-WR-Session"
 QUEUE = "X-WR-Queue"
@@ -41,6 +45,8 @@ async def gate(services: Services, call: Call) -> Answer:
         if services.gatehouse.is_away:
             return await _while_away(services, call, config, asked)
         return await _without_session(services, call, config, asked)
+    except BoundElsewhere as bound:
+        return await _without_session(services, call, config, asked, refused=bound.position_id)
     except refusals.Unavailable:
         return await _while_away(services, call, config, asked)
 
@@ -51,7 +57,7 @@ async def _arrive(services: Services, call: Call, config: QueueConfig, asked: As
     Not in place of a session that is good, nor if its own has ended: old links throw nobody out.
     """
     arriving = asked.token or ""
-    opened = await _open_with(services, config, [*sent_tokens(call, config.id), arriving])
+    opened = await _open_with(services, call, config, [*sent_tokens(call, config.id), arriving])
     is_new = opened is not None and opened[0] == arriving
     cookies = [_session_cookie(services, call, config.id, arriving)] if is_new else []
     return _elsewhere(call, asked.without_token, cookies)
@@ -62,23 +68,24 @@ async def _with_session(services: Services, call: Call, config: QueueConfig, ask
     tokens = sent_tokens(call, config.id)
     if asked.token is not None:
         tokens.append(asked.token)
-    opened = await _open_with(services, config, tokens, is_page_view=asked.is_page_view)
+    opened = await _open_with(services, call, config, tokens, is_page_view=asked.is_page_view)
     return None if opened is None else _pass(call, config, session_id=opened[1])
 
 
 async def _open_with(
-    services: Services, config: QueueConfig, tokens: list[str], *, is_page_view: bool = False
+    services: Services, call: Call, config: QueueConfig, tokens: list[str], *, is_page_view: bool = False
 ) -> tuple[str, str] | None:
     """Find the first token that opens a session, and count that; gives the token and the session's id.
 
     Raises:
+        BoundElsewhere: none does, and one of them is of a session that is bound to others.
         Unavailable: none does, and nobody can say whether one of them still would.
     """
-    unknown: refusals.Unavailable | None = None
+    unknown: refusals.Unavailable | BoundElsewhere | None = None
     for token in tokens:
         try:
-            session_id = await _session_id(services, config, token, is_page_view=is_page_view)
-        except refusals.Unavailable as error:
+            session_id = await _session_id(services, call, config, token, is_page_view=is_page_view)
+        except (refusals.Unavailable, BoundElsewhere) as error:
             unknown = error
             continue
         if session_id is not None:
@@ -89,18 +96,20 @@ async def _open_with(
 
 
 async def _session_id(
-    services: Services, config: QueueConfig, token: str, *, is_page_view: bool
+    services: Services, call: Call, config: QueueConfig, token: str, *, is_page_view: bool
 ) -> str | None:
     """Name the session that a token opens, and count it; None where it opens none, or none any more.
 
     Raises:
+        BoundElsewhere: the session is bound to other networks or browsers than the visitor's.
         Unavailable: its time is over, and nobody can say whether it was given more.
     """
     claims = await read_site_session(services, config.id, token)
     if claims is None:
         return None
+    caller = caller_of(config.session_binding, call.address, call.user_agent)
     try:
-        passing = await services.gatehouse.passes(claims, is_page_view=is_page_view)
+        passing = await services.gatehouse.passes(claims, caller, is_page_view=is_page_view)
     except refusals.SessionExpired:
         return None
     ends_ms = claims.expires_s * 1000 if passing is None else passing.expires_ms
@@ -109,11 +118,20 @@ async def _session_id(
     return session_id_text(claims.position_id)
 
 
-async def _without_session(services: Services, call: Call, config: QueueConfig, asked: Asked) -> Answer:
-    """Let somebody walk in where nobody waits, and send everybody else to the waiting page."""
+async def _without_session(
+    services: Services, call: Call, config: QueueConfig, asked: Asked, *, refused: bytes | None = None
+) -> Answer:
+    """Let somebody walk in where nobody waits, and send everybody else to the waiting page.
+
+    A visitor who was refused the session of the position `refused` joins anew: the place that became this
+    session would lead back to it for ever.
+    """
     entry: Entry | Line | None = None
     if asked.may_be_page:
-        visitor = Visitor(call.address, call.user_agent, _place_proof(services, call, config.id))
+        proof = _place_proof(services, call, config.id)
+        if proof is not None and proof.claims.position_id == refused:
+            proof = None
+        visitor = Visitor(call.address, call.user_agent, proof)
         # A cookie set here is not seen by a waiting page that is on another host.
         may_wait = services.cookies.is_on_public_host(call.request)
         try:
@@ -123,11 +141,15 @@ async def _without_session(services: Services, call: Call, config: QueueConfig, 
             *(refusals.NotFound, refusals.PositionExpired),
         ):
             entry = None
+    if entry is not None and entry.position_id == refused:
+        entry = (
+            None  # Joins with this address, or user id, are one person: there is no other session to give.
+        )
     if isinstance(entry, Entry):
         cookie = _session_cookie(services, call, config.id, entry.session_token)
         return _elsewhere(call, asked.without_token, [cookie])
     place = [] if entry is None else [services.cookies.place(call.request, config.id, entry.token)]
-    return _elsewhere(call, _waiting_page(services, config, asked), place)
+    return _elsewhere(call, _waiting_page(services, config, asked, refused), place)
 
 
 async def _while_away(services: Services, call: Call, config: QueueConfig, asked: Asked) -> Answer:
@@ -185,10 +207,15 @@ def _pass(
     return Answer(status, _NOTHING, headers=[(SESSION, session_id), (QUEUE, config.id), *headers])
 
 
-def _waiting_page(services: Services, config: QueueConfig, asked: Asked) -> str:
+def _waiting_page(services: Services, config: QueueConfig, asked: Asked, refused: bytes | None) -> str:
     """Name the waiting page, with the way back to the page that was asked for."""
-    back = f"?return={quote(asked.without_token, safe='')}" if asked.may_be_page else ""
-    return f"{services.public_url}/wait/{quote(config.id)}{back}"
+    said = []
+    if asked.may_be_page:
+        said.append(f"return={quote(asked.without_token, safe='')}")
+    if refused is not None:
+        note = sign_refused(refused, services.keeper.ring, services.clock_ms())
+        said.append(f"{REFUSED_PARAMETER}={note}")
+    return f"{services.public_url}/wait/{quote(config.id)}{'?' if said else ''}{'&'.join(said)}"
 
 
 def _asks_for_401(call: Call) -> bool:

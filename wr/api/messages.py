@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from wr.block_service import LONGEST_BLOCK_S, BlockScope
 from wr.concerts import UserStatus
 from wr.model.branding import (
     AccentColor,
@@ -13,6 +14,13 @@ from wr.model.branding import (
     Message,
     PageTemplate,
     SupportUrl,
+)
+from wr.model.fairness import (
+    DEFAULT_PLACES_PER_ADDRESS,
+    EntryRule,
+    MaxPlacesPerAddress,
+    OpenPriority,
+    PriorityShare,
 )
 from wr.model.gate import (
     OpenAddresses,
@@ -35,6 +43,7 @@ from wr.model.queue import (
     TargetUrl,
     UniqueBy,
 )
+from wr.model.session_binding import SessionBinding
 
 Uuid = Annotated[str, Meta(extra_json_schema={"format": "uuid"})]
 Time = Annotated[str, Meta(extra_json_schema={"format": "date-time"}, examples=["2024-01-01T12:30:00Z"])]
@@ -63,6 +72,10 @@ class EnqueueRequest(msgspec.Struct, kw_only=True):
 
     priority: Annotated[int, Meta(ge=0, le=3)] = 0
     metadata: dict[str, str | int | float | bool] = {}
+    pass_: Annotated[
+        str,
+        Meta(max_length=4096, description="A pass of the site, where it does not come as `X-WR-Pass`"),
+    ] = msgspec.field(default="", name="pass")
 
 
 class EnqueueResponse(msgspec.Struct, kw_only=True):
@@ -73,6 +86,9 @@ class EnqueueResponse(msgspec.Struct, kw_only=True):
     position: int
     queue_length: int
     estimated_wait_seconds: int
+    priority: Annotated[
+        int, Meta(description="The priority that the place has: lower than asked for where that took a proof")
+    ]
     status: Literal["waiting", "admitted", "expired"]
     token: Annotated[str, _KEPT] | UnsetType
     heartbeat_interval_seconds: int
@@ -302,6 +318,11 @@ class CreateQueueRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=Tru
     outage_policy: OutagePolicy = OutagePolicy.CLOSED
     outage_grace_seconds: OutageGrace = 30
     outage_rate: OutageRate = 1.0
+    entry: EntryRule = EntryRule.OPEN
+    open_priority: OpenPriority = 0
+    priority_share: PriorityShare = 0.8
+    max_places_per_address: MaxPlacesPerAddress = DEFAULT_PLACES_PER_ADDRESS
+    session_binding: SessionBinding = SessionBinding.NONE
 
 
 class UpdateQueueRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -329,6 +350,11 @@ class UpdateQueueRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=Tru
     outage_policy: OutagePolicy | UnsetType = UNSET
     outage_grace_seconds: OutageGrace | UnsetType = UNSET
     outage_rate: OutageRate | UnsetType = UNSET
+    entry: EntryRule | UnsetType = UNSET
+    open_priority: OpenPriority | UnsetType = UNSET
+    priority_share: PriorityShare | UnsetType = UNSET
+    max_places_per_address: MaxPlacesPerAddress | UnsetType = UNSET
+    session_binding: SessionBinding | UnsetType = UNSET
 
 
 class QueueResponse(msgspec.Struct, kw_only=True):
@@ -357,6 +383,11 @@ class QueueResponse(msgspec.Struct, kw_only=True):
     outage_policy: OutagePolicy = OutagePolicy.CLOSED
     outage_grace_seconds: int = 30
     outage_rate: float = 1.0
+    entry: EntryRule = EntryRule.OPEN
+    open_priority: int = 0
+    priority_share: float = 0.8
+    max_places_per_address: int = DEFAULT_PLACES_PER_ADDRESS
+    session_binding: SessionBinding = SessionBinding.NONE
     created_at: Time
     updated_at: Time
 
@@ -376,6 +407,7 @@ class PublicQueueResponse(msgspec.Struct, kw_only=True):
     accent_color: str
     background_color: str
     support_url: str
+    entry: EntryRule
 
 
 class StatsResponse(msgspec.Struct, kw_only=True):
@@ -434,10 +466,25 @@ class FlushResponse(msgspec.Struct, kw_only=True):
     flushed: Annotated[Count, Meta(description="People sent away")]
 
 
+BlockFor = Annotated[
+    int,
+    Meta(ge=0, le=LONGEST_BLOCK_S, description="Seconds for which the visitor may not join this queue again"),
+]
+BlockedScope = Annotated[
+    BlockScope,
+    Meta(
+        description="What is blocked: the person (the place, and the identity that holds it), the address "
+        "(of IPv6 its /64), or both"
+    ),
+]
+
+
 class TerminateRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """Why a session is terminated; may be left out."""
+    """Why a session is terminated, and for how long its visitor is kept out; may be left out."""
 
     reason: Annotated[str, Meta(max_length=200, examples=["abuse_detected"])] = "terminated"
+    block_for: BlockFor = 0
+    block: BlockedScope = BlockScope.BOTH
 
 
 class TerminateResponse(msgspec.Struct, kw_only=True):
@@ -447,6 +494,7 @@ class TerminateResponse(msgspec.Struct, kw_only=True):
     status: Literal["terminated"] = "terminated"
     terminated_at: Time
     reason: str
+    blocked_until: Annotated[Time, Meta(description="Left out where nothing is blocked")] | UnsetType = UNSET
 
 
 class KeyResponse(msgspec.Struct, kw_only=True):

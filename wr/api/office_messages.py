@@ -142,5 +142,16 @@ class FoundSessionResponse(msgspec.Struct, kw_only=True):
     remaining_seconds: Seconds | UnsetType = UNSET
     last_activity: Time | UnsetType = UNSET
     page_views: Count | UnsetType = UNSET
+    addresses: (
+        Annotated[
+            int,
+            Meta(
+                ge=0,
+                description="From how many addresses the session was used at the gate, an IPv6 /64 "
+                "counting as one; 32 stands for 32 or more",
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
     ended_at: Time | UnsetType = UNSET
     reason: Ended | UnsetType = UNSET

@@ -119,6 +119,7 @@ def _session(person: FoundPerson) -> FoundSessionResponse:
         answer.remaining_seconds = max(0, place.expires_ms - person.found.now_ms) // 1000
         answer.last_activity = rfc3339(place.last_activity_ms)
         answer.page_views = place.page_views
+        answer.addresses = place.addresses
     elif isinstance(place, places.Gone):
         answer.status = _SESSION_STATES[place.reason]
         answer.ended_at = rfc3339(place.ended_ms)

@@ -20,12 +20,12 @@ _RATE_HEADERS = {
 }
 _SECURITY: dict[Auth, list[dict[str, list[str]]]] = {
     Auth.NOBODY: [],
-    Auth.MAY_HAVE_POSITION: [{}, {"BearerAuth": []}],
+    Auth.MAY_HAVE_POSITION: [{}, {"BearerAuth": []}, {"OriginKey": []}, {"AdminKey": []}],
     Auth.POSITION: [{"BearerAuth": []}],
     Auth.SESSION: [{"BearerAuth": []}],
     Auth.ORIGIN: [{"OriginKey": []}, {"AdminKey": []}],
     Auth.ADMIN: [{"AdminKey": []}],
-    Auth.USER: [{}, {"BearerAuth": []}],
+    Auth.USER: [{}, {"BearerAuth": []}, {"OriginKey": []}, {"AdminKey": []}],
     Auth.METRICS: [{}, {"BearerAuth": []}],
 }
 _PARAMETER_HELP = {
@@ -34,6 +34,7 @@ _PARAMETER_HELP = {
     "webhook_id": ("Webhook identifier", {"type": "string"}),
     "dead_letter_id": ("Identifier of a delivery that was given up", {"type": "string"}),
     "position_id": ("Position identifier", {"type": "string"}),
+    "block_id": ("Block identifier", {"type": "string"}),
 }
 
 _OPERATOR: dict[str, Any] = {
@@ -43,6 +44,22 @@ _OPERATOR: dict[str, Any] = {
     "description": "Who calls, for the audit trail: at most 100 printable characters, percent-encoded where "
     "they are not ASCII. A claim, not a proof: all operators have the same key",
     "schema": {"type": "string"},
+}
+_PASS: dict[str, Any] = {
+    "name": "X-WR-Pass",
+    "in": "header",
+    "required": False,
+    "description": "A pass of the site: a JWT with `sub` (the visitor, with one place for each), `queue`, "
+    "`exp`, `jti`, and if wanted `priority`, `uses`, `nbf`. May come as `pass` in the body instead",
+    "schema": {"type": "string"},
+}
+_TOKEN: dict[str, Any] = {
+    "name": "X-WR-Token",
+    "in": "header",
+    "required": False,
+    "description": "`cookie`: the token is kept in a cookie, and left out of the answer; `client`: the "
+    "client keeps it. Either way the place is given back to its token alone",
+    "schema": {"type": "string", "enum": ["cookie", "client"]},
 }
 
 
@@ -115,10 +132,14 @@ def _operation(route: Route) -> dict[str, Any]:
     parameters = [*_path_parameters(route), *_query_parameters(route)]
     if route.auth is Auth.ADMIN:
         parameters.append(_OPERATOR)
+    if route.auth is Auth.MAY_HAVE_POSITION:
+        parameters += [_PASS, _TOKEN]
     if parameters:
         described["parameters"] = parameters
     if route.body is not None:
-        described["requestBody"] = {"content": _json(_reference(route.body))}
+        # Where nothing in it is, the server takes a request without a body too.
+        is_required = any(field.required for field in msgspec.structs.fields(route.body))
+        described["requestBody"] = {"required": is_required, "content": _json(_reference(route.body))}
     return described
 
 
@@ -148,9 +169,7 @@ def _query_parameters(route: Route) -> list[dict[str, Any]]:
 def _responses(route: Route) -> dict[str, Any]:
     headers = {"X-Request-Id": {"description": "Names this request in logs", "schema": {"type": "string"}}}
     if route.scope is not None:
-        headers |= {
-            name: {"description": text, "schema": {"type": "integer"}} for name, text in _RATE_HEADERS.items()
-        }
+        headers |= _limit_headers()
     responses: dict[str, Any] = {}
     for status, meaning, answer in route.answers:
         if answer is Page:
@@ -163,11 +182,18 @@ def _responses(route: Route) -> dict[str, Any]:
         content = {"text/event-stream" if is_events else route.media_type: {"schema": schema}}
         responses[str(status)] = {"description": meaning, "headers": headers, "content": content}
     for status, meaning in _errors(route).items():
+        told = headers | _limit_headers() if status == 429 else headers
         responses.setdefault(
             str(status),
-            {"description": meaning, "headers": headers, "content": _json(_reference(ErrorResponse))},
+            {"description": meaning, "headers": told, "content": _json(_reference(ErrorResponse))},
         )
     return responses
+
+
+def _limit_headers() -> dict[str, Any]:
+    return {
+        name: {"description": text, "schema": {"type": "integer"}} for name, text in _RATE_HEADERS.items()
+    }
 
 
 def _errors(route: Route) -> dict[int, str]:

@@ -12,17 +12,20 @@ from wr.api.waiting_desk import HTML
 from wr.api.waiting_operations import (
     STATES,
     TRY_AGAIN_S,
+    Wishes,
+    has_refused_place,
     read_wishes,
     refresh,
     remember_wishes,
     waiting_page,
 )
+from wr.join_rules import PositionProof, Visitor
 from wr.model import refusals
 from wr.model.entry import entry_url
 from wr.model.queue import QueueConfig, QueueStatus
 from wr.model.refusals import Refusal
 from wr.model.tokens import ExpiredToken, InvalidToken
-from wr.room import Entry, Line, PositionProof, Visitor
+from wr.room import Entry, Line
 from wr.store.polls import PollKind
 from wr.web.shown import PlaceShown
 
@@ -55,7 +58,7 @@ async def wait(services: Services, call: Call) -> Answer:
         page = await services.desk.render(config, language, "left", is_plain=True)
         return Answer(200, Page(page.content, HTML), headers=[*headers, *page_headers(page.policy)])
     try:
-        place = await _look_or_join(services, call)
+        place = await _look_or_join(services, call, wishes)
     except (
         refusals.QueueFull,
         refusals.Maintenance,
@@ -96,8 +99,8 @@ def _progress_cookie(queue_id: str) -> str:
     return f"wr_progress-{queue_id}"
 
 
-async def _look_or_join(services: Services, call: Call) -> Line | Entry:
-    proof = await _proof(services, call)
+async def _look_or_join(services: Services, call: Call, wishes: Wishes) -> Line | Entry:
+    proof = None if has_refused_place(services, call, wishes) else await _proof(services, call)
     if proof is not None:
         return await services.room.poll(proof, PollKind.HEARTBEAT)
     visitor = Visitor(call.address, call.user_agent)

@@ -8,12 +8,22 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from wr.api.calls import Call
-from wr.api.cookies import PlaceCookies, cookie_name, read_cookie, wants_cookie
+from wr.api.cookies import (
+    IN_CLIENT,
+    IN_COOKIE,
+    TOKEN_HEADER,
+    PlaceCookies,
+    cookie_name,
+    read_cookie,
+    wants_cookie,
+)
 from wr.api.http import HttpRequest
 from wr.api.route import Auth, Route
 from wr.api.router import Router
 from wr.api.scrapers import Scrapers
 from wr.api.user_tokens import UserTokens
+from wr.guesses import Guessed, GuessLimiter
+from wr.join_rules import PositionProof
 from wr.keeper import KeyKeeper
 from wr.model import refusals
 from wr.model.audit import read_operator
@@ -21,8 +31,7 @@ from wr.model.client_address import Network, client_address, limited_address
 from wr.model.ids import is_queue_id, parse_session_id, session_id_bytes
 from wr.model.places import Reason
 from wr.model.tokens import ExpiredToken, InvalidToken, PositionClaims
-from wr.queue_book import QueueBook
-from wr.room import PositionProof, position_expired, rate_limited, session_expired
+from wr.room import position_expired, rate_limited, session_expired
 from wr.store.counts import Counted
 from wr.store.keys import GLOBAL_TAG
 from wr.store.store import Store
@@ -30,6 +39,8 @@ from wr.store.store import Store
 MAX_BODY_BYTES = 16 * 1024
 _MOST_QUERY_FIELDS = 20
 _MOST_HEADERS = 100
+ADMIN_KEY = "x-admin-key"
+ORIGIN_KEY = "x-wr-origin-key"
 _JSON = "application/json"
 _FORWARDED = frozenset({"x-forwarded-for", "x-real-ip", "forwarded"})
 """What says that somebody else asks than who is connected."""
@@ -49,23 +60,22 @@ class Reception:
     def __init__(
         self,
         store: Store,
-        book: QueueBook,
         keeper: KeyKeeper,
         user_tokens: UserTokens | None,
         *,
         cookies: PlaceCookies,
         secrets: Secrets,
+        guesses: GuessLimiter,
         trusted_proxies: tuple[Network, ...],
         scrapers: Scrapers,
     ) -> None:
         self._scrapers = scrapers
+        self._guesses = guesses
         self._store = store
-        self._book = book
         self._keeper = keeper
         self._user_tokens = user_tokens
-        self._admin_key = secrets.admin_key.encode()
+        self._keys = {ADMIN_KEY: secrets.admin_key.encode(), ORIGIN_KEY: secrets.origin_key.encode()}
         self._cookies = cookies
-        self._origin_key = secrets.origin_key.encode()
         self._trusted_proxies = trusted_proxies
         self.router = Router()
         self._decoders: dict[type[msgspec.Struct], msgspec.json.Decoder[Any]] = {}
@@ -98,17 +108,18 @@ class Reception:
             call.query = _read_query(route.query, request)
         if route.body is not None:
             call.body = self._read_body(route.body, request)
-        if route.auth is Auth.USER and self._user_tokens is not None:
+        if route.auth is Auth.USER and self._user_tokens is not None and not call.is_site:
             self._user_tokens.check(_required_bearer(request), (call.body or call.query).user_id)
+            call.has_user_token = True
         return route
 
     def _counter(self, call: Call) -> Counted | None:
-        """Name the counter of a call; None when none counts it.
-
-        Until a token says who calls, the address does; of a queue only where that queue exists.
-        """
+        """Name the counter of a call; None when none counts it. Until a token says who calls, the address
+        does."""
         route: Route | None = call.route
         if route is None or route.scope is None:
+            return None
+        if call.is_site:
             return None
         if call.is_admin:
             return Counted(GLOBAL_TAG, route.scope, b"admin key")
@@ -117,13 +128,7 @@ class Reception:
             return Counted(claims.queue_id, route.scope, claims.position_id)
         if call.session is not None:
             return Counted(call.session.queue_id, route.scope, session_id_bytes(call.session.position_id))
-        queue_id = call.parameters.get("queue_id", "")
-        is_of_queue = route.auth is Auth.MAY_HAVE_POSITION and self._book.knows(queue_id)
-        return Counted(
-            tag=queue_id if is_of_queue else GLOBAL_TAG,
-            scope=route.scope,
-            subject=limited_address(call.address).encode(),
-        )
+        return Counted(GLOBAL_TAG, route.scope, limited_address(call.address).encode())
 
     async def count(self, call: Call) -> None:
         """Count a call that no script counts.
@@ -140,14 +145,17 @@ class Reception:
 
     async def _authenticate(self, route: Route, request: HttpRequest, call: Call) -> None:
         if route.auth is Auth.ADMIN:
-            given = request.headers.get("x-admin-key", "").encode()
-            if not hmac.compare_digest(given, self._admin_key):
+            if not await self._has_key(request, call, ADMIN_KEY):
                 raise refusals.Forbidden("The admin key in X-Admin-Key is missing or wrong")
             call.is_admin = True
             call.operator = read_operator(request.headers.get("x-operator", ""))
         elif route.auth is Auth.ORIGIN:
-            self._check_origin_key(request)
+            await self._require_site(request, call)
+        elif route.auth is Auth.USER:
+            await self._recognise_site(request, call)
         elif route.auth is Auth.MAY_HAVE_POSITION:
+            await self._recognise_site(request, call)
+            call.keeps_token = request.headers.get(TOKEN_HEADER) in (IN_COOKIE, IN_CLIENT)
             token = _bearer(request) or self._token_in_cookie(route, request, call)
             if token is not None:
                 try:
@@ -157,15 +165,46 @@ class Reception:
         elif route.auth is Auth.SESSION:
             await self._authenticate_session(request, call)
         elif route.auth is Auth.METRICS:
-            is_forwarded = call.address == request.peer and not _FORWARDED.isdisjoint(request.headers)
-            self._scrapers.check(_bearer(request), call.address, is_forwarded=is_forwarded)
+            await self._admit_scraper(request, call)
 
-    def _check_origin_key(self, request: HttpRequest) -> None:
-        given = request.headers.get("x-wr-origin-key", "").encode()
-        is_origin = bool(self._origin_key) and hmac.compare_digest(given, self._origin_key)
-        key = request.headers.get("x-admin-key", "").encode()
-        if not is_origin and not hmac.compare_digest(key, self._admin_key):
+    async def _admit_scraper(self, request: HttpRequest, call: Call) -> None:
+        token = _bearer(request)
+        if token is not None:
+            self._guesses.check(call.address, Guessed.KEY)
+        is_forwarded = call.address == request.peer and not _FORWARDED.isdisjoint(request.headers)
+        try:
+            self._scrapers.check(token, call.address, is_forwarded=is_forwarded)
+        except refusals.Unauthorized:
+            if token is not None:
+                await self._guesses.note(call.address, Guessed.KEY)
+            raise
+
+    async def _require_site(self, request: HttpRequest, call: Call) -> None:
+        if not await self._has_key(request, call, ORIGIN_KEY, ADMIN_KEY):
             raise refusals.Forbidden("The origin key in X-WR-Origin-Key is missing or wrong")
+
+    async def _recognise_site(self, request: HttpRequest, call: Call) -> None:
+        """Note whether the site itself calls; a key that is wrong is refused rather than overlooked."""
+        if ORIGIN_KEY in request.headers or ADMIN_KEY in request.headers:
+            await self._require_site(request, call)
+            call.is_site = True
+
+    async def _has_key(self, request: HttpRequest, call: Call, *names: str) -> bool:
+        """Whether one of these headers brings its key. Wrong keys of an address are counted, and once they
+        are too many none is compared any more.
+
+        Raises:
+            RateLimited: there were too many.
+        """
+        given = [(request.headers.get(name, "").encode(), self._keys[name]) for name in names]
+        if not any(key for key, _ in given):
+            return False
+        self._guesses.check(call.address, Guessed.KEY)
+        # Each is compared, so that the time tells nothing.
+        matches = [bool(key) and hmac.compare_digest(sent, key) for sent, key in given]
+        if not any(matches):
+            await self._guesses.note(call.address, Guessed.KEY)
+        return any(matches)
 
     async def _authenticate_position(self, route: Route, request: HttpRequest, call: Call) -> None:
         token = _bearer(request) or self._token_in_cookie(route, request, call)

@@ -100,7 +100,7 @@ class Route:
         if self.auth is Auth.ADMIN:
             # A header that names the operator in a way that cannot be written down.
             yield refusals.InvalidRequest
-        if self.scope is not None:
+        if self.scope is not None or self.auth in (Auth.ORIGIN, Auth.METRICS):
             yield refusals.RateLimited
         if self.method == WEBSOCKET:
             yield refusals.UpgradeRequired

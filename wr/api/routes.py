@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 
 from wr.api import admin_operations, concert_operations, messages, public_operations, visitor_operations
 from wr.api.calls import Answer, Call, Page, Services
+from wr.api.entry_routes import entry_routes
 from wr.api.feeds import concert_feed, queue_feed
 from wr.api.gate_routes import GATE_ROUTES
 from wr.api.http import PLAIN_TEXT
@@ -102,7 +103,11 @@ ROUTES: tuple[Route, ...] = (
             (200, "Existing position returned", messages.EnqueueResponse),
             (201, "New position created", messages.EnqueueResponse),
         ),
-        refusals=(refusals.NotFound, refusals.QueueFull, refusals.Maintenance),
+        refusals=(
+            *(refusals.NotFound, refusals.QueueFull, refusals.Maintenance, refusals.Forbidden),
+            *(refusals.IdentityTaken, refusals.TooManyPlaces, refusals.Blocked),
+            *(refusals.PassRequired, refusals.PassInvalid),
+        ),
     ),
     Route(
         method="GET",
@@ -183,7 +188,7 @@ ROUTES: tuple[Route, ...] = (
         scope="status",
         counts_itself=True,
         answers=((101, "Messages follow", LIVE_EVENTS),),
-        refusals=(refusals.NotFound, refusals.PositionExpired),
+        refusals=(refusals.NotFound, refusals.PositionExpired, refusals.TooManyStreams),
     ),
     Route(
         method="GET",
@@ -194,7 +199,7 @@ ROUTES: tuple[Route, ...] = (
         scope="status",
         counts_itself=True,
         answers=((200, "Server-sent events follow", LIVE_EVENTS),),
-        refusals=(refusals.NotFound, refusals.PositionExpired),
+        refusals=(refusals.NotFound, refusals.PositionExpired, refusals.TooManyStreams),
     ),
     _visitor(
         "POST",
@@ -205,7 +210,10 @@ ROUTES: tuple[Route, ...] = (
         scope="enqueue",
         body=messages.ConcertUser,
         answers=((200, "In line, inside, or rejected because the line is full", messages.JoinResponse),),
-        refusals=(refusals.NotFound, refusals.Maintenance),
+        refusals=(
+            *(refusals.NotFound, refusals.Maintenance, refusals.Forbidden),
+            *(refusals.TooManyPlaces, refusals.Blocked, refusals.PassRequired),
+        ),
     ),
     _visitor(
         "GET",
@@ -216,7 +224,7 @@ ROUTES: tuple[Route, ...] = (
         scope="status",
         query=messages.ConcertUser,
         answers=((200, "Where the user stands", messages.RankResponse),),
-        refusals=(refusals.NotFound,),
+        refusals=(refusals.NotFound, refusals.Forbidden),
     ),
     Route(
         method="GET",
@@ -228,7 +236,7 @@ ROUTES: tuple[Route, ...] = (
         counts_itself=True,
         query=messages.ConcertUser,
         answers=((200, "Server-sent events follow", messages.ConcertEvent),),
-        refusals=(refusals.NotFound,),
+        refusals=(refusals.NotFound, refusals.Forbidden, refusals.TooManyStreams),
     ),
     _admin(
         "POST",
@@ -301,6 +309,7 @@ ROUTES: tuple[Route, ...] = (
         answers=((201, "New signing keys", messages.KeyListResponse),),
     ),
     *office_routes(_admin),
+    *entry_routes(_admin),
     *webhook_routes(_admin),
     *GATE_ROUTES,
     *PAGE_ROUTES,

@@ -19,24 +19,38 @@ from wr.api.messages import (
     WaitingHeartbeat,
     WaitingStatus,
 )
+from wr.join_rules import PositionProof, Visitor
 from wr.model.client_address import forwarding
 from wr.model.ids import id_text, session_id_text
 from wr.model.queue import QueueStatus
 from wr.model.times import rfc3339
 from wr.model.tokens import SessionClaims
-from wr.room import Line, PositionProof, Visitor
+from wr.room import Line
 from wr.store.polls import PollKind
 from wr.store.visits import VisitKind
 
 FORWARDED = "X-WR-Forwarded"
 """Tells whoever asks through a proxy whether it is one of those that are trusted; no address is told."""
 
+PASS = "x-wr-pass"  # noqa: S105 - the name of a header
+"""The header that a pass comes in."""
+
 
 async def enqueue(services: Services, call: Call) -> Answer:
     """Join a queue: 201 with a new place, 200 with the one the same person has already."""
     wish: EnqueueRequest = call.body
-    visitor = Visitor(call.address, call.user_agent, call.position)
-    place = await services.room.enqueue(call.parameters["queue_id"], visitor, wish.priority, wish.metadata)
+    queue_id = call.parameters["queue_id"]
+    await services.room.view(queue_id)  # No pass is looked at for a queue that does not exist.
+    given = call.request.headers.get(PASS, "") or wish.pass_
+    visitor = Visitor(
+        call.address,
+        call.user_agent,
+        call.position,
+        used_pass=await services.passes.read(given, queue_id, call.address) if given else None,
+        is_site=call.is_site,
+        keeps_token=call.keeps_token,
+    )
+    place = await services.room.enqueue(queue_id, visitor, wish.priority, wish.metadata)
     if isinstance(place, Line):
         return Answer(
             201 if place.is_new else 200,
@@ -46,6 +60,7 @@ async def enqueue(services: Services, call: Call) -> Answer:
                 position=place.position,
                 queue_length=place.queue_length,
                 estimated_wait_seconds=place.estimated_wait_s,
+                priority=place.priority,
                 status="waiting",
                 token=place.token,
                 heartbeat_interval_seconds=place.config.heartbeat_interval_seconds,
@@ -63,6 +78,7 @@ async def enqueue(services: Services, call: Call) -> Answer:
             position=0,
             queue_length=place.queue_length,
             estimated_wait_seconds=0,
+            priority=place.priority,
             status="admitted",
             token=place.token,
             heartbeat_interval_seconds=place.config.heartbeat_interval_seconds,
@@ -96,6 +112,7 @@ async def queue_facts(services: Services, call: Call) -> Answer:
             accent_color=config.accent_color,
             background_color=config.background_color,
             support_url=config.support_url,
+            entry=config.entry,
         ),
         headers=[(FORWARDED, forwarding(request.peer, forwarded_for, services.trusted_proxies))],
     )

@@ -1,15 +1,12 @@
 """Operations of the waiting page: the page itself, its picture for posters, and the module it is made of."""
 
-from importlib import import_module
-from io import BytesIO
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, quote, unquote
 
 import msgspec
-import trio
 
 from wr.api.calls import Answer, Call, Page, Services
-from wr.api.cookies import read_cookie
+from wr.api.cookies import cookie_name, read_cookie
 from wr.api.page_operations import ASK_EACH_TIME, asset_answer, page_headers
 from wr.api.waiting_desk import HTML
 from wr.model import refusals
@@ -17,6 +14,8 @@ from wr.model.entry import is_way_back
 from wr.model.ids import is_queue_id
 from wr.model.queue import QueueConfig
 from wr.model.refusals import NotFound, Refusal
+from wr.model.refused_sessions import REFUSED_PARAMETER, read_refused
+from wr.model.tokens import ExpiredToken, InvalidToken
 
 if TYPE_CHECKING:
     from wr.web.languages import Language
@@ -45,6 +44,8 @@ class Wishes(msgspec.Struct, frozen=True):
     is_plain: bool
     """Without scripts: the page itself joins, and refreshes."""
     has_left: bool
+    refused: str
+    """The gate's note that the visitor was refused a session; empty where there is none."""
     back: str
     """Where on the site the visitor wanted to go; empty where that is not said."""
 
@@ -61,7 +62,27 @@ async def waiting_page(services: Services, call: Call) -> Answer:
         ("Vary", "Accept-Language, Cookie"),
         *remember_wishes(services, call, wishes, language),
     ]
+    if has_refused_place(services, call, wishes):
+        headers.append(services.cookies.forget(call.request, config.id))
     return asset_answer(call, page, ASK_EACH_TIME, headers)
+
+
+def has_refused_place(services: Services, call: Call, wishes: Wishes) -> bool:
+    """Whether the browser keeps the place whose session the gate has refused to it just now.
+
+    The note is signed and names the position, so that a link that somebody spreads costs no visitor a place.
+    """
+    if not wishes.refused:
+        return False
+    position_id = read_refused(wishes.refused, services.keeper.ring, services.clock_ms())
+    token = read_cookie(call.request, cookie_name(call.parameters["queue_id"]))
+    if position_id is None or token is None:
+        return False
+    try:
+        claims = services.keeper.position_now(token)
+    except (InvalidToken, ExpiredToken):
+        return False
+    return claims is not None and claims.position_id == position_id
 
 
 async def refused_page(services: Services, call: Call, refusal: Refusal) -> Answer:
@@ -88,15 +109,8 @@ async def qr_code(services: Services, call: Call) -> Answer:
     if len(origin) > _LONGEST_ORIGIN:
         raise refusals.InvalidRequest("No host has a name as long as this")
 
-    def draw() -> bytes:
-        segno = import_module("segno")
-        drawn = BytesIO()
-        segno.make(f"{origin}/wait/{quote(queue_id)}", error="m", micro=False).save(
-            drawn, kind="svg", border=4, scale=8, dark="#000", light="#fff", xmldecl=False
-        )
-        return drawn.getvalue()
-
-    return Answer(200, Page(await trio.to_thread.run_sync(draw), "image/svg+xml"))
+    picture = await services.qr_codes.picture(f"{origin}/wait/{quote(queue_id)}")
+    return Answer(200, Page(picture, "image/svg+xml"))
 
 
 async def client_module(services: Services, call: Call) -> Answer:
@@ -128,6 +142,7 @@ def read_wishes(call: Call) -> Wishes:
         language=query.get("lang", [""])[0] or read_cookie(call.request, LANGUAGE_COOKIE) or "",
         is_plain="plain" in query,
         has_left="left" in query,
+        refused=query.get(REFUSED_PARAMETER, [""])[0],
         back=back if is_way_back(back) else "",
     )
 

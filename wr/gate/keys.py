@@ -75,6 +75,9 @@ class PublishedKeys:
                 self._wait()
         return self._keys.get(kid)
 
+    def __len__(self) -> int:
+        return len(self._keys)
+
     def knows(self, kid: str) -> bool:
         """Whether that key is at hand, so that to find it takes no request."""
         return kid in self._keys

@@ -1,17 +1,39 @@
 """The registry: every stream that is open in this process, by queue and by person."""
 
 from collections.abc import Iterable
+from enum import Enum
 
 import trio
 
 from wr.live.stream import Stream, StreamKind
-from wr.model.refusals import Unavailable
+from wr.model.address_shares import AddressShares
+from wr.model.refusals import TooManyStreams, Unavailable
+
+MOST_OF_ADDRESS = 2
+"""Streams of one person that one address may hold where no proof is asked for: one, and the next one's first
+moment."""
+MOST_OF_PERSON = 8
+"""The same from all addresses together."""
+
+
+class Others(Enum):
+    """What becomes of the streams that a person has, when another is opened."""
+
+    KEPT = "kept"
+    """They go on."""
+    REPLACED = "replaced"
+    """They end."""
+    BOUNDED = "bounded"
+    """They go on, but for the oldest of the same address when it has too many; a new one is refused when the
+    person has too many."""
 
 
 class Registry:
     """Finds streams by whom they are about, and notes whose news cannot wait for the next round."""
 
-    def __init__(self) -> None:
+    def __init__(self, shares: AddressShares) -> None:
+        """Make an empty registry; `shares` bounds and counts the streams of each client address."""
+        self._shares = shares
         self._queues: dict[str, dict[bytes, list[Stream]]] = {}
         self._hurried: dict[str, set[bytes] | None] = {}
         self._departed: dict[str, set[bytes]] = {}
@@ -22,20 +44,32 @@ class Registry:
         self.kinds: dict[StreamKind, int] = dict.fromkeys(StreamKind, 0)
         """How many of them are of each kind."""
 
-    def add(self, stream: Stream, *, replace: bool = False) -> None:
-        """Register `stream` until it is removed; with `replace`, other streams of that person end.
+    def add(self, stream: Stream, others: Others = Others.KEPT) -> None:
+        """Register `stream` until it is removed; `others` says what becomes of other streams of that person.
 
         Raises:
             Unavailable: the server is stopping.
+            TooManyStreams: the client's address has as many as it may, or the person as many as may live side
+                by side. No other stream is ended then.
         """
         if self._is_closed:
             raise Unavailable("The waiting room is shutting down")
+        if self._shares.excess_with_another(stream.address):
+            raise TooManyStreams(f"One address may hold {self._shares.most} live streams at once")
+        earlier = self._queues.get(stream.queue_id, {}).get(stream.position_id, [])
+        if others is Others.BOUNDED:
+            # What a stranger opens under somebody else's name ends at most what the same address has opened.
+            of_address = [each for each in earlier if each.address == stream.address]
+            replaced = of_address[: len(of_address) + 1 - MOST_OF_ADDRESS]
+            if len(earlier) - len(replaced) >= MOST_OF_PERSON:
+                raise TooManyStreams("Too many streams are open for the same user")
+        else:
+            replaced = earlier if others is Others.REPLACED else []
+        for each in replaced:
+            each.close(is_replaced=True)
         people = self._queues.setdefault(stream.queue_id, {})
-        streams = people.setdefault(stream.position_id, [])
-        if replace:
-            for earlier in streams:
-                earlier.close(is_replaced=True)
-        streams.append(stream)
+        people.setdefault(stream.position_id, []).append(stream)
+        self._shares.take(stream.address)
         self.count += 1
         self.kinds[stream.kind] += 1
 
@@ -46,6 +80,7 @@ class Registry:
         self.count -= 1
         self.kinds[stream.kind] -= 1
         streams.remove(stream)
+        self._shares.give_back(stream.address)
         if stream.is_alive and not self._is_closed:
             # Present until now: their time of silence begins here, not at the last look.
             self._departed.setdefault(stream.queue_id, set()).add(stream.position_id)

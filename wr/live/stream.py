@@ -27,7 +27,10 @@ class Stream:
     is slow misses what was in between, and costs no more memory than one that is not.
     """
 
-    __slots__ = ("_latest", "_told", "due", "is_alive", "kind", "on_news", "position_id", "queue_id")
+    __slots__ = (
+        *("_latest", "_told", "due", "is_alive", "kind", "on_news", "position_id", "queue_id"),
+        *("address", "priority"),
+    )
 
     def __init__(
         self,
@@ -36,7 +39,13 @@ class Stream:
         *,
         is_alive: bool = True,
         kind: StreamKind = StreamKind.EVENTS,
+        priority: int = 0,
+        address: str = "",
     ) -> None:
+        self.priority = priority
+        """Of the place; estimates of the wait depend on it."""
+        self.address = address
+        """The address that the stream's client comes from."""
         self.kind = kind
         self.queue_id = queue_id
         self.position_id = position_id
@@ -53,7 +62,7 @@ class Stream:
         """Take in what the store says; wakes the reader if that is news."""
         if isinstance(self._latest, Farewell):
             return
-        update = _update(polled, view)
+        update = _update(polled, view, self.priority)
         if update is None:
             return
         if _gist(update) == self._told:
@@ -111,13 +120,13 @@ class Stream:
         await trio.lowlevel.wait_task_rescheduled(give_up)
 
 
-def _update(polled: Polled, view: QueueView | None) -> Update | None:
+def _update(polled: Polled, view: QueueView | None, priority: int) -> Update | None:
     """What a place means to its holder; nothing while the queue's settings are on their way."""
     place = polled.place
     if isinstance(place, Waiting):
         if view is None:
             return None
-        estimated_wait_s = view.estimated_wait_s(place.position)
+        estimated_wait_s = view.estimated_wait_s(place.position, priority)
         return Moved(place.position, polled.queue_length, estimated_wait_s, view.config.status)
     if isinstance(place, Admitted):
         return None if view is None else LetIn(view.config, place, polled.queue_length, polled.now_ms)

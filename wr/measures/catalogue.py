@@ -49,6 +49,19 @@ QUEUE_SESSIONS_ENDED = Metric(
     "Sessions that passes of this process ended because their time was over",
     _QUEUE,
 )
+QUEUE_SESSIONS_SHARED = Metric(
+    "wr_queue_sessions_shared_total",
+    Kind.COUNTER,
+    "Sessions that the gate first saw from a sixth address (IPv4 address or IPv6 /64) through this process",
+    _QUEUE,
+)
+QUEUE_CALLERS_REFUSED = Metric(
+    "wr_queue_session_callers_refused_total",
+    Kind.COUNTER,
+    "Times that the gate refused a session to a network or browser beyond its `session_binding`; each counts "
+    "once a second at most",
+    _QUEUE,
+)
 QUEUE_CANCELLATIONS = Metric(
     "wr_queue_cancellations_total",
     Kind.COUNTER,
@@ -156,6 +169,8 @@ METRICS: tuple[Metric, ...] = (
     QUEUE_ADMISSIONS,
     QUEUE_EXPIRIES,
     QUEUE_SESSIONS_ENDED,
+    QUEUE_SESSIONS_SHARED,
+    QUEUE_CALLERS_REFUSED,
     QUEUE_CANCELLATIONS,
     QUEUE_TERMINATIONS,
     QUEUE_FLUSHED,

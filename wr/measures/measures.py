@@ -85,6 +85,8 @@ def _queues(counted: QueueMeasures, read: Iterable[QueueReading]) -> dict[str, S
         catalogue.QUEUE_ADMISSIONS.name: [(labels, tally.admissions) for labels, tally in tallies],
         catalogue.QUEUE_EXPIRIES.name: [(labels, tally.expiries) for labels, tally in tallies],
         catalogue.QUEUE_SESSIONS_ENDED.name: [(labels, tally.sessions_ended) for labels, tally in tallies],
+        catalogue.QUEUE_SESSIONS_SHARED.name: [(labels, tally.sessions_shared) for labels, tally in tallies],
+        catalogue.QUEUE_CALLERS_REFUSED.name: [(labels, tally.callers_refused) for labels, tally in tallies],
         catalogue.QUEUE_CANCELLATIONS.name: [(labels, tally.cancellations) for labels, tally in tallies],
         catalogue.QUEUE_TERMINATIONS.name: [(labels, tally.terminations) for labels, tally in tallies],
         catalogue.QUEUE_FLUSHED.name: [(labels, tally.flushed) for labels, tally in tallies],

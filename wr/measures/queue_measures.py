@@ -12,12 +12,14 @@ class QueueTally:
 
     __slots__ = (
         "admissions",
+        "callers_refused",
         "cancellations",
         "expiries",
         "flushed",
         "joins",
         "rate_limited",
         "sessions_ended",
+        "sessions_shared",
         "terminations",
         "turned_away",
         "waits",
@@ -28,6 +30,10 @@ class QueueTally:
         self.admissions = 0
         self.expiries = 0
         self.sessions_ended = 0
+        self.sessions_shared = 0
+        """Sessions that were seen from more than five addresses."""
+        self.callers_refused = 0
+        """Networks or browsers that were refused a session, anew each time that the store was asked."""
         self.cancellations = 0
         self.terminations = 0
         self.flushed = 0

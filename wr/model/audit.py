@@ -26,6 +26,10 @@ class Action(StrEnum):
     QUEUE_DELETED = "queue.deleted"
     QUEUE_FLUSHED = "queue.flushed"
     SESSION_TERMINATED = "session.terminated"
+    VISITOR_BLOCKED = "visitor.blocked"
+    BLOCK_ENDED = "block.ended"
+    PASSES_ISSUED = "passes.issued"
+    PASS_REVOKED = "pass.revoked"  # noqa: S105 - the name of an action
     KEYS_ROTATED = "keys.rotated"
     WEBHOOK_ADDED = "webhook.added"
     WEBHOOK_CHANGED = "webhook.changed"

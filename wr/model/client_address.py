@@ -10,6 +10,10 @@ Network = IPv4Network | IPv6Network
 _BYTE = "(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
 # Nearly every address; the library takes ten times as long to say so.
 _USUAL_IPV4 = re.compile(rf"{_BYTE}\.{_BYTE}\.{_BYTE}\.{_BYTE}")
+# As Azure's gateways write it, and as RFC 7239 has it in `Forwarded`.
+_SPELLED_OUT = re.compile(
+    r'(?P<quote>"?)(?:(?P<v4>[0-9.]+)|\[(?P<v6>[0-9A-Fa-f]*:[0-9A-Fa-f:.]+)\])(?::[0-9]{1,5})?(?P=quote)'
+)
 UNIX_SOCKET_PEER = "127.0.0.1"
 """A peer on a Unix socket has no address; it is on this machine, so it counts as loopback."""
 
@@ -27,7 +31,8 @@ def client_address(peer: str, forwarded_for: str, trusted: Sequence[Network]) ->
     """Name the client: the rightmost hop that no trusted proxy vouches for. About 2 µs behind one proxy.
 
     `X-Forwarded-For` is believed only as far as trusted proxies wrote it: from the right, hop by hop, until
-    one is not trusted. A hop that is no address ends the walk at the last one that was.
+    one is not trusted. A hop may have a port, brackets and quotes: `203.0.113.9:443`, `"[2001:db8::1]:443"`.
+    A hop that is no address ends the walk at the last one that was.
     """
     return _walk(peer, forwarded_for, trusted)[0]
 
@@ -61,11 +66,16 @@ def _walk(peer: str, forwarded_for: str, trusted: Sequence[Network]) -> tuple[st
         return UNIX_SOCKET_PEER, False
     hops = forwarded_for.split(",")[-32:] if forwarded_for else []
     while hops and _is_trusted(current, trusted):
-        hop = _address(hops.pop().strip())
+        hop = _hop(hops.pop().strip())
         if hop is None:
             return current, False
         current = hop
     return current, not hops
+
+
+def canonical_address(text: str) -> str | None:
+    """Spell an address the usual way, without a port or brackets; None when it is none."""
+    return _address(text.strip())
 
 
 def limited_address(address: str) -> str:
@@ -93,6 +103,14 @@ def _is_trusted(address: str, trusted: Sequence[Network]) -> bool:
 @lru_cache(maxsize=1024)
 def _contains(network: Network, address: str) -> bool:
     return ip_address(address) in network
+
+
+def _hop(text: str) -> str | None:
+    """Read one hop of `X-Forwarded-For`, which may have a port, brackets and quotes; None when it is none."""
+    if _USUAL_IPV4.fullmatch(text) is not None:
+        return text
+    spelled = _SPELLED_OUT.fullmatch(text)
+    return _address(text if spelled is None else spelled["v4"] or spelled["v6"])
 
 
 def _address(text: str) -> str | None:

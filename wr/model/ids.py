@@ -18,11 +18,17 @@ def is_queue_id(text: str) -> bool:
     return _QUEUE_ID.fullmatch(text) is not None
 
 
-def new_position_id(random_bytes: Callable[[int], bytes]) -> bytes:
-    """Make a position id: 16 bytes, a version-4 UUID with 122 random bits drawn from `random_bytes`."""
+def new_position_id(random_bytes: Callable[[int], bytes], address_tag: bytes = b"") -> bytes:
+    """Make a position id: 16 bytes, a version-4 UUID with 122 random bits drawn from `random_bytes`.
+
+    With a tag of 4 bytes, those are the last four, which leaves 90 random bits: the store then knows which
+    address a place counts for without keeping it.
+    """
     raw = bytearray(random_bytes(16))
     raw[6] = raw[6] & 0x0F | 0x40
     raw[8] = raw[8] & 0x3F | 0x80
+    if address_tag:
+        raw[12:] = address_tag
     return bytes(raw)
 
 

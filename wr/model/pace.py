@@ -64,8 +64,8 @@ class Forecast(msgspec.Struct, frozen=True):
     fills_in_s: float
     """Seconds until the room is full; infinity if it never will be."""
 
-    def wait_s(self, position: int) -> int:
-        """Estimate the whole seconds until the person at `position` (from 1) is let in; at least 1."""
+    def wait_s(self, position: float) -> int:
+        """Estimate the whole seconds until the admission at `position` (from 1) from now on; at least 1."""
         wait_s = position / self.entry
         if wait_s <= self.fills_in_s:
             return _whole(wait_s)

@@ -1,6 +1,6 @@
 """What the room knows of one person: waiting, admitted, gone; and of one session."""
 
-from enum import IntEnum
+from enum import Enum, IntEnum
 
 import msgspec
 
@@ -65,6 +65,30 @@ class Closed(msgspec.Struct, frozen=True):
     """Not let into line: the queue is in maintenance."""
 
 
+class TooManyPlaces(msgspec.Struct, frozen=True):
+    """Not let into line: the visitor's address holds as many places as it may."""
+
+    most: int
+
+
+class Taken(msgspec.Struct, frozen=True):
+    """Not let into line: somebody else holds a place under the identity that the visitor names."""
+
+
+class Blocked(msgspec.Struct, frozen=True):
+    """Not let into line: the visitor or the address is blocked until then."""
+
+    until_ms: int
+
+
+class PassRefused(Enum):
+    """Not let into line: why the visitor's pass gives no place."""
+
+    MISSING = "missing"
+    USED_UP = "used_up"
+    REVOKED = "revoked"
+
+
 class Visit(msgspec.Struct, frozen=True):
     """An active session: times in milliseconds since 1970."""
 
@@ -72,6 +96,8 @@ class Visit(msgspec.Struct, frozen=True):
     expires_ms: int
     last_activity_ms: int
     page_views: int
+    addresses: int = 0
+    """From how many addresses it was used at the gate, 32 at most; 0 too where that is not asked for."""
 
 
 UNKNOWN = Unknown()
@@ -79,3 +105,4 @@ LIMITED = Limited()
 NO_QUEUE = NoQueue()
 FULL = Full()
 CLOSED = Closed()
+TAKEN = Taken()

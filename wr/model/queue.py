@@ -16,6 +16,13 @@ from wr.model.branding import (
     SupportUrl,
     check_addresses,
 )
+from wr.model.fairness import (
+    DEFAULT_PLACES_PER_ADDRESS,
+    EntryRule,
+    MaxPlacesPerAddress,
+    OpenPriority,
+    PriorityShare,
+)
 from wr.model.gate import (
     OpenAddresses,
     OpenAgents,
@@ -27,6 +34,7 @@ from wr.model.gate import (
 )
 from wr.model.ids import QUEUE_ID_PATTERN, is_queue_id
 from wr.model.refusals import InvalidRequest
+from wr.model.session_binding import SessionBinding
 
 WEEK_S = 7 * 24 * 3600
 
@@ -77,16 +85,21 @@ class QueueStatus(StrEnum):
 
 
 class UniqueBy(StrEnum):
-    """What makes two joins the same person, who then gets the same place."""
+    """Which visitors may hold one place only. A place that was taken with a proof (a pass, a call by the site
+    itself, the cookie or token of a browser) is given back to that proof alone, whatever the rule."""
 
     CLIENT = "client"
-    """Same `metadata.user_id`, client address and user agent; without a user id nobody is the same."""
+    """Same `metadata.user_id`, client address and user agent: the place is given back to such a caller, with
+    no proof, unless it was taken with one. For places that are not worth stealing: whoever knows a user id,
+    sits behind the same address and names the same browser takes the place. Without a user id every join is
+    new."""
     USER_ID = "user_id"
-    """Same `metadata.user_id`, wherever from."""
+    """Same `metadata.user_id`, wherever from. The id counts only with a pass, or in a call by the site
+    itself; a visitor that merely claims it gets a place of its own, and none while the id holds one."""
     IP = "ip"
-    """Same client address."""
+    """One place for each client address. It is given back to its token alone."""
     NONE = "none"
-    """Only a valid position token proves a place."""
+    """Every join is a new place, unless it brings a position token, or a pass that has one."""
 
 
 class QueueConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -115,6 +128,11 @@ class QueueConfig(msgspec.Struct, frozen=True, kw_only=True):
     outage_policy: OutagePolicy = OutagePolicy.CLOSED
     outage_grace_seconds: OutageGrace = 30
     outage_rate: OutageRate = 1.0
+    entry: EntryRule = EntryRule.OPEN
+    open_priority: OpenPriority = 0
+    priority_share: PriorityShare = 0.8
+    max_places_per_address: MaxPlacesPerAddress = DEFAULT_PLACES_PER_ADDRESS
+    session_binding: SessionBinding = SessionBinding.NONE
     created_ms: int = 0
     updated_ms: int = 0
     version: int = 0

@@ -73,6 +73,30 @@ class RateLimited(Refusal):
     """Too many requests in this window; `usage` says when the next one begins."""
 
 
+class IdentityTaken(Refusal):
+    """Somebody else holds a place under the identity that the request names."""
+
+
+class TooManyPlaces(Refusal):
+    """The address holds as many places in this line as it may."""
+
+
+class Blocked(Refusal):
+    """An operator or the site keeps this visitor, or this address, out of the line for a while."""
+
+
+class PassRequired(Refusal):
+    """The queue takes only visitors that bring a pass."""
+
+
+class PassInvalid(Refusal):
+    """The pass is false, of another queue, past its time, used up or revoked; `details` says which."""
+
+
+class TooManyStreams(Refusal):
+    """The client's address holds as many live streams as it may."""
+
+
 class QueueFull(Refusal):
     """The line is as long as it may be."""
 

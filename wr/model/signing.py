@@ -20,6 +20,7 @@ class Purpose(StrEnum):
 
     POSITION = "position"
     SESSION = "session"
+    PASS = "pass"  # noqa: S105 - what a key is for, not a secret
 
 
 class Algorithm(StrEnum):

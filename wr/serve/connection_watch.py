@@ -8,7 +8,12 @@ import math
 from collections.abc import Callable
 from typing import Protocol
 
+import structlog
 import trio
+
+from wr.serve.supervision import Supervised
+
+log = structlog.get_logger("wr.connections")
 
 
 class Watched(Protocol):
@@ -19,6 +24,10 @@ class Watched(Protocol):
 
     def run_out(self) -> None:
         """The deadline has passed."""
+        ...
+
+    def close(self) -> None:
+        """Close the connection at once; raises nothing."""
         ...
 
 
@@ -56,6 +65,11 @@ class ConnectionWatch:
     def look(self) -> None:
         """Look once, at the clock and at every connection."""
         self.now = trio.current_time()
-        self._each_time(self.now)
+        try:
+            self._each_time(self.now)
+        except Exception:
+            # The deadlines of all connections are more important than what else is done at each look.
+            log.exception("what is done at each look at the connections failed")
         for connection in [each for each in self._watched if each.deadline <= self.now]:
-            connection.run_out()
+            with Supervised("the deadline of a connection", connection.close):
+                connection.run_out()

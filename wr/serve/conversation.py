@@ -1,5 +1,7 @@
 """What may be said on a WebSocket, and how long it may be silent, whichever lane carries it."""
 
+import math
+
 import msgspec
 import structlog
 
@@ -11,9 +13,14 @@ from wr.model.refusals import RateLimited, Refusal, Unavailable
 log = structlog.get_logger("wr.streams")
 
 LONGEST_MESSAGE_BYTES = 4096
+MOST_FRAMES = 200
+"""Frames that a client may send in each window: a hundred times what a page or a browser sends."""
+FRAME_WINDOW_S = 10.0
 UNSUPPORTED_DATA = 1003
 INVALID_PAYLOAD = 1007
 POLICY_VIOLATION = 1008
+TOO_MANY_FRAMES = (POLICY_VIOLATION, "too many frames")
+"""The close code and the reason for a client that sends more than `FrameCount` allows."""
 MESSAGE_TOO_BIG = 1009
 _heartbeats = msgspec.json.Decoder(ClientHeartbeat)
 
@@ -46,6 +53,24 @@ class Pulse:
         stream.is_alive = self._heard_at >= self._pinged_at
         self._pinged_at = now
         return True
+
+
+class FrameCount:
+    """Counts what a client sends on a WebSocket: a ping, a pong or a part of a message costs it nothing."""
+
+    __slots__ = ("_frames", "_window_ends")
+
+    def __init__(self) -> None:
+        self._window_ends = -math.inf
+        self._frames = 0
+
+    def is_exceeded(self, now: float) -> bool:
+        """Count one more frame, or part of one, at `now` seconds; returns whether it is one too many."""
+        if now >= self._window_ends:
+            self._window_ends = now + FRAME_WINDOW_S
+            self._frames = 0
+        self._frames += 1
+        return self._frames > MOST_FRAMES
 
 
 async def take_in(feed: Feed, text: str | None) -> tuple[int, str] | None:

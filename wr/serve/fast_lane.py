@@ -6,14 +6,14 @@ way, is the general lane's affair: it is given the connection with all bytes tha
 """
 
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from enum import Enum
 
-import structlog
 import trio
 
 from wr.api.dispatch import Api
-from wr.api.feeds import event_stream_headers
+from wr.api.feeds import Feed, event_stream_headers
 from wr.api.http import HttpRequest, HttpResponse
 from wr.api.route import WEBSOCKET
 from wr.model.refusals import TooSlow, Unavailable
@@ -25,8 +25,6 @@ from wr.serve.request_reader import IS_ODD, NEEDS_MORE, RequestReader
 from wr.serve.response_writer import ResponseWriter
 from wr.serve.stream_hub import HubStream, StreamHub
 from wr.serve.transport import Gone, Transport
-
-log = structlog.get_logger("wr.fast_lane")
 
 GiveAway = Callable[[Transport, bytes], Awaitable[None]]
 """Has the general lane go on with a connection, and with the bytes that were read from it."""
@@ -76,7 +74,11 @@ class FastLane:
         """Whether each answer from now on is the last on its connection."""
 
     async def serve(self, transport: Transport, *, is_surplus: bool = False) -> None:
-        """Serve a connection until it ends; one too many is only told so."""
+        """Serve a connection until it ends; one too many is only told so.
+
+        Raises:
+            Gone: the client has gone, or the connection was ended from this side.
+        """
         connection = FastConnection(self, transport, is_surplus=is_surplus)
         self.watch.add(connection)
         stream = None
@@ -85,19 +87,17 @@ class FastLane:
             if stream is not None:
                 # From here on, for an hour perhaps, nothing is held that only requests need: 15 KiB of it.
                 await connection.listen(stream)
-        except Gone:
-            pass
         finally:
-            if stream is not None:
-                stream.abandon()
             self.watch.remove(connection)
             transport.close()
+            if stream is not None:
+                stream.abandon()
 
     def end_silent_connections(self) -> None:
         """End those on which no request is on its way."""
         for connection in self.watch.all():
             if isinstance(connection, FastConnection) and connection.stage is Stage.IDLE:
-                connection.transport.close()
+                connection.close()
 
 
 class FastConnection:
@@ -120,11 +120,16 @@ class FastConnection:
     def run_out(self) -> None:
         """The client has taken too long: it is told so if it has begun to ask for something."""
         self.deadline = math.inf
-        if self.stage in (Stage.HEAD, Stage.BODY) and not self._is_late:
+        has_begun = self.stage in (Stage.HEAD, Stage.BODY)
+        if has_begun and not self._is_late and not self._is_surplus:
             self._is_late = True
             self.transport.stop_receiving()
         else:
-            self.transport.close()
+            self.close()
+
+    def close(self) -> None:
+        """Close the connection at once; raises nothing."""
+        self.transport.close()
 
     async def serve(self) -> HubStream | None:
         """Answer request after request, in their order; raises `Gone` when the client goes.
@@ -139,12 +144,13 @@ class FastConnection:
                 await self._receive()
                 continue
             self.stage, self.deadline = Stage.BUSY, math.inf
-            if asked is IS_ODD or not isinstance(asked, HttpRequest):
-                await self._give_away()
-                return None
             if self._is_surplus:
+                # Whatever it asks for: what is odd about it would cost the general lane more than a place.
                 response = self._lane.api.refuse(Unavailable("The waiting room holds all it can just now"))
                 await self._say_last(response)
+                return None
+            if asked is IS_ODD or not isinstance(asked, HttpRequest):
+                await self._give_away()
                 return None
             if asked.method in _OF_STREAMS and self._lane.api.has_feed(asked.method, asked.path):
                 is_websocket = asked.method == WEBSOCKET
@@ -181,8 +187,8 @@ class FastConnection:
         stage = Stage.BODY if reader.has_head else Stage.HEAD if reader.rest else Stage.IDLE
         if stage is not self.stage:
             self.stage = stage
-            # A connection that has brought nothing yet keeps the deadline it began with.
-            if self._served or stage is not Stage.IDLE:
+            # A connection that has brought nothing yet, or is surplus, keeps the deadline it began with.
+            if not self._is_surplus and (self._served or stage is not Stage.IDLE):
                 self.deadline = self._lane.watch.now + self._lane.patience_s[stage]
         data = await self.transport.receive()
         if self._is_late:
@@ -232,9 +238,10 @@ class FastConnection:
         feed = await self._lane.api.open_feed(asked)
         if isinstance(feed, HttpResponse):
             return feed
-        headers = [*event_stream_headers(feed), ("Connection", "close"), ("Transfer-Encoding", "chunked")]
-        stream = EventStream(self._lane.hub, self.transport, feed, self._end_sending)
-        return self._become(stream, self._lane.writer.spell_head(200, headers))
+        with _closed_on_failure(feed):
+            headers = [*event_stream_headers(feed), ("Connection", "close"), ("Transfer-Encoding", "chunked")]
+            stream = EventStream(self._lane.hub, self.transport, feed, self._end_sending)
+            return self._become(stream, self._lane.writer.spell_head(200, headers))
 
     async def _open_websocket(self, asked: HttpRequest) -> HubStream | HttpResponse | None:
         head, _, behind = self._reader.rest.partition(b"\r\n\r\n")
@@ -247,13 +254,10 @@ class FastConnection:
         feed = await self._lane.api.open_feed(asked)
         if isinstance(feed, HttpResponse):
             return feed
-        try:
+        with _closed_on_failure(feed):
             stream = WebSocketStream(self._lane.hub, self.transport, feed, self._end_sending)
             stream.open(behind, self._lane.ping_s)
             return self._become(stream, accept_handshake(handshake, feed, subprotocol))
-        except BaseException:
-            feed.close()
-            raise
 
     def _become(self, stream: HubStream, greeting: bytes) -> HubStream:
         """Go on as a stream, which begins with these bytes."""
@@ -261,3 +265,13 @@ class FastConnection:
         stream.feed.headers = []
         stream.write(greeting)
         return stream
+
+
+@contextmanager
+def _closed_on_failure(feed: Feed) -> Iterator[None]:
+    """Close a feed that does not become a stream."""
+    try:
+        yield
+    except BaseException:
+        feed.close()
+        raise

@@ -2,12 +2,13 @@
 
 import trio
 from wsproto import ConnectionType, WSConnection
-from wsproto.connection import Connection, ConnectionState
+from wsproto.connection import Connection
 from wsproto.events import (
     AcceptConnection,
     BytesMessage,
     CloseConnection,
     Ping,
+    Pong,
     Request,
     TextMessage,
 )
@@ -19,24 +20,30 @@ from wr.serve.conversation import (
     LONGEST_MESSAGE_BYTES,
     MESSAGE_TOO_BIG,
     POLICY_VIOLATION,
+    TOO_MANY_FRAMES,
+    FrameCount,
     Pulse,
     take_in,
 )
 from wr.serve.stream_hub import HubStream
 
 _LAST_CHUNK = b"0\r\n\r\n"
+_MOST_HEARD_BYTES = 64 * 1024
+"""What the client of a stream of server-sent events may send, though none of it means anything."""
 
 
 class EventStream(HubStream):
     """Server-sent events in a chunked response."""
 
-    __slots__ = ("_number", "_said_at")
+    __slots__ = ("_heard_bytes", "_number", "_said_at")
 
+    _heard_bytes: int
     _number: int
     _said_at: float
 
     def begin(self) -> None:
         """Send what the feed opens with, and from then on whatever it brings."""
+        self._heard_bytes = 0
         self._number = 0
         self._said_at = trio.current_time()
         super().begin()
@@ -58,7 +65,14 @@ class EventStream(HubStream):
         return _chunk(self.feed.as_server_sent(event, self._number))
 
     async def hear(self, data: bytes) -> None:
-        """Overlook what the client sends: nothing can be said in such a stream."""
+        """Ignore what the client sends, because such a stream has no way to say anything; a client that
+        sends much is let go."""
+        self._heard_bytes += len(data)
+        if self._heard_bytes > _MOST_HEARD_BYTES:
+            self.let_go()
+
+    def catch_up(self) -> None:
+        """Nothing is put off in such a stream."""
 
     def spell_end(self, code: int, reason: str) -> bytes:  # noqa: ARG002 - such a response ends without words
         """Spell the end of the response."""
@@ -68,16 +82,20 @@ class EventStream(HubStream):
 class WebSocketStream(HubStream):
     """One WebSocket after its handshake."""
 
-    __slots__ = ("_connection", "_message", "_pulse")
+    __slots__ = ("_connection", "_frames", "_message", "_pulse", "_put_off_pong")
 
     _connection: Connection
+    _frames: FrameCount
     _message: str
     _pulse: Pulse
+    _put_off_pong: Pong | None
 
     def open(self, trailing_data: bytes, ping_s: float) -> None:
         """Make ready to begin; `trailing_data` came after the handshake."""
         self._connection = Connection(ConnectionType.SERVER, trailing_data=trailing_data)
+        self._frames = FrameCount()
         self._message = ""
+        self._put_off_pong = None
         self._pulse = Pulse(ping_s, trio.current_time())
 
     @property
@@ -105,18 +123,30 @@ class WebSocketStream(HubStream):
 
     async def hear(self, data: bytes) -> None:
         """Take in what the client sent."""
-        if self._connection.state is ConnectionState.CLOSED:
-            return
+        if self.is_over:
+            return  # Neither to be answered nor to be parsed: the client may send much before it has gone.
         self._connection.receive_data(data)
         for event in self._connection.events():
-            await self._take(event)
+            if not await self._take(event):
+                return
 
-    async def _take(self, event: WebSocketEvent) -> None:
-        if self.is_over:
-            return  # What comes after the end is nobody's to take any more.
-        self._pulse.hear(self.feed.stream, trio.current_time())
+    def catch_up(self) -> None:
+        """Answer the last of the pings that came while the client did not read (RFC 6455, section 5.5.3)."""
+        pong, self._put_off_pong = self._put_off_pong, None
+        if pong is not None:
+            self.write(self._connection.send(pong))
+
+    async def _take(self, event: WebSocketEvent) -> bool:
+        """Take in one frame, or a part of one; returns whether the stream goes on."""
+        now = trio.current_time()
+        if self._frames.is_exceeded(now):
+            self.end(*TOO_MANY_FRAMES)
+            return False
+        self._pulse.hear(self.feed.stream, now)
         if isinstance(event, Ping):
-            self.write(self._connection.send(event.response()))
+            self._put_off_pong = event.response()
+            if not self.has_unsent:
+                self.catch_up()
         elif isinstance(event, TextMessage):
             await self._take_text(event)
         elif isinstance(event, BytesMessage):
@@ -124,6 +154,7 @@ class WebSocketStream(HubStream):
         elif isinstance(event, CloseConnection):
             # Its own code comes back to who closes; a broken frame gets the code the library names.
             self.end(event.code, event.reason or "")
+        return not self.is_over
 
     async def _take_text(self, event: TextMessage) -> None:
         self._message += event.data

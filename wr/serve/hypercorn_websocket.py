@@ -17,6 +17,7 @@ from wsproto.connection import ConnectionState
 from wsproto.events import CloseConnection, Message, Ping, Pong
 from wsproto.frame_protocol import CloseReason
 
+from wr.serve.conversation import TOO_MANY_FRAMES, FrameCount
 from wr.serve.strict_http1 import GeneralConfig, StrictHttp1, last_headers, refusal_of
 
 _BAD_REQUEST = 400
@@ -33,6 +34,7 @@ class LastingWebSocket(WSStream):
     config: GeneralConfig
     _is_over = False
     _putting: trio.CancelScope | None = None
+    _frames: FrameCount | None = None
 
     async def handle(self, event: Event) -> None:
         """Take in what the connection received; offers to compress are not taken up."""
@@ -59,7 +61,15 @@ class LastingWebSocket(WSStream):
         await super().app_send(message)
 
     async def _handle_events(self) -> None:
+        if self._frames is None:
+            self._frames = FrameCount()
         for event in self.connection.events():
+            if self._frames.is_exceeded(trio.current_time()):
+                if self.connection.state == ConnectionState.OPEN:
+                    code, reason = TOO_MANY_FRAMES
+                    await self._send_wsproto_event(CloseConnection(code=code, reason=reason))
+                await self.send(StreamClosed(stream_id=self.stream_id))
+                return
             if isinstance(event, Message):
                 if not await self._take(event):
                     return

@@ -11,13 +11,15 @@ import trio
 
 from wr.api.dispatch import Api
 from wr.measures.instruments import Level
+from wr.model.address_shares import AddressShares
 from wr.serve.connection_watch import ConnectionWatch
 from wr.serve.connections import serve_connections, start_listening
 from wr.serve.fast_lane import FastLane
 from wr.serve.limits import ConnectionLimits
 from wr.serve.response_writer import ResponseWriter
 from wr.serve.stream_hub import StreamHub
-from wr.serve.transport import Gone, PlainTransport, Transport, shake_hands
+from wr.serve.transport import PlainTransport, Transport, shake_hands
+from wr.tasks.endless import keep_running
 
 _LONGEST_WATCH_INTERVAL_S = 1.0
 
@@ -80,20 +82,21 @@ class Lanes:
         # Before anybody connects: a deadline is reckoned from the watch's last look at the clock.
         self._watch.look()
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._watch.keep)
+            nursery.start_soon(keep_running, "watch over connections", lambda _status: self._watch.keep())
             nursery.start_soon(self._hub.run)
             if not self._is_fast:
                 await self._general_lane()
             task_status.started()
 
     async def serve(self, transport: PlainTransport, *, is_surplus: bool) -> None:
-        """Serve a connection until it ends; one too many is only told so."""
+        """Serve a connection until it ends; one too many is only told so.
+
+        Raises:
+            Gone: the client has gone, or the connection was ended from this side.
+        """
         connection: Transport = transport
         if self._tls is not None:
-            try:
-                connection, protocol = await shake_hands(transport, self._tls, self._limits.head_patience_s)
-            except Gone:
-                return
+            connection, protocol = await shake_hands(transport, self._tls, self._limits.head_patience_s)
             if protocol == "h2" and not is_surplus:
                 await (await self._general_lane()).serve(connection, protocol=protocol)
                 return
@@ -142,13 +145,15 @@ async def serve_lanes(
     listener: socket.socket,
     *,
     most: int,
+    shares: AddressShares,
     grace_s: float,
     until: Callable[[], Awaitable[None]],
     is_open: Level | None = None,
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serve on a bound socket until `until` returns, then finish what is under way; says when it listens.
-    `is_open` holds how many connections are.
+    `most` connections at once, of which `shares` bounds and counts those of each address; `is_open` holds how
+    many are open.
 
     Raises:
         OSError: the socket cannot listen.
@@ -160,6 +165,7 @@ async def serve_lanes(
             lanes,
             listener,
             most=most,
+            shares=shares,
             grace_s=grace_s,
             until=until,
             is_open=is_open,

@@ -9,6 +9,8 @@ class ConnectionLimits:
 
     most_connections: int
     """Connections that are served at once; a few more are told to come back."""
+    most_per_address: int
+    """Connections that one client address may hold, unless it is a trusted proxy; and live streams."""
     most_requests: int = 10_000
     """Requests on one connection; the last one's answer says that it is the last."""
     idle_patience_s: float = 75.0

@@ -8,8 +8,12 @@ instead of 127.
 
 import select
 import socket
+from contextlib import suppress
 
+import structlog
 import trio
+
+log = structlog.get_logger("wr.connections")
 
 _MOST_AT_ONCE = 512
 _END = select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
@@ -21,6 +25,11 @@ class Readable:
     __slots__ = ("_fd", "_readiness", "has_ended", "is_ready", "task")
 
     def __init__(self, readiness: "Readiness", watched: socket.socket) -> None:
+        """Watch a socket.
+
+        Raises:
+            OSError: the kernel cannot watch it.
+        """
         self.is_ready = False
         self.has_ended = False
         """Whether the client has ended its side: there is something to read for good, if only the end."""
@@ -51,33 +60,48 @@ class Readable:
 
 
 class Readiness:
-    """Every socket that is watched."""
+    """Every socket that is watched. To be closed after all of them."""
 
     def __init__(self) -> None:
         self._epoll = select.epoll()
         self._watched: dict[int, Readable] = {}
 
     def add(self, fd: int, readable: Readable) -> None:
-        """Watch a socket: each arrival of bytes is heard of once."""
-        self._watched[fd] = readable
+        """Watch a socket: each arrival of bytes is heard of once.
+
+        Raises:
+            OSError: the kernel cannot watch it, for example because the user watches as many as it may.
+        """
         self._epoll.register(fd, select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLET)
+        self._watched[fd] = readable
 
     def remove(self, fd: int) -> None:
         """Watch it no longer."""
         if self._watched.pop(fd, None) is not None:
-            self._epoll.unregister(fd)
+            # A socket that the kernel has forgotten needs no word; it must be closed all the same.
+            with suppress(OSError, ValueError):
+                self._epoll.unregister(fd)
 
     async def run(self) -> None:
-        """Hear of what becomes readable, for ever."""
-        try:
-            while True:
-                await trio.lowlevel.wait_readable(self._epoll.fileno())
-                # As long as there is something each time, only a turn of the scheduler lies in between.
-                while events := self._epoll.poll(0, _MOST_AT_ONCE):
-                    for fd, told in events:
-                        readable = self._watched.get(fd)
-                        if readable is not None:
+        """Hear of what becomes readable, for ever.
+
+        Raises:
+            OSError: the kernel did not tell; what it has not told by then is told in the next run.
+        """
+        while True:
+            # As long as there is something each time, only a turn of the scheduler lies in between.
+            while events := self._epoll.poll(0, _MOST_AT_ONCE):
+                for fd, told in events:
+                    readable = self._watched.get(fd)
+                    if readable is not None:
+                        # The kernel tells each arrival once: if one is not passed on, the others must be.
+                        try:
                             readable.wake(told)
-                    await trio.lowlevel.checkpoint()
-        finally:
-            self._epoll.close()
+                        except Exception:
+                            log.exception("a connection could not be told that something has come")
+                await trio.lowlevel.checkpoint()
+            await trio.lowlevel.wait_readable(self._epoll.fileno())
+
+    def close(self) -> None:
+        """Hear of nothing any more."""
+        self._epoll.close()

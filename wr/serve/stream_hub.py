@@ -9,16 +9,16 @@ import heapq
 import itertools
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from functools import partial
 
-import structlog
 import trio
 
 from wr.api.feeds import Event, Feed, Goodbye
 from wr.live.updates import LetIn, Update
-from wr.serve.transport import Gone, Transport
-
-log = structlog.get_logger("wr.streams")
+from wr.serve.supervision import Supervised, start_supervised
+from wr.serve.transport import Transport
+from wr.tasks.endless import keep_running
 
 _MOST_UNSENT_BYTES = 64 * 1024
 _SENT_BETWEEN_TURNS = 32
@@ -39,6 +39,11 @@ class HubStream(ABC):
         self._is_queued = False
         self._is_telling = False
         self._unsent = b""
+
+    @property
+    def has_unsent(self) -> bool:
+        """Whether the client has yet to read something before it can be sent more."""
+        return bool(self._unsent)
 
     @property
     @abstractmethod
@@ -88,10 +93,6 @@ class HubStream(ABC):
         self._is_telling = True
         try:
             news = await self.feed.spell(update)
-        except Exception:
-            log.exception("a connection was ended by an error")
-            self._transport.close()
-            return
         finally:
             self._is_telling = False
         if isinstance(news, Goodbye):
@@ -110,6 +111,11 @@ class HubStream(ABC):
         self.feed.stream.on_news = None
         self.feed.close()
 
+    def let_go(self) -> None:
+        """Close the connection at once, which the task that listens to it learns; raises nothing."""
+        self.is_over = True
+        self._transport.close()
+
     def end(self, code: int, reason: str = "") -> None:
         """Say good-bye; the connection closes when that is sent."""
         if not self.is_over:
@@ -126,25 +132,32 @@ class HubStream(ABC):
             if self._unsent:
                 self._hub.send_later(self)
         elif len(self._unsent) + len(data) > _MOST_UNSENT_BYTES:
-            self._transport.close()
+            self.let_go()
         else:
             self._unsent += data
 
     async def send_unsent(self) -> None:
-        """Send what the kernel did not take at once."""
-        try:
-            with trio.fail_after(self._hub.send_patience_s):
-                while self._unsent:
-                    sending, sent = self._unsent, len(self._unsent)
-                    await self._transport.send(sending)
-                    self._unsent = self._unsent[sent:]
-        except (Gone, trio.TooSlowError):
-            self._transport.close()
-            return
-        if self.is_over:
+        """Send what the kernel did not take at once; a client that takes too long to read it is let go.
+
+        Raises:
+            Gone: the client has gone, or was let go meanwhile.
+        """
+        with trio.move_on_after(self._hub.send_patience_s) as patience:
+            while self._unsent:
+                sending, sent = self._unsent, len(self._unsent)
+                await self._transport.send(sending)
+                self._unsent = self._unsent[sent:]
+        if patience.cancelled_caught:
+            self.let_go()
+        elif self.is_over:
             self._ended()
         else:
+            self.catch_up()
             self.have_news()
+
+    @abstractmethod
+    def catch_up(self) -> None:
+        """Say what was put off while the client did not read."""
 
     def _put(self, event: Event) -> None:
         if not self.is_over:
@@ -167,8 +180,12 @@ class StreamHub:
 
     async def run(self) -> None:
         """Work for ever."""
-        async with trio.open_nursery() as self._nursery:
-            await self._tell_for_ever(self._nursery)
+        async with trio.open_nursery() as nursery:
+            self._nursery = nursery
+            try:
+                await keep_running("live streams", lambda _status: self._tell_for_ever())
+            finally:
+                self._nursery = None
 
     def queue(self, stream: HubStream) -> None:
         """Have a stream told its news, after those that had theirs before."""
@@ -180,37 +197,43 @@ class StreamHub:
         heapq.heappush(self._upkeep, (stream.due, next(self._numbers), stream))
 
     def send_later(self, stream: HubStream) -> None:
-        """Have the rest of what a stream sends sent when its client reads on.
-
-        Raises:
-            RuntimeError: the hub does not run.
-        """
-        if self._nursery is None:
-            raise RuntimeError("the hub of live streams does not run")
-        self._nursery.start_soon(stream.send_unsent)
+        """Have the rest of what a stream sends sent when its client reads on; once the hub has ended, the
+        stream ends too."""
+        self._start(stream.send_unsent, stream=stream, what="a stream that sends")
 
     def keep_up(self, now: float) -> None:
         """Have every stream show its life that is due by Trio time `now`."""
         while self._upkeep and self._upkeep[0][0] <= now:
             stream = heapq.heappop(self._upkeep)[2]
             if not stream.is_over:
-                if stream.due <= now:
-                    stream.show_life(now)
-                self.look_after(stream)
+                with Supervised("a stream that shows its life", stream.let_go):
+                    if stream.due <= now:
+                        stream.show_life(now)
+                    self.look_after(stream)
 
-    async def _tell_for_ever(self, nursery: trio.Nursery) -> None:
+    def _start(self, work: Callable[[], Awaitable[None]], *, stream: HubStream, what: str) -> None:
+        if self._nursery is None:
+            stream.let_go()
+        else:
+            start_supervised(self._nursery, work, what=what, close=stream.let_go)
+
+    async def _tell_for_ever(self) -> None:
         told = 0
         while True:
-            await self._news.wait()
-            self._news = trio.Event()
+            # What is queued comes first: the news of it may have been taken by a run that failed.
             while self._ready:
                 stream = self._ready.popleft()
-                update = stream.take_turn()
-                if isinstance(update, LetIn):
-                    # The way in is signed in a thread, which nobody else should wait for.
-                    nursery.start_soon(stream.tell_in_time, update)
-                elif update is not None:
-                    await stream.tell(update)
-                    told += 1
-                    if told % _SENT_BETWEEN_TURNS == 0:
-                        await trio.lowlevel.checkpoint()
+                with Supervised("a stream that is told its news", stream.let_go):
+                    update = stream.take_turn()
+                    if isinstance(update, LetIn):
+                        # The way in is signed in a thread, which nobody else should wait for.
+                        signing = partial(stream.tell_in_time, update)
+                        self._start(signing, stream=stream, what="a stream that is told the way in")
+                    elif update is not None:
+                        told += 1
+                        await stream.tell(update)
+                if told >= _SENT_BETWEEN_TURNS:
+                    told = 0
+                    await trio.lowlevel.checkpoint()
+            await self._news.wait()
+            self._news = trio.Event()

@@ -15,6 +15,7 @@ from wr.serve.readiness import Readable, Readiness
 
 _MOST_AT_ONCE = 65_536
 _GONE = (OSError, trio.BrokenResourceError, trio.ClosedResourceError, trio.BusyResourceError)
+"""What sockets raise when the client has gone or this side has closed; errors of TLS are `OSError`s too."""
 
 
 class Gone(Exception):
@@ -22,7 +23,11 @@ class Gone(Exception):
 
 
 class Transport(Protocol):
-    """One client's connection. `receive` and `send` raise `Gone`."""
+    """One client's connection.
+
+    `receive`, `send` and `stream` raise `Gone` once the connection is closed, also if that happens while they
+    wait. All other methods may be called at any time, and raise nothing.
+    """
 
     peer: str
     """The address at the other end; empty on a Unix socket."""
@@ -59,16 +64,26 @@ class Transport(Protocol):
 class PlainTransport:
     """TCP, or a Unix socket."""
 
-    __slots__ = ("_readable", "_socket", "peer")
+    __slots__ = ("_has_more", "_readable", "_socket", "peer")
 
     def __init__(self, accepted: socket.socket, peer: str, readiness: Readiness) -> None:
+        """Take over an accepted socket.
+
+        Raises:
+            OSError: the kernel cannot watch it; the socket is still the caller's to close.
+        """
         accepted.setblocking(False)
         self._socket = accepted
         self._readable: Readable | None = Readable(readiness, accepted)
+        self._has_more = False
         self.peer = peer
 
     async def receive(self) -> bytes:
         """Wait for bytes; none at the end of what the client sends."""
+        if self._has_more:
+            # A client that sends faster than the server reads would never let another task run.
+            self._has_more = False
+            await trio.lowlevel.checkpoint()
         readable = self._readable
         while readable is not None:
             if not readable.is_ready:
@@ -83,6 +98,7 @@ class PlainTransport:
             else:
                 # Less than was asked for is all there was; what comes later is heard of.
                 readable.is_ready = readable.has_ended or not 0 < len(data) < _MOST_AT_ONCE
+                self._has_more = len(data) == _MOST_AT_ONCE
                 return data
         raise Gone
 
@@ -101,6 +117,9 @@ class PlainTransport:
         rest = memoryview(data)
         try:
             while rest:
+                if self._socket.fileno() < 0:
+                    # To wait for it would be an error of the caller's, and not of the socket's.
+                    raise Gone
                 await trio.lowlevel.wait_writable(self._socket)
                 with suppress(BlockingIOError):
                     rest = rest[self._socket.send(rest) :]
@@ -126,6 +145,8 @@ class PlainTransport:
 
     def stream(self) -> trio.SocketStream:
         """The same connection as a stream of Trio's, for who goes on with it."""
+        if self._socket.fileno() < 0:
+            raise Gone
         self._stop_watching()
         return trio.SocketStream(trio.socket.from_stdlib_socket(self._socket))
 

@@ -25,6 +25,11 @@ _PARTS = (
     "ring",
     "history_fine",
     "history_coarse",
+    "addresses",
+    "passes",
+    "pass_ends",
+    "blocks",
+    "block_notes",
 )
 
 
@@ -46,6 +51,8 @@ class Pass(msgspec.Struct, frozen=True, kw_only=True):
     """How long each of those admitted had waited, in their order."""
     seconds: list[Second]
     """What happened in each of the last seconds."""
+    waiting_by_priority: tuple[int, ...]
+    """How many wait of priority 0, 1, 2 and 3."""
 
 
 class AdmitScript:
@@ -63,7 +70,8 @@ class AdmitScript:
 
     def reply(self, raw: list[Any]) -> Pass | None:
         """Read the reply; None when there is no such queue."""
-        exists, now_ms, version, waiting, active, more, dropped, ended, admitted, seconds, end_ms, waits = raw
+        exists, now_ms, version, waiting, active, more, dropped, ended, admitted, seconds, *rest = raw
+        end_ms, waits, lengths = rest
         if not exists:
             return None
         return Pass(
@@ -78,6 +86,7 @@ class AdmitScript:
             sessions_end_ms=end_ms,
             waits_ms=waits,
             seconds=read_seconds(seconds),
+            waiting_by_priority=tuple(lengths),
         )
 
 

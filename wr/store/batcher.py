@@ -10,12 +10,15 @@ from contextlib import AbstractContextManager
 from contextvars import Context
 from typing import Any, Generic, TypeVar
 
+import structlog
 import trio
 
 from wr.model.refusals import Unavailable
 
 Item = TypeVar("Item")
 Reply = TypeVar("Reply")
+
+log = structlog.get_logger("wr.store")
 
 _CLOSING = "The waiting room is shutting down"
 
@@ -103,8 +106,11 @@ class Batcher(Generic[Item, Reply]):
                 batch = [lane.popleft() for _ in range(min(self._most, len(lane)))]
                 self._waiting -= len(batch)
                 await self._settle(key, batch)
+        except Exception:
+            # The nursery holds the batches of all queues. The next call of this one begins anew.
+            log.exception("batches ended with an error", key=key)
         finally:
-            # The room is closing: whoever still waits must not wait for ever.
+            # The room is closing, or something failed: a caller must not wait for ever.
             del self._lanes[key]
             self._waiting -= len(lane)
             for waiter in (*batch, *lane):

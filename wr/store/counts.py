@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from wr.model.limits import Limit, Usage
-from wr.store.keys import GLOBAL_TAG, Keys
+from wr.store.keys import Keys
 from wr.store.script import load_script
 
 
@@ -34,13 +34,11 @@ class LimitScript:
     def call(self, counter: str, now_ms: int, subjects: Sequence[bytes]) -> tuple[list[str], list[Any]]:
         """Spell KEYS and ARGV; `counter` is `scope@tag`, as `lane_of` makes it."""
         scope, _, tag = counter.partition("@")
-        parts = (f"{scope}_even", f"{scope}_odd")
-        keys = (
-            [self._keys.shared(part) for part in parts]
-            if tag == GLOBAL_TAG
-            else self._keys.queue(tag, *parts)
-        )
-        return keys, [now_ms, self._limits[scope].window_s * 1000, *subjects]
+        return self._keys.queue(tag, f"limit_{scope}"), [
+            now_ms,
+            self._limits[scope].window_s * 1000,
+            *subjects,
+        ]
 
     def replies(self, counter: str, raw: list[Any]) -> list[Usage]:
         """Read the reply: one usage per subject, in order."""

@@ -21,8 +21,8 @@ _PARTS = (
     "tombstones",
     "counters",
     "ring",
-    "status_even",
-    "status_odd",
+    "addresses",
+    "limit_status",
 )
 
 State = places.Gone | places.Unknown | places.Limited | places.NoQueue

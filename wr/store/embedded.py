@@ -22,6 +22,7 @@ from redis.retry import Retry
 from wr.model.refusals import Unavailable
 from wr.store.connection import Connection
 from wr.store.engine import Engine, StoreFailure, find_engine, foreign_data
+from wr.store.private_files import PRIVATE_UMASK, close_to_others, open_private
 
 log = structlog.get_logger("wr.store")
 
@@ -47,8 +48,9 @@ async def embedded_store(
     with ExitStack() as files:
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            ours = files.enter_context((folder / "lock").open("a"))
-            child_lock = files.enter_context((folder / "store.lock").open("a+"))
+            close_to_others(folder)
+            ours = files.enter_context(open_private(folder / "lock", os.O_WRONLY))
+            child_lock = files.enter_context(open_private(folder / "store.lock", os.O_RDWR))
             socket = _socket_path(folder)
         except OSError as error:
             raise StoreFailure(
@@ -144,7 +146,7 @@ class _Child:
     def _start(self) -> subprocess.Popen[bytes]:
         # From this thread, not a worker: the kernel's promise to end the child with its parent is tied to
         # the thread that started it, and a worker thread ends when it has been idle for a while.
-        with self._log_file.open("ab") as output:
+        with open_private(self._log_file, os.O_WRONLY | os.O_APPEND) as output:
             self._began_at = output.seek(0, os.SEEK_END)
             self._process = subprocess.Popen(  # noqa: S603 - the command is built here from known parts
                 self._command,
@@ -154,8 +156,10 @@ class _Child:
                 preexec_fn=_end_with_parent() if sys.platform == "linux" else None,  # noqa: PLW1509 - one system call
                 start_new_session=True,  # Ctrl-C is for us; the store is stopped last
                 pass_fds=[self._lock.fileno()],
+                umask=PRIVATE_UMASK,  # What the store writes has the signing keys in it.
             )
-        self._lock.truncate(0)
+        self._lock.seek(0)
+        self._lock.truncate()
         self._lock.write(str(self._process.pid))
         self._lock.flush()
         return self._process
@@ -205,8 +209,10 @@ def _socket_path(folder: Path) -> Path:
         return socket
     short = Path(tempfile.gettempdir()) / f"wr-{os.getuid()}-{sha256(os.fsencode(folder)).hexdigest()[:16]}"
     short.mkdir(mode=0o700, exist_ok=True)
-    if short.stat().st_uid != os.getuid():
+    # Anybody may make it beforehand in such a folder, and have it lead elsewhere.
+    if short.is_symlink() or short.stat().st_uid != os.getuid():
         raise StoreFailure(f"{short} belongs to someone else; give a shorter --data-dir")
+    short.chmod(0o700)
     return short / "store.sock"
 
 

@@ -1,13 +1,14 @@
 """Joining the line: `enqueue.lua`."""
 
 from collections.abc import Sequence
+from enum import Enum
 from typing import Any
 
 import msgspec
 
 from wr.model import places
 from wr.model.limits import Limit
-from wr.store.keys import Keys
+from wr.store.keys import GLOBAL_TAG, Keys
 from wr.store.script import load_script
 
 _PARTS = (
@@ -19,16 +20,41 @@ _PARTS = (
     "extras",
     "people",
     "counters",
-    "enqueue_even",
-    "enqueue_odd",
+    "addresses",
+    "passes",
+    "pass_ends",
+    "blocks",
 )
 _ARRIVAL_SPAN = 2**48
 _ARRIVAL_EPOCH_MS = 1_704_067_200_000
 _ARRIVALS_PER_MS = 256
 
 
+class IdentityKind(Enum):
+    """To which callers a place is given back."""
+
+    OPEN = b"o"
+    """To every caller of the same identity."""
+    TOKEN = b"t"
+    """To the holder of its token alone; the identity only keeps others from a second place."""
+    PROVED = b"p"
+    """To every caller that proves the same identity: with a pass, or as the site itself."""
+    NO_ENTRY = b"x"
+    """The caller may find a place, but take no new one: the queue asks for a pass."""
+
+
+class PassUse(msgspec.Struct, frozen=True):
+    """What the store needs to know of a pass that comes with a join."""
+
+    digest: bytes
+    """16 bytes that stand for the pass's id."""
+    uses: int
+    """How many places the pass gives; 0 is any number."""
+    expires_ms: int
+
+
 class Join(msgspec.Struct, frozen=True):
-    """One person who wants into line."""
+    """One visitor that asks for a place."""
 
     new_id: bytes
     """16 bytes that name the place if it is a new one."""
@@ -36,11 +62,17 @@ class Join(msgspec.Struct, frozen=True):
     """The place that a token proves, or empty."""
     priority: int
     subject: bytes
-    """Whom the limit counts."""
+    """The address that the join limit counts; empty when the join is not counted."""
     person: bytes
-    """16 bytes that recognise the person, or empty."""
+    """16 bytes that stand for the visitor's identity, or empty."""
     metadata: bytes
     """JSON kept beside the place, or empty."""
+    kind: IdentityKind = IdentityKind.OPEN
+    name: bytes = b""
+    """16 bytes that stand for an identity that the visitor only claims, or empty."""
+    address: bytes = b""
+    """4 bytes that stand for the address whose places are bounded; empty when they are not."""
+    used_pass: PassUse | None = None
 
 
 class InLine(msgspec.Struct, frozen=True):
@@ -52,8 +84,28 @@ class InLine(msgspec.Struct, frozen=True):
     enqueued_ms: int
 
 
-JoinPlace = InLine | places.Admitted | places.Full | places.Closed | places.Limited | places.NoQueue
-_OTHER: dict[int, JoinPlace] = {4: places.FULL, 5: places.CLOSED, 6: places.LIMITED, 0: places.NO_QUEUE}
+JoinPlace = (
+    InLine
+    | places.Admitted
+    | places.Full
+    | places.Closed
+    | places.Limited
+    | places.NoQueue
+    | places.TooManyPlaces
+    | places.Taken
+    | places.Blocked
+    | places.PassRefused
+)
+_OTHER: dict[int, JoinPlace] = {
+    0: places.NO_QUEUE,
+    4: places.FULL,
+    5: places.CLOSED,
+    6: places.LIMITED,
+    8: places.TAKEN,
+    10: places.PassRefused.USED_UP,
+    11: places.PassRefused.REVOKED,
+    12: places.PassRefused.MISSING,
+}
 
 
 class Joined(msgspec.Struct, frozen=True):
@@ -63,7 +115,7 @@ class Joined(msgspec.Struct, frozen=True):
     queue_length: int
     position_id: bytes
     used: int
-    """Requests of this subject in this window, this one included; 0 where there is no limit."""
+    """Joins of this subject in this window, this one included; 0 where there is no limit."""
     place: JoinPlace
 
 
@@ -76,19 +128,35 @@ class JoinScript:
         self._keys = keys
         self._limit = limit
 
-    def call(self, queue_id: str, now_ms: int, joins: Sequence[Join]) -> tuple[list[str], list[Any]]:
-        """Spell KEYS and ARGV for these joins of one queue."""
+    def call(
+        self, queue_id: str, now_ms: int, joins: Sequence[Join], used: Sequence[int] | None = None
+    ) -> tuple[list[str], list[Any]]:
+        """Spell KEYS and ARGV for these joins of one queue.
+
+        The script itself counts the joins of each address over all queues. With `used`, one number for each
+        join, they have been counted already: as they must be where the store keeps that count on another
+        shard than the queue.
+        """
         arguments: list[Any] = [now_ms, self._limit.count, self._limit.window_s * 1000]
-        for join in joins:
+        for index, join in enumerate(joins):
             arguments += (
                 join.new_id,
                 join.known_id,
                 join.priority,
                 join.subject,
+                0 if used is None else used[index],
                 join.person,
+                join.kind.value,
+                join.name,
+                join.address,
+                b"" if join.used_pass is None else _spelled(join.used_pass),
                 join.metadata,
             )
-        return self._keys.queue(queue_id, *_PARTS), arguments
+        keys = self._keys.queue(queue_id, *_PARTS)
+        return keys if used is not None else [
+            *keys,
+            *self._keys.queue(GLOBAL_TAG, "limit_enqueue"),
+        ], arguments
 
     def replies(self, raw: list[Any]) -> list[Joined]:
         """Read the reply: one answer per join, in order."""
@@ -97,6 +165,10 @@ class JoinScript:
             Joined(now_ms, length, raw[at + 1], raw[at + 4], _place(raw[at], raw[at + 2], raw[at + 3]))
             for at in range(2, len(raw), 5)
         ]
+
+
+def _spelled(used: PassUse) -> bytes:
+    return used.digest + b"%d:%d" % (used.uses, used.expires_ms)
 
 
 def _place(outcome: int, first: Any, second: Any) -> JoinPlace:
@@ -110,4 +182,8 @@ def _place(outcome: int, first: Any, second: Any) -> JoinPlace:
         )
     if outcome == 3:
         return places.Admitted(int(first), int(second))
+    if outcome == 7:
+        return places.TooManyPlaces(int(first))
+    if outcome == 9:
+        return places.Blocked(int(first))
     return _OTHER[outcome]

@@ -17,11 +17,14 @@ QUEUE_PARTS = (
     "ring",
     "history_fine",
     "history_coarse",
-    *(
-        f"{scope}_{turn}"
-        for scope in ("enqueue", "status", "heartbeat", "activity")
-        for turn in ("even", "odd")
-    ),
+    "addresses",
+    "passes",
+    "pass_ends",
+    "blocks",
+    "block_notes",
+    "limit_status",
+    "limit_heartbeat",
+    "limit_activity",
 )
 
 

@@ -18,10 +18,8 @@ _PARTS = (
     "sessions",
     "records",
     "tombstones",
-    "status_even",
-    "status_odd",
-    "heartbeat_even",
-    "heartbeat_odd",
+    "limit_status",
+    "limit_heartbeat",
 )
 
 Place = places.Waiting | places.Admitted | places.Gone | places.Unknown | places.Limited | places.NoQueue

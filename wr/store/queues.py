@@ -19,6 +19,8 @@ _CONFIGURE = load_script("configure")
 _DELETE = load_script("delete")
 _FLUSH = load_script("flush")
 _FLUSH_SLICE = 2_000
+FLUSH_PARTS = ("config", "waiting", "seen", "extras", "people", "tombstones", "counters", "addresses")
+"""The keys of `flush.lua`, in its order."""
 _KEPT_BY_SCRIPT = {"created_ms", "updated_ms", "version"}
 
 Gone = Callable[[int, list[bytes]], None]
@@ -28,8 +30,11 @@ Gone = Callable[[int, list[bytes]], None]
 class QueueShelf:
     """Reads and writes queues.
 
-    The registry is written before a queue's settings and forgotten after them, so that a queue that exists is
-    always listed; an entry without settings is one whose creation or deletion was cut short, and is ignored.
+    The registry and a queue's settings are on different shards, so no script can write both. A queue that
+    exists is listed all the same, whoever creates and deletes it at the same time: its id is registered
+    before its settings are written and again after that, and a deletion registers it again if there are
+    settings once it is done. A server that dies in between leaves that to `restore`. An entry without
+    settings is one whose creation or deletion was cut short, and is ignored.
 
     A change that is on its way is waited for even by a caller that is cancelled: the store makes it all the
     same, and only who sent it can tell others. The connection's patience for a call bounds that.
@@ -74,10 +79,10 @@ class QueueShelf:
     async def write(self, config: QueueConfig, now_ms: int) -> bool:
         """Create the queue (version 0), or replace the settings of that version; False if it is another.
 
-        Two round trips to create, one to replace.
+        Three round trips to create, one to replace.
         """
         if config.version == 0:
-            await self._connection.run(lambda client: client.sadd(self._registry, config.id))
+            await self._register(config.id)
         arguments: list[Any] = [now_ms, config.version]
         for field, value in msgspec.to_builtins(config).items():
             if field not in _KEPT_BY_SCRIPT:
@@ -86,14 +91,38 @@ class QueueShelf:
             written, _, _ = await self._connection.call(
                 _CONFIGURE, self._keys.queue(config.id, "config"), arguments
             )
+            if config.version == 0 and written:
+                # A deletion of the queue that was there before may have unregistered the id meanwhile.
+                await self._register(config.id)
         return bool(written)
 
     async def delete(self, queue_id: str) -> bool:
-        """Delete a queue and everyone in it; False when there is none. Two round trips."""
+        """Delete a queue and everyone in it; False when there is none. Three round trips."""
         with trio.CancelScope(shield=True):
             deleted = await self._connection.call(_DELETE, self._keys.all_of(queue_id), [])
             await self._connection.run(lambda client: client.srem(self._registry, queue_id))
+            # Another operator may have created it anew before its id was unregistered.
+            await self.restore([queue_id])
         return bool(deleted)
+
+    async def restore(self, queue_ids: Sequence[str]) -> list[str]:
+        """Register those of these queues that have settings; which these are. At most two round trips."""
+        keys = [self._keys.queue(queue_id, "config")[0] for queue_id in queue_ids]
+
+        def exist(client: redis.Redis) -> list[int]:
+            with client.pipeline(transaction=False) as pipeline:
+                for key in keys:
+                    pipeline.exists(key)
+                return pipeline.execute()
+
+        found = await self._connection.run(exist) if keys else []
+        existing = [queue_id for queue_id, exists in zip(queue_ids, found, strict=True) if exists]
+        if existing:
+            await self._register(*existing)
+        return existing
+
+    async def _register(self, *queue_ids: str) -> None:
+        await self._connection.run(lambda client: client.sadd(self._registry, *queue_ids))
 
     async def flush(self, queue_id: str, now_ms: int, gone: Gone | None = None) -> int | None:
         """Send away as many as wait at the first call, front first; None when there is no such queue.
@@ -101,9 +130,7 @@ class QueueShelf:
         `gone` is told of each slice. One round trip for each 2,000 people, so that nobody else waits for
         the whole.
         """
-        keys = self._keys.queue(
-            queue_id, "config", "waiting", "seen", "extras", "people", "tombstones", "counters"
-        )
+        keys = self._keys.queue(queue_id, *FLUSH_PARTS)
         removed = 0
         goal: int | None = None
         while goal is None or removed < goal:

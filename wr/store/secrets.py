@@ -17,6 +17,7 @@ class SecretShelf:
         self._connection = connection
         self._signing = keys.shared("signing_keys")
         self._admin = keys.shared("admin_key")
+        self._address = keys.shared("address_key")
 
     async def signing_keys(self) -> list[SigningKey]:
         """Read every signing key. One round trip."""
@@ -35,10 +36,16 @@ class SecretShelf:
 
     async def first_admin_key(self, generated: str) -> str:
         """Keep `generated` as the admin key unless one is kept already; return the one that is."""
+        return (await self._first(self._admin, generated.encode())).decode()
 
+    async def first_address_key(self, generated: bytes) -> bytes:
+        """Keep `generated` as the key of address tags unless one is kept already; return the one that is."""
+        return await self._first(self._address, generated)
+
+    async def _first(self, key: str, generated: bytes) -> bytes:
         def keep(client: Any) -> bytes:
-            client.set(self._admin, generated, nx=True)
-            kept: bytes = client.get(self._admin)
+            client.set(key, generated, nx=True)
+            kept: bytes = client.get(key)
             return kept
 
-        return (await self._connection.run(keep)).decode()
+        return await self._connection.run(keep)

@@ -7,6 +7,7 @@ from contextvars import Context
 from functools import partial
 from typing import Any, Protocol, TypeVar
 
+import redis
 import structlog
 import trio
 
@@ -19,18 +20,19 @@ from wr.store.admissions import AdmitScript, Pass
 from wr.store.announcements import Announcements
 from wr.store.audit import AuditShelf
 from wr.store.batcher import Batcher
+from wr.store.blocks import Blocks
 from wr.store.connection import Connection
 from wr.store.counts import Counted, LimitScript, lane_of
 from wr.store.departures import Departed, Departure, LeaveScript
 from wr.store.engine import StoreFailure
 from wr.store.figures import Figures, StatisticsScript
 from wr.store.finds import FindScript, Found
-from wr.store.gates import ExtendScript, GateCall, GateScript
-from wr.store.gates import State as GateState
+from wr.store.gates import ExtendScript, GateCall, Gated, GateScript
 from wr.store.histories import HistoryScript, Notes
 from wr.store.joins import InLine, Join, Joined, JoinScript
 from wr.store.keys import GLOBAL_TAG, Keys
 from wr.store.noting import Noting
+from wr.store.pass_revocations import Revoked, RevokePassScript
 from wr.store.polls import Poll, Polled, PollKind, PollScript
 from wr.store.queues import QueueShelf
 from wr.store.script import Script
@@ -106,8 +108,10 @@ class Store:
         self.webhooks = WebhookShelf(connection, keys)
         self._tracing = tracing
         self._nursery = nursery
-        joins = JoinScript(keys, limits["enqueue"])
-        self._join_now = self._executor(joins)
+        self.blocks = Blocks(connection, keys)
+        self._revoke_pass = RevokePassScript(keys)
+        joins = self._join = JoinScript(keys, limits["enqueue"])
+        self._is_sharded = False
         self._joins: Batcher[Join, Joined] = Batcher(
             nursery, self._join_and_note, around=self._around(joins.script)
         )
@@ -119,7 +123,7 @@ class Store:
         )
         gate = GateScript(keys)
         self._gate_now = self._executor(gate)
-        self._gates: Batcher[GateCall, GateState] = self._batcher(gate)
+        self._gates: Batcher[GateCall, Gated] = self._batcher(gate)
         self._extend = ExtendScript(keys)
         departures = LeaveScript(keys, limits["status"])
         self._depart_now = self._executor(departures)
@@ -143,6 +147,14 @@ class Store:
             self._measures.queues.of(queue_id).turn_away("maintenance")
         elif place is places.LIMITED:
             self._measures.queues.of(queue_id).limit("enqueue")
+        elif isinstance(place, places.TooManyPlaces):
+            self._measures.queues.of(queue_id).turn_away("address")
+        elif place is places.TAKEN:
+            self._measures.queues.of(queue_id).turn_away("identity")
+        elif isinstance(place, places.Blocked):
+            self._measures.queues.of(queue_id).turn_away("blocked")
+        elif isinstance(place, places.PassRefused):
+            self._measures.queues.of(queue_id).turn_away("pass")
         return joined
 
     async def poll(self, queue_id: str, poll: Poll) -> Polled:
@@ -166,19 +178,34 @@ class Store:
             self._measures.queues.of(queue_id).limit(scope)
         return visited
 
-    async def gate(self, queue_id: str, calls: Sequence[GateCall]) -> Sequence[GateState]:
+    async def gate(self, queue_id: str, calls: Sequence[GateCall]) -> Sequence[Gated]:
         """Tell how these sessions stand, and count what was done in them. One round trip."""
-        states: Sequence[GateState] = await self._gate_now(queue_id, calls)
-        return states
+        answers: Sequence[Gated] = await self._gate_now(queue_id, calls)
+        for gated in answers:
+            self._count_gated(queue_id, gated)
+        return answers
 
-    async def gate_one(self, queue_id: str, call: GateCall) -> GateState:
+    async def gate_one(self, queue_id: str, call: GateCall) -> Gated:
         """Tell how a session stands, and count what was done in it, together with others who ask."""
-        return await self._gates.submit(queue_id, call)
+        gated = await self._gates.submit(queue_id, call)
+        self._count_gated(queue_id, gated)
+        return gated
+
+    def _count_gated(self, queue_id: str, gated: Gated) -> None:
+        if gated.is_shared_now:
+            self._measures.queues.of(queue_id).sessions_shared += 1
+        if gated.refused:
+            self._measures.queues.of(queue_id).callers_refused += len(gated.refused)
 
     async def extend(self, queue_id: str, position_id: bytes, seconds: int) -> int | None:
         """Let a session end so many seconds from now; when that is, or None when it is over or not known."""
         keys, arguments = self._extend.call(queue_id, self._now_ms(), position_id, seconds)
         return self._extend.reply(await self._connection.call(self._extend.script, keys, arguments))
+
+    async def revoke_pass(self, queue_id: str, digest: bytes, until_ms: int) -> Revoked | None:
+        """Have a pass give no place any more; None when there is no such queue."""
+        keys, arguments = self._revoke_pass.call(queue_id, digest, until_ms)
+        return self._revoke_pass.reply(await self._connection.call(self._revoke_pass.script, keys, arguments))
 
     async def depart(self, queue_id: str, departure: Departure) -> Departed:
         """End a place or a session."""
@@ -329,6 +356,28 @@ class Store:
             return batched.replies(await self._connection.call(batched.script, keys, arguments))
 
         return execute
+
+    async def _join_now(self, queue_id: str, joins: Sequence[Join]) -> Sequence[Joined]:
+        """Put these in line. One round trip; two where the count of joins over all queues, which the script
+        keeps, is on another shard than the queue."""
+        script = self._join.script
+        self._measures.store.of(script.name).items.observe(len(joins))
+        if not self._is_sharded:
+            keys, arguments = self._join.call(queue_id, self._now_ms(), joins)
+            try:
+                return self._join.replies(await self._connection.call(script, keys, arguments))
+            except redis.exceptions.ClusterCrossSlotError:
+                # Nothing was done. A store of several slots says so at the first join, and for good.
+                self._is_sharded = True
+        used = [0] * len(joins)
+        counted = [index for index, join in enumerate(joins) if join.subject]
+        if counted and self._limit.limit_of("enqueue").count:
+            lane = lane_of(Counted(GLOBAL_TAG, "enqueue", b""))
+            usages = await self._count(lane, [joins[index].subject for index in counted])
+            for index, usage in zip(counted, usages, strict=True):
+                used[index] = usage.used
+        keys, arguments = self._join.call(queue_id, self._now_ms(), joins, used)
+        return self._join.replies(await self._connection.call(script, keys, arguments))
 
     async def _join_and_note(self, queue_id: str, joins: Sequence[Join]) -> Sequence[Joined]:
         replies: Sequence[Joined]

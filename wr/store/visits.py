@@ -16,10 +16,8 @@ _PARTS = (
     "sessions",
     "records",
     "tombstones",
-    "status_even",
-    "status_odd",
-    "activity_even",
-    "activity_odd",
+    "limit_status",
+    "limit_activity",
 )
 
 State = places.Visit | places.Gone | places.Unknown | places.Limited | places.NoQueue

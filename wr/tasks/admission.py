@@ -31,6 +31,10 @@ class Listing(Protocol):
         """List the ids of all queues."""
         ...
 
+    async def restore(self, queue_ids: Sequence[str], /) -> list[str]:
+        """List those of these queues again that exist; which these are."""
+        ...
+
 
 class Learning(Protocol):
     """What the loop tells what it saw."""
@@ -39,8 +43,12 @@ class Learning(Protocol):
         """Take in what a pass over each of these queues saw."""
         ...
 
-    def list_is(self, queue_ids: Sequence[str], /) -> None:
-        """Take in which queues there are."""
+    def missing_from(self, queue_ids: Sequence[str], /) -> list[str]:
+        """Tell which queues that something is kept for are not listed any more."""
+        ...
+
+    def forget(self, queue_ids: Sequence[str], /) -> None:
+        """Drop what is kept for these queues."""
         ...
 
 
@@ -81,14 +89,18 @@ class Witness:
         self._remembering: tuple[Remembering, ...] = (book, *others)
         self._missing: set[str] = set()
 
-    def list_is(self, queue_ids: Sequence[str]) -> None:
-        """Forget queues that are not listed twice in a row: one that was made while the list was on its way
-        is in the next."""
+    def missing_from(self, queue_ids: Sequence[str]) -> list[str]:
+        """Tell which queues are not listed twice in a row: one that was made while the list was on its way is
+        in the next."""
         remembered = set[str]().union(*(each.names() for each in self._remembering))
         missing = remembered.difference(queue_ids)
         gone = missing & self._missing
         self._missing = missing - gone
-        for queue_id in gone:
+        return sorted(gone)
+
+    def forget(self, queue_ids: Sequence[str]) -> None:
+        """Drop what is kept for these queues, here and by the others."""
+        for queue_id in queue_ids:
             for each in self._remembering:
                 each.forget(queue_id)
 
@@ -115,7 +127,13 @@ async def admit_once(store: Admitting, registry: Listing, book: Learning) -> int
     """
     admitted = 0
     pending = await registry.names()
-    book.list_is(pending)
+    missing = book.missing_from(pending)
+    if missing:
+        # A queue that two operators created and deleted at once exists and is not listed if a server died
+        # just then. Something is kept for it here once a visitor asks about it.
+        restored = await registry.restore(missing)
+        book.forget([queue_id for queue_id in missing if queue_id not in restored])
+        pending = [*pending, *restored]
     for _ in range(_MOST_ROUNDS):
         if not pending:
             break

@@ -1,35 +1,44 @@
---@use clock chunks arrivals departures statistics history
+--@use clock chunks arrivals departures addresses statistics history shares
 -- One admission pass over one queue: drops the silent, ends sessions whose time is over, and lets people in
 -- from the front, no faster than the rate and no more than the room holds. One step, so that any number of
 -- replicas may run it at any moment: the tokens and the room are counted here and nowhere else.
 --
 -- KEYS  config waiting seen sessions records extras people tombstones counters bucket ring history_fine history_coarse
+--       addresses passes pass_ends blocks block_notes
 -- ARGV  now_ms, most (ids handled per kind in one call; what is left over is reported as more)
 -- reply exists (0, 1), now_ms, config version, waiting, active, more (0, 1),
 --       list of dropped ids, list of ended session ids, list of admitted ids,
 --       list of 'second:admitted:ended' of the last two minutes, session end ms of those admitted,
---       list of how many ms each of those admitted had waited
--- cost  about 15 commands when idle; then O(log waiting) for each person dropped, ended or let in; 4 or 5 more
---       in the first pass of each 10 seconds, which notes the history.
+--       list of how many ms each of those admitted had waited, list of how many wait of priority 0, 1, 2 and 3
+-- cost  about 17 commands when idle; then O(log waiting) for each person dropped, ended or let in; 6 or 7 more
+--       in the first pass of each 10 seconds, which notes the history and forgets passes and blocks that are over;
+--       4 more while several priorities wait.
 --       Tokens refill with the time that passed, never beyond one second's worth (at least one person),
 --       and what is left of a person is carried over.
 local now = clock_ms(ARGV[1])
 local most = tonumber(ARGV[2])
 local config = redis.call('HMGET', KEYS[1], 'status', 'admission_rate', 'max_active_users',
-  'session_timeout_seconds', 'heartbeat_timeout_seconds', 'version')
+  'session_timeout_seconds', 'heartbeat_timeout_seconds', 'version', 'priority_share')
 if not config[1] then
-  return {0, now, 0, 0, 0, 0, {}, {}, {}, {}, 0, {}}
+  return {0, now, 0, 0, 0, 0, {}, {}, {}, {}, 0, {}, {0, 0, 0, 0}}
 end
 local rate = tonumber(config[2])
 local expires = now + tonumber(config[4]) * 1000
-local bucket = redis.call('HMGET', KEYS[10], 'tokens', 'at')
+local bucket = redis.call('HMGET', KEYS[10], 'tokens', 'at', 'owed')
 -- Before anything is done: what this pass does belongs to the step that begins with it.
-note_steps(KEYS[12], KEYS[13], KEYS[9], KEYS[2], KEYS[4], tonumber(bucket[2] or nil), now)
+if note_steps(KEYS[12], KEYS[13], KEYS[9], KEYS[2], KEYS[4], tonumber(bucket[2] or nil), now) then
+  for _, kept in ipairs({{KEYS[16], KEYS[15]}, {KEYS[17], KEYS[18]}}) do
+    local outdated = redis.call('ZRANGEBYSCORE', kept[1], '-inf', whole(now), 'LIMIT', 0, most)
+    in_chunks(outdated, function(...) redis.call('ZREM', kept[1], ...) end)
+    in_chunks(outdated, function(...) redis.call('HDEL', kept[2], ...) end)
+  end
+end
 
 local silent = redis.call('ZRANGEBYSCORE', KEYS[3], '-inf', whole(now - tonumber(config[5]) * 1000),
   'LIMIT', 0, most)
 in_chunks(silent, function(...) redis.call('ZREM', KEYS[2], ...) end)
 in_chunks(silent, function(...) redis.call('ZREM', KEYS[3], ...) end)
+release_places(KEYS[14], KEYS[6], silent)
 forget_person(KEYS[6], KEYS[7], silent)
 bury(KEYS[8], now, 1, silent)
 
@@ -46,6 +55,58 @@ if bucket[1] then
   tokens = math.min(burst, tonumber(bucket[1]) + rate * math.max(0, now - tonumber(bucket[2])) / 1000)
 end
 
+-- How many of each priority wait: [1] of priority 0 up to [4] of priority 3. Counted one by one only when it is not
+-- plain from the first and the last in line that all are of one.
+local function count_classes()
+  local lengths = {0, 0, 0, 0}
+  local first = redis.call('ZRANGE', KEYS[2], 0, 0, 'WITHSCORES')
+  if not first[1] then
+    return lengths, 0
+  end
+  local last = redis.call('ZRANGE', KEYS[2], -1, -1, 'WITHSCORES')
+  local highest = 4 - math.floor(tonumber(first[2]) / ARRIVAL_SPAN)
+  local lowest = 4 - math.floor(tonumber(last[2]) / ARRIVAL_SPAN)
+  if highest == lowest then
+    lengths[highest] = redis.call('ZCARD', KEYS[2])
+    return lengths, 1
+  end
+  for class = lowest, highest do
+    lengths[class] = redis.call('ZCOUNT', KEYS[2], whole((4 - class) * ARRIVAL_SPAN),
+      '(' .. whole((5 - class) * ARRIVAL_SPAN))
+  end
+  return lengths, 2
+end
+
+-- Takes so many from the front, each priority its part; returns ids and scores in turn.
+local function take_from_front(count, lengths, is_mixed)
+  local share = tonumber(config[7] or '0.8')
+  if not is_mixed or share >= 1 then
+    return redis.call('ZPOPMIN', KEYS[2], count)
+  end
+  local owed = {0, 0, 0, 0}
+  local kept = {string.match(bucket[3] or '', '^([%d.]+):([%d.]+):([%d.]+)$')}
+  for class = 2, 4 do
+    owed[class] = tonumber(kept[class - 1] or '0')
+  end
+  local taken = split_admissions(count, lengths, share, owed)
+  redis.call('HSET', KEYS[10], 'owed', string.format('%.6f:%.6f:%.6f', owed[2], owed[3], owed[4]))
+  local popped, ids = {}, {}
+  for class = 4, 1, -1 do
+    if taken[class] > 0 then
+      local found = redis.call('ZRANGEBYSCORE', KEYS[2], whole((4 - class) * ARRIVAL_SPAN),
+        '(' .. whole((5 - class) * ARRIVAL_SPAN), 'WITHSCORES', 'LIMIT', 0, taken[class])
+      for index = 1, #found, 2 do
+        popped[#popped + 1] = found[index]
+        popped[#popped + 1] = found[index + 1]
+        ids[#ids + 1] = found[index]
+      end
+    end
+  end
+  in_chunks(ids, function(...) redis.call('ZREM', KEYS[2], ...) end)
+  return popped
+end
+
+local lengths, classes = count_classes()
 local admitted = {}
 local waits = {}
 local waited = 0
@@ -55,7 +116,7 @@ if config[1] == 'active' then
   -- The small part of a token makes up for what adding fractions loses, so that 0.1 ten times is one person.
   allowed = math.max(0, math.min(math.floor(tokens + 0.000001), space))
   if allowed > 0 then
-    local popped = redis.call('ZPOPMIN', KEYS[2], math.min(allowed, most))
+    local popped = take_from_front(math.min(allowed, most), lengths, classes > 1)
     local sessions = {}
     local records = {}
     local record = whole(now) .. ':' .. whole(now) .. ':0'
@@ -65,12 +126,15 @@ if config[1] == 'active' then
       admitted[at] = id
       waits[at] = math.floor(math.max(0, now - arrived_ms(tonumber(popped[index + 1]))))
       waited = waited + waits[at]
+      local class = 4 - math.floor(tonumber(popped[index + 1]) / ARRIVAL_SPAN)
+      lengths[class] = lengths[class] - 1
       sessions[at * 2 - 1] = whole(expires)
       sessions[at * 2] = id
       records[at * 2 - 1] = id
       records[at * 2] = record
     end
     in_chunks(admitted, function(...) redis.call('ZREM', KEYS[3], ...) end)
+    release_places(KEYS[14], KEYS[6], admitted)
     in_chunks(sessions, function(...) redis.call('ZADD', KEYS[4], ...) end)
     in_chunks(records, function(...) redis.call('HSET', KEYS[5], ...) end)
   end
@@ -96,4 +160,4 @@ if #silent == most or #over == most or (#admitted == most and allowed > most) th
   more = 1
 end
 return {1, now, tonumber(config[6]), waiting, redis.call('ZCARD', KEYS[4]), more, silent, over, admitted,
-  redis.call('HVALS', KEYS[11]), expires, waits}
+  redis.call('HVALS', KEYS[11]), expires, waits, lengths}

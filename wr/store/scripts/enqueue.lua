@@ -1,36 +1,49 @@
---@use clock chunks limits arrivals departures statistics
--- Joins the line: for each item, the place the person has already, or a new one at the end of its priority.
+--@use clock chunks limits arrivals departures addresses statistics
+-- Joins the line: for each item, the place that the visitor has already, or a new one at the end of its priority.
+-- The limit counts joins of all queues; its key is left out where it lives on another shard than the queue.
 --
--- KEYS  config waiting seen sessions records extras people counters enqueue_even enqueue_odd
--- ARGV  now_ms, limit (requests per window, 0 = none), window_ms, then six per item:
+-- KEYS  config waiting seen sessions records extras people counters addresses passes pass_ends blocks [limit]
+-- ARGV  now_ms, limit (joins per window, 0 = none), window_ms, then eleven per item:
 --       new id (16 bytes), known id (16 bytes, proved by a token, or ''), priority 0-3,
---       limit subject, person digest (16 bytes or ''), metadata (JSON or '')
--- reply now_ms, waiting, then five per item: outcome, id, a, b, requests used in this window
+--       limit subject ('' = not counted), joins used (counted elsewhere, where the limit key is left out),
+--       identity digest (16 bytes or ''), identity kind, name digest (16 bytes or ''),
+--       address tag (4 bytes, or '' = holds any number of places), pass, metadata (JSON or '')
+--       kinds: 'o' open: given back to the same identity    't' token: given back to its token alone
+--              'p' proved by the site: given back to a proof of the same identity    'x' may not take a new place
+--       a name is an identity that the visitor only claims: no place for it while a proof holds it
+--       pass: '' or id digest (16 bytes), then 'uses:expires_ms' (uses 0 = any number)
+-- reply now_ms, waiting, then five per item: outcome, id, a, b, joins used in this window
 --       1 new: a position, b score    2 waiting already: a position, b score
 --       3 admitted already: a session start ms, b session end ms
---       4 full    5 maintenance    6 limited    0 no such queue
--- cost  O(log waiting) an item, and for those who bring neither token nor user id about 10 commands in all;
---       one step, so a line never holds more than its maximum
+--       4 full    5 maintenance    6 limited    7 too many places of the address: a the most it may hold
+--       8 identity taken    9 blocked: a until ms    10 pass used up    11 pass revoked    12 pass required
+--       0 no such queue
+-- cost  O(log waiting) an item; for visitors that bring nothing about 12 commands in all; 2 more an item for each of
+--       identity, name and pass; 3 more an item while anything is blocked;
+--       one step, so that a line never holds more than its maximum, an address no more than its share, and no
+--       identity or pass two places
 local now = clock_ms(ARGV[1])
 local limit = tonumber(ARGV[2])
+local ITEM = 11
+local FIRST = 4
 local reply = {now, 0}
-local config = redis.call('HMGET', KEYS[1], 'status', 'max_queue_size')
+local config = redis.call('HMGET', KEYS[1], 'status', 'max_queue_size', 'max_places_per_address')
 local exists = config[1] and true or false
+local maximum = tonumber(config[2] or '0')
+local most_of_address = tonumber(config[3] or '500')
 
-local window, last_arrival, length
+local last_arrival, length
 local joined = 0
 local now_text = whole(now)
+local has_blocks = false
 if exists then
   length = redis.call('ZCARD', KEYS[2])
-  if limit > 0 then
-    window = open_window(KEYS[9], KEYS[10], now, tonumber(ARGV[3]))
-  end
   last_arrival = tonumber(redis.call('HGET', KEYS[8], 'arrival') or '0')
   last_arrival = math.max(last_arrival, (now - ARRIVAL_EPOCH_MS) * ARRIVALS_PER_MS - 1)
+  has_blocks = redis.call('EXISTS', KEYS[12]) == 1
 end
-local maximum = tonumber(config[2] or '0')
 
--- Who joins is put in line together with the others of this call, and before anybody is looked for there.
+-- New places are put in line together with the others of this call, and before any place is looked for there.
 local newcomers, present = {}, {}
 local function seat_newcomers()
   in_chunks(newcomers, function(...) redis.call('ZADD', KEYS[2], ...) end)
@@ -38,12 +51,30 @@ local function seat_newcomers()
   newcomers, present = {}, {}
 end
 
+-- How many places each address of this call holds, read and written once for all items.
+local held, tags = {}, {}
+for item = FIRST, #ARGV, ITEM do
+  local tag = ARGV[item + 8]
+  if exists and tag ~= '' and not held[tag] then
+    held[tag] = 0
+    tags[#tags + 1] = tag
+  end
+end
+local at_tag = 0
+in_chunks(tags, function(...)
+  local before = redis.call('HMGET', KEYS[9], ...)
+  for index = 1, #before do
+    held[tags[at_tag + index]] = tonumber(before[index] or '0')
+  end
+  at_tag = at_tag + #before
+end)
+
 local function place_of(id)
   seat_newcomers()
   local rank = redis.call('ZRANK', KEYS[2], id)
   if rank then
-    -- Who asks to join again is there.
-    redis.call('ZADD', KEYS[3], 'XX', whole(now), id)
+    -- To join again is a sign of life.
+    redis.call('ZADD', KEYS[3], 'XX', now_text, id)
     return 2, rank + 1, whole(tonumber(redis.call('ZSCORE', KEYS[2], id)))
   end
   local expires = tonumber(redis.call('ZSCORE', KEYS[4], id) or nil)
@@ -54,21 +85,130 @@ local function place_of(id)
   return nil
 end
 
-local function join(id, known, priority, person, metadata)
+-- Whether a place is in line or inside; unlike place_of no sign of its holder's life.
+local function is_held(id)
+  seat_newcomers()
+  local expires = tonumber(redis.call('ZSCORE', KEYS[4], id) or nil)
+  return (expires and expires > now) or redis.call('ZSCORE', KEYS[2], id)
+end
+
+-- Returns until when one of these may not join, or nil.
+local function blocked_until(tag, identity, name, known)
+  for _, member in ipairs({tag ~= '' and 'a' .. tag or '', identity ~= '' and 'p' .. identity or '',
+    name ~= '' and 'p' .. name or '', known ~= '' and 'i' .. known or ''}) do
+    local ends = member ~= '' and tonumber(redis.call('ZSCORE', KEYS[12], member) or nil)
+    if ends and ends > now then
+      return whole(ends)
+    end
+  end
+  return nil
+end
+
+-- Notes that a pass gave a place; returns an outcome when it may not.
+local function use_pass(pass, id)
+  local digest = string.sub(pass, 1, 16)
+  local uses, expires = string.match(string.sub(pass, 17), '^(%d+):(%d+)$')
+  local used = tonumber(string.match(redis.call('HGET', KEYS[10], digest) or '0:', '^(%d+):'))
+  if tonumber(uses) > 0 and used >= tonumber(uses) then
+    return 10
+  end
+  redis.call('HSET', KEYS[10], digest, whole(used + 1) .. ':' .. id)
+  redis.call('ZADD', KEYS[11], expires, digest)
+  return nil
+end
+
+local function is_revoked(pass)
+  return string.sub(redis.call('HGET', KEYS[10], string.sub(pass, 1, 16)) or '', 1, 1) == 'R'
+end
+
+local function keep_identity(id, identity, kind, tag, metadata)
+  if identity ~= '' then
+    redis.call('HSET', KEYS[7], identity, id .. kind)
+  end
+  local own = tag
+  if tag == '' or tag == string.sub(id, 13, 16) then
+    own = NO_ADDRESS
+  end
+  if identity ~= '' or metadata ~= '' or own ~= NO_ADDRESS then
+    redis.call('HSET', KEYS[6], id, (identity ~= '' and identity or NOBODY) .. own .. metadata)
+  end
+end
+
+-- A visitor in line shows a pass: the place is the pass's from now on, and rises to its priority.
+local function raise(id, score, priority, identity, pass)
+  if redis.call('HGET', KEYS[7], identity) == id .. 'p' then
+    return nil
+  end
+  local outcome = pass ~= '' and use_pass(pass, id)
+  if outcome then
+    return outcome
+  end
+  local extra = redis.call('HGET', KEYS[6], id) or (NOBODY .. NO_ADDRESS)
+  local before = string.sub(extra, 1, 16)
+  if before ~= NOBODY and before ~= identity then
+    redis.call('HDEL', KEYS[7], before)
+  end
+  redis.call('HSET', KEYS[7], identity, id .. 'p')
+  redis.call('HSET', KEYS[6], id, identity .. string.sub(extra, 17))
+  local number = tonumber(score)
+  if number >= (4 - priority) * ARRIVAL_SPAN then
+    redis.call('ZADD', KEYS[2], whole((3 - priority) * ARRIVAL_SPAN + number % ARRIVAL_SPAN), id)
+  end
+  return nil
+end
+
+-- Returns the place that the visitor has already, or an outcome that says why there can be none; nil for neither.
+local function find_place(known, priority, identity, kind, name, pass)
+  local holder = identity ~= '' and redis.call('HGET', KEYS[7], identity)
+  local is_proved = kind == 'p' and identity ~= ''
+  if is_proved and holder then
+    local id = string.sub(holder, 1, 16)
+    local outcome, a, b = place_of(id)
+    if outcome then
+      return outcome, id, a, b
+    end
+  end
   if known ~= '' then
     local outcome, a, b = place_of(known)
+    if outcome == 2 and is_proved then
+      local refused = raise(known, b, priority, identity, pass)
+      if refused then
+        return refused, '', 0, 0
+      end
+      outcome, a, b = place_of(known)
+    end
     if outcome then
       return outcome, known, a, b
     end
   end
-  if person ~= '' then
-    local holder = redis.call('HGET', KEYS[7], person)
-    if holder then
-      local outcome, a, b = place_of(holder)
-      if outcome then
-        return outcome, holder, a, b
-      end
+  if kind ~= 'p' and holder and is_held(string.sub(holder, 1, 16)) then
+    if string.sub(holder, 17) ~= 'o' then
+      return 8, '', 0, 0
     end
+    local outcome, a, b = place_of(string.sub(holder, 1, 16))
+    return outcome, string.sub(holder, 1, 16), a, b
+  end
+  local claimed = name ~= '' and redis.call('HGET', KEYS[7], name)
+  if claimed and is_held(string.sub(claimed, 1, 16)) then
+    return 8, '', 0, 0
+  end
+  return nil
+end
+
+local function join(id, known, priority, identity, kind, name, tag, pass, metadata)
+  local ends = has_blocks and blocked_until(tag, identity, name, known)
+  if ends then
+    return 9, '', ends, 0
+  end
+  if pass ~= '' and is_revoked(pass) then
+    return 11, '', 0, 0
+  end
+  local outcome, place, a, b = find_place(known, priority, identity, kind, name, pass)
+  if outcome then
+    return outcome, place, a, b
+  end
+  if kind == 'x' then
+    return 12, '', 0, 0
   end
   if config[1] == 'maintenance' then
     return 5, '', 0, 0
@@ -76,21 +216,26 @@ local function join(id, known, priority, person, metadata)
   if maximum > 0 and length >= maximum then
     return 4, '', 0, 0
   end
+  if tag ~= '' and most_of_address > 0 and held[tag] >= most_of_address then
+    return 7, '', most_of_address, 0
+  end
+  outcome = pass ~= '' and use_pass(pass, id)
+  if outcome then
+    return outcome, '', 0, 0
+  end
   last_arrival = last_arrival + 1
   local score = whole((3 - priority) * ARRIVAL_SPAN + last_arrival)
   newcomers[#newcomers + 1] = score
   newcomers[#newcomers + 1] = id
   present[#present + 1] = now_text
   present[#present + 1] = id
-  if person ~= '' then
-    redis.call('HSET', KEYS[7], person, id)
+  if tag ~= '' then
+    held[tag] = held[tag] + 1
   end
-  if person ~= '' or metadata ~= '' then
-    redis.call('HSET', KEYS[6], id, (person ~= '' and person or NOBODY) .. metadata)
-  end
+  keep_identity(id, identity, kind, tag, metadata)
   length = length + 1
   joined = joined + 1
-  -- Whoever arrives last at the lowest priority stands last: no need to ask.
+  -- The last arrival of the lowest priority stands last: no need to ask.
   local position = length
   if priority > 0 then
     seat_newcomers()
@@ -100,23 +245,33 @@ local function join(id, known, priority, person, metadata)
 end
 
 local used_by = {}
-if window then
-  local subjects = {}
-  for item = 4, #ARGV, 6 do
-    subjects[#subjects + 1] = ARGV[item + 3]
+if exists and limit > 0 then
+  local subjects, items = {}, {}
+  for item = FIRST, #ARGV, ITEM do
+    if not KEYS[13] then
+      used_by[item] = tonumber(ARGV[item + 4])
+    elseif ARGV[item + 3] ~= '' then
+      subjects[#subjects + 1] = ARGV[item + 3]
+      items[#items + 1] = item
+    end
   end
-  used_by = count_all(window, subjects)
+  if #subjects > 0 then
+    local used = count_all(open_window(KEYS[13], now, tonumber(ARGV[3])), subjects)
+    for index = 1, #items do
+      used_by[items[index]] = used[index]
+    end
+  end
 end
 
-for item = 4, #ARGV, 6 do
+for item = FIRST, #ARGV, ITEM do
   local outcome, id, a, b = 0, '', 0, 0
-  local used = used_by[(item + 2) / 6] or 0
+  local used = used_by[item] or 0
   if exists then
-    if window and used > limit then
+    if used > limit then
       outcome = 6
     else
-      outcome, id, a, b = join(ARGV[item], ARGV[item + 1], tonumber(ARGV[item + 2]), ARGV[item + 4],
-        ARGV[item + 5])
+      outcome, id, a, b = join(ARGV[item], ARGV[item + 1], tonumber(ARGV[item + 2]), ARGV[item + 5],
+        ARGV[item + 6], ARGV[item + 7], ARGV[item + 8], ARGV[item + 9], ARGV[item + 10])
     end
   end
   local at = #reply
@@ -129,6 +284,14 @@ end
 seat_newcomers()
 
 if joined > 0 then
+  local counted = {}
+  for index = 1, #tags do
+    if held[tags[index]] > 0 then
+      counted[#counted + 1] = tags[index]
+      counted[#counted + 1] = whole(held[tags[index]])
+    end
+  end
+  in_chunks(counted, function(...) redis.call('HSET', KEYS[9], ...) end)
   open_day(KEYS[8], now, length)
   redis.call('HINCRBY', KEYS[8], 'enqueued', joined)
   redis.call('HSET', KEYS[8], 'arrival', whole(last_arrival))

@@ -1,4 +1,4 @@
---@use clock chunks arrivals departures
+--@use clock chunks arrivals departures sessions
 -- Looks for one person: all that is known of a place and of the session it became. Changes and counts nothing, so
 -- that an operator who looks is no sign of the visitor's life and takes nothing of the visitor's limits.
 --
@@ -7,7 +7,7 @@
 -- reply outcome, now_ms, waiting, then for each outcome
 --       0 no such queue    4 unknown
 --       1 waiting: position, priority 0-3, enqueued ms, last heartbeat ms
---       2 admitted: session start ms, its end ms, last activity ms, page views
+--       2 admitted: session start ms, its end ms, last activity ms, page views, addresses
 --       3 gone: ended ms, reason
 -- cost  at most 7 commands, O(log waiting)
 local now, id = clock_ms(ARGV[1]), ARGV[2]
@@ -27,8 +27,9 @@ if expires and expires <= now then
 end
 if expires then
   local record = redis.call('HGET', KEYS[5], id) or '0:0:0'
-  local started, last, views = string.match(record, '^(%d+):(%d+):(%d+)$')
-  return {2, now, waiting, tonumber(started), math.floor(expires), tonumber(last), tonumber(views)}
+  local started, last, views, addresses = read_record(record)
+  return {2, now, waiting, tonumber(started), math.floor(expires), tonumber(last), tonumber(views),
+    math.floor(#addresses / 8)}
 end
 local ended, reason = tombstone(KEYS[6], id, now)
 if ended then

@@ -1,7 +1,7 @@
---@use clock chunks departures statistics
+--@use clock chunks departures addresses statistics
 -- Sends people at the front of the line away; called again until as many are gone as waited at first.
 --
--- KEYS  config waiting seen extras people tombstones counters
+-- KEYS  config waiting seen extras people tombstones counters addresses
 -- ARGV  now_ms, most (people per call), whether to tell who they are (0, 1)
 -- reply exists (0, 1), people sent away, people still waiting, now_ms, list of their ids if that is asked for
 -- cost  O(log waiting) for each person
@@ -15,6 +15,7 @@ for index = 1, #popped, 2 do
   ids[#ids + 1] = popped[index]
 end
 in_chunks(ids, function(...) redis.call('ZREM', KEYS[3], ...) end)
+release_places(KEYS[8], KEYS[4], ids)
 forget_person(KEYS[4], KEYS[5], ids)
 bury(KEYS[6], now, 3, ids)
 local waiting = redis.call('ZCARD', KEYS[2])

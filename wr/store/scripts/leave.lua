@@ -1,7 +1,7 @@
---@use clock chunks limits departures statistics
+--@use clock chunks limits departures addresses statistics
 -- Ends places and sessions before their time: a visitor leaves, or an operator terminates a session.
 --
--- KEYS  config waiting seen sessions records extras people tombstones counters ring status_even status_odd
+-- KEYS  config waiting seen sessions records extras people tombstones counters ring addresses limit_status
 -- ARGV  now_ms, status limit (0 = none), its window_ms, then four per item: id (16 bytes),
 --       what may be ended ('p' place or session, 's' session only), reason (2 cancelled, 5 terminated),
 --       limit subject ('' = not counted)
@@ -20,7 +20,7 @@ local function used_by(subject)
   if limit == 0 or subject == '' then
     return 0
   end
-  window = window or open_window(KEYS[11], KEYS[12], now, tonumber(ARGV[3]))
+  window = window or open_window(KEYS[12], now, tonumber(ARGV[3]))
   return redis.call('HINCRBY', window, subject, 1)
 end
 
@@ -39,6 +39,7 @@ local function depart(id, what, reason)
   local outcome = 1
   if what == 'p' and redis.call('ZREM', KEYS[2], id) == 1 then
     redis.call('ZREM', KEYS[3], id)
+    release_places(KEYS[11], KEYS[6], {id})
     cancelled = cancelled + 1
   else
     local expires = end_session(id)

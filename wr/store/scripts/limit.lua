@@ -1,12 +1,12 @@
 --@use clock chunks limits
 -- Counts requests that reach no other script: those of operators, and those refused before their operation.
 --
--- KEYS  even odd
+-- KEYS  window
 -- ARGV  now_ms, window_ms, then one limit subject per item
 -- reply now_ms, 0, then one per item: requests used in this window
 -- cost  6 commands at most, whatever their number
 local now = clock_ms(ARGV[1])
-local window = open_window(KEYS[1], KEYS[2], now, tonumber(ARGV[2]))
+local window = open_window(KEYS[1], now, tonumber(ARGV[2]))
 local subjects = {}
 for item = 3, #ARGV do
   subjects[item - 2] = ARGV[item]

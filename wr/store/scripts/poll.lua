@@ -1,7 +1,7 @@
 --@use clock chunks limits departures
 -- Tells where people stand; for those who send a heartbeat, also keeps their place.
 --
--- KEYS  config waiting seen sessions records tombstones status_even status_odd heartbeat_even heartbeat_odd
+-- KEYS  config waiting seen sessions records tombstones limit_status limit_heartbeat
 -- ARGV  now_ms, status limit (0 = none), its window_ms, heartbeat limit (0 = none), its window_ms,
 --       then three per item: id (16 bytes), kind, limit subject
 --       kinds: 's' asks, 't' asks and keeps the place (both counted as status calls),
@@ -39,8 +39,8 @@ end
 local used_by = {}
 if exists then
   used_by = used_by_items(6, scope_of, {
-    status = {status_limit, tonumber(ARGV[3]), KEYS[7], KEYS[8]},
-    heartbeat = {heartbeat_limit, tonumber(ARGV[5]), KEYS[9], KEYS[10]},
+    status = {status_limit, tonumber(ARGV[3]), KEYS[7]},
+    heartbeat = {heartbeat_limit, tonumber(ARGV[5]), KEYS[8]},
   }, now)
 end
 local now_text = whole(now)

@@ -1,7 +1,7 @@
---@use clock chunks limits departures
+--@use clock chunks limits departures sessions
 -- Tells how sessions stand; for those that report activity, also counts it.
 --
--- KEYS  config sessions records tombstones status_even status_odd activity_even activity_odd
+-- KEYS  config sessions records tombstones limit_status limit_activity
 -- ARGV  now_ms, status limit (0 = none), its window_ms, activity limit (0 = none), its window_ms,
 --       then three per item: id (16 bytes), kind ('s' status, 'a' activity, 'v' activity that is a page view),
 --       limit subject
@@ -27,11 +27,11 @@ local function look(id, kind)
     return 3, math.floor(expires), 4, 0, 0
   end
   local record = redis.call('HGET', KEYS[3], id) or ''
-  local started, last, views = string.match(record, '^(%d+):(%d+):(%d+)$')
+  local started, last, views, addresses, marks = read_record(record)
   if kind ~= 's' then
-    last = now
-    views = tonumber(views) + (kind == 'v' and 1 or 0)
-    redis.call('HSET', KEYS[3], id, started .. ':' .. whole(last) .. ':' .. whole(views))
+    last = whole(now)
+    views = whole(tonumber(views) + (kind == 'v' and 1 or 0))
+    redis.call('HSET', KEYS[3], id, spell_record(started, last, views, addresses, marks))
   end
   return 2, tonumber(started), math.floor(expires), tonumber(last), tonumber(views)
 end
@@ -39,8 +39,8 @@ end
 local used_by = {}
 if exists then
   used_by = used_by_items(6, scope_of, {
-    status = {tonumber(ARGV[2]), tonumber(ARGV[3]), KEYS[5], KEYS[6]},
-    activity = {tonumber(ARGV[4]), tonumber(ARGV[5]), KEYS[7], KEYS[8]},
+    status = {tonumber(ARGV[2]), tonumber(ARGV[3]), KEYS[5]},
+    activity = {tonumber(ARGV[4]), tonumber(ARGV[5]), KEYS[6]},
   }, now)
 end
 local reply = {now, 0}

@@ -24,6 +24,12 @@ const UNIQUE_BY = {
   none: "Only somebody who shows a position token gets the same place again.",
 };
 
+const SESSION_BINDING = {
+  none: "A session is open to everybody who has its cookie, from wherever.",
+  network: "A session opens the gate to at most 4 networks in an hour: enough for a phone that moves.",
+  browser: "A session opens the gate to at most 2 browsers in an hour, as they name themselves.",
+};
+
 const EFFECTS = {
   admission_rate(settings, { current_waiting: waiting, current_active: active }, ending) {
     const { admission_rate: rate, max_active_users: most } = settings;
@@ -105,6 +111,7 @@ const EFFECTS = {
     if (rate === 0) return "Nobody new gets in while the store is away.";
     return `Each server counts by itself: two let in up to ${plain(rate * 2)} a second.`;
   },
+  session_binding: ({ session_binding: binding }) => SESSION_BINDING[binding] ?? "",
   message: ({ message }) =>
     message ? "Shown on the waiting page within seconds." : "The waiting page shows no message.",
   page_template: ({ page_template: page }) => (page ? "" : "The waiting page is the usual one."),

@@ -122,6 +122,17 @@ export const GROUPS = [
         hint: "0: nobody",
         usual: 1,
       },
+      {
+        name: "session_binding",
+        label: "What a session is bound to",
+        kind: "choice",
+        choices: [
+          ["none", "nothing"],
+          ["network", "networks"],
+          ["browser", "browsers"],
+        ],
+        usual: "none",
+      },
     ],
   },
   {

@@ -37,6 +37,7 @@ const LABELS = {
   remaining_seconds: "Time left",
   last_activity: "Last activity",
   page_views: "Pages seen",
+  addresses: "Addresses it was used from",
   ended_at: "Ended",
   reason: "Why",
   position_id: "Position id",

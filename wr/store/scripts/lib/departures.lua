@@ -1,6 +1,8 @@
 -- bury(key, now, reason, ids): remembers for an hour that these ended and why; score = time * 8 + reason.
 -- forget_person(extras, people, ids): drops what was stored beside a place: its metadata, and the entry that
--- recognises the person. An extras value is the 16-byte person digest (or 16 zero bytes) and then the JSON.
+-- recognises the person. An extras value is the 16-byte person digest (or 16 zero bytes), the 4-byte address tag
+-- (or 4 zero bytes, see addresses.lua) and then the JSON; a people value is the 16-byte id of the place and how it
+-- is given back (see enqueue.lua).
 local TOMBSTONE_MS = 3600000
 local NOBODY = string.rep('\0', 16)
 
@@ -35,7 +37,7 @@ local function forget_person(extras, people, ids)
     if extra then
       redis.call('HDEL', extras, ids[index])
       local person = string.sub(extra, 1, 16)
-      if person ~= NOBODY and redis.call('HGET', people, person) == ids[index] then
+      if person ~= NOBODY and string.sub(redis.call('HGET', people, person) or '', 1, 16) == ids[index] then
         redis.call('HDEL', people, person)
       end
     end

@@ -2,7 +2,7 @@
 -- each step of 10 s and of 5 min, in rings of 96 and 300 of them: field step % ring, value
 -- 'ms:waiting:active:joined:admitted:expired:cancelled:waited ms', the last five since the queue was made.
 -- `last` is the time of the pass before (nil = none): the first pass of a step notes it, whichever replica's it
--- is, and nobody after it. What happened in a step is the difference to the next one's note.
+-- is, and no pass after it. Returns whether this pass is that one. What happened in a step is the difference to the next one's note.
 local FINE_MS, FINE_RING = 10000, 96
 local COARSE_MS, COARSE_RING = 300000, 300
 
@@ -10,7 +10,7 @@ local function note_steps(fine, coarse, counters, waiting, sessions, last, now)
   local step = math.floor(now / FINE_MS)
   -- A clock that steps back has its steps noted again only once it gets beyond where it was.
   if last and step <= math.floor(last / FINE_MS) then
-    return
+    return false
   end
   local counts = redis.call('HMGET', counters, 'enqueued', 'admitted', 'expired', 'cancelled', 'waited_ms',
     'carried_enqueued', 'carried_admitted', 'carried_expired', 'carried_cancelled', 'carried_waited_ms')
@@ -25,4 +25,5 @@ local function note_steps(fine, coarse, counters, waiting, sessions, last, now)
   if not last or coarse_step > math.floor(last / COARSE_MS) then
     redis.call('HSET', coarse, whole(coarse_step % COARSE_RING), note)
   end
+  return true
 end

@@ -1,16 +1,14 @@
--- open_window(even, odd, now, window_ms): the hash that counts the current fixed window. Windows take turns
--- with two hashes; one that still counts an older window is dropped whole, and both expire by themselves.
--- The field '#' holds the window's number; subjects never start with '#'.
-local function open_window(even, odd, now, window_ms)
-  local number = math.floor(now / window_ms)
-  local key = even
-  if number % 2 == 1 then
-    key = odd
-  end
-  local label = whole(number)
-  if redis.call('HGET', key, '#') ~= label then
+-- open_window(key, now, window_ms): makes `key` the hash that counts the current fixed window; one that counts a
+-- window that is over is dropped whole, and it expires by itself. The field '#' holds when the window began and when
+-- it ends: the server that opens a window decides how long it lasts, so that servers whose limits have different
+-- windows count together. Subjects never are '#'.
+local function open_window(key, now, window_ms)
+  local begins, ends = string.match(redis.call('HGET', key, '#') or '', '^(%d+):(%d+)$')
+  -- A clock that has stepped back before the window's beginning opens another.
+  if not begins or now < tonumber(begins) or now >= tonumber(ends) then
+    local start = math.floor(now / window_ms) * window_ms
     redis.call('UNLINK', key)
-    redis.call('HSET', key, '#', label)
+    redis.call('HSET', key, '#', whole(start) .. ':' .. whole(start + window_ms))
     redis.call('PEXPIRE', key, whole(window_ms * 2))
   end
   return key
@@ -55,7 +53,7 @@ end
 
 -- used_by_items(first, scope_of, scopes, now): counts the items of ARGV from `first` on, which are an id, a kind
 -- and a limit subject; returns what each has used of the scope its kind belongs to, by its place in ARGV.
--- A scope is {count, window_ms, even, odd}; nothing is counted where its count is 0, or for kinds without one.
+-- A scope is {count, window_ms, key}; nothing is counted where its count is 0, or for kinds without one.
 local function used_by_items(first, scope_of, scopes, now)
   local used = {}
   for name, scope in pairs(scopes) do
@@ -69,7 +67,7 @@ local function used_by_items(first, scope_of, scopes, now)
       end
     end
     if #subjects > 0 then
-      local counted = count_all(open_window(scope[3], scope[4], now, scope[2]), subjects)
+      local counted = count_all(open_window(scope[3], now, scope[2]), subjects)
       for index = 1, #items do
         used[items[index]] = counted[index]
       end

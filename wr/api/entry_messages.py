@@ -1,0 +1,120 @@
+"""What goes over the wire about entry: passes, and blocks."""
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from wr.api.messages import BlockedScope, BlockFor, Count, Time
+from wr.block_service import LONGEST_BLOCK_S, BlockScope
+from wr.keeper import LONGEST_PASS_S
+from wr.model.fairness import HIGHEST_PRIORITY
+from wr.pass_service import MOST_AT_ONCE
+
+Reason = Annotated[str, Meta(max_length=200, examples=["abuse_detected"])]
+PassId = Annotated[str, Meta(max_length=256, description="The pass's `jti`")]
+
+
+class IssuePassesRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """Passes to sign."""
+
+    subject: Annotated[
+        str,
+        Meta(
+            max_length=200,
+            description="Who holds the pass: one place in line for each. Of several each gets a number "
+            "behind it; left out, each gets a name of its own",
+            examples=["user-123"],
+        ),
+    ] = ""
+    priority: Annotated[int, Meta(ge=0, le=HIGHEST_PRIORITY)] = 0
+    uses: Annotated[
+        int,
+        Meta(
+            ge=0, le=1_000_000, description="How many places each gives, one after the other; 0: any number"
+        ),
+    ] = 1
+    expires_in: Annotated[int, Meta(ge=1, le=LONGEST_PASS_S, description="Seconds until they expire")] = (
+        86_400
+    )
+    count: Annotated[int, Meta(ge=1, le=MOST_AT_ONCE, description="How many to sign")] = 1
+
+
+class IssuedPassResponse(msgspec.Struct, kw_only=True):
+    """A pass of this waiting room."""
+
+    pass_id: PassId
+    subject: str
+    pass_: Annotated[str, Meta(description="What a visitor brings as `X-WR-Pass`")] = msgspec.field(
+        name="pass"
+    )
+    link: Annotated[str, Meta(description="The waiting page, with the pass: an invitation")]
+
+
+class IssuedPassesResponse(msgspec.Struct, kw_only=True):
+    """Passes that were signed. They are told only now."""
+
+    queue_id: str
+    priority: int
+    uses: int
+    expires_at: Time
+    passes: list[IssuedPassResponse]
+
+
+class RevokePassRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """The pass to take back: as a whole, or by its id."""
+
+    pass_: Annotated[str, Meta(max_length=4096)] = msgspec.field(default="", name="pass")
+    pass_id: PassId = ""
+    reason: Reason = "revoked"
+    block_for: BlockFor = 0
+    block: BlockedScope = BlockScope.PERSON
+
+
+class RevokedPassResponse(msgspec.Struct, kw_only=True):
+    """The pass gives no place any more."""
+
+    queue_id: str
+    pass_id: PassId
+    status: Literal["revoked"] = "revoked"
+    uses: Annotated[Count, Meta(description="Places that it had given")]
+    place_ended: Annotated[
+        bool, Meta(description="Whether the place or session that it gave last was ended now")
+    ]
+
+
+class BlockRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """An address, a user id or both that are to be kept out."""
+
+    address: Annotated[str, Meta(max_length=64, examples=["203.0.113.9"])] = ""
+    user_id: Annotated[
+        str, Meta(max_length=256, description="The `sub` of passes, or the user id of calls by the site")
+    ] = ""
+    block_for: Annotated[int, Meta(ge=1, le=LONGEST_BLOCK_S, description="Seconds")] = 3600
+    reason: Reason = "blocked"
+
+
+class BlockResponse(msgspec.Struct, kw_only=True):
+    """Somebody, or an address, that may not join the queue for now."""
+
+    id: str
+    scope: Annotated[Literal["person", "address"], Meta(description="What is kept out")]
+    of: Annotated[str, Meta(description="What it was named by: a session, a pass, an address, a user id")]
+    reason: str
+    operator: Annotated[str, Meta(description="The name in X-Operator; empty when none was given")]
+    created_at: Time
+    blocked_until: Time
+
+
+class BlockListResponse(msgspec.Struct, kw_only=True):
+    """Blocks of a queue, those that end last first; 1,000 at most."""
+
+    queue_id: str
+    blocks: list[BlockResponse]
+
+
+class BlockEndedResponse(msgspec.Struct, kw_only=True):
+    """The block is over."""
+
+    id: str
+    status: Literal["ended"] = "ended"

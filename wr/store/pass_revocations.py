@@ -1,0 +1,35 @@
+"""Taking passes back: `revoke_pass.lua`."""
+
+from typing import Any
+
+import msgspec
+
+from wr.store.keys import Keys
+from wr.store.script import load_script
+
+
+class Revoked(msgspec.Struct, frozen=True):
+    """A pass that was taken back."""
+
+    uses: int
+    """Places that it has given."""
+    position_id: bytes
+    """The last of these; empty when there is none."""
+
+
+class RevokePassScript:
+    """Calls of `revoke_pass.lua`."""
+
+    script = load_script("revoke_pass")
+
+    def __init__(self, keys: Keys) -> None:
+        self._keys = keys
+
+    def call(self, queue_id: str, digest: bytes, until_ms: int) -> tuple[list[str], list[Any]]:
+        """Spell KEYS and ARGV; `until_ms` is when the pass would have ended by itself."""
+        return self._keys.queue(queue_id, "config", "passes", "pass_ends"), [digest, until_ms]
+
+    def reply(self, raw: list[Any]) -> Revoked | None:
+        """Read the reply; None when there is no such queue."""
+        exists, uses, position_id = raw
+        return Revoked(uses, position_id) if exists else None

@@ -1,0 +1,74 @@
+"""Files of the data folder: keys and all that the store keeps are their owner's alone to read."""
+
+import errno
+import os
+import stat
+from contextlib import suppress
+from pathlib import Path
+from typing import IO
+
+import structlog
+
+log = structlog.get_logger("wr.store")
+
+PRIVATE_UMASK = 0o077
+_OTHERS = 0o077
+_KEPT = (
+    *("lock", "store.lock", "store.log", "store.sock", "admin-key"),
+    *("appendonlydir", "wr.rdb", "temp-*.rdb", "temp-rewriteaof-*.aof", "wr*.dfs"),
+)
+"""What a server and its store keep in a data folder. The folder itself may hold what belongs to others."""
+
+
+def open_private(path: Path, flags: int) -> IO[str]:
+    """Open a file, to write (`O_WRONLY`) or to read and write, that is made for its owner alone.
+
+    One that was there before is closed to other users, if that can be.
+    """
+    descriptor = os.open(path, flags | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    if not _is_private(descriptor):
+        with suppress(OSError):
+            os.fchmod(descriptor, 0o600)
+    return os.fdopen(descriptor, "w" if flags & os.O_WRONLY else "r+")
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a file that only its owner can read.
+
+    Raises:
+        OSError: it cannot be written, or other users could read it; then nothing was written.
+    """
+    with open_private(path, os.O_WRONLY) as file:
+        if not _is_private(file.fileno()):
+            raise PermissionError(errno.EPERM, "other users could read it", str(path))
+        file.truncate()
+        file.write(text)
+
+
+def _is_private(descriptor: int) -> bool:
+    return not stat.S_IMODE(os.fstat(descriptor).st_mode) & _OTHERS
+
+
+def close_to_others(folder: Path) -> None:
+    """Take from other users what they may do with the files of a data folder.
+
+    Files that cannot be closed are logged as errors, with what to do. Such a file does not keep a server from
+    starting: some file systems that containers mount know no owners.
+    """
+    open_still = []
+    for path in (path for pattern in _KEPT for path in sorted(folder.glob(pattern))):
+        with suppress(FileNotFoundError):
+            mode = stat.S_IMODE(path.stat().st_mode)
+            if not mode & _OTHERS:
+                continue
+            with suppress(OSError):
+                path.chmod(mode & ~_OTHERS)
+            if stat.S_IMODE(path.stat().st_mode) & _OTHERS:
+                open_still.append(path.name)
+    if open_still:
+        log.error(
+            "other users can read keys in the data folder, and this user cannot change that",
+            folder=str(folder),
+            files=open_still,
+            mend=f"chmod -R go= {folder}, as their owner, or give a --data-dir on another file system",
+        )

@@ -1,0 +1,38 @@
+--@use clock chunks departures addresses
+-- Keeps a visitor out of the line for a while: the person, the address, or both.
+--
+-- KEYS  config extras blocks block_notes
+-- ARGV  now_ms, until ms, note (JSON), id of a place or '' (16 bytes), whether its person (0, 1), whether its address
+--       (0, 1), then further members that are blocked: 'p' and an identity digest, 'a' and an address tag
+-- reply exists (0, 1), list of the members that are blocked now: beside those above 'i' and the id of a place
+-- cost  4 commands and 2 for each member
+local now = clock_ms(ARGV[1])
+if redis.call('EXISTS', KEYS[1]) == 0 then
+  return {0, {}}
+end
+local members = {}
+for index = 7, #ARGV do
+  members[#members + 1] = ARGV[index]
+end
+local id = ARGV[4]
+if id ~= '' then
+  local extra = redis.call('HGET', KEYS[2], id)
+  if ARGV[5] == '1' then
+    members[#members + 1] = 'i' .. id
+    local person = extra and string.sub(extra, 1, 16) or NOBODY
+    if person ~= NOBODY then
+      members[#members + 1] = 'p' .. person
+    end
+  end
+  local tag = address_of(id, extra)
+  if ARGV[6] == '1' and tag then
+    members[#members + 1] = 'a' .. tag
+  end
+end
+if tonumber(ARGV[2]) > now then
+  for _, member in ipairs(members) do
+    redis.call('ZADD', KEYS[3], ARGV[2], member)
+    redis.call('HSET', KEYS[4], member, ARGV[3])
+  end
+end
+return {1, members}
