@@ -43,7 +43,7 @@ class OnlyGeneral(GeneralLane):
         no_api: Any = None
         config = GeneralConfig()
         config.head_patience_s = LONG_S
-        http2 = Http2Lane(no_api, ConnectionLimits(most_connections=100))
+        http2 = Http2Lane(no_api, ConnectionLimits(most_connections=100, most_per_address=100))
         super().__init__(app, config, http2, takes_prior_knowledge=False, send_patience_s=30)
 
     async def serve(self, transport: PlainTransport, *, is_surplus: bool) -> None:  # type: ignore[override]

@@ -30,6 +30,7 @@ _SETTINGS = {
     "limit_heartbeat": "1000000/60",
     "limit_activity": "1000000/60",
     "limit_admin": "1000000/60",
+    "limit_guess": "1000000/60",
     "head_timeout": str(PATIENCE_S),
     "body_timeout": str(PATIENCE_S),
     "idle_timeout": str(PATIENCE_S),
