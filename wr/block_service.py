@@ -89,8 +89,8 @@ class BlockService:
             known = canonical_address(address)
             if known is None:
                 raise InvalidRequest("address is no IPv4 or IPv6 address", field="address")
-            members.append(address_member(address_tag(queue_id, known, self._keeper.address_key)))
             address = limited_address(known)
+            members.append(address_member(address_tag(queue_id, address, self._keeper.address_key)))
         if user_id:
             members.append(subject_member(subject_digest(user_id)))
         if not members:

@@ -121,7 +121,8 @@ class Concerts:
         raise join_refusal(place, config.id, usage) or self._not_served(place, concert_id, usage)
 
     def _join_of(self, config: QueueConfig, position_id: bytes, user_id: int, caller: Caller) -> Join:
-        subject = limited_address(caller.address).encode()
+        limited = limited_address(caller.address)
+        subject = limited.encode()
         if caller.is_known:
             subject = b"" if caller.is_site else b"user %d" % user_id
         needs_pass = config.entry is EntryRule.PASS and not caller.is_site
@@ -133,9 +134,7 @@ class Concerts:
             b"",
             b"",
             kind=IdentityKind.NO_ENTRY if needs_pass else IdentityKind.OPEN,
-            address=b""
-            if caller.is_known
-            else address_tag(config.id, caller.address, self._keeper.address_key),
+            address=b"" if caller.is_known else address_tag(config.id, limited, self._keeper.address_key),
         )
 
     async def status(self, concert_id: int, user_id: int, caller: Caller) -> Standing:

@@ -80,15 +80,16 @@ def join_of(
         InvalidRequest: the metadata is longer than 4 KiB.
     """
     given = visitor.used_pass
-    is_proved = given is not None or visitor.is_site
     person, kind, name = _identity(config, visitor, metadata)
-    address = b"" if is_proved else address_tag(config.id, visitor.address, address_key)
+    limited = limited_address(visitor.address)
+    is_counted = given is None and not visitor.is_site
+    address = address_tag(config.id, limited, address_key) if is_counted else b""
     known = visitor.proof.claims if visitor.proof is not None else None
     return Join(
         new_id=new_position_id(random_bytes, address or NO_ADDRESS),
         known_id=known.position_id if known is not None and known.queue_id == config.id else b"",
         priority=granted_priority(config, visitor, priority),
-        subject=b"" if visitor.is_site else limited_address(visitor.address).encode(),
+        subject=b"" if visitor.is_site else limited.encode(),
         person=person,
         metadata=_metadata_text(metadata),
         kind=kind,

@@ -5,7 +5,6 @@ from hashlib import blake2b
 
 import msgspec
 
-from wr.model.client_address import limited_address
 from wr.model.queue import UniqueBy
 
 NO_ADDRESS = bytes(4)
@@ -33,15 +32,14 @@ def pass_digest(pass_id: str) -> bytes:
     return _digest("pass", pass_id)
 
 
-def address_tag(queue_id: str, address: str, key: bytes) -> bytes:
-    """Digest an address, of IPv6 its /64, to the 4 bytes that the ids of its places in a queue carry; never
-    those of no address.
+def address_tag(queue_id: str, limited: str, key: bytes) -> bytes:
+    """Digest an address, as `limited_address` names it, to the 4 bytes that the ids of its places in a queue
+    carry; never those of no address. About 1 µs.
 
     With the key, which only servers of this room have: ids are seen by others, and are to tell no address. Of
     two addresses one in four thousand million has the same tag as the other.
     """
-    subject = f"{queue_id}/{limited_address(address)}".encode()
-    tag = blake2b(subject, digest_size=4, key=key).digest()
+    tag = blake2b(f"{queue_id}/{limited}".encode(), digest_size=4, key=key).digest()
     return tag if tag != NO_ADDRESS else b"\1" + NO_ADDRESS[1:]
 
 

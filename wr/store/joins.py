@@ -25,6 +25,7 @@ _PARTS = (
     "pass_ends",
     "blocks",
 )
+_NONE_4, _NONE_16 = bytes(4), bytes(16)
 _ARRIVAL_SPAN = 2**48
 _ARRIVAL_EPOCH_MS = 1_704_067_200_000
 _ARRIVALS_PER_MS = 256
@@ -137,21 +138,11 @@ class JoinScript:
         join, they have been counted already: as they must be where the store keeps that count on another
         shard than the queue.
         """
-        arguments: list[Any] = [now_ms, self._limit.count, self._limit.window_s * 1000]
-        for index, join in enumerate(joins):
-            arguments += (
-                join.new_id,
-                join.known_id,
-                join.priority,
-                join.subject,
-                0 if used is None else used[index],
-                join.person,
-                join.kind.value,
-                join.name,
-                join.address,
-                b"" if join.used_pass is None else _spelled(join.used_pass),
-                join.metadata,
-            )
+        counted = "" if used is None else "".join(f"{count}," for count in used)
+        arguments: list[Any] = [now_ms, self._limit.count, self._limit.window_s * 1000, counted]
+        for join in joins:
+            wish = b"%b%b%b%d" % (join.new_id, join.address or _NONE_4, join.kind.value, join.priority)
+            arguments += (wish, join.subject, _proofs(join))
         keys = self._keys.queue(queue_id, *_PARTS)
         return keys if used is not None else [
             *keys,
@@ -167,8 +158,14 @@ class JoinScript:
         ]
 
 
-def _spelled(used: PassUse) -> bytes:
-    return used.digest + b"%d:%d" % (used.uses, used.expires_ms)
+def _proofs(join: Join) -> bytes:
+    """Spell what a visitor brings, as the script's header says; nothing for one that brings nothing."""
+    used = join.used_pass
+    if used is None and not (join.known_id or join.person or join.name or join.metadata):
+        return b""
+    spelled = b"" if used is None else b"%b%d:%d" % (used.digest, used.uses, used.expires_ms)
+    identities = (join.known_id or _NONE_16, join.person or _NONE_16, join.name or _NONE_16)
+    return b"%b%b%b%03d%b%b" % (*identities, len(spelled), spelled, join.metadata)
 
 
 def _place(outcome: int, first: Any, second: Any) -> JoinPlace:

@@ -5,7 +5,7 @@
 -- ARGV  now_ms, until ms, note (JSON), id of a place or '' (16 bytes), whether its person (0, 1), whether its address
 --       (0, 1), then further members that are blocked: 'p' and an identity digest, 'a' and an address tag
 -- reply exists (0, 1), list of the members that are blocked now: beside those above 'i' and the id of a place
--- cost  4 commands and 2 for each member
+-- cost  6 commands and 2 for each member
 local now = clock_ms(ARGV[1])
 if redis.call('EXISTS', KEYS[1]) == 0 then
   return {0, {}}
@@ -30,6 +30,9 @@ if id ~= '' then
   end
 end
 if tonumber(ARGV[2]) > now then
+  -- Until then joins look for blocks; without any they are spared it.
+  local last = tonumber(redis.call('HGET', KEYS[1], 'blocked_until') or '0')
+  redis.call('HSET', KEYS[1], 'blocked_until', whole(math.max(last, tonumber(ARGV[2]))))
   for _, member in ipairs(members) do
     redis.call('ZADD', KEYS[3], ARGV[2], member)
     redis.call('HSET', KEYS[4], member, ARGV[3])

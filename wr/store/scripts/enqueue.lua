@@ -3,11 +3,12 @@
 -- The limit counts joins of all queues; its key is left out where it lives on another shard than the queue.
 --
 -- KEYS  config waiting seen sessions records extras people counters addresses passes pass_ends blocks [limit]
--- ARGV  now_ms, limit (joins per window, 0 = none), window_ms, then eleven per item:
---       new id (16 bytes), known id (16 bytes, proved by a token, or ''), priority 0-3,
---       limit subject ('' = not counted), joins used (counted elsewhere, where the limit key is left out),
---       identity digest (16 bytes or ''), identity kind, name digest (16 bytes or ''),
---       address tag (4 bytes, or '' = holds any number of places), pass, metadata (JSON or '')
+-- ARGV  now_ms, limit (joins per window, 0 = none), window_ms, joins used by each item, as '3,1,' ('' = counted here;
+--       where the limit key is left out they were counted before), then three per item:
+--       wish: new id (16 bytes), address tag (4 bytes, zeros = holds any number of places), identity kind, priority 0-3
+--       limit subject ('' = not counted)
+--       proofs: '' for a visitor that brings nothing, otherwise known id (proved by a token), identity digest and name
+--       digest (16 bytes each, zeros = none), how long the pass is (3 digits), pass, metadata (JSON or '')
 --       kinds: 'o' open: given back to the same identity    't' token: given back to its token alone
 --              'p' proved by the site: given back to a proof of the same identity    'x' may not take a new place
 --       a name is an identity that the visitor only claims: no place for it while a proof holds it
@@ -18,16 +19,16 @@
 --       4 full    5 maintenance    6 limited    7 too many places of the address: a the most it may hold
 --       8 identity taken    9 blocked: a until ms    10 pass used up    11 pass revoked    12 pass required
 --       0 no such queue
--- cost  O(log waiting) an item; for visitors that bring nothing about 12 commands in all; 2 more an item for each of
---       identity, name and pass; 3 more an item while anything is blocked;
+-- cost  O(log waiting) an item; for visitors that bring nothing about 11 commands in all; 2 more an item for each of
+--       identity, name and pass; 4 more an item while anything is blocked;
 --       one step, so that a line never holds more than its maximum, an address no more than its share, and no
 --       identity or pass two places
 local now = clock_ms(ARGV[1])
 local limit = tonumber(ARGV[2])
-local ITEM = 11
-local FIRST = 4
+local ITEM = 3
+local FIRST = 5
 local reply = {now, 0}
-local config = redis.call('HMGET', KEYS[1], 'status', 'max_queue_size', 'max_places_per_address')
+local config = redis.call('HMGET', KEYS[1], 'status', 'max_queue_size', 'max_places_per_address', 'blocked_until')
 local exists = config[1] and true or false
 local maximum = tonumber(config[2] or '0')
 local most_of_address = tonumber(config[3] or '500')
@@ -35,12 +36,11 @@ local most_of_address = tonumber(config[3] or '500')
 local last_arrival, length
 local joined = 0
 local now_text = whole(now)
-local has_blocks = false
+local has_blocks = tonumber(config[4] or '0') > now
 if exists then
   length = redis.call('ZCARD', KEYS[2])
   last_arrival = tonumber(redis.call('HGET', KEYS[8], 'arrival') or '0')
   last_arrival = math.max(last_arrival, (now - ARRIVAL_EPOCH_MS) * ARRIVALS_PER_MS - 1)
-  has_blocks = redis.call('EXISTS', KEYS[12]) == 1
 end
 
 -- New places are put in line together with the others of this call, and before any place is looked for there.
@@ -54,8 +54,8 @@ end
 -- How many places each address of this call holds, read and written once for all items.
 local held, tags = {}, {}
 for item = FIRST, #ARGV, ITEM do
-  local tag = ARGV[item + 8]
-  if exists and tag ~= '' and not held[tag] then
+  local tag = string.sub(ARGV[item], 17, 20)
+  if exists and tag ~= NO_ADDRESS and not held[tag] then
     held[tag] = 0
     tags[#tags + 1] = tag
   end
@@ -94,7 +94,7 @@ end
 
 -- Returns until when one of these may not join, or nil.
 local function blocked_until(tag, identity, name, known)
-  for _, member in ipairs({tag ~= '' and 'a' .. tag or '', identity ~= '' and 'p' .. identity or '',
+  for _, member in ipairs({tag ~= NO_ADDRESS and 'a' .. tag or '', identity ~= '' and 'p' .. identity or '',
     name ~= '' and 'p' .. name or '', known ~= '' and 'i' .. known or ''}) do
     local ends = member ~= '' and tonumber(redis.call('ZSCORE', KEYS[12], member) or nil)
     if ends and ends > now then
@@ -126,7 +126,7 @@ local function keep_identity(id, identity, kind, tag, metadata)
     redis.call('HSET', KEYS[7], identity, id .. kind)
   end
   local own = tag
-  if tag == '' or tag == string.sub(id, 13, 16) then
+  if tag == string.sub(id, 13, 16) then
     own = NO_ADDRESS
   end
   if identity ~= '' or metadata ~= '' or own ~= NO_ADDRESS then
@@ -195,7 +195,8 @@ local function find_place(known, priority, identity, kind, name, pass)
   return nil
 end
 
-local function join(id, known, priority, identity, kind, name, tag, pass, metadata)
+-- Looks at what a visitor brings; returns an outcome, or nil where nothing of it stands against a new place.
+local function look_at_proofs(id, tag, kind, priority, known, identity, name, pass)
   local ends = has_blocks and blocked_until(tag, identity, name, known)
   if ends then
     return 9, '', ends, 0
@@ -203,9 +204,27 @@ local function join(id, known, priority, identity, kind, name, tag, pass, metada
   if pass ~= '' and is_revoked(pass) then
     return 11, '', 0, 0
   end
-  local outcome, place, a, b = find_place(known, priority, identity, kind, name, pass)
-  if outcome then
-    return outcome, place, a, b
+  return find_place(known, priority, identity, kind, name, pass)
+end
+
+local function part(text, first)
+  local found = string.sub(text, first, first + 15)
+  return found ~= NOBODY and found or ''
+end
+
+local function join(wish, proofs)
+  local id, tag = string.sub(wish, 1, 16), string.sub(wish, 17, 20)
+  local kind, priority = string.sub(wish, 21, 21), tonumber(string.sub(wish, 22))
+  local identity, pass, metadata = '', '', ''
+  if proofs ~= '' or has_blocks then
+    local known, name = part(proofs, 1), part(proofs, 33)
+    identity = part(proofs, 17)
+    local pass_ends = 51 + tonumber(proofs ~= '' and string.sub(proofs, 49, 51) or '0')
+    pass, metadata = string.sub(proofs, 52, pass_ends), string.sub(proofs, pass_ends + 1)
+    local outcome, place, a, b = look_at_proofs(id, tag, kind, priority, known, identity, name, pass)
+    if outcome then
+      return outcome, place, a, b
+    end
   end
   if kind == 'x' then
     return 12, '', 0, 0
@@ -216,12 +235,14 @@ local function join(id, known, priority, identity, kind, name, tag, pass, metada
   if maximum > 0 and length >= maximum then
     return 4, '', 0, 0
   end
-  if tag ~= '' and most_of_address > 0 and held[tag] >= most_of_address then
-    return 7, '', most_of_address, 0
+  if tag ~= NO_ADDRESS then
+    if most_of_address > 0 and held[tag] >= most_of_address then
+      return 7, '', most_of_address, 0
+    end
   end
-  outcome = pass ~= '' and use_pass(pass, id)
-  if outcome then
-    return outcome, '', 0, 0
+  local refused = pass ~= '' and use_pass(pass, id)
+  if refused then
+    return refused, '', 0, 0
   end
   last_arrival = last_arrival + 1
   local score = whole((3 - priority) * ARRIVAL_SPAN + last_arrival)
@@ -229,10 +250,12 @@ local function join(id, known, priority, identity, kind, name, tag, pass, metada
   newcomers[#newcomers + 1] = id
   present[#present + 1] = now_text
   present[#present + 1] = id
-  if tag ~= '' then
+  if tag ~= NO_ADDRESS then
     held[tag] = held[tag] + 1
   end
-  keep_identity(id, identity, kind, tag, metadata)
+  if proofs ~= '' or tag ~= string.sub(id, 13, 16) then
+    keep_identity(id, identity, kind, tag, metadata)
+  end
   length = length + 1
   joined = joined + 1
   -- The last arrival of the lowest priority stands last: no need to ask.
@@ -245,13 +268,17 @@ local function join(id, known, priority, identity, kind, name, tag, pass, metada
 end
 
 local used_by = {}
-if exists and limit > 0 then
+if exists and limit > 0 and not KEYS[13] then
+  local item = FIRST
+  for used in string.gmatch(ARGV[4], '(%d+),') do
+    used_by[item] = tonumber(used)
+    item = item + ITEM
+  end
+elseif exists and limit > 0 then
   local subjects, items = {}, {}
   for item = FIRST, #ARGV, ITEM do
-    if not KEYS[13] then
-      used_by[item] = tonumber(ARGV[item + 4])
-    elseif ARGV[item + 3] ~= '' then
-      subjects[#subjects + 1] = ARGV[item + 3]
+    if ARGV[item + 1] ~= '' then
+      subjects[#subjects + 1] = ARGV[item + 1]
       items[#items + 1] = item
     end
   end
@@ -270,8 +297,7 @@ for item = FIRST, #ARGV, ITEM do
     if used > limit then
       outcome = 6
     else
-      outcome, id, a, b = join(ARGV[item], ARGV[item + 1], tonumber(ARGV[item + 2]), ARGV[item + 5],
-        ARGV[item + 6], ARGV[item + 7], ARGV[item + 8], ARGV[item + 9], ARGV[item + 10])
+      outcome, id, a, b = join(ARGV[item], ARGV[item + 2])
     end
   end
   local at = #reply
