@@ -19,9 +19,13 @@ class QueueView(msgspec.Struct, frozen=True):
     pace: Pace
     forecast: Forecast
     waiting_by_priority: tuple[int, ...] = (0, 0, 0, 0)
+    has_shares: bool = False
+    """Whether several priorities wait, and each gets its share of the admissions."""
 
     def estimated_wait_s(self, position: int, priority: int = 0) -> int:
         """Estimate the seconds until the visitor at that position (rank in line, from 1) is let in."""
+        if not self.has_shares:
+            return self.forecast.wait_s(position)
         share = self.config.priority_share
         return self.forecast.wait_s(admissions_until(position, priority, self.waiting_by_priority, share))
 
@@ -35,7 +39,15 @@ def view_of(
 ) -> QueueView:
     """Make the view of a queue; without a pace, as of one that has let in no visitor yet."""
     pace = pace or Pace()
-    return QueueView(config, waiting, active, pace, forecast(config, active, pace), waiting_by_priority)
+    return QueueView(
+        config,
+        waiting,
+        active,
+        pace,
+        forecast(config, active, pace),
+        waiting_by_priority,
+        has_shares=config.priority_share < 1 and sum(count > 0 for count in waiting_by_priority) > 1,
+    )
 
 
 class QueueBook:

@@ -152,9 +152,11 @@ class Reception:
         elif route.auth is Auth.ORIGIN:
             await self._require_site(request, call)
         elif route.auth is Auth.USER:
-            await self._recognise_site(request, call)
+            if _brings_key(request):
+                await self._require_site(request, call)
         elif route.auth is Auth.MAY_HAVE_POSITION:
-            await self._recognise_site(request, call)
+            if _brings_key(request):
+                await self._require_site(request, call)
             call.keeps_token = request.headers.get(TOKEN_HEADER) in (IN_COOKIE, IN_CLIENT)
             token = _bearer(request) or self._token_in_cookie(route, request, call)
             if token is not None:
@@ -182,12 +184,7 @@ class Reception:
     async def _require_site(self, request: HttpRequest, call: Call) -> None:
         if not await self._has_key(request, call, ORIGIN_KEY, ADMIN_KEY):
             raise refusals.Forbidden("The origin key in X-WR-Origin-Key is missing or wrong")
-
-    async def _recognise_site(self, request: HttpRequest, call: Call) -> None:
-        """Note whether the site itself calls; a key that is wrong is refused rather than overlooked."""
-        if ORIGIN_KEY in request.headers or ADMIN_KEY in request.headers:
-            await self._require_site(request, call)
-            call.is_site = True
+        call.is_site = True
 
     async def _has_key(self, request: HttpRequest, call: Call, *names: str) -> bool:
         """Whether one of these headers brings its key. Wrong keys of an address are counted, and once they
@@ -276,6 +273,11 @@ class Reception:
             raise refusals.InvalidRequest("The body is not valid JSON") from error
         except RecursionError as error:
             raise refusals.InvalidRequest("The body is nested too deeply") from error
+
+
+def _brings_key(request: HttpRequest) -> bool:
+    """Whether a call claims to be the site's own; then a key that is wrong is refused, not overlooked."""
+    return ORIGIN_KEY in request.headers or ADMIN_KEY in request.headers
 
 
 def _read_query(kind: type[msgspec.Struct], request: HttpRequest) -> Any:

@@ -40,16 +40,12 @@ async def enqueue(services: Services, call: Call) -> Answer:
     """Join a queue: 201 with a new place, 200 with the one the same person has already."""
     wish: EnqueueRequest = call.body
     queue_id = call.parameters["queue_id"]
-    await services.room.view(queue_id)  # No pass is looked at for a queue that does not exist.
-    given = call.request.headers.get(PASS, "") or wish.pass_
-    visitor = Visitor(
-        call.address,
-        call.user_agent,
-        call.position,
-        used_pass=await services.passes.read(given, queue_id, call.address) if given else None,
-        is_site=call.is_site,
-        keeps_token=call.keeps_token,
-    )
+    given = call.request.headers.get(PASS) or wish.pass_
+    used_pass = None
+    if given:
+        await services.room.view(queue_id)  # No pass is looked at for a queue that does not exist.
+        used_pass = await services.passes.read(given, queue_id, call.address)
+    visitor = Visitor(call.address, call.user_agent, call.position, used_pass, call.is_site, call.keeps_token)
     place = await services.room.enqueue(queue_id, visitor, wish.priority, wish.metadata)
     if isinstance(place, Line):
         return Answer(
