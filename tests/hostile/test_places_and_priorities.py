@@ -352,7 +352,7 @@ def test_no_key_that_signs_passes_is_published(strict: Site) -> None:
 
 
 def test_lower_priorities_get_their_part_while_higher_ones_keep_coming(strict: Site) -> None:
-    queue_id = held_line(strict, priority_share=0.8, admission_rate=20, session_timeout_seconds=3600)
+    queue_id = held_line(strict, priority_share=0.8, admission_rate=20, max_active_users=20)
     for priority, count in ((3, 20), (0, 10)):
         for number in range(count):
             join(
