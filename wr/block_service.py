@@ -52,9 +52,19 @@ class BlockService:
         self._audit = AuditTrail(store)
 
     async def block_holder(
-        self, actor: Actor, queue_id: str, position_id: bytes, wish: BlockWish, *, of: str, reason: str
+        self,
+        actor: Actor,
+        queue_id: str,
+        position_id: bytes,
+        wish: BlockWish,
+        *,
+        of: str,
+        reason: str,
+        is_session: bool = True,
     ) -> int | None:
-        """Block the holder of a place; returns until when, in milliseconds since 1970, or None for 0 seconds.
+        """Block the holder of a session, or unless `is_session` of any place; returns until when, in
+        milliseconds since 1970, or None where nothing is blocked: for 0 seconds, or without a session that is
+        on.
 
         To be called before the place is ended: its identity is forgotten with it. `of` is what it was named
         by.
@@ -71,9 +81,9 @@ class BlockService:
             position_id=position_id,
             is_person=wish.scope is not BlockScope.ADDRESS,
             is_address=wish.scope is not BlockScope.PERSON,
+            is_session=is_session,
         )
-        await self._add(actor, queue_id, now_ms, blocking)
-        return blocking.until_ms
+        return blocking.until_ms if await self._add(actor, queue_id, now_ms, blocking) else None
 
     async def block(
         self, actor: Actor, queue_id: str, seconds: int, *, address: str, user_id: str, reason: str
@@ -133,7 +143,8 @@ class BlockService:
             note = blocking.note
             seconds = (blocking.until_ms - now_ms) // 1000
             facts: dict[str, str | int] = {"of": note.of, "reason": note.reason, "seconds": seconds}
-            draft.made(facts={**facts, "blocks": [block_id(member) for member in members]})
+            if members:
+                draft.made(facts={**facts, "blocks": [block_id(member) for member in members]})
         return members
 
 

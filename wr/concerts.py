@@ -15,7 +15,7 @@ from wr.keeper import KeyKeeper
 from wr.model import places
 from wr.model.client_address import limited_address
 from wr.model.fairness import EntryRule
-from wr.model.identities import address_tag
+from wr.model.identities import NO_ADDRESS, address_tag, subject_digest
 from wr.model.ids import new_position_id
 from wr.model.limits import Limit, Usage
 from wr.model.queue import QueueConfig
@@ -80,8 +80,11 @@ def concert_queue(concert_id: int) -> str:
 
 def user_position(queue_id: str, user_id: int) -> bytes:
     """Name the place a user has in a queue, or would have: 16 bytes."""
+    named = f"{queue_id}/{user_id}".encode()
     return new_position_id(
-        lambda count: blake2b(f"{queue_id}/{user_id}".encode(), digest_size=count, person=b"wr user").digest()
+        lambda count: blake2b(named, digest_size=count, person=b"wr user").digest(),
+        # It says who the user is, and no address.
+        NO_ADDRESS,
     )
 
 
@@ -133,8 +136,11 @@ class Concerts:
             subject,
             b"",
             b"",
-            kind=IdentityKind.NO_ENTRY if needs_pass else IdentityKind.OPEN,
-            address=b"" if caller.is_known else address_tag(config.id, limited, self._keeper.address_key),
+            kind=IdentityKind.NO_ENTRY if needs_pass else IdentityKind.USER,
+            # Looked for among blocks.
+            name=subject_digest(user_id),
+            address=b"" if caller.is_site else address_tag(config.id, limited, self._keeper.address_key),
+            is_counted=not caller.is_known,
         )
 
     async def status(self, concert_id: int, user_id: int, caller: Caller) -> Standing:
@@ -153,10 +159,12 @@ class Concerts:
     async def look(self, concert_id: int, user_id: int, caller: Caller) -> tuple[Polled, Usage | None]:
         """Tell what the store says of a user, and keep the place; raises as `status`."""
         queue_id = (await self.view(concert_id)).config.id
+        subject = position_id = user_position(queue_id, user_id)
         if not caller.is_known:
             await self._count_caller(caller)
-        position_id = user_position(queue_id, user_id)
-        polled = await self._store.poll(queue_id, Poll(position_id, PollKind.KEEPING_STATUS, position_id))
+            # Counted apart for each address: strangers that ask for a user keep the user from no answer.
+            subject = limited_address(caller.address).encode() + position_id
+        polled = await self._store.poll(queue_id, Poll(position_id, PollKind.KEEPING_STATUS, subject))
         usage = self._usage("status", polled.used, polled.now_ms)
         if isinstance(polled.place, places.Limited | places.NoQueue):
             raise self._not_served(polled.place, concert_id, usage)

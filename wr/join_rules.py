@@ -40,6 +40,8 @@ from wr.model.tokens import PositionClaims
 from wr.store.joins import IdentityKind, Join, PassUse
 
 MAX_METADATA_BYTES = 4096
+_REMEMBERED_MS = 3_600_000
+"""How long after its time is over a pass is remembered: the clocks of servers and store may differ."""
 Metadata = dict[str, Scalar]
 
 
@@ -82,11 +84,12 @@ def join_of(
     given = visitor.used_pass
     person, kind, name = _identity(config, visitor, metadata)
     limited = limited_address(visitor.address)
+    # The address of a call by the site is the site's own.
+    address = b"" if visitor.is_site else address_tag(config.id, limited, address_key)
     is_counted = given is None and not visitor.is_site
-    address = address_tag(config.id, limited, address_key) if is_counted else b""
     known = visitor.proof.claims if visitor.proof is not None else None
     return Join(
-        new_id=new_position_id(random_bytes, address or NO_ADDRESS),
+        new_id=new_position_id(random_bytes, address if is_counted else NO_ADDRESS),
         known_id=known.position_id if known is not None and known.queue_id == config.id else b"",
         priority=granted_priority(config, visitor, priority),
         subject=b"" if visitor.is_site else limited.encode(),
@@ -95,9 +98,10 @@ def join_of(
         kind=kind,
         name=name,
         address=address,
+        is_counted=is_counted,
         used_pass=None
         if given is None
-        else PassUse(pass_digest(given.pass_id), given.uses, given.expires_s * 1000),
+        else PassUse(pass_digest(given.pass_id), given.uses, given.expires_s * 1000 + _REMEMBERED_MS),
     )
 
 
@@ -120,7 +124,7 @@ def _identity(config: QueueConfig, visitor: Visitor, metadata: Metadata) -> tupl
     if config.entry is EntryRule.PASS:
         return b"", IdentityKind.NO_ENTRY, b""
     if config.unique_by is UniqueBy.IP:
-        return address_digest(visitor.address), IdentityKind.TOKEN, b""
+        return address_digest(limited_address(visitor.address)), IdentityKind.TOKEN, b""
     # A page that has no user sends an empty id; all its guests are not one person.
     if config.unique_by is UniqueBy.NONE or user_id == "":
         return b"", IdentityKind.OPEN, b""

@@ -272,11 +272,13 @@ class Office:
                     session_only=True,
                     subject=b"",
                 )
-                blocked_ms = None
-                if block.seconds and await self._store.find([queue_id], position_id) is not None:
+                try:
                     blocked_ms = await self._blocks.block_holder(
                         actor, queue_id, position_id, block, of=session_id, reason=reason
                     )
+                except NotFound:
+                    # Listed, and deleted meanwhile.
+                    continue
                 async with self._audit.noting(actor, Action.SESSION_TERMINATED, queue_id) as draft:
                     departed = await self._store.depart(queue_id, departure)
                     if departed.ended_now:

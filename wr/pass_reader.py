@@ -1,5 +1,6 @@
 """Reading passes: those of this waiting room, and those that the site signs with a key of its own."""
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,7 +23,13 @@ _NO_KEYS = "The site's keys, which would tell whether the pass is good, cannot b
 class SiteKeys:
     """The site's keys that check its passes: one key, or a key set that it publishes (RFC 7517)."""
 
-    def __init__(self, verifier: Verifier | None = None, published: PublishedKeys | None = None) -> None:
+    def __init__(
+        self,
+        verifier: Verifier | None = None,
+        published: PublishedKeys | None = None,
+        clock_s: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._clock_s = clock_s
         self._verifier = verifier
         self._published = published
         self._fetchers = trio.CapacityLimiter(_MOST_WAITING)
@@ -43,8 +50,9 @@ class SiteKeys:
             # What may be a good pass must not be called a false one, nor count as a guess.
             if self._fetchers.available_tokens == 0:
                 raise Unavailable(_NO_KEYS)
+            asked_s = self._clock_s()
             key = await trio.to_thread.run_sync(self._published.find, kid, limiter=self._fetchers)
-            if not self._published:
+            if key is None and not self._published.was_fetched_since(asked_s):
                 raise Unavailable(_NO_KEYS)
         return None if key is None else _of_published(key)
 

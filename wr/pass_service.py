@@ -132,13 +132,19 @@ class PassService:
             revoked = await self._store.revoke_pass(queue_id, pass_digest(pass_id), until_s * 1000)
             if revoked is None:
                 raise no_such_queue(queue_id)
-            draft.made(facts={"pass_id": pass_id, "reason": reason})
-        has_ended = False
-        if revoked.position_id:
-            await self._blocks.block_holder(
-                actor, queue_id, revoked.position_id, block, of=f"pass {pass_id}", reason=reason
-            )
-            has_ended = await self._end_place(queue_id, revoked.position_id)
+            has_ended = False
+            if revoked.position_id:
+                await self._blocks.block_holder(
+                    actor,
+                    queue_id,
+                    revoked.position_id,
+                    block,
+                    of=f"pass {pass_id}",
+                    reason=reason,
+                    is_session=False,
+                )
+                has_ended = await self._end_place(queue_id, revoked.position_id)
+            draft.made(facts={"pass_id": pass_id, "reason": reason, "places_ended": int(has_ended)})
         return RevokedPass(pass_id, revoked.uses, has_ended)
 
     async def _end_place(self, queue_id: str, position_id: bytes) -> bool:

@@ -11,7 +11,7 @@ from tests.hostile.conftest import ORIGIN_KEY
 from tests.support.passes import site_pass
 from tests.support.site import BASE, Site, new_address
 from wr.concerts import user_position
-from wr.model.ids import session_id_text
+from wr.model.ids import parse_position_id, session_id_text
 
 ADA = {"metadata": {"user_id": "ada"}}
 
@@ -153,6 +153,52 @@ def test_blocks_that_are_over_leave_nothing_behind(strict: Site) -> None:
         strict.wait_for(lambda: strict.http.get("/health"), is_empty)
 
 
+def test_the_block_of_an_address_holds_for_visitors_with_a_pass(strict: Site) -> None:
+    queue_id, address = open_queue(strict), new_address()
+    strict.admin("POST", f"/queues/{queue_id}/blocks", {"address": address})
+    invited = strict.join(queue_id, address=address, headers=with_pass(strict, queue_id, "ada"))
+    assert_refused(invited, 403, "BLOCKED")
+
+
+def test_when_a_visitor_with_a_pass_is_thrown_out_the_address_can_be_blocked_too(strict: Site) -> None:
+    queue_id, address = open_queue(strict), new_address()
+    session_id, _ = inside(strict, queue_id, address=address, headers=with_pass(strict, queue_id, "eve"))
+    strict.admin("DELETE", f"/sessions/{session_id}", {"block_for": 600, "block": "address"})
+    assert_refused(strict.join(queue_id, address=address), 403, "BLOCKED")
+    # The person may come from elsewhere.
+    elsewhere = strict.join(
+        queue_id, address=new_address(), headers=with_pass(strict, queue_id, "eve", jti="2")
+    )
+    assert elsewhere.status_code == 201
+
+
+def test_to_end_a_session_that_there_is_not_blocks_nobody(strict: Site) -> None:
+    queue_id, address = strict.make_queue(status="paused"), new_address()
+    joined = strict.join(queue_id, address=address).json()
+    no_session = session_id_text(parse_position_id(joined["position_id"]) or b"")
+    assert strict.admin("DELETE", f"/sessions/{no_session}", {"block_for": 600}).status_code == 404
+    assert blocks_of(strict, queue_id) == []
+    assert strict.join(queue_id, address=address).status_code == 201
+
+
+@pytest.mark.parametrize("seconds", [31_622_401, 99_999_999])
+def test_a_block_lasts_a_year_at_most_however_it_is_asked_for(strict: Site, seconds: int) -> None:
+    queue_id = open_queue(strict)
+    session_id, joined = inside(strict, queue_id)
+    token = strict.admitted(queue_id, joined["token"])["session_token"]
+    header = strict.http.post(
+        f"{BASE}/gate-commands/{queue_id}",
+        headers={
+            "X-WR-Origin-Key": ORIGIN_KEY,
+            "X-WR-Command": f"revoke={seconds}",
+            "Cookie": f"wr_session-{queue_id}={token}",
+        },
+    )
+    assert_refused(header, 400, "INVALID_REQUEST")
+    body = strict.admin("DELETE", f"/sessions/{session_id}", {"block_for": seconds})
+    assert_refused(body, 400, "INVALID_REQUEST")
+
+
 @pytest.mark.parametrize("address", ["2001:db8:77:1::1", "2001:db8:77:1::2"])
 def test_the_block_of_an_ipv6_address_is_of_its_network(strict: Site, address: str) -> None:
     queue_id = open_queue(strict)
@@ -181,6 +227,11 @@ def test_a_user_of_the_second_api_can_be_blocked(strict: Site) -> None:
     session_id = session_id_text(user_position(queue_id, 5))
     assert strict.admin("DELETE", f"/sessions/{session_id}", {"block_for": 600}).status_code == 200
     assert_refused(join(new_address()), 403, "BLOCKED")
+    strict.admin("POST", f"/queues/{queue_id}/blocks", {"user_id": "7"})
+    named = {"userId": 7, "concertId": concert_id}
+    for headers in ({"X-Forwarded-For": new_address()}, {"X-WR-Origin-Key": ORIGIN_KEY}):
+        answer = strict.call("POST", "/waiting-queue/join", json=named, headers=dict(headers))
+        assert_refused(answer, 403, "BLOCKED")
     other = {"userId": 6, "concertId": concert_id}
     refused = strict.call("POST", "/waiting-queue/join", json=other, headers={"X-Forwarded-For": address})
     assert_refused(refused, 403, "BLOCKED")

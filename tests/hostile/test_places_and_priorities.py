@@ -103,6 +103,56 @@ def test_a_pass_raises_the_place_that_its_visitor_has_already(strict: Site) -> N
     assert strict.status(queue_id, later["token"]).json()["position"] == 1
 
 
+def test_a_higher_pass_of_the_same_visitor_raises_the_place_that_a_lower_one_gave(strict: Site) -> None:
+    queue_id = held_line(strict)
+    join(strict, queue_id, X_WR_Pass=pass_for(strict, queue_id, "eve", priority=1))
+    first = join(strict, queue_id, X_WR_Pass=pass_for(strict, queue_id, priority=0))
+    assert first.json()["position"] == 2
+    higher = join(strict, queue_id, X_WR_Pass=pass_for(strict, queue_id, priority=3, jti="another"))
+    assert higher.json()["position_id"] == first.json()["position_id"]
+    assert (higher.json()["position"], higher.json()["priority"]) == (1, 3)
+    # And a lower one, shown after it, lowers nothing.
+    assert join(strict, queue_id, X_WR_Pass=pass_for(strict, queue_id)).json()["priority"] == 3
+
+
+def test_a_link_that_makes_a_browser_show_a_strangers_pass_gives_the_stranger_nothing(strict: Site) -> None:
+    queue_id = held_line(strict)
+    victim = join(strict, queue_id).json()
+    mallorys = pass_for(strict, queue_id, "mallory", priority=2)
+    lured = join(strict, queue_id, token=victim["token"], X_WR_Pass=mallorys)
+    assert lured.json()["position_id"] == victim["position_id"]
+    refused = join(strict, queue_id, X_WR_Pass=mallorys, address=CAFE)
+    assert_refused(refused, 409, "IDENTITY_TAKEN")
+    assert strict.status(queue_id, victim["token"]).json()["position"] == 1
+    # The browser itself goes on with the pass or without it.
+    again = join(strict, queue_id, token=lured.json()["token"], X_WR_Pass=mallorys)
+    assert (again.status_code, again.json()["priority"]) == (200, 2)
+
+
+def test_no_pass_takes_or_raises_a_place_that_another_pass_gave(strict: Site) -> None:
+    queue_id = held_line(strict)
+    adas = pass_for(strict, queue_id, "ada", priority=2, uses=1)
+    place = join(strict, queue_id, X_WR_Pass=adas).json()
+    stranger = pass_for(strict, queue_id, "mallory", priority=3)
+    shown = join(strict, queue_id, token=place["token"], X_WR_Pass=stranger)
+    assert (shown.json()["position_id"], shown.json()["priority"]) == (place["position_id"], 2)
+    mine = join(strict, queue_id, X_WR_Pass=adas)
+    assert (mine.status_code, mine.json()["position_id"]) == (200, place["position_id"])
+    assert join(strict, queue_id, X_WR_Pass=stranger).json()["position_id"] != place["position_id"]
+
+
+def test_one_pass_raises_one_place_and_is_not_freed_by_showing_another(strict: Site) -> None:
+    queue_id = held_line(strict)
+    high = pass_for(strict, queue_id, "mallory", priority=3)
+    places = [join(strict, queue_id).json() for _ in range(3)]
+    raised = []
+    for number, place in enumerate(places):
+        join(strict, queue_id, token=place["token"], X_WR_Pass=high)
+        other = pass_for(strict, queue_id, f"helper-{number}")
+        raised.append(join(strict, queue_id, token=place["token"], X_WR_Pass=other).json())
+    assert [answer.get("priority", 0) for answer in raised] == [3, 0, 0]
+
+
 # ------------------------------------------------------------------ whose place it is
 
 
@@ -167,6 +217,14 @@ def test_where_an_address_may_hold_one_place_a_neighbour_gets_neither_its_token_
     assert_refused(join(strict, queue_id, address=HOME, agent=SAFARI), 409, "IDENTITY_TAKEN")
     again = join(strict, queue_id, address=HOME, token=first.json()["token"])
     assert (again.status_code, again.json()["position_id"]) == (200, first.json()["position_id"])
+
+
+def test_where_an_address_may_hold_one_place_neighbours_in_an_ipv6_network_are_one_address(
+    strict: Site,
+) -> None:
+    queue_id = held_line(strict, unique_by="ip")
+    assert join(strict, queue_id, address="2001:db8:5:1::1").status_code == 201
+    assert_refused(join(strict, queue_id, address="2001:db8:5:1::2"), 409, "IDENTITY_TAKEN")
 
 
 def test_to_name_somebody_elses_identity_keeps_nobody_elses_place_alive(strict: Site) -> None:

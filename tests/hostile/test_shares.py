@@ -116,18 +116,25 @@ def test_a_stranger_ends_no_stream_of_another_user_and_keeps_none_from_opening(s
         assert any('"status":"NONE"' in line for line in mine)
 
 
-def test_one_user_has_so_many_streams_from_all_addresses_and_no_more(strict: Site) -> None:
+def test_one_ipv6_network_holds_two_streams_of_a_user_and_keeps_no_other_out(strict: Site) -> None:
     concert_id = concert(strict)
     join_concert(strict, concert_id, 7, new_address())
     with ExitStack() as stack:
         kept = [
-            opened(stack.enter_context(subscribed(strict, concert_id, 7, new_address()))) for _ in range(8)
+            opened(stack.enter_context(subscribed(strict, concert_id, 7, f"2001:db8:9::{host}")))
+            for host in range(1, 4)
         ]
-        assert len(kept) == 8
-        with subscribed(strict, concert_id, 7, new_address()) as refused:
-            assert next(refused) == "429"
-    with subscribed(strict, concert_id, 7, new_address()) as lines:
-        opened(lines)
+        assert not any(line.startswith("event:") for line in kept[0]), "it ended, and told nothing more"
+        with subscribed(strict, concert_id, 7, new_address()) as lines:
+            opened(lines)
+
+
+def test_strangers_that_ask_for_a_user_keep_the_user_from_no_answer(strict: Site) -> None:
+    concert_id, home, stranger = concert(strict), new_address(), new_address()
+    join_concert(strict, concert_id, 5, home)
+    asked = [concert_status(strict, concert_id, 5, stranger).status_code for _ in range(62)]
+    assert asked == [200] * 60 + [429] * 2
+    assert concert_status(strict, concert_id, 5, home).json() == {"status": "WAITING", "rank": 1}
 
 
 # ------------------------------------------------------------------ places and joins of one address

@@ -95,12 +95,11 @@ async def test_without_proof_a_stream_ends_at_most_one_of_the_same_address() -> 
         assert await mine[1].next(0) is None
 
 
-async def test_without_proof_a_person_has_eight_streams_and_the_ninth_is_refused() -> None:
+async def test_without_proof_neighbours_in_an_ipv6_network_are_one_address() -> None:
     registry = unlimited_registry()
-    streams = [Stream("q", ANNA, address=f"203.0.113.{number}") for number in range(9)]
+    streams = [Stream("q", ANNA, address=f"2001:db8::{number}") for number in range(3)]
     with ExitStack() as stack:
-        for stream in streams[:8]:
+        for stream in streams:
             stack.enter_context(opened(registry, stream, Others.BOUNDED))
-        with pytest.raises(TooManyStreams):
-            registry.add(streams[8], Others.BOUNDED)
-        assert [await stream.next(0) for stream in streams[:8]] == [None] * 8
+        assert await streams[0].next(0) == Farewell(is_replaced=True)
+        assert await streams[1].next(0) is None

@@ -17,6 +17,7 @@ from wr.model.verifiers import read_verifier
 NOW_MS = 1_800_000_000_000
 RSA = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 EC = ec.generate_private_key(ec.SECP256R1())
+EC384 = ec.generate_private_key(ec.SECP384R1())
 ED = ed25519.Ed25519PrivateKey.generate()
 
 
@@ -32,8 +33,10 @@ def pem(private: Any) -> bytes:
         (RSA, "RS256", pem(RSA)),
         (EC, "ES256", pem(EC)),
         (ED, "EdDSA", pem(ED)),
+        (RSA, "PS512", pem(RSA)),
+        (EC384, "ES384", pem(EC384)),
     ],
-    ids=["secret", "RSA", "EC", "Ed25519"],
+    ids=["secret", "RSA", "EC", "Ed25519", "RSA with PSS", "P-384"],
 )
 def test_a_pass_is_checked_with_a_secret_or_a_public_key(
     private: Any, algorithm: str, setting: bytes
@@ -107,3 +110,9 @@ def test_what_is_taken_back_needs_no_good_signature_but_the_form_and_the_queue()
     for token in ("nonsense", site_pass(NOW_MS, "other", "ada")):
         with pytest.raises(BadPass):
             unverified_pass(token, "q")
+
+
+def test_a_key_that_could_check_nothing_is_refused_at_once() -> None:
+    odd = ec.generate_private_key(ec.SECP256K1())
+    with pytest.raises(ValueError, match="P-256"):
+        read_verifier(pem(odd))

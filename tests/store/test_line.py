@@ -207,8 +207,37 @@ def test_what_is_kept_beside_a_place_goes_with_it(make_queue: MakeQueue) -> None
 
 def test_a_waiting_place_keeps_nothing_but_its_two_entries(make_queue: MakeQueue) -> None:
     queue = make_queue(status="paused")
-    queue.join_many([Join(new_id(), b"", 0, b"x", b"", b"") for _ in range(50)])
+    home = b"home"
+    queue.join_many([Join(new_id()[:12] + home, b"", 0, b"x", b"", b"", address=home) for _ in range(50)])
     assert [queue.size(part) for part in ("waiting", "seen", "extras", "people")] == [50, 50, 0, 0]
+    assert queue.size("addresses") == 1
+
+
+def test_a_place_whose_identity_was_kept_by_an_older_version_is_given_back(make_queue: MakeQueue) -> None:
+    queue = make_queue(status="paused")
+    person = b"p" * 16
+    place = queue.join(person=person).position_id
+    (people,) = queue.keys.queue(queue.queue_id, "people")
+    queue.client.hset(people, person, place)
+    assert queue.join(person=person).position_id == place
+
+
+def test_a_user_who_joins_again_before_the_last_session_is_cleared_away_keeps_what_is_beside_the_place(
+    make_queue: MakeQueue,
+) -> None:
+    queue = make_queue(admission_rate=1000, session_timeout_seconds=5, max_places_per_address=1)
+    user, home = new_id()[:12] + bytes(4), b"home"
+    join = Join(user, user, 0, b"x", b"", b"", address=home)
+    queue.join_many([join])
+    queue.admit()
+    queue.configure(status="paused")
+    queue.advance(5)
+    (again,) = queue.join_many([join])
+    assert isinstance(again.place, InLine)
+    assert queue.admit().ended == [user]
+    assert queue.size("extras") == 1
+    queue.leave(user)
+    assert [queue.size(part) for part in ("waiting", "extras", "addresses")] == [0, 0, 0]
 
 
 def test_nothing_is_written_for_a_queue_that_does_not_exist(make_queue: MakeQueue) -> None:

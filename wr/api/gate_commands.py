@@ -7,7 +7,7 @@ from msgspec import UNSET, UnsetType
 from wr.api.calls import Answer, Call, Page, Services
 from wr.api.gate_messages import SessionCommandRequest, SessionCommandResponse
 from wr.api.gate_tokens import read_site_session, sent_tokens
-from wr.block_service import BlockWish
+from wr.block_service import LONGEST_BLOCK_S, BlockWish
 from wr.model import places, refusals
 from wr.model.ids import parse_session_id, session_id_text
 from wr.model.queue import WEEK_S
@@ -33,6 +33,10 @@ async def origin_command(services: Services, call: Call) -> Answer:
     command, seconds = match[1].partition("=")[0], int(match[2] or 0)
     if command == "extend" and seconds > WEEK_S:
         raise refusals.InvalidRequest(f"A session lasts {WEEK_S} seconds at most", field="X-WR-Command")
+    if seconds > LONGEST_BLOCK_S:
+        raise refusals.InvalidRequest(
+            f"A block lasts {LONGEST_BLOCK_S} seconds at most", field="X-WR-Command"
+        )
     ended: refusals.SessionExpired | None = None
     for token in sent_tokens(call, queue_id):
         claims = await read_site_session(services, queue_id, token)

@@ -75,8 +75,9 @@ class PublishedKeys:
                 self._wait()
         return self._keys.get(kid)
 
-    def __len__(self) -> int:
-        return len(self._keys)
+    def was_fetched_since(self, moment_s: float) -> bool:
+        """Whether the set was fetched at that moment of the clock or later."""
+        return self._fetched_at >= moment_s
 
     def knows(self, kid: str) -> bool:
         """Whether that key is at hand, so that to find it takes no request."""

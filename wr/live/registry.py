@@ -7,13 +7,12 @@ import trio
 
 from wr.live.stream import Stream, StreamKind
 from wr.model.address_shares import AddressShares
+from wr.model.client_address import limited_address
 from wr.model.refusals import TooManyStreams, Unavailable
 
 MOST_OF_ADDRESS = 2
 """Streams of one person that one address may hold where no proof is asked for: one, and the next one's first
 moment."""
-MOST_OF_PERSON = 8
-"""The same from all addresses together."""
 
 
 class Others(Enum):
@@ -24,8 +23,7 @@ class Others(Enum):
     REPLACED = "replaced"
     """They end."""
     BOUNDED = "bounded"
-    """They go on, but for the oldest of the same address when it has too many; a new one is refused when the
-    person has too many."""
+    """They go on, but for the oldest of the same address when it has too many."""
 
 
 class Registry:
@@ -49,8 +47,7 @@ class Registry:
 
         Raises:
             Unavailable: the server is stopping.
-            TooManyStreams: the client's address has as many as it may, or the person as many as may live side
-                by side. No other stream is ended then.
+            TooManyStreams: the client's address has as many as it may. No other stream is ended then.
         """
         if self._is_closed:
             raise Unavailable("The waiting room is shutting down")
@@ -59,10 +56,9 @@ class Registry:
         earlier = self._queues.get(stream.queue_id, {}).get(stream.position_id, [])
         if others is Others.BOUNDED:
             # What a stranger opens under somebody else's name ends at most what the same address has opened.
-            of_address = [each for each in earlier if each.address == stream.address]
+            limited = limited_address(stream.address)
+            of_address = [each for each in earlier if limited_address(each.address) == limited]
             replaced = of_address[: len(of_address) + 1 - MOST_OF_ADDRESS]
-            if len(earlier) - len(replaced) >= MOST_OF_PERSON:
-                raise TooManyStreams("Too many streams are open for the same user")
         else:
             replaced = earlier if others is Others.REPLACED else []
         for each in replaced:

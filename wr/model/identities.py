@@ -22,9 +22,9 @@ def client_digest(user_id: Scalar, address: str, user_agent: str) -> bytes:
     return _digest(UniqueBy.CLIENT, user_id, address, user_agent)
 
 
-def address_digest(address: str) -> bytes:
-    """Digest an address that may hold one place. 16 bytes."""
-    return _digest(UniqueBy.IP, address)
+def address_digest(limited: str) -> bytes:
+    """Digest an address, as `limited_address` names it, that may hold one place. 16 bytes."""
+    return _digest(UniqueBy.IP, limited)
 
 
 def pass_digest(pass_id: str) -> bytes:

@@ -14,7 +14,10 @@ from wr.model.verifiers import Verifier
 
 AUDIENCE = "wr:pass"
 _REQUIRED = ["exp", "sub", "jti"]
-PUBLIC_ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "ES256", "ES384", "EdDSA")
+PUBLIC_ALGORITHMS = (
+    *("RS256", "RS384", "RS512", "PS256", "PS384", "PS512"),
+    *("ES256", "ES384", "ES512", "EdDSA"),
+)
 """What a pass may be signed with that is checked with a public key."""
 
 

@@ -7,6 +7,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 SHORTEST_SECRET = 32
+_OF_CURVE = {"secp256r1": "ES256", "secp384r1": "ES384", "secp521r1": "ES512"}
+"""The algorithm of each curve (RFC 7518, section 3.4)."""
 
 
 class Verifier(msgspec.Struct, frozen=True):
@@ -30,9 +32,9 @@ def read_verifier(content: bytes) -> Verifier:
         return Verifier(content, ("HS256",))
     key = load_pem_public_key(content)
     if isinstance(key, rsa.RSAPublicKey):
-        return Verifier(key, ("RS256",))
-    if isinstance(key, ec.EllipticCurvePublicKey):
-        return Verifier(key, ("ES256",))
+        return Verifier(key, ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512"))
+    if isinstance(key, ec.EllipticCurvePublicKey) and key.curve.name in _OF_CURVE:
+        return Verifier(key, (_OF_CURVE[key.curve.name],))
     if isinstance(key, ed25519.Ed25519PublicKey):
         return Verifier(key, ("EdDSA",))
-    raise ValueError("it holds no RSA, EC or Ed25519 public key")
+    raise ValueError("it holds no public key of RSA, Ed25519, or the curves P-256, P-384 and P-521")

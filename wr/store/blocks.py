@@ -11,7 +11,7 @@ from wr.store.keys import Keys
 from wr.store.script import load_script
 
 _BLOCK = load_script("block")
-_PARTS = ("config", "extras", "blocks", "block_notes")
+_PARTS = ("config", "extras", "sessions", "blocks", "block_notes")
 MOST_LISTED = 1_000
 
 
@@ -44,6 +44,8 @@ class Blocking(msgspec.Struct, frozen=True, kw_only=True):
     """Whether the person that holds the place is blocked."""
     is_address: bool = False
     """Whether the address that took the place is blocked."""
+    is_session: bool = False
+    """Whether either is blocked only if the place is a session that is on."""
     members: Sequence[bytes] = ()
 
 
@@ -76,6 +78,7 @@ class Blocks:
             blocking.position_id,
             int(blocking.is_person),
             int(blocking.is_address),
+            int(blocking.is_session),
             *blocking.members,
         ]
         exists, members = await self._connection.call(_BLOCK, self._keys.queue(queue_id, *_PARTS), arguments)

@@ -40,6 +40,8 @@ class IdentityKind(Enum):
     """To the holder of its token alone; the identity only keeps others from a second place."""
     PROVED = b"p"
     """To every caller that proves the same identity: with a pass, or as the site itself."""
+    USER = b"u"
+    """The caller is a user of the second API, whose place has an id made of the user's number."""
     NO_ENTRY = b"x"
     """The caller may find a place, but take no new one: the queue asks for a pass."""
 
@@ -72,7 +74,9 @@ class Join(msgspec.Struct, frozen=True):
     name: bytes = b""
     """16 bytes that stand for an identity that the visitor only claims, or empty."""
     address: bytes = b""
-    """4 bytes that stand for the address whose places are bounded; empty when they are not."""
+    """4 bytes that stand for the visitor's address; empty when it is not the visitor's own."""
+    is_counted: bool = True
+    """Whether the place counts among those that the address may hold."""
     used_pass: PassUse | None = None
 
 
@@ -138,10 +142,12 @@ class JoinScript:
         join, they have been counted already: as they must be where the store keeps that count on another
         shard than the queue.
         """
-        counted = "" if used is None else "".join(f"{count}," for count in used)
-        arguments: list[Any] = [now_ms, self._limit.count, self._limit.window_s * 1000, counted]
+        used_text = "" if used is None else "".join(f"{count}," for count in used)
+        arguments: list[Any] = [now_ms, self._limit.count, self._limit.window_s * 1000, used_text]
         for join in joins:
-            wish = b"%b%b%b%d" % (join.new_id, join.address or _NONE_4, join.kind.value, join.priority)
+            counted = b"c" if join.is_counted else b"n"
+            address = join.address or _NONE_4
+            wish = b"%b%b%b%b%d" % (join.new_id, address, join.kind.value, counted, join.priority)
             arguments += (wish, join.subject, _proofs(join))
         keys = self._keys.queue(queue_id, *_PARTS)
         return keys if used is not None else [

@@ -1,4 +1,4 @@
---@use clock chunks arrivals departures addresses statistics history shares
+--@use clock chunks arrivals extras departures addresses statistics history shares
 -- One admission pass over one queue: drops the silent, ends sessions whose time is over, and lets people in
 -- from the front, no faster than the rate and no more than the room holds. One step, so that any number of
 -- replicas may run it at any moment: the tokens and the room are counted here and nowhere else.
@@ -27,6 +27,10 @@ local expires = now + tonumber(config[4]) * 1000
 local bucket = redis.call('HMGET', KEYS[10], 'tokens', 'at', 'owed')
 -- Before anything is done: what this pass does belongs to the step that begins with it.
 if note_steps(KEYS[12], KEYS[13], KEYS[9], KEYS[2], KEYS[4], tonumber(bucket[2] or nil), now) then
+  -- Whatever went wrong before, such as a server of an older version, is over when the line is empty.
+  if redis.call('ZCARD', KEYS[2]) == 0 then
+    redis.call('UNLINK', KEYS[14])
+  end
   for _, kept in ipairs({{KEYS[16], KEYS[15]}, {KEYS[17], KEYS[18]}}) do
     local outdated = redis.call('ZRANGEBYSCORE', kept[1], '-inf', whole(now), 'LIMIT', 0, most)
     in_chunks(outdated, function(...) redis.call('ZREM', kept[1], ...) end)
@@ -45,7 +49,7 @@ bury(KEYS[8], now, 1, silent)
 local over = redis.call('ZRANGEBYSCORE', KEYS[4], '-inf', whole(now), 'LIMIT', 0, most)
 in_chunks(over, function(...) redis.call('ZREM', KEYS[4], ...) end)
 in_chunks(over, function(...) redis.call('HDEL', KEYS[5], ...) end)
-forget_person(KEYS[6], KEYS[7], over)
+forget_person(KEYS[6], KEYS[7], not_in_line(KEYS[2], over))
 bury(KEYS[8], now, 4, over)
 
 -- A full second's worth at the start: an idle queue lets its first visitors in at once.

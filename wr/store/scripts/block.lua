@@ -1,27 +1,33 @@
---@use clock chunks departures addresses
+--@use clock chunks extras
 -- Keeps a visitor out of the line for a while: the person, the address, or both.
 --
--- KEYS  config extras blocks block_notes
+-- KEYS  config extras sessions blocks block_notes
 -- ARGV  now_ms, until ms, note (JSON), id of a place or '' (16 bytes), whether its person (0, 1), whether its address
---       (0, 1), then further members that are blocked: 'p' and an identity digest, 'a' and an address tag
+--       (0, 1), whether only if the place is a session that is on (0, 1), then further members that are blocked:
+--       'p' and an identity digest, 'a' and an address tag
 -- reply exists (0, 1), list of the members that are blocked now: beside those above 'i' and the id of a place
--- cost  6 commands and 2 for each member
+-- cost  7 commands and 2 for each member
 local now = clock_ms(ARGV[1])
 if redis.call('EXISTS', KEYS[1]) == 0 then
   return {0, {}}
 end
 local members = {}
-for index = 7, #ARGV do
+for index = 8, #ARGV do
   members[#members + 1] = ARGV[index]
 end
 local id = ARGV[4]
-if id ~= '' then
+local is_wanted = id ~= ''
+if is_wanted and ARGV[7] == '1' then
+  is_wanted = tonumber(redis.call('ZSCORE', KEYS[3], id) or '0') > now
+end
+if is_wanted then
   local extra = redis.call('HGET', KEYS[2], id)
   if ARGV[5] == '1' then
     members[#members + 1] = 'i' .. id
-    local person = extra and string.sub(extra, 1, 16) or NOBODY
-    if person ~= NOBODY then
-      members[#members + 1] = 'p' .. person
+    for _, identity in ipairs(extra and {taken_by(extra), raised_by(extra)} or {}) do
+      if identity ~= '' then
+        members[#members + 1] = 'p' .. identity
+      end
     end
   end
   local tag = address_of(id, extra)
@@ -29,13 +35,13 @@ if id ~= '' then
     members[#members + 1] = 'a' .. tag
   end
 end
-if tonumber(ARGV[2]) > now then
+if #members > 0 and tonumber(ARGV[2]) > now then
   -- Until then joins look for blocks; without any they are spared it.
   local last = tonumber(redis.call('HGET', KEYS[1], 'blocked_until') or '0')
   redis.call('HSET', KEYS[1], 'blocked_until', whole(math.max(last, tonumber(ARGV[2]))))
   for _, member in ipairs(members) do
-    redis.call('ZADD', KEYS[3], ARGV[2], member)
-    redis.call('HSET', KEYS[4], member, ARGV[3])
+    redis.call('ZADD', KEYS[4], ARGV[2], member)
+    redis.call('HSET', KEYS[5], member, ARGV[3])
   end
 end
 return {1, members}

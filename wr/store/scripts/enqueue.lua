@@ -1,16 +1,18 @@
---@use clock chunks limits arrivals departures addresses statistics
+--@use clock chunks limits arrivals extras departures addresses statistics
 -- Joins the line: for each item, the place that the visitor has already, or a new one at the end of its priority.
 -- The limit counts joins of all queues; its key is left out where it lives on another shard than the queue.
 --
 -- KEYS  config waiting seen sessions records extras people counters addresses passes pass_ends blocks [limit]
 -- ARGV  now_ms, limit (joins per window, 0 = none), window_ms, joins used by each item, as '3,1,' ('' = counted here;
 --       where the limit key is left out they were counted before), then three per item:
---       wish: new id (16 bytes), address tag (4 bytes, zeros = holds any number of places), identity kind, priority 0-3
+--       wish: new id (16 bytes), address tag (4 bytes, zeros = none), identity kind, whether the place counts for the
+--       address ('c', 'n'), priority 0-3
 --       limit subject ('' = not counted)
---       proofs: '' for a visitor that brings nothing, otherwise known id (proved by a token), identity digest and name
---       digest (16 bytes each, zeros = none), how long the pass is (3 digits), pass, metadata (JSON or '')
+--       proofs: '' for a visitor that brings nothing, otherwise known id (proved by a token), identity digest and
+--       name digest (16 bytes each, zeros = none), how long the pass is (3 digits), pass, metadata (JSON or '')
 --       kinds: 'o' open: given back to the same identity    't' token: given back to its token alone
 --              'p' proved by the site: given back to a proof of the same identity    'x' may not take a new place
+--              'u' a user of the second API: the id says which, and the name is looked for among blocks only
 --       a name is an identity that the visitor only claims: no place for it while a proof holds it
 --       pass: '' or id digest (16 bytes), then 'uses:expires_ms' (uses 0 = any number)
 -- reply now_ms, waiting, then five per item: outcome, id, a, b, joins used in this window
@@ -55,7 +57,7 @@ end
 local held, tags = {}, {}
 for item = FIRST, #ARGV, ITEM do
   local tag = string.sub(ARGV[item], 17, 20)
-  if exists and tag ~= NO_ADDRESS and not held[tag] then
+  if exists and tag ~= NO_ADDRESS and string.sub(ARGV[item], 22, 22) == 'c' and not held[tag] then
     held[tag] = 0
     tags[#tags + 1] = tag
   end
@@ -121,74 +123,110 @@ local function is_revoked(pass)
   return string.sub(redis.call('HGET', KEYS[10], string.sub(pass, 1, 16)) or '', 1, 1) == 'R'
 end
 
-local function keep_identity(id, identity, kind, tag, metadata)
+local function keep_identity(id, identity, kind, counted, tag, metadata)
   if identity ~= '' then
     redis.call('HSET', KEYS[7], identity, id .. kind)
   end
-  local own = tag
-  if tag == string.sub(id, 13, 16) then
-    own = NO_ADDRESS
-  end
-  if identity ~= '' or metadata ~= '' or own ~= NO_ADDRESS then
-    redis.call('HSET', KEYS[6], id, (identity ~= '' and identity or NOBODY) .. own .. metadata)
-  end
+  redis.call('HSET', KEYS[6], id, spell_extra(identity, '', counted, tag, metadata))
 end
 
--- A visitor in line shows a pass: the place is the pass's from now on, and rises to its priority.
-local function raise(id, score, priority, identity, pass)
-  if redis.call('HGET', KEYS[7], identity) == id .. 'p' then
+-- Lifts a place to a priority; returns an outcome when the pass that says so gives no more.
+local function lift(id, score, priority, pass)
+  local number = tonumber(score)
+  if number < (4 - priority) * ARRIVAL_SPAN then
     return nil
   end
-  local outcome = pass ~= '' and use_pass(pass, id)
-  if outcome then
-    return outcome
+  local refused = pass ~= '' and use_pass(pass, id)
+  if refused then
+    return refused
   end
-  local extra = redis.call('HGET', KEYS[6], id) or (NOBODY .. NO_ADDRESS)
-  local before = string.sub(extra, 1, 16)
-  if before ~= NOBODY and before ~= identity then
-    redis.call('HDEL', KEYS[7], before)
-  end
-  redis.call('HSET', KEYS[7], identity, id .. 'p')
-  redis.call('HSET', KEYS[6], id, identity .. string.sub(extra, 17))
-  local number = tonumber(score)
-  if number >= (4 - priority) * ARRIVAL_SPAN then
-    redis.call('ZADD', KEYS[2], whole((3 - priority) * ARRIVAL_SPAN + number % ARRIVAL_SPAN), id)
-  end
+  redis.call('ZADD', KEYS[2], whole((3 - priority) * ARRIVAL_SPAN + number % ARRIVAL_SPAN), id)
   return nil
+end
+
+-- What would be kept beside a place that has nothing beside it.
+local function of_id(id)
+  return spell_extra('', '', 'c', string.sub(id, 13, 16), '')
+end
+
+-- A visitor in line shows a pass: the place rises, and the pass's identity holds it from now on. It stays with its
+-- token: a link that makes a browser show a stranger's pass gives the stranger nothing. A place that another proof
+-- holds, or has raised, stays as it is.
+local function raise(id, score, priority, identity, pass, extra)
+  local taken, raised = taken_by(extra), raised_by(extra)
+  local is_proved = taken ~= '' and redis.call('HGET', KEYS[7], taken) == id .. 'p'
+  if is_proved or raised ~= '' then
+    return nil
+  end
+  local refused = lift(id, score, priority, pass)
+  if refused then
+    return refused
+  end
+  redis.call('HSET', KEYS[7], identity, id .. (pass ~= '' and 't' or 'p'))
+  redis.call('HSET', KEYS[6], id, spell_extra(taken, identity, string.sub(extra, 33, 33), string.sub(extra, 34), ''))
+  return nil
+end
+
+-- The place that the identity of a proof holds already; nil when it holds none.
+local function place_of_proof(holder, known, priority, pass)
+  local id, held_as = string.sub(holder, 1, 16), string.sub(holder, 17)
+  if not is_held(id) then
+    return nil
+  end
+  -- What a pass has raised stays with its token; the site itself is believed.
+  if held_as ~= 'p' and known ~= id and pass ~= '' then
+    return 8, '', 0, 0
+  end
+  local outcome, a, b = place_of(id)
+  if outcome == 2 then
+    local refused = lift(id, b, priority, pass)
+    if refused then
+      return refused, '', 0, 0
+    end
+    outcome, a, b = place_of(id)
+  end
+  return outcome, id, a, b
+end
+
+-- The place that a token proves; nil when it is over.
+local function place_of_token(known, priority, identity, pass)
+  local outcome, a, b = place_of(known)
+  if outcome == 2 and identity ~= '' then
+    local extra = redis.call('HGET', KEYS[6], known)
+    local refused = raise(known, b, priority, identity, pass, extra or of_id(known))
+    if refused then
+      return refused, '', 0, 0
+    end
+    outcome, a, b = place_of(known)
+  end
+  return outcome, known, a, b
 end
 
 -- Returns the place that the visitor has already, or an outcome that says why there can be none; nil for neither.
 local function find_place(known, priority, identity, kind, name, pass)
   local holder = identity ~= '' and redis.call('HGET', KEYS[7], identity)
-  local is_proved = kind == 'p' and identity ~= ''
-  if is_proved and holder then
-    local id = string.sub(holder, 1, 16)
-    local outcome, a, b = place_of(id)
+  local proved = kind == 'p' and identity or ''
+  if proved ~= '' and holder then
+    local outcome, id, a, b = place_of_proof(holder, known, priority, pass)
     if outcome then
       return outcome, id, a, b
     end
   end
   if known ~= '' then
-    local outcome, a, b = place_of(known)
-    if outcome == 2 and is_proved then
-      local refused = raise(known, b, priority, identity, pass)
-      if refused then
-        return refused, '', 0, 0
-      end
-      outcome, a, b = place_of(known)
-    end
+    local outcome, id, a, b = place_of_token(known, priority, proved, pass)
     if outcome then
-      return outcome, known, a, b
+      return outcome, id, a, b
     end
   end
   if kind ~= 'p' and holder and is_held(string.sub(holder, 1, 16)) then
-    if string.sub(holder, 17) ~= 'o' then
+    local held_as = string.sub(holder, 17)
+    if held_as ~= 'o' and held_as ~= '' then
       return 8, '', 0, 0
     end
     local outcome, a, b = place_of(string.sub(holder, 1, 16))
     return outcome, string.sub(holder, 1, 16), a, b
   end
-  local claimed = name ~= '' and redis.call('HGET', KEYS[7], name)
+  local claimed = name ~= '' and kind == 'o' and redis.call('HGET', KEYS[7], name)
   if claimed and is_held(string.sub(claimed, 1, 16)) then
     return 8, '', 0, 0
   end
@@ -207,18 +245,13 @@ local function look_at_proofs(id, tag, kind, priority, known, identity, name, pa
   return find_place(known, priority, identity, kind, name, pass)
 end
 
-local function part(text, first)
-  local found = string.sub(text, first, first + 15)
-  return found ~= NOBODY and found or ''
-end
-
 local function join(wish, proofs)
   local id, tag = string.sub(wish, 1, 16), string.sub(wish, 17, 20)
-  local kind, priority = string.sub(wish, 21, 21), tonumber(string.sub(wish, 22))
+  local kind, counted, priority = string.sub(wish, 21, 21), string.sub(wish, 22, 22), tonumber(string.sub(wish, 23))
   local identity, pass, metadata = '', '', ''
   if proofs ~= '' or has_blocks then
-    local known, name = part(proofs, 1), part(proofs, 33)
-    identity = part(proofs, 17)
+    local known, name = digest_or_none(proofs, 1), digest_or_none(proofs, 33)
+    identity = digest_or_none(proofs, 17)
     local pass_ends = 51 + tonumber(proofs ~= '' and string.sub(proofs, 49, 51) or '0')
     pass, metadata = string.sub(proofs, 52, pass_ends), string.sub(proofs, pass_ends + 1)
     local outcome, place, a, b = look_at_proofs(id, tag, kind, priority, known, identity, name, pass)
@@ -235,10 +268,9 @@ local function join(wish, proofs)
   if maximum > 0 and length >= maximum then
     return 4, '', 0, 0
   end
-  if tag ~= NO_ADDRESS then
-    if most_of_address > 0 and held[tag] >= most_of_address then
-      return 7, '', most_of_address, 0
-    end
+  local is_counted = counted == 'c' and tag ~= NO_ADDRESS
+  if is_counted and most_of_address > 0 and held[tag] >= most_of_address then
+    return 7, '', most_of_address, 0
   end
   local refused = pass ~= '' and use_pass(pass, id)
   if refused then
@@ -250,11 +282,12 @@ local function join(wish, proofs)
   newcomers[#newcomers + 1] = id
   present[#present + 1] = now_text
   present[#present + 1] = id
-  if tag ~= NO_ADDRESS then
+  if is_counted then
     held[tag] = held[tag] + 1
   end
-  if proofs ~= '' or tag ~= string.sub(id, 13, 16) then
-    keep_identity(id, identity, kind, tag, metadata)
+  -- A place without a value beside it counts for the address that its id names.
+  if identity ~= '' or metadata ~= '' or tag ~= string.sub(id, 13, 16) or not is_counted and tag ~= NO_ADDRESS then
+    keep_identity(id, identity, kind, counted, tag, metadata)
   end
   length = length + 1
   joined = joined + 1

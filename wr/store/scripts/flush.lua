@@ -1,4 +1,4 @@
---@use clock chunks departures addresses statistics
+--@use clock chunks extras departures addresses statistics
 -- Sends people at the front of the line away; called again until as many are gone as waited at first.
 --
 -- KEYS  config waiting seen extras people tombstones counters addresses

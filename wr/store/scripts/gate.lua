@@ -1,4 +1,4 @@
---@use clock chunks departures sessions
+--@use clock chunks extras departures sessions
 -- Tells how sessions stand for those at the gate, counts what their holders did since the last call, and keeps
 -- where they were used from. One step, so that all servers together keep a session to what it is bound to.
 --

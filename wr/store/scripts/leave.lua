@@ -1,4 +1,4 @@
---@use clock chunks limits departures addresses statistics
+--@use clock chunks limits extras departures addresses statistics
 -- Ends places and sessions before their time: a visitor leaves, or an operator terminates a session.
 --
 -- KEYS  config waiting seen sessions records extras people tombstones counters ring addresses limit_status
@@ -51,13 +51,13 @@ local function depart(id, what, reason)
       return 4, 0, 0
     end
     if expires <= now then
-      forget_person(KEYS[6], KEYS[7], {id})
+      forget_person(KEYS[6], KEYS[7], not_in_line(KEYS[2], {id}))
       bury(KEYS[8], expires, 4, {id})
       return 5, math.floor(expires), 4
     end
     outcome = 2
   end
-  forget_person(KEYS[6], KEYS[7], {id})
+  forget_person(KEYS[6], KEYS[7], not_in_line(KEYS[2], {id}))
   bury(KEYS[8], now, reason, {id})
   return outcome, now, reason
 end

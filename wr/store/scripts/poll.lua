@@ -1,4 +1,4 @@
---@use clock chunks limits departures
+--@use clock chunks limits extras departures
 -- Tells where people stand; for those who send a heartbeat, also keeps their place.
 --
 -- KEYS  config waiting seen sessions records tombstones limit_status limit_heartbeat

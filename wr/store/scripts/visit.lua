@@ -1,4 +1,4 @@
---@use clock chunks limits departures sessions
+--@use clock chunks limits extras departures sessions
 -- Tells how sessions stand; for those that report activity, also counts it.
 --
 -- KEYS  config sessions records tombstones limit_status limit_activity

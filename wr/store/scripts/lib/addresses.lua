@@ -1,18 +1,6 @@
--- A place in line counts for the address that took it, in a hash of address tag -> places held. A tag is 4 bytes: the
--- last 4 of the place's id, or, where the id says something else, bytes 17 to 20 of its extras value. Four zero bytes
--- stand for no address: such a place is not counted. So a place of the first kind needs no room of its own here.
--- address_of(id, extra): the tag of a place, or nil. `extra` is its extras value, or false.
+-- How many places in line each address holds: the hash `addresses`, address tag -> places. Which address a place
+-- counts for is kept with the place (see extras.lua), so only addresses take room here.
 -- release_places(addresses, extras, ids): these are no longer in line. To be called while their extras are there.
-local NO_ADDRESS = string.rep('\0', 4)
-
-local function address_of(id, extra)
-  local tag = extra and string.sub(extra, 17, 20) or NO_ADDRESS
-  if tag == NO_ADDRESS then
-    tag = string.sub(id, 13, 16)
-  end
-  return tag ~= NO_ADDRESS and tag or nil
-end
-
 local function release_places(addresses, extras, ids)
   if #ids == 0 or redis.call('EXISTS', addresses) == 0 then
     return
@@ -28,8 +16,8 @@ local function release_places(addresses, extras, ids)
   end
   local tags, released = {}, {}
   for index = 1, #ids do
-    local tag = address_of(ids[index], beside[index])
-    if tag then
+    local tag, is_counted = address_of(ids[index], beside[index])
+    if tag and is_counted then
       if not released[tag] then
         released[tag] = 0
         tags[#tags + 1] = tag

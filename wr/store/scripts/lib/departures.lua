@@ -1,10 +1,8 @@
 -- bury(key, now, reason, ids): remembers for an hour that these ended and why; score = time * 8 + reason.
--- forget_person(extras, people, ids): drops what was stored beside a place: its metadata, and the entry that
--- recognises the person. An extras value is the 16-byte person digest (or 16 zero bytes), the 4-byte address tag
--- (or 4 zero bytes, see addresses.lua) and then the JSON; a people value is the 16-byte id of the place and how it
--- is given back (see enqueue.lua).
+-- forget_person(extras, people, ids): drops what was stored beside a place (see extras.lua), and the entries that
+-- find the place by an identity. A people value is the 16-byte id of the place and how it is given back (see
+-- enqueue.lua).
 local TOMBSTONE_MS = 3600000
-local NOBODY = string.rep('\0', 16)
 
 local function bury(key, now, reason, ids)
   local score = whole(now * 8 + reason)
@@ -36,10 +34,28 @@ local function forget_person(extras, people, ids)
     local extra = redis.call('HGET', extras, ids[index])
     if extra then
       redis.call('HDEL', extras, ids[index])
-      local person = string.sub(extra, 1, 16)
-      if person ~= NOBODY and string.sub(redis.call('HGET', people, person) or '', 1, 16) == ids[index] then
-        redis.call('HDEL', people, person)
+      for _, identity in ipairs({taken_by(extra), raised_by(extra)}) do
+        if identity ~= '' and string.sub(redis.call('HGET', people, identity) or '', 1, 16) == ids[index] then
+          redis.call('HDEL', people, identity)
+        end
       end
     end
   end
+end
+
+-- not_in_line(waiting, ids): those that are not in line. A user of the second API has the same id each time, and may
+-- have joined again before the session of the last time is cleared away.
+local function not_in_line(waiting, ids)
+  local left = {}
+  local at = 0
+  in_chunks(ids, function(...)
+    local scores = redis.call('ZMSCORE', waiting, ...)
+    for index = 1, select('#', ...) do
+      if not scores[index] then
+        left[#left + 1] = ids[at + index]
+      end
+    end
+    at = at + select('#', ...)
+  end)
+  return left
 end

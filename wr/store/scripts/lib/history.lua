@@ -2,7 +2,8 @@
 -- each step of 10 s and of 5 min, in rings of 96 and 300 of them: field step % ring, value
 -- 'ms:waiting:active:joined:admitted:expired:cancelled:waited ms', the last five since the queue was made.
 -- `last` is the time of the pass before (nil = none): the first pass of a step notes it, whichever replica's it
--- is, and no pass after it. Returns whether this pass is that one. What happened in a step is the difference to the next one's note.
+-- is, and no pass after it. Returns whether this pass is that one. What happened in a step is the difference to the
+-- next one's note.
 local FINE_MS, FINE_RING = 10000, 96
 local COARSE_MS, COARSE_RING = 300000, 300
 
