@@ -1,4 +1,4 @@
-"""Blocking: keeps a visitor, an address or both out of a queue for a while, lists who is kept out, and ends
+"""Blocking: keeps a visitor, an address or both out of a queue for a while, lists the blocks, and ends
 that."""
 
 from enum import StrEnum

@@ -45,13 +45,13 @@ class UserStatus(StrEnum):
 
 
 class Caller(msgspec.Struct, frozen=True):
-    """Who calls for a user: this API's own clients say nothing but the user's number."""
+    """The caller of a request: this API's own clients say nothing but the user's number."""
 
     address: str
     is_site: bool = False
     """The site itself calls, with its key: bounded by the queue alone."""
     has_user_token: bool = False
-    """A token of the site's user says who calls."""
+    """The caller brings a token of the site's user."""
 
     @property
     def is_known(self) -> bool:

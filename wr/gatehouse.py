@@ -42,7 +42,8 @@ class Learning(Protocol):
 
 
 class BoundElsewhere(Exception):
-    """A session is bound to other networks or browsers than the caller's, who has none therefore."""
+    """A session is bound to other networks or browsers than the caller's, which counts as without a
+    session."""
 
     def __init__(self, position_id: bytes) -> None:
         super().__init__("the session is bound to others")

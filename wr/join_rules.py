@@ -162,7 +162,9 @@ def join_refusal(place: object, queue_id: str, usage: Usage | None) -> Refusal |
     if isinstance(place, places.Full):
         return QueueFull("The queue is at its maximum capacity", usage=usage, queue_id=queue_id)
     if isinstance(place, places.Closed):
-        return Maintenance("The queue is in maintenance and takes nobody new", usage=usage, queue_id=queue_id)
+        return Maintenance(
+            "The queue is in maintenance and takes no new visitors", usage=usage, queue_id=queue_id
+        )
     if isinstance(place, places.TooManyPlaces):
         return TooManyPlaces(
             f"Your network holds as many places in this line as one may: {place.most}",

@@ -87,9 +87,9 @@ class KnownSessions:
         self, key: SessionKey, known: KnownSession, hits: int, page_views: int, callers: Collection[Caller]
     ) -> None:
         """Count requests of these callers for the next report."""
-        if not known.hits:
-            queue_id, position_id = key
-            self._changed.setdefault(queue_id, {})[position_id] = known
+        queue_id, position_id = key
+        # Also one that has hits: it may have been forgotten meanwhile, and be kept again.
+        self._changed.setdefault(queue_id, {})[position_id] = known
         known.hits += hits
         known.page_views += page_views
         for caller in callers:

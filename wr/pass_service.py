@@ -33,7 +33,8 @@ class PassWish(msgspec.Struct, frozen=True, kw_only=True):
     """What passes to issue."""
 
     subject: str
-    """Who holds the pass; of several each gets a number behind it. Empty makes up a name for each."""
+    """The visitor that holds the pass; of several each gets a number behind it. Empty makes up a name for
+    each."""
     priority: int
     uses: int
     expires_in_s: int

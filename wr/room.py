@@ -53,7 +53,7 @@ class Entry(msgspec.Struct, frozen=True):
     session_expires_ms: int
     usage: Usage | None
     priority: int = 0
-    """The priority that the place had."""
+    """The priority that the place had, as far as the visitor's token or wish tells."""
 
 
 class SessionState(msgspec.Struct, frozen=True):

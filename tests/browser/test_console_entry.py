@@ -142,7 +142,7 @@ def test_an_address_is_blocked_and_the_block_ended(page: Page, visited: Site, wa
     queue_id = visited.make_queue(status="paused")
     open_queue(page, visited, queue_id)
     blocks = panel(page, "Blocks")
-    shows(blocks, "Nobody is blocked.")
+    shows(blocks, "No blocks.")
     page.get_by_role("button", name="Block", exact=True).click()
     shows(field_error(page, "Address to block"), "An address or a user id is needed.")
     page.get_by_label("Address to block").fill("nowhere")
@@ -159,7 +159,7 @@ def test_an_address_is_blocked_and_the_block_ended(page: Page, visited: Site, wa
     assert_refused(visited.join(queue_id, address="203.0.113.77"), 403, "BLOCKED")
     blocks.get_by_role("button", name="End the block of 203.0.113.77").click()
     shows(said(page), "The block of 203.0.113.77 has ended.")
-    shows(blocks, "Nobody is blocked.")
+    shows(blocks, "No blocks.")
     assert focused(page) == "Blocks", "the keyboard stays where the button was"
     assert visited.join(queue_id, address="203.0.113.77").status_code == 201
     deeds = page.locator(".trail > li")
@@ -171,7 +171,7 @@ def test_an_address_is_blocked_and_the_block_ended(page: Page, visited: Site, wa
 def test_what_other_operators_block_is_seen_when_it_is_asked_for(page: Page, visited: Site) -> None:
     queue_id = visited.make_queue()
     open_queue(page, visited, queue_id)
-    shows(panel(page, "Blocks"), "Nobody is blocked.")
+    shows(panel(page, "Blocks"), "No blocks.")
     visited.admin("POST", f"/queues/{queue_id}/blocks", {"user_id": "bot-7", "block_for": 60})
     page.get_by_role("button", name="Refresh the blocks").click()
     shows(panel(page, "Blocks").locator("li"), "Person bot-7, until")

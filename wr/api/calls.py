@@ -51,7 +51,7 @@ class Call(msgspec.Struct):
     is_site: bool = False
     """Whether the site itself calls for a visitor, with the origin key or the admin key."""
     has_user_token: bool = False
-    """Whether a token of the site's user says who calls."""
+    """Whether the caller brings a token of the site's user."""
 
     @property
     def actor(self) -> Actor:

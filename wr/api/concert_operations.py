@@ -6,7 +6,7 @@ from wr.concerts import Caller
 
 
 def caller_of(call: Call) -> Caller:
-    """Tell who calls for a user."""
+    """Tell what is known of the caller."""
     return Caller(call.address, call.is_site, call.has_user_token)
 
 

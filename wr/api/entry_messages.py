@@ -22,8 +22,8 @@ class IssuePassesRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=Tru
         str,
         Meta(
             max_length=200,
-            description="Who holds the pass: one place in line for each. Of several each gets a number "
-            "behind it; left out, each gets a name of its own",
+            description="The visitor that holds the pass, with one place in line for each. Of several, each "
+            "gets a number behind it; left out, each gets a name of its own",
             examples=["user-123"],
         ),
     ] = ""

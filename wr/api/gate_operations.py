@@ -121,9 +121,9 @@ async def _session_id(
 async def _without_session(
     services: Services, call: Call, config: QueueConfig, asked: Asked, *, refused: bytes | None = None
 ) -> Answer:
-    """Let somebody walk in where nobody waits, and send everybody else to the waiting page.
+    """Let a visitor walk in where no visitor waits, and send all others to the waiting page.
 
-    A visitor who was refused the session of the position `refused` joins anew: the place that became this
+    A visitor that was refused the session of the position `refused` joins anew: the place that became this
     session would lead back to it for ever.
     """
     entry: Entry | Line | None = None
@@ -143,9 +143,8 @@ async def _without_session(
         ):
             entry = None
     if entry is not None and entry.position_id == refused:
-        entry = (
-            None  # Joins with this address, or user id, are one person: there is no other session to give.
-        )
+        # Joins with this address, or user id, are one person: there is no other session to give.
+        entry = None
     if isinstance(entry, Entry):
         cookie = _session_cookie(services, call, config.id, entry.session_token)
         return _elsewhere(call, asked.without_token, [cookie])

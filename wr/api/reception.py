@@ -194,7 +194,7 @@ class Reception:
             RateLimited: there were too many.
         """
         given = [(request.headers.get(name, "").encode(), self._keys[name]) for name in names]
-        if not any(key for key, _ in given):
+        if not any(sent for sent, _ in given):
             return False
         self._guesses.check(call.address, Guessed.KEY)
         # Each is compared, so that the time tells nothing.

@@ -35,7 +35,7 @@ class Pass(msgspec.Struct, frozen=True, kw_only=True):
     pass_id: str
     """Its `jti`."""
     subject: str
-    """Its `sub`: the visitor, who holds one place in the queue."""
+    """Its `sub`: the visitor, with one place in the queue."""
     queue_id: str
     priority: int
     uses: int

@@ -90,9 +90,9 @@ class UniqueBy(StrEnum):
 
     CLIENT = "client"
     """Same `metadata.user_id`, client address and user agent: the place is given back to such a caller, with
-    no proof, unless it was taken with one. For places that are not worth stealing: whoever knows a user id,
-    sits behind the same address and names the same browser takes the place. Without a user id every join is
-    new."""
+    no proof, unless it was taken with one. For places that are not worth stealing: a stranger that knows a
+    user id, sits behind the same address and names the same browser takes the place. Without a user id every
+    join is new."""
     USER_ID = "user_id"
     """Same `metadata.user_id`, wherever from. The id counts only with a pass, or in a call by the site
     itself; a visitor that merely claims it gets a place of its own, and none while the id holds one."""

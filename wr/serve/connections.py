@@ -11,6 +11,7 @@ import trio
 
 from wr.measures.instruments import Level
 from wr.model.address_shares import AddressShares
+from wr.serve.complaints import Complaints
 from wr.serve.readiness import Readiness
 from wr.serve.supervision import Supervised, start_supervised
 from wr.serve.transport import PlainTransport
@@ -35,7 +36,6 @@ _OF_ONE_CONNECTION = {
 """What accept(2) says of one connection that has failed already; the next in line may be sound."""
 _PAUSE_S = 0.1
 """How long nothing is accepted after the kernel refused: it would say the same at once."""
-_COMPLAINTS_EVERY_S = 1.0
 _UNACKNOWLEDGED_MS = 60_000
 """How long the kernel keeps a connection whose client acknowledges nothing, or takes nothing. A stream of
 server-sent events has no answers that the server could miss, and the kernel's own patience is 15 minutes."""
@@ -124,7 +124,7 @@ class _Connections:
         self._shares = shares
         self._open: set[PlainTransport] = set()
         self._is_full = False
-        self._complains_from: dict[str, float] = {}
+        self._complaints = Complaints(log)
 
     async def accept_from(self, listener: socket.socket, handlers: trio.Nursery) -> None:
         """Accept connections, for ever, whatever the kernel says of one or of all."""
@@ -146,7 +146,7 @@ class _Connections:
             except OSError as error:
                 is_of_one = error.errno in _OF_ONE_CONNECTION
                 what = "a connection failed" if is_of_one else "no room for another connection"
-                self._complain(what, error=error.strerror or str(error))
+                self._complaints.warn(what, error=error.strerror or str(error), open=len(self._open))
                 if not is_of_one:
                     # No descriptors, no memory, or something unforeseen: newcomers wait in the kernel's line.
                     return False
@@ -183,7 +183,9 @@ class _Connections:
             peer = str(address[0]) if isinstance(address, tuple) else ""
             excess = self._shares.excess_with_another(peer)
             if excess:
-                self._complain("one address holds as many connections as it may", address=peer)
+                self._complaints.warn(
+                    "one address holds as many connections as it may", address=peer, open=len(self._open)
+                )
                 if excess > _MOST_SURPLUS_PER_ADDRESS:
                     accepted.close()
                     return
@@ -194,7 +196,11 @@ class _Connections:
             try:
                 transport = PlainTransport(accepted, peer, self._readiness)
             except OSError as error:
-                self._complain("a connection could not be watched", error=error.strerror or str(error))
+                self._complaints.warn(
+                    "a connection could not be watched",
+                    error=error.strerror or str(error),
+                    open=len(self._open),
+                )
                 accepted.close()
                 return
             start_supervised(
@@ -215,10 +221,3 @@ class _Connections:
             self._count.value = len(self._open)
             self._shares.give_back(transport.peer)
             transport.close()
-
-    def _complain(self, what: str, **facts: object) -> None:
-        """Log a warning, each kind once a second at most: what clients cause must not fill the disk."""
-        now = trio.current_time()
-        if now >= self._complains_from.get(what, now):
-            self._complains_from[what] = now + _COMPLAINTS_EVERY_S
-            log.warning(what, open=len(self._open), **facts)

@@ -15,6 +15,7 @@ from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.typing import ConnectionState
 from hypercorn.utils import wrap_app
 
+from wr.serve.complaints import Complaints
 from wr.serve.http2_lane import Http2Lane
 from wr.serve.strict_http1 import GeneralConfig
 from wr.serve.transport import Gone, Transport
@@ -38,6 +39,7 @@ class GeneralLane:
         send_patience_s: float,
     ) -> None:
         self._http2 = http2
+        self._complaints = Complaints(log)
         self._takes_prior_knowledge = takes_prior_knowledge
         self._send_patience_s = send_patience_s
         self._app = wrap_app(self._with_farewell(app), config.wsgi_max_body_size, "asgi")
@@ -65,7 +67,7 @@ class GeneralLane:
         except* Gone:
             transport.close()
         except* Exception as group:  # noqa: BLE001 - one connection's trouble is nobody else's
-            log.warning("a connection ended with an error", error=repr(_first(group)))
+            self._complaints.warn("a connection ended with an error", error=repr(_first(group)))
 
     def say_farewell(self) -> None:
         """Have each answer from now on tell its client that it is the last."""

@@ -14,6 +14,7 @@ from wr.api.dispatch import Api
 from wr.api.http import HttpResponse
 from wr.api.reception import MAX_BODY_BYTES
 from wr.model.refusals import TooSlow
+from wr.serve.complaints import Complaints
 from wr.serve.conversation import LONGEST_MESSAGE_BYTES
 from wr.serve.general_connections import GeneralLane
 from wr.serve.general_streams import read_request, serve_events, serve_websocket
@@ -71,6 +72,8 @@ def _spelled(response: HttpResponse, method: str) -> Response:
 def with_streams(api: Api, app: Any, ping_s: float) -> Any:
     """Take live streams and WebSockets from the application: they are ASGI here, without a framework."""
 
+    complaints = Complaints(log)
+
     async def split(scope: Any, receive: Any, send: Any) -> None:
         try:
             if scope["type"] == "websocket":
@@ -84,7 +87,7 @@ def with_streams(api: Api, app: Any, ping_s: float) -> Any:
                 await app(scope, receive, send)
         except (h11.ProtocolError, wsproto.utilities.ProtocolError) as error:
             # The client broke the protocol while it was being answered: a line, and no traceback for each.
-            log.warning("a connection was ended by its client's mistake", error=str(error))
+            complaints.warn("a connection was ended by its client's mistake", error=str(error))
             raise
         except Exception:
             # Hypercorn ends the connection and says nothing.

@@ -36,6 +36,7 @@ from wr.api.feeds import event_stream_headers
 from wr.api.http import HttpResponse
 from wr.api.reception import MAX_BODY_BYTES
 from wr.model.refusals import InvalidRequest, TooSlow
+from wr.serve.complaints import Complaints
 from wr.serve.general_streams import send_events
 from wr.serve.http2_budget import FrameBudget, TooMuch
 from wr.serve.http2_requests import ReadRequest, read_fields, spell_fields
@@ -97,11 +98,13 @@ class Http2Connection:
         api: Api,
         limits: ConnectionLimits,
         transport: Transport,
+        complaints: Complaints,
         unix_s: Callable[[], float] = time.time,
     ) -> None:
         self._api = api
         self._limits = limits
         self._transport = transport
+        self._complaints = complaints
         self._unix_s = unix_s
         self._wire = H2Connection(H2Configuration(client_side=False, header_encoding=None))
         self._wire.decoder.max_header_list_size = MAX_HEAD_BYTES
@@ -144,11 +147,15 @@ class Http2Connection:
                     await self._read(received, nursery)
                 self._wire.close_connection(ErrorCodes.NO_ERROR)
             except TooMuch as too_much:
-                log.warning("an HTTP/2 connection was ended", peer=self._transport.peer, why=str(too_much))
+                self._complaints.warn(
+                    "an HTTP/2 connection was ended", peer=self._transport.peer, why=str(too_much)
+                )
                 self._wire.close_connection(ErrorCodes.ENHANCE_YOUR_CALM)
             except ProtocolError as error:
                 # The library has spelled the GOAWAY that this deserves.
-                log.warning("an HTTP/2 connection was ended", peer=self._transport.peer, why=str(error))
+                self._complaints.warn(
+                    "an HTTP/2 connection was ended", peer=self._transport.peer, why=str(error)
+                )
             await self._end()
             nursery.cancel_scope.cancel()
 

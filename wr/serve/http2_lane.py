@@ -1,6 +1,9 @@
 """Connections of HTTP/2, all that are open: told when the server ends."""
 
+import structlog
+
 from wr.api.dispatch import Api
+from wr.serve.complaints import Complaints
 from wr.serve.http2_connection import Http2Connection
 from wr.serve.limits import ConnectionLimits
 from wr.serve.transport import Gone, Transport
@@ -14,10 +17,11 @@ class Http2Lane:
         self._limits = limits
         self._open: set[Http2Connection] = set()
         self._is_ending = False
+        self._complaints = Complaints(structlog.get_logger("wr.http2"))
 
     async def serve(self, transport: Transport, received: bytes = b"") -> None:
         """Serve a connection until it ends; `received` was read from it already."""
-        connection = Http2Connection(self._api, self._limits, transport)
+        connection = Http2Connection(self._api, self._limits, transport, self._complaints)
         self._open.add(connection)
         if self._is_ending:
             connection.say_farewell()

@@ -60,7 +60,7 @@ def subject_member(digest: bytes) -> bytes:
 
 
 class Blocks:
-    """Blocks visitors, lists who is blocked, and ends that."""
+    """Adds blocks, lists them, and ends them."""
 
     def __init__(self, connection: Connection, keys: Keys) -> None:
         self._connection = connection

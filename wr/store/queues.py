@@ -31,10 +31,10 @@ class QueueShelf:
     """Reads and writes queues.
 
     The registry and a queue's settings are on different shards, so no script can write both. A queue that
-    exists is listed all the same, whoever creates and deletes it at the same time: its id is registered
-    before its settings are written and again after that, and a deletion registers it again if there are
-    settings once it is done. A server that dies in between leaves that to `restore`. An entry without
-    settings is one whose creation or deletion was cut short, and is ignored.
+    exists is listed all the same, even if operators create and delete it at the same time: its id is
+    registered before its settings are written and again after that, and a deletion registers it again if
+    there are settings once it is done. A server that dies in between leaves that to `restore`. An entry
+    without settings is one whose creation or deletion was cut short, and is ignored.
 
     A change that is on its way is waited for even by a caller that is cancelled: the store makes it all the
     same, and only who sent it can tell others. The connection's patience for a call bounds that.

@@ -70,7 +70,7 @@ export function blocksPanel(queueId, changed) {
     try {
       const { blocks } = await listBlocks(queueId);
       fill(list, ...blocks.map((block) => blockEntry(block, end)));
-      write(note, blocks.length ? "" : "Nobody is blocked.");
+      write(note, blocks.length ? "" : "No blocks.");
     } catch (error) {
       if (!(error instanceof Left)) write(note, `The blocks are not to be had just now: ${error.message}.`);
     }
