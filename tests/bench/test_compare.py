@@ -109,7 +109,7 @@ def test_what_was_measured_in_another_set_up_is_not_judged_and_says_so() -> None
     row = judge("memory", Finding(key="memory.position", values=(300.0,), is_judged=False), 2_000)
     assert verdict_of(row) == "not judged"
     assert row.is_met is None
-    assert row.must == "≤ 165.0"
+    assert row.must == "≤ 210.0"
 
 
 def test_a_finding_without_values_is_a_mistake() -> None:

@@ -384,7 +384,7 @@ def test_a_body_is_required_where_a_request_without_one_is_refused(site: Site) -
         if "requestBody" in operation
     }
     assert {name for name, is_required in required.items() if is_required} == {
-        *("add_webhook", "create_queue", "join_concert", "session_command"),
+        *("add_webhook", "create_queue", "join_concert", "session_command", "revoke_pass", "block"),
     }
     for name, is_required in required.items():
         answer = caller_for(site, name).call(name, content=b"")

@@ -71,7 +71,10 @@ def test_everything_that_happens_is_told_once_on_its_subject_as_the_schema_says(
 def a_life_of_everything(site: Site) -> tuple[str, Counter[str]]:
     """Make everything happen in one queue; what is to be told of it."""
     queue_id = site.make_queue(
-        session_timeout_seconds=2, heartbeat_interval_seconds=1, heartbeat_timeout_seconds=2
+        open_priority=2,
+        session_timeout_seconds=2,
+        heartbeat_interval_seconds=1,
+        heartbeat_timeout_seconds=2,
     )
     tokens = [site.join(queue_id).json()["token"] for _ in range(3)]
     admitted = [site.admitted(queue_id, token) for token in tokens]

@@ -59,7 +59,7 @@ _TOKEN: dict[str, Any] = {
     "required": False,
     "description": "`cookie`: the token is kept in a cookie, and left out of the answer; `client`: the "
     "client keeps it. Either way the place is given back to its token alone",
-    "schema": {"type": "string", "enum": ["cookie", "client"]},
+    "schema": {"type": "string"},
 }
 
 
@@ -138,7 +138,7 @@ def _operation(route: Route) -> dict[str, Any]:
         described["parameters"] = parameters
     if route.body is not None:
         # Where nothing in it is, the server takes a request without a body too.
-        is_required = any(field.required for field in msgspec.structs.fields(route.body))
+        is_required = route.needs_body or any(field.required for field in msgspec.structs.fields(route.body))
         described["requestBody"] = {"required": is_required, "content": _json(_reference(route.body))}
     return described
 

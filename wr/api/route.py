@@ -59,6 +59,8 @@ class Route:
     """Whether the operation's own script counts the call, in the same round trip."""
     query: type[msgspec.Struct] | None = None
     body: type[msgspec.Struct] | None = None
+    needs_body: bool = False
+    """Whether a request without a body is refused although no field of it is required."""
     answers: tuple[tuple[int, str, type[msgspec.Struct] | tuple[type[msgspec.Struct], ...]], ...] = ()
     """Status, what it means, and the message or messages it brings."""
     media_type: str = JSON

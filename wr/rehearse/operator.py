@@ -77,7 +77,8 @@ async def issue_passes(
     for priority, needing in numbers.items():
         wish = PassWish(
             queue_id=plan.facts.id,
-            subject=f"rehearsal-{plan.run_id}-{priority}",
+            # Unlike the user ids of visitors, which other visitors may not name.
+            subject=f"rehearsal-{plan.run_id}-priority-{priority}",
             expires_in_s=int(plan.expected_s) * 4 + _SPARE_S,
             count=len(needing),
             rest={"priority": priority, "uses": 1},
