@@ -49,6 +49,19 @@ def test_what_is_owed_to_lower_priorities_is_carried_from_pass_to_pass_and_holds
     assert (first.count(3), first.count(0)) == (8, 2)
 
 
+@pytest.mark.parametrize(("share", "at_once", "expected"), [(0.8, 5, (20, 4, 1)), (0.9, 1, (90, 9, 1))])
+def test_each_priority_keeps_what_it_is_owed_when_another_is_owed_nothing(
+    make_queue: MakeQueue, share: float, at_once: int, expected: tuple[int, int, int]
+) -> None:
+    queue, priorities = line(make_queue, share, p3=100, p2=20, p0=20)
+    queue.configure(admission_rate=at_once)
+    let_in: list[int] = []
+    while len(let_in) < sum(expected):
+        queue.advance(1)
+        let_in += [priorities[visitor] for visitor in queue.admit().admitted]
+    assert (let_in.count(3), let_in.count(2), let_in.count(0)) == expected
+
+
 def test_inside_a_priority_the_order_is_that_of_arrival(make_queue: MakeQueue) -> None:
     queue = make_queue(admission_rate=1000, priority_share=0.6)
     ids = [queue.join(number % 2 * 3).position_id for number in range(40)]

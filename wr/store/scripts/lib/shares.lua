@@ -20,7 +20,7 @@ local function split_admissions(allowed, lengths, share, owed)
           if owed[class] < 0.999999 then
             chosen = class
           else
-            owed[class] = owed[class] - 1
+            owed[class] = math.max(0, owed[class] - 1)
           end
         end
       end
