@@ -136,9 +136,11 @@ class ScriptedQueue:
         raw = self._call(self._leave.script, self._leave.call(self.queue_id, self.now_ms, departures))
         return self._leave.replies(raw)[0]
 
-    def admit(self) -> Pass:
+    def admit(self, *, is_short: bool = False) -> Pass:
         script = AdmitScript(self.keys, self.most_per_pass)
-        done = script.reply(self._call(script.script, script.call(self.queue_id, self.now_ms)))
+        done = script.reply(
+            self._call(script.script, script.call(self.queue_id, self.now_ms, is_short=is_short))
+        )
         assert done is not None
         return done
 

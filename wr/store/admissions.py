@@ -64,9 +64,9 @@ class AdmitScript:
         self._keys = keys
         self._most = most
 
-    def call(self, queue_id: str, now_ms: int) -> tuple[list[str], list[Any]]:
-        """Spell KEYS and ARGV for a pass over one queue."""
-        return self._keys.queue(queue_id, *_PARTS), [now_ms, self._most]
+    def call(self, queue_id: str, now_ms: int, *, is_short: bool = False) -> tuple[list[str], list[Any]]:
+        """Spell KEYS and ARGV for a pass over one queue; `is_short` says that the store's memory is."""
+        return self._keys.queue(queue_id, *_PARTS), [now_ms, self._most, int(is_short)]
 
     def reply(self, raw: list[Any]) -> Pass | None:
         """Read the reply; None when there is no such queue."""

@@ -1,4 +1,4 @@
---@use clock chunks limits arrivals extras departures addresses statistics
+--@use memory clock chunks limits arrivals extras departures addresses statistics
 -- Joins the line: for each item, the place that the visitor has already, or a new one at the end of its priority.
 -- The limit counts joins of all queues; its key is left out where it lives on another shard than the queue.
 --

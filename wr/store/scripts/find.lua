@@ -1,4 +1,4 @@
---@use clock chunks arrivals extras departures sessions
+--@use memory clock chunks arrivals extras departures sessions
 -- Looks for one person: all that is known of a place and of the session it became. Changes and counts nothing, so
 -- that an operator who looks is no sign of the visitor's life and takes nothing of the visitor's limits.
 --
