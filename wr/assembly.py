@@ -41,7 +41,6 @@ from wr.measures.event_measures import EventMeasures
 from wr.measures.measures import Measures, QueueReading, Readings, Samples, snapshot
 from wr.model.address_shares import AddressShares
 from wr.model.randomness import RandomPool
-from wr.model.refusals import Unavailable
 from wr.model.signing import Purpose
 from wr.office import Office
 from wr.pass_reader import PassReader, SiteKeys
@@ -49,7 +48,9 @@ from wr.pass_service import PassService
 from wr.queue_book import QueueBook
 from wr.room import Room
 from wr.settings import Settings
+from wr.store.memory import StoreMemory
 from wr.store.store import Store, store_clock
+from wr.store_health import StoreHealth
 from wr.tasks.admission import Witness
 from wr.tasks.live import LiveLoops
 from wr.web.assets import own_assets
@@ -58,8 +59,6 @@ from wr.webhooks import WebhookDesk
 
 if TYPE_CHECKING:
     from wr.events.nats_link import NatsLink
-
-_HEALTH_PATIENCE_S = 1.0
 
 
 class Clocks(msgspec.Struct, frozen=True):
@@ -196,11 +195,11 @@ def assemble(
             public_url=settings.public_url,
         ),
         trusted_proxies=settings.trusted_proxies,
-        is_store_healthy=lambda: _answers(store),
+        store_condition=StoreHealth(store, time.monotonic).condition,
         nats_health=lambda: events.nats_health,
         webhooks=WebhookDesk(store, events.hooks, random_bytes=os.urandom),
         uptime_s=uptime_s,
-        scrape=_scraper(measures, book, registry),
+        scrape=_scraper(measures, book, registry, store.memory),
         openapi=orjson.dumps(openapi_document()),
         assets=assets,
         desk=WaitingDesk(assets, template_check_command()),
@@ -253,7 +252,7 @@ def _events(store: Store, settings: Settings, measures: EventMeasures, book: Eve
 
 
 def _scraper(
-    measures: Measures, book: QueueBook, registry: Registry
+    measures: Measures, book: QueueBook, registry: Registry, memory: StoreMemory
 ) -> Callable[[str], Awaitable[tuple[bytes, str]]]:
     async def scrape(accept: str) -> tuple[bytes, str]:
         readings = Readings(
@@ -270,6 +269,9 @@ def _scraper(
                 for view in book.views()
             ),
             streams={str(kind): count for kind, count in registry.kinds.items()},
+            memory_used=memory.used_bytes,
+            memory_max=memory.max_bytes,
+            is_full=memory.is_short,
         )
         return await trio.to_thread.run_sync(_spell, snapshot(measures, readings), accept)
 
@@ -280,14 +282,3 @@ def _spell(taken: list[tuple[Metric, Samples]], accept: str) -> tuple[bytes, str
     # Loaded here, in the thread: it takes 30 ms, and many a server is never asked.
     text, content_type = import_module("wr.measures.exposition").spell(taken, accept)
     return text, content_type
-
-
-async def _answers(store: Store) -> bool:
-    """Whether the store answers within a second."""
-    with trio.move_on_after(_HEALTH_PATIENCE_S):
-        try:
-            await store.ping()
-        except Unavailable:
-            return False
-        return True
-    return False

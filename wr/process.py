@@ -41,6 +41,7 @@ from wr.store.store import Store, open_store
 from wr.tasks.admission import run_admission
 from wr.tasks.endless import keep_running
 from wr.tasks.event_loop import watch_event_loop
+from wr.tasks.memory import watch_memory
 from wr.tasks.telling import telling
 from wr.traces.asking import TracesFailure, Tracing, close_tracing, open_tracing
 
@@ -151,6 +152,7 @@ async def run(
             tasks.start_soon(keep_running, "positions", lambda _status: house.live.look_in_turn())
             tasks.start_soon(keep_running, "news", lambda _status: house.live.look_at_once())
             tasks.start_soon(keep_running, "telling", lambda _status: house.announcer.announce_for_ever())
+            tasks.start_soon(keep_running, "memory", lambda _status: watch_memory(store))
             delays = measures.event_loop
             tasks.start_soon(keep_running, "event loop", lambda _status: watch_event_loop(delays))
             hearing = partial(store.announcements.listen, house.registry.hurry)

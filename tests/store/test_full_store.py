@@ -1,7 +1,7 @@
-"""A store whose memory is used up: what frees memory works, what is held stays, and nothing is promised in vain.
+"""A store whose memory is used up: what frees memory works, and what is held stays.
 
-In the second dialect each command that may need memory is refused by itself, as DragonflyDB does; Valkey and Redis let
-them pass after a script's first write.
+In the second dialect each command that may need memory is refused by itself, as DragonflyDB does; Valkey and
+Redis let them pass after a script's first write.
 """
 
 from collections.abc import Callable, Iterator
@@ -15,8 +15,8 @@ from tests.store.conftest import MakeQueue
 from tests.support.engines import Engine
 from tests.support.scripted_queue import ScriptedQueue, new_id
 from wr.model.limits import Limit
-from wr.model.places import Admitted, Gone, Reason, Unknown, Visit, Waiting
-from wr.store.joins import Join
+from wr.model.places import LIMITED, NO_MEMORY, Admitted, Gone, Reason, Unknown, Visit, Waiting
+from wr.store.joins import InLine, Join
 from wr.store.visits import VisitKind
 
 Full = Callable[[], AbstractContextManager[None]]
@@ -170,3 +170,41 @@ def test_what_is_remembered_of_an_end_is_given_up_before_the_end_is(
         assert queue.admit().dropped == [visitor]
     expected = Unknown if each_refused(engine) else Gone
     assert isinstance(queue.poll(visitor)[0].place, expected)
+
+
+def test_a_store_short_of_memory_gives_no_new_place_and_finds_those_that_are_held(
+    make_queue: MakeQueue,
+) -> None:
+    queue = make_queue(status="paused")
+    held = queue.join(person=b"p" * 16)
+    late = queue.join(is_short=True)
+    assert (late.place, late.queue_length) == (NO_MEMORY, 1)
+    assert isinstance(queue.join(known=held.position_id, is_short=True).place, InLine)
+    found = queue.join(person=b"p" * 16, is_short=True)
+    assert found.position_id == held.position_id
+
+
+def test_a_full_store_counts_joins_and_gives_no_place(
+    make_queue: MakeQueue, full: Full, engine: Engine
+) -> None:
+    queue = make_queue({"enqueue": Limit(2)}, status="paused")
+    held = queue.join(subject=b"another")
+    if engine.name == "valkey-cluster":
+        pytest.skip("there another script counts, on another shard")
+    with full():
+        assert queue.join().place is NO_MEMORY
+        assert isinstance(queue.join(known=held.position_id, subject=b"another").place, InLine)
+        assert queue.join().place is NO_MEMORY
+        # Where nothing can be counted, the count stands as it was.
+        assert queue.join().place is (NO_MEMORY if each_refused(engine) else LIMITED)
+    assert queue.size("waiting") == 1
+
+
+def test_a_join_that_is_not_counted_fails_on_a_full_store_and_leaves_nothing(
+    make_queue: MakeQueue, full: Full
+) -> None:
+    queue = make_queue(status="paused")
+    with full(), pytest.raises(redis.OutOfMemoryError):
+        queue.join(metadata=b"{}", person=b"p" * 16, address=b"addr")
+    for part in ("waiting", "seen", "extras", "people", "addresses"):
+        assert queue.size(part) == 0, part

@@ -2,8 +2,8 @@
 
 Each `redis.call` goes to the server; the differences from Valkey are those of DragonflyDB: undeclared
 keys are errors, scores arrive as numbers, a number that is not an integer keeps its fraction on the way out
-(so none may leave), and how a fraction is spelled in an argument is not to be relied on (so none may go in). A server without memory refuses here each
-command that may need some, whatever the script has written before.
+(so none may leave), and how a fraction is spelled in an argument is not to be relied on (so none may go in).
+A server without memory refuses here each command that may need some, whatever the script wrote before.
 """
 
 from typing import Any

@@ -105,6 +105,7 @@ ROUTES: tuple[Route, ...] = (
         ),
         refusals=(
             *(refusals.NotFound, refusals.QueueFull, refusals.Maintenance, refusals.Forbidden),
+            refusals.StoreFull,
             *(refusals.IdentityTaken, refusals.TooManyPlaces, refusals.Blocked),
             *(refusals.PassRequired, refusals.PassInvalid),
         ),

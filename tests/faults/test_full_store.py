@@ -1,0 +1,175 @@
+"""A store that fills up: joins stop before heartbeats suffer, and it recovers by itself."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import jwt
+import pytest
+import redis
+
+from tests.conftest import TEST_SETTINGS
+from tests.support.clock import HandClock
+from tests.support.engines import ENGINES, Engine, MissingEngine, running_engine
+from tests.support.processes import eventually
+from tests.support.scrape import scrape
+from tests.support.server import running_server
+from tests.support.site import Site, error_code
+
+MIB = 2**20
+METADATA = {f"field-{number:02}": "x" * 180 for number in range(20)}
+PRIVATE = [name for name in ENGINES if not name.startswith("external") and "cluster" not in name]
+
+
+@pytest.fixture(params=PRIVATE)
+def own_engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
+    """A store that nobody else uses: its memory is the test's to take."""
+    if not PRIVATE:
+        pytest.skip("the store is not ours to fill")
+    try:
+        with running_engine(request.param, tmp_path) as running:
+            yield running
+    except MissingEngine as error:
+        if os.environ.get("CI"):
+            pytest.fail(str(error))
+        pytest.skip(str(error))
+
+
+@pytest.fixture
+def own_store(own_engine: Engine) -> Iterator[redis.Redis]:
+    with own_engine.client() as client:
+        yield client
+
+
+@pytest.fixture
+def own_site(own_engine: Engine, tmp_path: Path) -> Iterator[Site]:
+    """A server on that store, its time moved by hand."""
+    clock = HandClock()
+    settings = {**TEST_SETTINGS, "store_url": own_engine.url, "data_dir": str(tmp_path / "data")}
+    with running_server(clock, **settings) as ready:
+        running = Site(ready.url, ready.admin_key, clock, own_engine, "wr")
+        yield running
+        running.http.close()
+
+
+def used_bytes(store: redis.Redis) -> int:
+    return int(store.info("memory")["used_memory"])
+
+
+def fill(site: Site, queue_id: str) -> httpx.Response:
+    """Join with as much metadata as may be until nobody gets a place any more; returns that refusal."""
+    for _ in range(3000):
+        response = site.join(queue_id, {"metadata": METADATA})
+        if response.status_code != 201:
+            return response
+    raise AssertionError("the store never was full")
+
+
+def health(site: Site) -> tuple[int, str, str]:
+    response = site.http.get("/health")
+    body = response.json()
+    return response.status_code, body["status"], body["components"]["dragonflydb"]
+
+
+def part_used(site: Site) -> float:
+    metrics = scrape(site.http)
+    return metrics.value("wr_store_memory_used_bytes") / metrics.value("wr_store_memory_max_bytes")
+
+
+def activity(site: Site, session_token: str) -> httpx.Response:
+    session_id = jwt.decode(session_token, options={"verify_signature": False})["sub"]
+    return site.call("POST", f"/sessions/{session_id}/activity", session_token, {"action": "page_view"})
+
+
+def test_a_store_that_fills_up_refuses_joins_serves_everybody_else_and_recovers_by_itself(
+    own_site: Site, own_store: redis.Redis
+) -> None:
+    site = own_site
+    queue_id = site.make_queue(status="paused", heartbeat_timeout_seconds=60)
+    lobby = site.make_queue(session_timeout_seconds=86_400)
+    session_token = site.admitted(lobby, site.join(lobby).json()["token"])["session_token"]
+    token = site.join(queue_id).json()["token"]
+    leaver = site.join(queue_id).json()["token"]
+    own_store.config_set("maxmemory", used_bytes(own_store) + 6 * MIB)
+
+    refused = fill(site, queue_id)
+
+    assert refused.status_code == 503
+    assert error_code(refused) == "SERVICE_UNAVAILABLE"
+    assert "no memory for more places" in refused.json()["error"]["message"]
+    assert int(refused.headers["retry-after"]) == 15
+    waiting = site.status(queue_id, token).json()["queue_length"]
+    assert waiting > 500
+
+    def everybody_else_is_served() -> None:
+        assert site.join(queue_id).status_code == 503
+        assert site.heartbeat(queue_id, token).status_code == 200
+        assert site.status(queue_id, token).json()["position"] == 1
+        # To join again is to find the place.
+        assert site.join(queue_id, token=token).status_code == 200
+        assert activity(site, session_token).status_code == 200
+        assert site.admin("GET", f"/queues/{queue_id}/stats").status_code == 200
+        assert health(site) == (200, "healthy", "full")
+        metrics = scrape(site.http)
+        assert metrics.value("wr_store_is_full") == 1
+        assert metrics.value("wr_queue_turned_away_total", queue=queue_id, reason="memory") >= 1
+
+    everybody_else_is_served()
+    eventually(lambda: part_used(site) > 0.9, "the metrics tell how much is used")
+
+    # Short of memory is not out of it yet. Now it is.
+    own_store.config_set("maxmemory", used_bytes(own_store) - MIB // 4)
+    with pytest.raises(redis.OutOfMemoryError):
+        own_store.set("more", 1)
+    everybody_else_is_served()
+    assert site.call("DELETE", f"/queues/{queue_id}/position", leaver).status_code == 200
+    assert site.admin("PATCH", f"/queues/{queue_id}", {"admission_rate": 3}).status_code == 200
+
+    def is_due() -> bool:
+        site.clock.advance(3)
+        assert site.heartbeat(queue_id, token).status_code == 200
+        return bool(site.status(queue_id, token).json()["queue_length"] == 1)
+
+    eventually(is_due, "the silent are dropped", seconds=30)
+    eventually(lambda: site.join(queue_id).status_code == 201, "joins are taken again")
+    assert health(site) == (200, "healthy", "healthy")
+    eventually(lambda: scrape(site.http).value("wr_store_is_full") == 0, "the metrics say so")
+    assert site.status(queue_id, token).json()["position"] == 1
+
+
+def test_a_full_store_goes_on_letting_people_in(own_site: Site, own_store: redis.Redis) -> None:
+    site = own_site
+    queue_id = site.make_queue(status="paused", admission_rate=1000)
+    tokens = [site.join(queue_id).json()["token"] for _ in range(5)]
+    own_store.config_set("maxmemory", 1)
+    assert site.admin("PATCH", f"/queues/{queue_id}", {"status": "active"}).status_code == 200
+    for token in tokens:
+        assert site.admitted(queue_id, token)["admitted"]
+    session_token = site.admitted(queue_id, tokens[0])["session_token"]
+    session_id = jwt.decode(session_token, options={"verify_signature": False})["sub"]
+    ended = site.admin("DELETE", f"/sessions/{session_id}", {"block_for": 3600})
+    assert ended.status_code == 200
+    assert ended.json()["blocked_until"]
+    assert activity(site, session_token).status_code == 410
+    assert site.admin("DELETE", f"/queues/{queue_id}").status_code == 200
+
+
+def test_health_is_proved_by_a_write_that_many_checks_share(own_site: Site, own_store: redis.Redis) -> None:
+    site = own_site
+    assert health(site) == (200, "healthy", "healthy")
+
+    def written() -> int:
+        told: dict[str, Any] = own_store.info("commandstats")
+        return int(told["cmdstat_set"]["calls"])
+
+    before = written()
+    for _ in range(100):
+        site.http.get("/health")
+    assert written() - before <= 5
+    # It answers, and takes no writes: as a replica, or one whose disk is full.
+    own_store.config_set("min-replicas-to-write", 1)
+    eventually(lambda: health(site) == (503, "unhealthy", "unhealthy"), "it is unhealthy")
+    own_store.config_set("min-replicas-to-write", 0)
+    assert health(site) == (200, "healthy", "healthy")
