@@ -430,7 +430,7 @@ class Store:
             return replies
         with self._noting.joining(queue_id) as note:
             replies = await self._join_now(queue_id, joins)
-            note(replies)
+            note(joins, replies)
         return replies
 
     async def _depart_and_note(self, queue_id: str, departures: Sequence[Departure]) -> Sequence[Departed]:
