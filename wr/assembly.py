@@ -48,9 +48,9 @@ from wr.pass_service import PassService
 from wr.queue_book import QueueBook
 from wr.room import Room
 from wr.settings import Settings
+from wr.store.health import StoreHealth
 from wr.store.memory import StoreMemory
 from wr.store.store import Store, store_clock
-from wr.store_health import StoreHealth
 from wr.tasks.admission import Witness
 from wr.tasks.live import LiveLoops
 from wr.web.assets import own_assets

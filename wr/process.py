@@ -261,7 +261,12 @@ async def _store_url(settings: Settings, stop: trio.Event) -> AsyncIterator[str]
     if settings.store_url:
         yield settings.store_url
         return
-    async with embedded_store(settings.data_dir, settings.store_fsync, give_up=stop.wait) as url:
+    async with embedded_store(
+        settings.data_dir,
+        settings.store_fsync,
+        memory=settings.store_memory * 2**20,
+        give_up=stop.wait,
+    ) as url:
         yield url
 
 

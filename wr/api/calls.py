@@ -23,7 +23,7 @@ from wr.office import Office
 from wr.pass_reader import PassReader
 from wr.pass_service import PassService
 from wr.room import Room
-from wr.store_health import Condition
+from wr.store.health import Condition
 from wr.web.assets import AssetShelf
 from wr.webhooks import WebhookDesk
 

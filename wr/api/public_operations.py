@@ -6,7 +6,7 @@ from wr import __version__
 from wr.api.calls import Answer, Call, Page, Services
 from wr.api.http import JSON
 from wr.api.messages import HealthResponse, JwksResponse
-from wr.store_health import Condition
+from wr.store.health import Condition
 
 
 async def health(services: Services, _call: Call) -> Answer:

@@ -7,7 +7,7 @@ from wr.doctor.asking import NoAnswer, ask, read_url
 from wr.doctor.finding import Finding, bad, good, unsure
 from wr.setting_values import split_bind
 from wr.settings import Settings
-from wr.store_health import Condition
+from wr.store.health import Condition
 
 MORE_MEMORY = "raise the `maxmemory` of the store, or wait until places and sessions have ended"
 _ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared with, not bound to
