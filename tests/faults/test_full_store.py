@@ -10,13 +10,15 @@ import jwt
 import pytest
 import redis
 
+from tests.cli.conftest import run_wr
 from tests.conftest import TEST_SETTINGS
+from tests.contract.documented import Documented
 from tests.support.clock import HandClock
 from tests.support.engines import ENGINES, Engine, MissingEngine, running_engine
 from tests.support.processes import eventually
 from tests.support.scrape import scrape
 from tests.support.server import running_server
-from tests.support.site import Site, error_code
+from tests.support.site import BASE, Site, error_code
 
 MIB = 2**20
 METADATA = {f"field-{number:02}": "x" * 180 for number in range(20)}
@@ -50,6 +52,8 @@ def own_site(own_engine: Engine, tmp_path: Path) -> Iterator[Site]:
     settings = {**TEST_SETTINGS, "store_url": own_engine.url, "data_dir": str(tmp_path / "data")}
     with running_server(clock, **settings) as ready:
         running = Site(ready.url, ready.admin_key, clock, own_engine, "wr")
+        # Each answer must be one that the server's own document describes.
+        running.http.event_hooks = {"response": [Documented(running.http.get(f"{BASE}/openapi.json").json())]}
         yield running
         running.http.close()
 
@@ -78,9 +82,22 @@ def part_used(site: Site) -> float:
     return metrics.value("wr_store_memory_used_bytes") / metrics.value("wr_store_memory_max_bytes")
 
 
+def concert_join(site: Site, user_id: int) -> httpx.Response:
+    return site.call("POST", "/waiting-queue/join", json={"userId": user_id, "concertId": 1})
+
+
 def activity(site: Site, session_token: str) -> httpx.Response:
     session_id = jwt.decode(session_token, options={"verify_signature": False})["sub"]
     return site.call("POST", f"/sessions/{session_id}/activity", session_token, {"action": "page_view"})
+
+
+def a_visitor_and_a_container_are_told(site: Site, queue_id: str) -> None:
+    page = site.http.get(f"/wait/{queue_id}?plain=1")
+    assert (page.status_code, page.headers["content-type"]) == (503, "text/html; charset=utf-8")
+    assert 20 <= int(page.headers["refresh"].partition(";")[0]) <= 40
+    looked = run_wr("health", "--url", site.url)
+    assert looked.exit_code == 0, "it is not to be restarted"
+    assert looked.stdout.startswith("!")
 
 
 def test_a_store_that_fills_up_refuses_joins_serves_everybody_else_and_recovers_by_itself(
@@ -92,6 +109,8 @@ def test_a_store_that_fills_up_refuses_joins_serves_everybody_else_and_recovers_
     session_token = site.admitted(lobby, site.join(lobby).json()["token"])["session_token"]
     token = site.join(queue_id).json()["token"]
     leaver = site.join(queue_id).json()["token"]
+    site.make_queue(id="concert-1", status="paused")
+    assert concert_join(site, 1).json()["status"] == "WAITING"
     own_store.config_set("maxmemory", used_bytes(own_store) + 6 * MIB)
 
     refused = fill(site, queue_id)
@@ -107,7 +126,9 @@ def test_a_store_that_fills_up_refuses_joins_serves_everybody_else_and_recovers_
         assert site.join(queue_id).status_code == 503
         assert site.heartbeat(queue_id, token).status_code == 200
         assert site.status(queue_id, token).json()["position"] == 1
+        assert concert_join(site, 2).status_code == 503
         # To join again is to find the place.
+        assert concert_join(site, 1).json()["status"] == "WAITING"
         assert site.join(queue_id, token=token).status_code == 200
         assert activity(site, session_token).status_code == 200
         assert site.admin("GET", f"/queues/{queue_id}/stats").status_code == 200
@@ -117,6 +138,7 @@ def test_a_store_that_fills_up_refuses_joins_serves_everybody_else_and_recovers_
         assert metrics.value("wr_queue_turned_away_total", queue=queue_id, reason="memory") >= 1
 
     everybody_else_is_served()
+    a_visitor_and_a_container_are_told(site, queue_id)
     eventually(lambda: part_used(site) > 0.9, "the metrics tell how much is used")
 
     # Short of memory is not out of it yet. Now it is.
@@ -134,7 +156,7 @@ def test_a_store_that_fills_up_refuses_joins_serves_everybody_else_and_recovers_
 
     eventually(is_due, "the silent are dropped", seconds=30)
     eventually(lambda: site.join(queue_id).status_code == 201, "joins are taken again")
-    assert health(site) == (200, "healthy", "healthy")
+    eventually(lambda: health(site) == (200, "healthy", "healthy"), "health says so, a second late at most")
     eventually(lambda: scrape(site.http).value("wr_store_is_full") == 0, "the metrics say so")
     assert site.status(queue_id, token).json()["position"] == 1
 
