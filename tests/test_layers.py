@@ -113,7 +113,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "doctor": {"setting_values", "model", "store", "api", "settings", "admin_client"},
     "rehearse": {"admin_client", "api", "command_options", "pass_lists"},
     "cli": {
-        *("model", "store", "api", "process", "settings", "stopping", "logs", "web"),
+        *("model", "store", "api", "process", "settings", "starting", "stopping", "logs", "web"),
         *("admin_client", "command_options", "command_tables", "doctor", "rehearse", "webhook_commands"),
         "entry_commands",
     },
