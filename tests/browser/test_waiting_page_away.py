@@ -39,7 +39,11 @@ def test_offline_the_page_counts_how_long_the_place_is_kept_and_says_once_that_i
     wait_until(page, lambda: kept(page, "offline"), "it says how long the place is kept")
     first = kept(page, "offline")
     assert 40 < first <= 60
-    expect(page.locator("#keeps")).to_be_hidden()
+    # What held as long as the page was connected is not said any more.
+    expect(page.locator("#headline")).to_have_text(texts()["away"])
+    assert page.title().startswith(texts()["away"])
+    for what in ("explanation", "next", "keeps"):
+        expect(page.locator(f"#{what}")).to_be_hidden()
     expect(page.locator("#position")).to_have_text("3")
     wait_until(page, lambda: 0 < kept(page, "offline") <= first - 2, "it counts down")
     wait_until(page, lambda: watch.complaints, "it tries, in vain")
@@ -49,6 +53,7 @@ def test_offline_the_page_counts_how_long_the_place_is_kept_and_says_once_that_i
     context.set_offline(False)
     at_position(page, 2)
     expect(page.locator("#notice")).to_have_text(texts()["back"])
+    shows(page, "paused")
     expect(page.locator("#keeps")).to_be_visible()
     assert line.waiting == 2
     # Not each second, to those who listen: once how long, once that it is over.
@@ -97,6 +102,7 @@ def test_a_place_that_was_lost_meanwhile_is_said_and_can_be_taken_anew(
     wait_until(page, lambda: watch.complaints and line.waiting == 0, "it tries, and the place is lost")
     context.set_offline(False)
     shows(page, "lost")
+    expect(page.locator("#explanation")).to_be_visible()
     expect(page.locator("#notice")).to_be_hidden()
     expect(page.locator("#announcement")).to_contain_text(texts()["lost.headline"])
     page.get_by_role("button", name=texts()["again"]).click()

@@ -79,8 +79,15 @@ def test_while_the_store_is_away_the_page_says_that_it_is_not_the_visitors_conne
     page.clock.install()
     streams: list[WebSocket] = []
     heard: list[bytes | str] = []
-    page.on("websocket", streams.append)
-    page.on("websocket", lambda socket: socket.on("framereceived", heard.append))
+
+    def follow(socket: WebSocket) -> None:
+        streams.append(socket)
+        socket.on("framereceived", hear)
+
+    def hear(frame: bytes | str) -> None:
+        heard.append(frame)
+
+    page.on("websocket", follow)
     line = crowd(visited, 1)
     page.goto(line.path)
     at_position(page, 2)

@@ -14,6 +14,8 @@ const MAY_RETRY = new Set([
 ]);
 const ENDS = { session_timeout: "finished", terminated: "finished", flushed: "closed", queue_deleted: "closed", cancelled: "left" };
 const HELD = { paused: "paused", maintenance: "held" };
+/** What is true of a place as long as the waiting room is heard. */
+const ONLY_WHILE_HEARD = ["explanation", "next", "keeps"];
 const IN_LINE = new Set(["waiting", "paused", "held", "recovering"]);
 
 const facts = JSON.parse(document.getElementById("facts").textContent);
@@ -81,17 +83,20 @@ function showNotice(text) {
 
 /** Say what is known while nothing is heard; what changes by the second is not said again. */
 function showAway(text, isNews) {
+  shown.state = "away";
+  at("room").dataset.state = "away";
+  at("headline").textContent = words.text("away");
+  document.title = `${words.text("away")} – ${facts.name}`;
+  for (const what of ONLY_WHILE_HEARD) at(what).hidden = true;
   showNotice(text);
   if (isNews) announce(text.replaceAll("\n", " "));
-  // What it says holds for a connection that breaks just now.
-  at("keeps").hidden = true;
 }
 
 /** The waiting room is heard again, or there is no place any more. */
 function endAway() {
   const wasAway = away.isAway;
   away.end();
-  at("keeps").hidden = false;
+  for (const what of ONLY_WHILE_HEARD) at(what).hidden = false;
   if (wasAway) showNotice("");
   return wasAway;
 }
