@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from tests.support.processes import eventually
 from tests.support.scrape import scrape
 from tests.support.server import running_server
 from tests.support.site import BASE, Site, error_code
+from wr.store.keys import Keys
 
 MIB = 2**20
 METADATA = {f"field-{number:02}": "x" * 180 for number in range(20)}
@@ -48,10 +50,15 @@ def own_store(own_engine: Engine) -> Iterator[redis.Redis]:
 @pytest.fixture
 def own_site(own_engine: Engine, tmp_path: Path) -> Iterator[Site]:
     """A server on that store, its time moved by hand."""
-    clock = HandClock()
-    settings = {**TEST_SETTINGS, "store_url": own_engine.url, "data_dir": str(tmp_path / "data")}
+    with serving(own_engine, tmp_path, HandClock()) as running:
+        yield running
+
+
+@contextmanager
+def serving(engine: Engine, folder: Path, clock: HandClock) -> Iterator[Site]:
+    settings = {**TEST_SETTINGS, "store_url": engine.url, "data_dir": str(folder / "data")}
     with running_server(clock, **settings) as ready:
-        running = Site(ready.url, ready.admin_key, clock, own_engine, "wr")
+        running = Site(ready.url, ready.admin_key, clock, engine, "wr")
         # Each answer must be one that the server's own document describes.
         running.http.event_hooks = {"response": [Documented(running.http.get(f"{BASE}/openapi.json").json())]}
         yield running
@@ -195,3 +202,27 @@ def test_health_is_proved_by_a_write_that_many_checks_share(own_site: Site, own_
     eventually(lambda: health(site) == (503, "unhealthy", "unhealthy"), "it is unhealthy")
     own_store.config_set("min-replicas-to-write", 0)
     assert health(site) == (200, "healthy", "healthy")
+
+
+def test_a_server_starts_on_a_full_store_and_frees_it(
+    own_engine: Engine, own_store: redis.Redis, tmp_path: Path
+) -> None:
+    clock = HandClock()
+    with serving(own_engine, tmp_path, clock) as first:
+        queue_id = first.make_queue(status="paused", heartbeat_timeout_seconds=60)
+        for _ in range(20):
+            assert first.join(queue_id, {"metadata": METADATA}).status_code == 201
+    (extras,) = Keys().queue(queue_id, "extras")
+    assert own_store.hlen(extras) == 20
+    own_store.config_set("maxmemory", 1)
+    with serving(own_engine, tmp_path, clock) as second:
+
+        def line_is_empty() -> bool:
+            clock.advance(3)
+            stats = second.admin("GET", f"/queues/{queue_id}/stats")
+            return bool(stats.json()["current_waiting"] == 0)
+
+        eventually(line_is_empty, "the silent are dropped", seconds=30)
+        assert own_store.hlen(extras) == 0
+        own_store.config_set("maxmemory", 0)
+        eventually(lambda: second.join(queue_id).status_code == 201, "joins are taken again")
