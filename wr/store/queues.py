@@ -86,7 +86,7 @@ class QueueShelf:
         arguments: list[Any] = [now_ms, config.version]
         for field, value in msgspec.to_builtins(config).items():
             if field not in _KEPT_BY_SCRIPT:
-                arguments += (field, repr(value) if isinstance(value, float) else str(value))
+                arguments += (field, setting_text(value))
         with trio.CancelScope(shield=True):
             written, _, _ = await self._connection.call(
                 _CONFIGURE, self._keys.queue(config.id, "config"), arguments
@@ -152,6 +152,11 @@ class QueueShelf:
             if sent_away == 0:
                 break
         return removed
+
+
+def setting_text(value: object) -> str:
+    """Spell the value of a setting as a queue's hash keeps it."""
+    return repr(value) if isinstance(value, float) else str(value)
 
 
 def _config_or_none(queue_id: str, fields: dict[bytes, bytes] | Exception) -> QueueConfig | None:
