@@ -47,6 +47,9 @@ from wr.office import Office
 from wr.pass_reader import PassReader, SiteKeys
 from wr.pass_service import PassService
 from wr.queue_book import QueueBook
+from wr.recovery.kept import store_mark
+from wr.recovery.memory import Memory
+from wr.recovery.recovery import Recovery
 from wr.room import Room
 from wr.settings import Settings
 from wr.store.store import Store, store_clock
@@ -102,6 +105,7 @@ class House:
     measures: Measures
     events: Events
     guesses: GuessLimiter
+    recovery: Recovery
 
     def api(
         self,
@@ -208,7 +212,19 @@ def assemble(
         random=random.random,
         public_url=settings.public_url,
     )
+    memory = Memory()
+    store.remember_with(memory, settings.recovery_wait)
+    recovery = Recovery(
+        store,
+        memory,
+        keeper,
+        webhooks_seen=events.hooks.webhooks,
+        clock_ms=clocks.token_ms,
+        folder=settings.data_dir,
+        store_mark=store_mark(settings.store_url, settings.store_prefix),
+    )
     return House(
+        recovery=recovery,
         store=store,
         keeper=keeper,
         book=book,

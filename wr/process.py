@@ -126,9 +126,12 @@ async def run(
         )
         with _start_up_failures():
             await store.ping()
+            await house.recovery.open()
             await _open_keys(house.keeper, settings)
             user_tokens = _user_tokens(settings)
             admin_key, admin_key_is_new = await _admin_key(store, settings)
+            if not settings.admin_key:
+                house.recovery.admin_key = admin_key
             if settings.demo_queue:
                 await _make_demo_queue(store, house.office)
         lanes = Lanes(
@@ -151,6 +154,7 @@ async def run(
             tasks.start_soon(keep_running, "positions", lambda _status: house.live.look_in_turn())
             tasks.start_soon(keep_running, "news", lambda _status: house.live.look_at_once())
             tasks.start_soon(keep_running, "telling", lambda _status: house.announcer.announce_for_ever())
+            tasks.start_soon(keep_running, "recovery", lambda _status: house.recovery.keep_for_ever())
             delays = measures.event_loop
             tasks.start_soon(keep_running, "event loop", lambda _status: watch_event_loop(delays))
             hearing = partial(store.announcements.listen, house.registry.hurry)
@@ -377,7 +381,7 @@ async def _admission(
 ) -> None:
     await run_admission(
         house.store,
-        house.store.queues,
+        house.recovery,
         house.witness,
         interval_s=interval_s,
         measures=house.measures.admission,

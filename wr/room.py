@@ -38,6 +38,8 @@ class Line(msgspec.Struct, frozen=True):
     token_expires_s: int
     is_new: bool
     usage: Usage | None
+    is_recovering: bool = False
+    """Whether no visitor is let in, because the store has forgotten and the line forms again."""
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -116,6 +118,8 @@ class Room:
         """
         view = await self._book.get(queue_id)
         proof = visitor.proof
+        if proof is not None and proof.claims.queue_id == queue_id:
+            await self._store.restore(queue_id, [proof.claims])
         join = join_of(
             view.config,
             visitor,
@@ -157,9 +161,10 @@ class Room:
         """
         claims = proof.claims
         view = await self._book.get(claims.queue_id)
-        polled = await self._store.poll(
-            claims.queue_id, Poll(position_id=claims.position_id, kind=kind, subject=claims.position_id)
-        )
+        asked = Poll(position_id=claims.position_id, kind=kind, subject=claims.position_id)
+        polled = await self._store.poll(claims.queue_id, asked)
+        if isinstance(polled.place, places.Unknown) and await self._was_forgotten(claims):
+            polled = await self._store.poll(claims.queue_id, asked)
         scope = "heartbeat" if kind is PollKind.HEARTBEAT else "status"
         usage = self._usage(scope, polled.used, polled.now_ms)
         place = polled.place
@@ -176,6 +181,7 @@ class Room:
                 token_expires_s=expires_s,
                 is_new=False,
                 usage=usage,
+                is_recovering=view.is_recovering,
             )
         if isinstance(place, places.Admitted):
             return await self._entry(
@@ -249,12 +255,12 @@ class Room:
             SessionExpired: the session is over; for activity also: no such session.
             RateLimited: too many calls in this window.
         """
-        visited = await self._store.visit(
-            claims.queue_id,
-            VisitCall(
-                position_id=claims.position_id, kind=kind, subject=session_id_bytes(claims.position_id)
-            ),
+        asked = VisitCall(
+            position_id=claims.position_id, kind=kind, subject=session_id_bytes(claims.position_id)
         )
+        visited = await self._store.visit(claims.queue_id, asked)
+        if isinstance(visited.state, places.Unknown) and await self._was_forgotten(claims):
+            visited = await self._store.visit(claims.queue_id, asked)
         scope = "status" if kind is VisitKind.STATUS else "activity"
         usage = self._usage(scope, visited.used, visited.now_ms)
         state = visited.state
@@ -269,6 +275,11 @@ class Room:
                 )
             raise session_expired(claims.position_id, usage=usage)
         raise self._not_served(state, claims.queue_id, usage)
+
+    async def _was_forgotten(self, claims: PositionClaims | SessionClaims) -> bool:
+        """Whether the store had forgotten what a token tells of, and has it again now."""
+        (is_there,) = await self._store.restore(claims.queue_id, [claims])
+        return is_there
 
     def _line(
         self,
@@ -303,6 +314,7 @@ class Room:
             token_expires_s=expires_s,
             is_new=place.is_new,
             usage=usage,
+            is_recovering=view.is_recovering,
         )
 
     async def _entry(

@@ -6,6 +6,7 @@ from typing import Literal, Protocol
 
 import msgspec
 import trio
+from msgspec import UNSET
 
 from wr.api.calls import Call, Services
 from wr.api.concert_operations import caller_of
@@ -105,7 +106,13 @@ class QueueFeed:
         place = await self._services.room.poll(self._proof, PollKind.KEEPING_STATUS)
         self.usage = place.usage
         if isinstance(place, Line):
-            moved = Moved(place.position, place.queue_length, place.estimated_wait_s, place.config.status)
+            moved = Moved(
+                place.position,
+                place.queue_length,
+                place.estimated_wait_s,
+                place.config.status,
+                place.is_recovering,
+            )
             self.stream.told(moved)
             self._opening = [_moved(moved)]
         else:
@@ -270,7 +277,12 @@ async def queue_feed(services: Services, call: Call) -> Feed:
     # The one feed that WebSockets carry too; the route's own word for them is above this file.
     kind = StreamKind.WEBSOCKET if call.route.method == "WEBSOCKET" else StreamKind.EVENTS
     stream = Stream(
-        claims.queue_id, claims.position_id, kind=kind, priority=claims.priority, address=call.address
+        claims.queue_id,
+        claims.position_id,
+        kind=kind,
+        priority=claims.priority,
+        address=call.address,
+        claims=claims,
     )
     return await _opened(services, QueueFeed(services, call.position, stream), Others.KEPT)
 
@@ -305,6 +317,7 @@ def _moved(moved: Moved) -> Event:
             queue_length=moved.queue_length,
             estimated_wait_seconds=moved.estimated_wait_s,
             queue_status=held_status(moved.queue_status),
+            recovering=moved.is_recovering or UNSET,
         )
     )
     return Event(event.type, msgspec.json.encode(event))

@@ -50,6 +50,13 @@ Time = Annotated[str, Meta(extra_json_schema={"format": "date-time"}, examples=[
 Timestamp = Annotated[int, Meta(ge=0, le=2**53, description="The client's clock, milliseconds since 1970")]
 Long = Annotated[int, Meta(ge=1, le=2**63 - 1, description="A positive 64-bit integer")]
 Count = Annotated[int, Meta(ge=0)]
+Recovering = Annotated[
+    bool,
+    Meta(
+        description="Sent, as true, while no visitor is let in because the store has lost places, which are "
+        "put back in their old order"
+    ),
+]
 HeldStatus = Annotated[
     Literal["paused", "maintenance"],
     Meta(description="Why nobody is being let in just now; left out while people are"),
@@ -98,6 +105,7 @@ class EnqueueResponse(msgspec.Struct, kw_only=True):
     redirect_url: str | UnsetType = UNSET
     session_expires_at: Time | UnsetType = UNSET
     queue_status: HeldStatus | UnsetType = UNSET
+    recovering: Recovering | UnsetType = UNSET
 
 
 class WaitingStatus(msgspec.Struct, kw_only=True):
@@ -113,6 +121,7 @@ class WaitingStatus(msgspec.Struct, kw_only=True):
     token: Annotated[str, _KEPT] | UnsetType
     expires_at: Time
     queue_status: HeldStatus | UnsetType = UNSET
+    recovering: Recovering | UnsetType = UNSET
 
 
 class AdmittedStatus(msgspec.Struct, kw_only=True):
@@ -148,6 +157,7 @@ class WaitingHeartbeat(msgspec.Struct, kw_only=True):
     token: Annotated[str, _KEPT] | UnsetType
     next_heartbeat_seconds: int
     queue_status: HeldStatus | UnsetType = UNSET
+    recovering: Recovering | UnsetType = UNSET
 
 
 class AdmittedHeartbeat(msgspec.Struct, kw_only=True):
@@ -213,6 +223,7 @@ class PositionUpdateEventData(msgspec.Struct, kw_only=True):
     queue_length: int
     estimated_wait_seconds: int
     queue_status: HeldStatus | UnsetType = UNSET
+    recovering: Recovering | UnsetType = UNSET
 
 
 class PositionUpdateEvent(msgspec.Struct, kw_only=True):

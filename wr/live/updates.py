@@ -13,6 +13,8 @@ class Moved(msgspec.Struct, frozen=True):
     queue_length: int
     estimated_wait_s: int
     queue_status: QueueStatus = QueueStatus.ACTIVE
+    is_recovering: bool = False
+    """Whether no visitor is let in, because the store has forgotten and the line forms again."""
 
 
 class LetIn(msgspec.Struct, frozen=True):

@@ -3,7 +3,7 @@
 Nothing here asks anybody; admission passes and the recovery loop bring what it keeps.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -15,6 +15,10 @@ from wr.store.recoveries import LetIn, RevokedPass
 
 MOST_ADMITTED = 100_000
 """Visitors let in that are remembered of each queue: 1.6 MB."""
+
+
+RESTORE_MS = 3_540_000
+"""How long after the store forgot places and sessions come back from their tokens (see lib/recovery.lua)."""
 
 
 class QueueRecord(msgspec.Struct, kw_only=True):
@@ -58,24 +62,24 @@ class Memory:
             admitted = self._admitted[queue_id] = AdmittedVisitors(MOST_ADMITTED)
         admitted.let_in(done.admitted, done.now_ms, done.sessions_end_ms)
         admitted.ended(done.ended, done.now_ms)
-        if done.forgotten is None:
+        if done.forgotten is None or done.now_ms >= done.forgotten.at_ms + RESTORE_MS:
             self._forgotten.pop(queue_id, None)
         else:
             self._forgotten[queue_id] = done.forgotten
 
-    def learn_settings(self, configs: Iterable[QueueConfig]) -> None:
-        """Take in the settings of queues, as an admission pass found them."""
-        for config in configs:
-            record = self._records.get(config.id)
-            if record is None or record.config.created_ms != config.created_ms:
-                self._records[config.id] = QueueRecord(config=config)
-                self._admitted.pop(config.id, None)
-            else:
-                record.config = config
+    def learn_settings(self, config: QueueConfig) -> None:
+        """Take in the settings of a queue as they were read.
 
-    def learn_lists(
-        self, queue_id: str, blocks: Sequence[Block], revoked: Sequence[RevokedPass]
-    ) -> None:
+        Older ones than are known change nothing: the store has forgotten the newer.
+        """
+        record = self._records.get(config.id)
+        if record is None or record.config.created_ms < config.created_ms:
+            self._records[config.id] = QueueRecord(config=config)
+            self._admitted.pop(config.id, None)
+        elif record.config.version < config.version:
+            record.config = config
+
+    def learn_lists(self, queue_id: str, blocks: Sequence[Block], revoked: Sequence[RevokedPass]) -> None:
         """Take in who is kept out of a queue, and which passes were taken back."""
         record = self._records.get(queue_id)
         if record is not None:
@@ -84,10 +88,6 @@ class Memory:
     def remembers(self, queue_id: str) -> bool:
         """Whether the queue was there, and is not known to have been deleted."""
         return queue_id in self._records
-
-    def has_forgotten(self, queue_id: str) -> bool:
-        """Whether the store has forgotten something of the queue, as of the last pass over it."""
-        return queue_id in self._forgotten
 
     def forget(self, queue_id: str) -> None:
         """Drop a queue: it was deleted."""
@@ -106,10 +106,16 @@ class Memory:
         """Every queue that is remembered."""
         return list(self._records.values())
 
-    def adopt(self, rounds: int, records: Iterable[QueueRecord]) -> None:
+    def adopt(
+        self, rounds: int, records: Iterable[QueueRecord], admitted: Mapping[str, Sequence[LetIn]]
+    ) -> None:
         """Begin with what the server kept when it ran before."""
         self.rounds = rounds
         self._records = {record.config.id: record for record in records}
+        for queue_id, people in admitted.items():
+            kept = self._admitted[queue_id] = AdmittedVisitors(MOST_ADMITTED)
+            for each in people:
+                kept.let_in([each.position_id], each.started_ms, each.ends_ms)
 
     def to_recall(self) -> list[tuple[str, int]]:
         """List the queues of which the store has forgotten something since whom they let in was last told to

@@ -102,9 +102,7 @@ class AdmitScript:
         self._most = most
         self._longest_hold_ms = int(longest_hold_s * 1000)
 
-    def call(
-        self, queue_id: str, now_ms: int, known: Known = NOTHING_KNOWN
-    ) -> tuple[list[str], list[Any]]:
+    def call(self, queue_id: str, now_ms: int, known: Known = NOTHING_KNOWN) -> tuple[list[str], list[Any]]:
         """Spell KEYS and ARGV for a pass over one queue."""
         arguments = [now_ms, self._most, known.created_ms, known.passes, known.waiting, self._longest_hold_ms]
         return self._keys.queue(queue_id, *_PARTS), arguments

@@ -11,6 +11,7 @@ from wr.model.queue import QueueConfig
 from wr.model.signing import SigningKey
 from wr.model.tokens import PositionClaims, SessionClaims
 from wr.model.webhooks import Webhook
+from wr.store.admissions import LONGEST_HOLD_S, Known
 from wr.store.connection import Connection
 from wr.store.joins import line_score
 from wr.store.keys import Keys
@@ -60,20 +61,21 @@ class RestoreScript:
         *("counters", "bucket", "addresses", "recalled"),
     )
 
-    def __init__(self, keys: Keys) -> None:
+    def __init__(self, keys: Keys, longest_hold_s: float = LONGEST_HOLD_S) -> None:
         self._keys = keys
+        self._longest_hold_ms = int(longest_hold_s * 1000)
 
     def call(
-        self, queue_id: str, now_ms: int, claims: Sequence[PositionClaims | SessionClaims]
+        self, queue_id: str, now_ms: int, known: Known, claims: Sequence[PositionClaims | SessionClaims]
     ) -> tuple[list[str], list[Any]]:
         """Spell KEYS and ARGV for these verified tokens of one queue."""
-        arguments: list[Any] = [now_ms]
+        arguments: list[Any] = [now_ms, known.created_ms, known.passes, known.waiting, self._longest_hold_ms]
         for each in claims:
             if isinstance(each, SessionClaims):
-                arguments += ("s", each.position_id, each.admitted_ms, each.expires_s * 1000, "")
+                arguments += ("s", each.position_id, each.admitted_ms, each.expires_s * 1000)
             else:
                 score = line_score(each.priority, each.enqueued_ms, each.enqueued_part)
-                arguments += ("p", each.position_id, score, each.holder, "")
+                arguments += ("p", each.position_id, score, each.holder)
         return self._keys.queue(queue_id, *self._PARTS), arguments
 
     def replies(self, raw: list[int]) -> list[bool]:
@@ -96,8 +98,10 @@ class Recoveries:
         return Round(count, bool(forgot), forgot_ms, sorted(name.decode() for name in names))
 
     async def reinstate(self, config: QueueConfig) -> bool:
-        """Write a queue's settings back, unless the store has them as new or newer, and list the queue; whether
-        they were written. Two round trips."""
+        """Write a queue's settings back and list the queue, unless the store has them as new or newer.
+
+        Returns whether they were written. Two round trips.
+        """
         arguments: list[Any] = [config.created_ms, config.version]
         for field, value in msgspec.to_builtins(config).items():
             if field not in ("created_ms", "version"):
@@ -116,7 +120,7 @@ class Recoveries:
         def write(client: redis.Redis) -> None:
             with client.pipeline(transaction=False) as pipeline:
                 for key in signing_keys:
-                    pipeline.hsetnx(signing, key.kid, msgspec.json.encode(key))  # type: ignore[arg-type]
+                    pipeline.hsetnx(signing, key.kid, msgspec.json.encode(key))
                 if admin_key:
                     pipeline.set(admin, admin_key, nx=True)
                 if address_key:
@@ -134,7 +138,7 @@ class Recoveries:
         def write(client: redis.Redis) -> None:
             with client.pipeline(transaction=False) as pipeline:
                 for webhook in webhooks:
-                    pipeline.hsetnx(shelf, webhook.id, msgspec.json.encode(webhook))  # type: ignore[arg-type]
+                    pipeline.hsetnx(shelf, webhook.id, msgspec.json.encode(webhook))
                 pipeline.execute()
 
         await self._connection.run(write)

@@ -16,9 +16,10 @@ from wr.measures.queue_measures import NO_QUEUE
 from wr.model import places
 from wr.model.history import HistorySpan
 from wr.model.limits import Limit, Usage
+from wr.model.queue import QueueConfig
 from wr.model.refusals import Unavailable
 from wr.model.tokens import PositionClaims, SessionClaims
-from wr.store.admissions import LONGEST_HOLD_S, NOTHING_KNOWN, AdmitScript, Known, Pass
+from wr.store.admissions import NOTHING_KNOWN, AdmitScript, Known, Pass
 from wr.store.announcements import Announcements
 from wr.store.audit import AuditShelf
 from wr.store.batcher import Batcher
@@ -36,7 +37,7 @@ from wr.store.keys import GLOBAL_TAG, Keys
 from wr.store.noting import Noting
 from wr.store.pass_revocations import Revoked, RevokePassScript
 from wr.store.polls import Poll, Polled, PollKind, PollScript
-from wr.store.queues import QueueShelf
+from wr.store.queues import LOST, QueueShelf
 from wr.store.recoveries import Recoveries, RestoreScript
 from wr.store.script import Script
 from wr.store.secrets import SecretShelf
@@ -79,12 +80,16 @@ class Remembering(Protocol):
         """Take in what a pass did."""
         ...
 
+    def learn_settings(self, config: QueueConfig, /) -> None:
+        """Take in the settings of a queue as they were read."""
+        ...
+
     def remembers(self, queue_id: str, /) -> bool:
         """Whether the server knows of the queue, and of no deletion."""
         ...
 
-    def has_forgotten(self, queue_id: str, /) -> bool:
-        """Whether the store has forgotten something of the queue, as of the last pass."""
+    def forget(self, queue_id: str, /) -> None:
+        """Drop a queue: it was deleted."""
         ...
 
 
@@ -98,13 +103,15 @@ class NoMemory:
     def learn(self, queue_id: str, done: Pass, /) -> None:
         """Take in nothing."""
 
+    def learn_settings(self, config: QueueConfig, /) -> None:
+        """Take in nothing."""
+
     def remembers(self, queue_id: str, /) -> bool:  # noqa: ARG002
         """Tell that no queue is known."""
         return False
 
-    def has_forgotten(self, queue_id: str, /) -> bool:  # noqa: ARG002
-        """Tell that nothing is known to be forgotten."""
-        return False
+    def forget(self, queue_id: str, /) -> None:
+        """Drop nothing."""
 
 
 class Tracing(Protocol):
@@ -133,15 +140,16 @@ class Store:
         measures: Measures | None = None,
         tracing: Tracing | None = None,
         noting: Noting | None = None,
-        memory: Remembering | None = None,
-        longest_hold_s: float = LONGEST_HOLD_S,
     ) -> None:
         self._noting = noting
-        self._memory: Remembering = memory or NoMemory()
+        self._keys = keys
+        self._memory: Remembering = NoMemory()
         self._connection = connection
         self._now_ms = now_ms
+        self.now_ms = now_ms
+        """The time that scripts are given: 0 for the store's own."""
         self._measures = measures or Measures(time.perf_counter)
-        self._admit = AdmitScript(keys, longest_hold_s=longest_hold_s)
+        self._admit = AdmitScript(keys)
         self._restore = RestoreScript(keys)
         self.recoveries = Recoveries(connection, keys)
         self._statistics = StatisticsScript(keys)
@@ -180,6 +188,16 @@ class Store:
         self._counts: Batcher[bytes, Usage] = Batcher(
             nursery, self._count, around=self._around(self._limit.script)
         )
+
+    def remember_with(self, memory: Remembering, longest_hold_s: float) -> None:
+        """Have `memory` take in what passes do, and compare the store with it.
+
+        When the store has forgotten, no visitor is let in for `longest_hold_s` seconds at most.
+        """
+        self._memory = memory
+        self.queues.memory = memory
+        self._admit = AdmitScript(self._keys, longest_hold_s=longest_hold_s)
+        self._restore = RestoreScript(self._keys, longest_hold_s)
 
     async def join(self, queue_id: str, join: Join) -> Joined:
         """Put someone in line. To count it costs 0.2 µs."""
@@ -299,9 +317,7 @@ class Store:
         # Once it is sent a pass is carried out, and nobody but the one who sent it knows whom it let in. The
         # connection's patience for a call bounds it.
         with trio.CancelScope(shield=True):
-            replies = await self._of_each(
-                self._admit.script, queue_ids, self._pass_call
-            )
+            replies = await self._of_each(self._admit.script, queue_ids, self._pass_call)
         passes = {queue_id: self._admit.reply(reply) for queue_id, reply in replies.items()}
         for queue_id, done in passes.items():
             if done is not None:
@@ -317,22 +333,26 @@ class Store:
     async def restore(
         self, queue_id: str, claims: Sequence[PositionClaims | SessionClaims]
     ) -> Sequence[bool]:
-        """Put back what these verified tokens of a queue tell of and the store has forgotten; for each whether
-        its place or session is there now. One round trip, none while the store is not known to have forgotten
-        anything of the queue."""
-        if not claims or not self._memory.has_forgotten(queue_id):
-            return [False] * len(claims)
-        keys, arguments = self._restore.call(queue_id, self._now_ms(), claims)
+        """Put back what verified tokens of a queue tell of and the store has forgotten.
+
+        Returns for each whether its place or session is there now. One round trip.
+        """
+        known = self._memory.known(queue_id)
+        keys, arguments = self._restore.call(queue_id, self._now_ms(), known, claims)
         return self._restore.replies(await self._connection.call(self._restore.script, keys, arguments))
 
+    def forget_queue(self, queue_id: str) -> None:
+        """Remember a queue no longer, because it was deleted."""
+        self._memory.forget(queue_id)
+
     def _check(self, queue_id: str, place: object) -> None:
-        """Refuse to believe that a queue is gone which was there a moment ago: the store may have forgotten it.
+        """Refuse to believe that a queue is gone that was there a moment ago: the store may have lost it.
 
         Raises:
             Unavailable: the store does not know a queue that the server remembers.
         """
         if place is places.NO_QUEUE and self._memory.remembers(queue_id):
-            raise Unavailable("The waiting room's store has lost this queue and is being told again")
+            raise Unavailable(LOST)
 
     def _count_pass(self, queue_id: str, done: Pass) -> None:
         """Count what a pass did; 0.2 µs for each person let in."""
@@ -491,8 +511,6 @@ async def open_store(
     measures: Measures | None = None,
     tracing: Tracing | None = None,
     noting: Noting | None = None,
-    memory: Remembering | None = None,
-    longest_hold_s: float = LONGEST_HOLD_S,
 ) -> AsyncIterator[Store]:
     """Open the store at `url`.
 
@@ -505,18 +523,7 @@ async def open_store(
         raise StoreFailure(f"store_url: {error}") from error
     try:
         async with trio.open_nursery() as nursery:
-            yield Store(
-                connection,
-                nursery,
-                Keys(prefix),
-                limits,
-                now_ms,
-                measures,
-                tracing,
-                noting,
-                memory,
-                longest_hold_s,
-            )
+            yield Store(connection, nursery, Keys(prefix), limits, now_ms, measures, tracing, noting)
             # Callers are gone by now; a batch nobody waits for need not be waited for either.
             nursery.cancel_scope.cancel()
     finally:

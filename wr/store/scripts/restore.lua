@@ -2,16 +2,24 @@
 -- Puts back places and sessions that the store has forgotten, as their genuine tokens tell of them.
 --
 -- KEYS  config waiting seen sessions records extras people tombstones counters bucket addresses recalled
--- ARGV  now_ms, then five per item: kind ('p' a place, 's' a session), id (16 bytes),
---       of a place: its score in line, how it is given back and to which identity ('' or 17 bytes), ''
---       of a session: start ms, end ms, ''
+-- ARGV  now_ms, what the server knows of this queue: created_ms, passes (0 = nothing), how many waited,
+--       hold_ms (how long nobody is let in after the store has forgotten, at most),
+--       then four per item: kind ('p' a place, 's' a session), id (16 bytes),
+--       of a place: its score in line, how it is given back and to which identity ('' or 17 bytes)
+--       of a session: start ms, end ms
 -- reply one per item: 1 put back or there already    0 not: it ended, or the store has not forgotten it
--- cost  5 commands an item, 9 for one that is put back; O(log waiting)
+-- cost  3 commands for all together; 3 an item, 8 for one that is put back; O(log waiting)
 --
 -- A place comes back only where the store is known to have forgotten, was taken before that, and has not ended since.
 -- Somebody whom a server knows to have been let in gets the session back that is known, and no second one.
 local now = clock_ms(ARGV[1])
-local created = tonumber(redis.call('HGET', KEYS[1], 'created_ms') or nil)
+local config = redis.call('HMGET', KEYS[1], 'created_ms', 'heartbeat_interval_seconds')
+local created = tonumber(config[1] or nil)
+-- Whoever asks first after the store came back asks before the first pass.
+if config[1] == ARGV[2] then
+  note_forgetting(KEYS[10], tonumber(redis.call('HGET', KEYS[10], 'passes') or '0'), tonumber(ARGV[3]), now,
+    math.min(tonumber(config[2]) * 1000, tonumber(ARGV[5])), tonumber(ARGV[4]))
+end
 local is_open, forgot = may_restore(KEYS[10], now)
 local reply = {}
 local restored = 0
@@ -69,7 +77,7 @@ local function restore_session(id, started, ends)
   return put_session_back(id, started, ends)
 end
 
-for item = 2, #ARGV, 5 do
+for item = 6, #ARGV, 4 do
   local outcome = 0
   local id = ARGV[item + 1]
   if created and is_open and not tombstone(KEYS[8], id, now) then
