@@ -171,6 +171,17 @@ def assemble(
         random_bytes=RandomPool(os.urandom),
         token_lifetime_s=settings.position_token_lifetime,
     )
+    memory = Memory()
+    store.remember_with(memory, settings.recovery_wait)
+    recovery = Recovery(
+        store,
+        memory,
+        keeper,
+        webhooks_seen=events.hooks.webhooks,
+        clock_ms=clocks.token_ms,
+        folder=settings.data_dir,
+        store_mark=store_mark(settings.store_url, settings.store_prefix),
+    )
     assets = own_assets()
     witness = Witness(book, announcer.tell, measures.queues)
     gatehouse = Gatehouse(store, book, room, keeper, witness, announcer.tell, time.monotonic)
@@ -204,24 +215,13 @@ def assemble(
         nats_health=lambda: events.nats_health,
         webhooks=WebhookDesk(store, events.hooks, random_bytes=os.urandom),
         uptime_s=uptime_s,
-        scrape=_scraper(measures, book, registry),
+        scrape=_scraper(measures, book, registry, recovery),
         openapi=orjson.dumps(openapi_document()),
         assets=assets,
         desk=WaitingDesk(assets, template_check_command()),
         qr_codes=QrCodes(time.monotonic),
         random=random.random,
         public_url=settings.public_url,
-    )
-    memory = Memory()
-    store.remember_with(memory, settings.recovery_wait)
-    recovery = Recovery(
-        store,
-        memory,
-        keeper,
-        webhooks_seen=events.hooks.webhooks,
-        clock_ms=clocks.token_ms,
-        folder=settings.data_dir,
-        store_mark=store_mark(settings.store_url, settings.store_prefix),
     )
     return House(
         recovery=recovery,
@@ -269,7 +269,7 @@ def _events(store: Store, settings: Settings, measures: EventMeasures, book: Eve
 
 
 def _scraper(
-    measures: Measures, book: QueueBook, registry: Registry
+    measures: Measures, book: QueueBook, registry: Registry, recovery: Recovery
 ) -> Callable[[str], Awaitable[tuple[bytes, str]]]:
     async def scrape(accept: str) -> tuple[bytes, str]:
         readings = Readings(
@@ -282,9 +282,13 @@ def _scraper(
                     view.active,
                     view.config.max_active_users,
                     view.config.admission_rate,
+                    view.is_recovering,
+                    view.forgotten.acknowledged if view.forgotten else 0,
+                    view.forgotten.restored if view.forgotten else 0,
                 )
                 for view in book.views()
             ),
+            times_forgotten=recovery.times,
             streams={str(kind): count for kind, count in registry.kinds.items()},
         )
         return await trio.to_thread.run_sync(_spell, snapshot(measures, readings), accept)

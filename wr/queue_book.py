@@ -6,7 +6,7 @@ from wr.model.fairness import admissions_until
 from wr.model.pace import Forecast, Pace, forecast, observe
 from wr.model.queue import QueueConfig
 from wr.model.refusals import NotFound
-from wr.store.admissions import Pass
+from wr.store.admissions import Forgotten, Pass
 from wr.store.queues import QueueShelf
 
 
@@ -23,6 +23,8 @@ class QueueView(msgspec.Struct, frozen=True):
     """Whether several priorities wait, and each gets its share of the admissions."""
     is_recovering: bool = False
     """Whether no visitor is let in, because the store has forgotten and the line forms again."""
+    forgotten: Forgotten | None = None
+    """What the store last forgot of the queue; None when it has forgotten nothing."""
 
     def estimated_wait_s(self, position: int, priority: int = 0) -> int:
         """Estimate the seconds until the visitor at that position (rank in line, from 1) is let in."""
@@ -40,6 +42,7 @@ def view_of(
     waiting_by_priority: tuple[int, ...] = (0, 0, 0, 0),
     *,
     is_recovering: bool = False,
+    forgotten: Forgotten | None = None,
 ) -> QueueView:
     """Make the view of a queue; without a pace, as of one that has let in no visitor yet."""
     pace = pace or Pace()
@@ -52,6 +55,7 @@ def view_of(
         waiting_by_priority,
         has_shares=config.priority_share < 1 and sum(count > 0 for count in waiting_by_priority) > 1,
         is_recovering=is_recovering,
+        forgotten=forgotten,
     )
 
 
@@ -95,6 +99,7 @@ class QueueBook:
                 known.pace,
                 known.waiting_by_priority,
                 is_recovering=known.is_recovering,
+                forgotten=known.forgotten,
             )
         self._views[queue_id] = view
         return view
@@ -117,6 +122,7 @@ class QueueBook:
             observe(admission.seconds, admission.now_ms, view.config.created_ms, admission.active),
             admission.waiting_by_priority,
             is_recovering=admission.is_held,
+            forgotten=admission.forgotten,
         )
 
     def names(self) -> set[str]:

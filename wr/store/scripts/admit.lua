@@ -33,7 +33,7 @@ local BUCKET = {'tokens', 'at', 'owed', 'passes', 'forgot_ms', 'recovering_ms', 
 local bucket = redis.call('HMGET', KEYS[10], unpack_values(BUCKET))
 -- Another queue of that name, made since, has forgotten nothing.
 if ARGV[3] == config[8] and note_forgetting(KEYS[10], tonumber(bucket[4] or '0'), tonumber(ARGV[4]), now,
-    math.min(tonumber(config[9]) * 1000, tonumber(ARGV[6])), tonumber(ARGV[5])) then
+    tonumber(config[9]), tonumber(ARGV[6]), tonumber(ARGV[5])) then
   bucket = redis.call('HMGET', KEYS[10], unpack_values(BUCKET))
 end
 local passes = tonumber(bucket[4] or '0') + 1

@@ -18,7 +18,7 @@ local created = tonumber(config[1] or nil)
 -- Whoever asks first after the store came back asks before the first pass.
 if config[1] == ARGV[2] then
   note_forgetting(KEYS[10], tonumber(redis.call('HGET', KEYS[10], 'passes') or '0'), tonumber(ARGV[3]), now,
-    math.min(tonumber(config[2]) * 1000, tonumber(ARGV[5])), tonumber(ARGV[4]))
+    tonumber(config[2]), tonumber(ARGV[5]), tonumber(ARGV[4]))
 end
 local is_open, forgot = may_restore(KEYS[10], now)
 local reply = {}
