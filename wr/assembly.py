@@ -213,6 +213,7 @@ def assemble(
         trusted_proxies=settings.trusted_proxies,
         is_store_healthy=lambda: _answers(store),
         nats_health=lambda: events.nats_health,
+        recovering_queues=lambda: sum(view.is_recovering for view in book.views()),
         webhooks=WebhookDesk(store, events.hooks, random_bytes=os.urandom),
         uptime_s=uptime_s,
         scrape=_scraper(measures, book, registry, recovery),

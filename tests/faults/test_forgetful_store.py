@@ -11,7 +11,8 @@ import pytest
 
 from tests.support.forgetful_store import ForgetfulStore, forgetful_store
 from tests.support.processes import eventually, running_server_process
-from tests.support.site import Site, error_code
+from tests.support.scrape import Scrape
+from tests.support.site import BASE, Site, error_code, new_address
 
 INTERVAL_S = 1
 PASSES = 12
@@ -235,3 +236,75 @@ def test_a_queue_that_was_deleted_is_not_brought_back(tmp_path: Path, store: For
         heartbeat(other, kept, kept_token)
         for site in (one, other):
             assert ask_until_it_serves(lambda site=site: site.status(deleted, token)).status_code == 404
+
+
+def test_whoever_was_blocked_and_passes_that_were_taken_back_stay_so(
+    tmp_path: Path, store: ForgetfulStore
+) -> None:
+    with servers(tmp_path, store, 1) as (site,):
+        queue_id = site.make_queue(status="paused", **QUEUE)
+        address = new_address()
+        blocked = site.admin("POST", f"/queues/{queue_id}/blocks", {"address": address, "block_for": 3600})
+        assert blocked.status_code == 201, blocked.text
+        made = site.admin("POST", f"/queues/{queue_id}/passes", {"subject": "ada"})
+        assert made.status_code == 201, made.text
+        given = made.json()["passes"][0]["pass"]
+        taken_back = site.admin("POST", f"/queues/{queue_id}/passes/revoke", {"pass": given})
+        assert taken_back.status_code == 200, taken_back.text
+        kept = tmp_path / "server-1" / "recovery.json"
+        eventually(
+            lambda: kept.exists() and '"blocks":[{' in (text := kept.read_text()) and '"revoked":[{' in text,
+            "they are kept",
+        )
+        forget(store, queue_id)
+        again = ask_until_it_serves(lambda: site.join(queue_id, address=address))
+        assert (again.status_code, error_code(again)) == (403, "BLOCKED")
+        refused = site.join(queue_id, headers={"X-WR-Pass": given})
+        assert (refused.status_code, error_code(refused)) == (403, "PASS_INVALID")
+
+
+def test_an_open_stream_goes_on_in_its_old_place(tmp_path: Path, store: ForgetfulStore) -> None:
+    with servers(tmp_path, store, 1) as (site,):
+        queue_id = site.make_queue(status="paused", **QUEUE)
+        first = site.join(queue_id).json()["token"]
+        streamed = site.join(queue_id).json()["token"]
+        headers = {"Authorization": f"Bearer {streamed}"}
+        with (
+            httpx.Client(base_url=site.url, timeout=20) as client,
+            client.stream("GET", f"{BASE}/queues/{queue_id}/events", headers=headers) as stream,
+        ):
+            lines = stream.iter_lines()
+            opened = next(line for line in lines if line.startswith("data:"))
+            assert '"position":2' in opened
+            forget(store, queue_id)
+            heartbeat(site, queue_id, first)
+            again = next(line for line in lines if line.startswith("data:") and '"recovering":true' in line)
+            assert '"position":2' in again or '"position":1' in again
+            site.call("DELETE", f"/queues/{queue_id}/position", first)
+            last = next(line for line in lines if line.startswith("data:") and '"position":1' in line)
+            assert '"queue_length":1' in last
+
+
+def test_health_metrics_and_the_log_say_what_was_lost_and_what_is_back(
+    tmp_path: Path, store: ForgetfulStore
+) -> None:
+    with (
+        running_server_process(tmp_path / "one", store_url=store.url, admission_interval="0.05") as server,
+        server.site() as site,
+    ):
+        queue_id = site.make_queue(status="paused", **QUEUE)
+        tokens = [site.join(queue_id).json()["token"] for _ in range(4)]
+        forget(store, queue_id)
+        for token in tokens[:3]:
+            heartbeat(site, queue_id, token)
+        eventually(lambda: site.http.get("/health").json().get("recovering_queues") == 1, "health says so")
+        told = Scrape(site.http.get("/metrics").text)
+        assert told.value("wr_store_forgot_total") == 1
+        assert told.value("wr_queue_recovering", queue=queue_id) == 1
+        assert told.value("wr_queue_acknowledged", queue=queue_id) == 4
+        eventually(
+            lambda: Scrape(site.http.get("/metrics").text).value("wr_queue_restored", queue=queue_id) == 3,
+            "three are back",
+        )
+        eventually(lambda: "recovering_queues" not in site.http.get("/health").json(), "it is over")
+        assert "the store has forgotten what it had acknowledged" in server.log

@@ -72,6 +72,10 @@ class HealthResponse(msgspec.Struct, kw_only=True):
     version: str
     uptime_seconds: int
     components: dict[str, str]
+    recovering_queues: (
+        Annotated[int, Meta(ge=1, description="Queues whose places come back after the store has lost them")]
+        | UnsetType
+    ) = UNSET
 
 
 class EnqueueRequest(msgspec.Struct, kw_only=True):

@@ -23,7 +23,7 @@ KEEP_S = 1.0
 """Seconds between two looks at whether the recovery file is to be written."""
 _COUNTS_EVERY = 10
 """Looks between two files of which only the counts differ."""
-_LISTS_EVERY = 5
+_LISTS_EVERY = 2
 """Looks between two readings of blocks and of passes that were taken back."""
 _LISTS_AT_ONCE = 32
 """Queues whose blocks are read at once; the others have their turn."""
