@@ -47,6 +47,9 @@ from wr.office import Office
 from wr.pass_reader import PassReader, SiteKeys
 from wr.pass_service import PassService
 from wr.queue_book import QueueBook
+from wr.recovery.kept import store_mark
+from wr.recovery.memory import Memory
+from wr.recovery.recovery import Recovery
 from wr.room import Room
 from wr.settings import Settings
 from wr.store.store import Store, store_clock
@@ -102,6 +105,7 @@ class House:
     measures: Measures
     events: Events
     guesses: GuessLimiter
+    recovery: Recovery
 
     def api(
         self,
@@ -167,6 +171,17 @@ def assemble(
         random_bytes=RandomPool(os.urandom),
         token_lifetime_s=settings.position_token_lifetime,
     )
+    memory = Memory()
+    store.remember_with(memory, settings.recovery_wait)
+    recovery = Recovery(
+        store,
+        memory,
+        keeper,
+        webhooks_seen=events.hooks.webhooks,
+        clock_ms=clocks.token_ms,
+        folder=settings.data_dir,
+        store_mark=store_mark(settings.store_url, settings.store_prefix),
+    )
     assets = own_assets()
     witness = Witness(book, announcer.tell, measures.queues)
     gatehouse = Gatehouse(store, book, room, keeper, witness, announcer.tell, time.monotonic)
@@ -198,9 +213,10 @@ def assemble(
         trusted_proxies=settings.trusted_proxies,
         is_store_healthy=lambda: _answers(store),
         nats_health=lambda: events.nats_health,
+        recovering_queues=lambda: sum(view.is_recovering for view in book.views()),
         webhooks=WebhookDesk(store, events.hooks, random_bytes=os.urandom),
         uptime_s=uptime_s,
-        scrape=_scraper(measures, book, registry),
+        scrape=_scraper(measures, book, registry, recovery),
         openapi=orjson.dumps(openapi_document()),
         assets=assets,
         desk=WaitingDesk(assets, template_check_command()),
@@ -209,6 +225,7 @@ def assemble(
         public_url=settings.public_url,
     )
     return House(
+        recovery=recovery,
         store=store,
         keeper=keeper,
         book=book,
@@ -253,7 +270,7 @@ def _events(store: Store, settings: Settings, measures: EventMeasures, book: Eve
 
 
 def _scraper(
-    measures: Measures, book: QueueBook, registry: Registry
+    measures: Measures, book: QueueBook, registry: Registry, recovery: Recovery
 ) -> Callable[[str], Awaitable[tuple[bytes, str]]]:
     async def scrape(accept: str) -> tuple[bytes, str]:
         readings = Readings(
@@ -266,9 +283,13 @@ def _scraper(
                     view.active,
                     view.config.max_active_users,
                     view.config.admission_rate,
+                    view.is_recovering,
+                    view.forgotten.acknowledged if view.forgotten else 0,
+                    view.forgotten.restored if view.forgotten else 0,
                 )
                 for view in book.views()
             ),
+            times_forgotten=recovery.times,
             streams={str(kind): count for kind, count in registry.kinds.items()},
         )
         return await trio.to_thread.run_sync(_spell, snapshot(measures, readings), accept)

@@ -1,15 +1,19 @@
---@use clock chunks arrivals extras departures addresses statistics history shares
+--@use clock chunks arrivals extras departures addresses statistics history shares recovery
 -- One admission pass over one queue: drops the silent, ends sessions whose time is over, and lets people in
 -- from the front, no faster than the rate and no more than the room holds. One step, so that any number of
 -- replicas may run it at any moment: the tokens and the room are counted here and nowhere else.
 --
 -- KEYS  config waiting seen sessions records extras people tombstones counters bucket ring history_fine history_coarse
 --       addresses passes pass_ends blocks block_notes
--- ARGV  now_ms, most (ids handled per kind in one call; what is left over is reported as more)
+-- ARGV  now_ms, most (ids handled per kind in one call; what is left over is reported as more),
+--       what the server knows of this queue: created_ms, passes (0 = nothing), how many waited,
+--       hold_ms (how long nobody is let in after the store has forgotten, at most)
 -- reply exists (0, 1), now_ms, config version, waiting, active, more (0, 1),
 --       list of dropped ids, list of ended session ids, list of admitted ids,
 --       list of 'second:admitted:ended' of the last two minutes, session end ms of those admitted,
---       list of how many ms each of those admitted had waited, list of how many wait of priority 0, 1, 2 and 3
+--       list of how many ms each of those admitted had waited, list of how many wait of priority 0, 1, 2 and 3,
+--       [passes over this queue, when the store forgot (ms, 0 = never), until when nobody is let in because of that
+--       (ms), how many waited before it forgot, how many places and sessions came back]
 -- cost  about 17 commands when idle; then O(log waiting) for each person dropped, ended or let in; 6 or 7 more
 --       in the first pass of each 10 seconds, which notes the history and forgets passes and blocks that are over;
 --       4 more while several priorities wait.
@@ -18,13 +22,22 @@
 local now = clock_ms(ARGV[1])
 local most = tonumber(ARGV[2])
 local config = redis.call('HMGET', KEYS[1], 'status', 'admission_rate', 'max_active_users',
-  'session_timeout_seconds', 'heartbeat_timeout_seconds', 'version', 'priority_share')
+  'session_timeout_seconds', 'heartbeat_timeout_seconds', 'version', 'priority_share',
+  'created_ms', 'heartbeat_interval_seconds')
 if not config[1] then
-  return {0, now, 0, 0, 0, 0, {}, {}, {}, {}, 0, {}, {0, 0, 0, 0}}
+  return {0, now, 0, 0, 0, 0, {}, {}, {}, {}, 0, {}, {0, 0, 0, 0}, {0, 0, 0, 0, 0}}
 end
 local rate = tonumber(config[2])
 local expires = now + tonumber(config[4]) * 1000
-local bucket = redis.call('HMGET', KEYS[10], 'tokens', 'at', 'owed')
+local BUCKET = {'tokens', 'at', 'owed', 'passes', 'forgot_ms', 'recovering_ms', 'acknowledged', 'restored'}
+local bucket = redis.call('HMGET', KEYS[10], unpack_values(BUCKET))
+-- Another queue of that name, made since, has forgotten nothing.
+if ARGV[3] == config[8] and note_forgetting(KEYS[10], tonumber(bucket[4] or '0'), tonumber(ARGV[4]), now,
+    tonumber(config[9]), tonumber(ARGV[6]), tonumber(ARGV[5])) then
+  bucket = redis.call('HMGET', KEYS[10], unpack_values(BUCKET))
+end
+local passes = tonumber(bucket[4] or '0') + 1
+local forgot_ms, recovering_ms = tonumber(bucket[5] or '0'), tonumber(bucket[6] or '0')
 -- Before anything is done: what this pass does belongs to the step that begins with it.
 if note_steps(KEYS[12], KEYS[13], KEYS[9], KEYS[2], KEYS[4], tonumber(bucket[2] or nil), now) then
   -- Whatever went wrong before, such as a server of an older version, is over when the line is empty.
@@ -38,8 +51,10 @@ if note_steps(KEYS[12], KEYS[13], KEYS[9], KEYS[2], KEYS[4], tonumber(bucket[2] 
   end
 end
 
-local silent = redis.call('ZRANGEBYSCORE', KEYS[3], '-inf', whole(now - tonumber(config[5]) * 1000),
-  'LIMIT', 0, most)
+local silent = {}
+if now >= forgot_ms + tonumber(config[5]) * 1000 then
+  silent = redis.call('ZRANGEBYSCORE', KEYS[3], '-inf', whole(now - tonumber(config[5]) * 1000), 'LIMIT', 0, most)
+end
 in_chunks(silent, function(...) redis.call('ZREM', KEYS[2], ...) end)
 in_chunks(silent, function(...) redis.call('ZREM', KEYS[3], ...) end)
 release_places(KEYS[14], KEYS[6], silent)
@@ -115,7 +130,7 @@ local admitted = {}
 local waits = {}
 local waited = 0
 local allowed = 0
-if config[1] == 'active' then
+if config[1] == 'active' and now >= recovering_ms then
   local space = tonumber(config[3]) - redis.call('ZCARD', KEYS[4])
   -- The small part of a token makes up for what adding fractions loses, so that 0.1 ten times is one person.
   allowed = math.max(0, math.min(math.floor(tokens + 0.000001), space))
@@ -143,7 +158,8 @@ if config[1] == 'active' then
     in_chunks(records, function(...) redis.call('HSET', KEYS[5], ...) end)
   end
 end
-redis.call('HSET', KEYS[10], 'tokens', string.format('%.6f', math.max(0, tokens - #admitted)), 'at', whole(now))
+redis.call('HSET', KEYS[10], 'tokens', string.format('%.6f', math.max(0, tokens - #admitted)), 'at', whole(now),
+  'passes', whole(passes))
 
 local waiting = redis.call('ZCARD', KEYS[2])
 open_day(KEYS[9], now, waiting)
@@ -164,4 +180,5 @@ if #silent == most or #over == most or (#admitted == most and allowed > most) th
   more = 1
 end
 return {1, now, tonumber(config[6]), waiting, redis.call('ZCARD', KEYS[4]), more, silent, over, admitted,
-  redis.call('HVALS', KEYS[11]), expires, waits, lengths}
+  redis.call('HVALS', KEYS[11]), expires, waits, lengths,
+  {passes, forgot_ms, recovering_ms, tonumber(bucket[7] or '0'), tonumber(bucket[8] or '0')}}
