@@ -11,6 +11,11 @@ from wr.store.script import load_script
 MOST_PER_CALL = 2_000
 """People handled per kind in one call: about 10 ms of the store's time at most."""
 
+LEAST_GAP_MS = 2_000
+"""The shortest time without a pass that counts as one in which no visitor could be heard. A slow command of
+the store, or a busy machine, delays passes by less."""
+_INTERVALS_IN_A_GAP = 4
+
 _PARTS = (
     "config",
     "waiting",
@@ -33,6 +38,11 @@ _PARTS = (
 )
 
 
+def least_gap_ms(admission_interval_s: float) -> int:
+    """Return how long no pass must have run for visitors not to have been heard, in milliseconds."""
+    return max(LEAST_GAP_MS, round(_INTERVALS_IN_A_GAP * admission_interval_s * 1000))
+
+
 class Pass(msgspec.Struct, frozen=True, kw_only=True):
     """What one admission pass over one queue did and saw."""
 
@@ -53,6 +63,10 @@ class Pass(msgspec.Struct, frozen=True, kw_only=True):
     """What happened in each of the last seconds."""
     waiting_by_priority: tuple[int, ...]
     """How many wait of priority 0, 1, 2 and 3."""
+    heard_ms: int = 0
+    """When visitors could be heard again after the last gap in the passes; 0 if there was none."""
+    gap_ms: int = 0
+    """How long that gap lasted; below 0 if the clock went back by so much."""
 
 
 class AdmitScript:
@@ -60,18 +74,19 @@ class AdmitScript:
 
     script = load_script("admit")
 
-    def __init__(self, keys: Keys, most: int = MOST_PER_CALL) -> None:
+    def __init__(self, keys: Keys, most: int = MOST_PER_CALL, gap_ms: int = LEAST_GAP_MS) -> None:
         self._keys = keys
         self._most = most
+        self._gap_ms = gap_ms
 
     def call(self, queue_id: str, now_ms: int) -> tuple[list[str], list[Any]]:
         """Spell KEYS and ARGV for a pass over one queue."""
-        return self._keys.queue(queue_id, *_PARTS), [now_ms, self._most]
+        return self._keys.queue(queue_id, *_PARTS), [now_ms, self._most, self._gap_ms]
 
     def reply(self, raw: list[Any]) -> Pass | None:
         """Read the reply; None when there is no such queue."""
         exists, now_ms, version, waiting, active, more, dropped, ended, admitted, seconds, *rest = raw
-        end_ms, waits, lengths = rest
+        end_ms, waits, lengths, heard_ms, gap_ms = rest
         if not exists:
             return None
         return Pass(
@@ -87,6 +102,8 @@ class AdmitScript:
             waits_ms=waits,
             seconds=read_seconds(seconds),
             waiting_by_priority=tuple(lengths),
+            heard_ms=heard_ms,
+            gap_ms=gap_ms,
         )
 
 

@@ -7,6 +7,7 @@ from contextvars import Context
 from functools import partial
 from typing import Any, Protocol, TypeVar
 
+import msgspec
 import redis
 import structlog
 import trio
@@ -16,7 +17,7 @@ from wr.measures.queue_measures import NO_QUEUE
 from wr.model import places
 from wr.model.history import HistorySpan
 from wr.model.limits import Limit, Usage
-from wr.store.admissions import AdmitScript, Pass
+from wr.store.admissions import LEAST_GAP_MS, AdmitScript, Pass
 from wr.store.announcements import Announcements
 from wr.store.audit import AuditShelf
 from wr.store.batcher import Batcher
@@ -55,6 +56,15 @@ def store_clock() -> int:
     return 0
 
 
+class StoreTimes(msgspec.Struct, frozen=True):
+    """The time that scripts work with."""
+
+    now_ms: Callable[[], int] = store_clock
+    """Gives the time; 0, the default, is the clock of the store."""
+    least_gap_ms: int = LEAST_GAP_MS
+    """When no admission pass ran for so long, no visitor could be heard."""
+
+
 class _Batched(Protocol[ItemT, ReplyT]):
     """A script that does many items in one call."""
 
@@ -76,9 +86,8 @@ class Tracing(Protocol):
 class Store:
     """Every operation on the store. All methods raise `Unavailable` when it cannot be reached.
 
-    `now_ms` gives the time each script works with; 0, the default, is the clock of the store. `measures`
-    takes in what happened to whom: here, because both APIs, live streams and operators come by. `noting`
-    takes notes of it for other systems.
+    `measures` takes in what happened to whom: here, because both APIs, live streams and operators come by.
+    `noting` takes notes of it for other systems.
     """
 
     def __init__(
@@ -87,16 +96,16 @@ class Store:
         nursery: trio.Nursery,
         keys: Keys,
         limits: Mapping[str, Limit],
-        now_ms: Callable[[], int] = store_clock,
+        times: StoreTimes,
         measures: Measures | None = None,
         tracing: Tracing | None = None,
         noting: Noting | None = None,
     ) -> None:
         self._noting = noting
         self._connection = connection
-        self._now_ms = now_ms
+        self._now_ms = times.now_ms
         self._measures = measures or Measures(time.perf_counter)
-        self._admit = AdmitScript(keys)
+        self._admit = AdmitScript(keys, gap_ms=times.least_gap_ms)
         self._statistics = StatisticsScript(keys)
         self._history = HistoryScript(keys)
         self._find = FindScript(keys)
@@ -411,6 +420,7 @@ async def open_store(
     measures: Measures | None = None,
     tracing: Tracing | None = None,
     noting: Noting | None = None,
+    least_gap_ms: int = LEAST_GAP_MS,
 ) -> AsyncIterator[Store]:
     """Open the store at `url`.
 
@@ -423,7 +433,8 @@ async def open_store(
         raise StoreFailure(f"store_url: {error}") from error
     try:
         async with trio.open_nursery() as nursery:
-            yield Store(connection, nursery, Keys(prefix), limits, now_ms, measures, tracing, noting)
+            times = StoreTimes(now_ms, least_gap_ms)
+            yield Store(connection, nursery, Keys(prefix), limits, times, measures, tracing, noting)
             # Callers are gone by now; a batch nobody waits for need not be waited for either.
             nursery.cancel_scope.cancel()
     finally:
