@@ -18,6 +18,7 @@ from wr.store.joins import JoinScript
 from wr.store.keys import Keys
 from wr.store.polls import PollScript
 from wr.store.script import load_script
+from wr.store.silences import SilentScript
 from wr.store.visits import VisitScript
 
 FOLDER = files("wr.store") / "scripts"
@@ -34,6 +35,7 @@ CALLS: dict[str, Any] = {
     "gate": lambda: GateScript(KEYS).call("q", 0, []),
     "extend": lambda: ExtendScript(KEYS).call("q", 0, b"", 1),
     "find": lambda: FindScript(KEYS).call("q", 0, b""),
+    "silent": lambda: SilentScript(KEYS).call("q", 0, 1),
     "history": lambda: HistoryScript(KEYS).call("q", HistorySpan.DAY, 0),
 }
 

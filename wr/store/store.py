@@ -38,6 +38,7 @@ from wr.store.polls import Poll, Polled, PollKind, PollScript
 from wr.store.queues import QueueShelf
 from wr.store.script import Script
 from wr.store.secrets import SecretShelf
+from wr.store.silences import Silent, SilentScript
 from wr.store.visits import VisitCall, Visited, VisitKind, VisitScript
 from wr.store.webhooks import WebhookShelf
 
@@ -109,6 +110,7 @@ class Store:
         self._statistics = StatisticsScript(keys)
         self._history = HistoryScript(keys)
         self._find = FindScript(keys)
+        self._silent = SilentScript(keys)
         self._limit = LimitScript(keys, dict(limits))
         self.queues = QueueShelf(connection, keys)
         self.secrets = SecretShelf(connection, keys)
@@ -269,6 +271,17 @@ class Store:
         tally.admissions += len(done.admitted)
         tally.expiries += len(done.dropped)
         tally.sessions_ended += len(done.ended)
+        if done.heard_ms != tally.heard_ms:
+            # Another server's pass may have seen the gap, or one whose reply was lost with the store. Gaps
+            # from before this process started are not its own.
+            if tally.heard_ms >= 0 or done.heard_ms == done.now_ms:
+                tally.gaps += 1
+                log.warning(
+                    "visitors could not be heard: their places are kept, their sessions last longer",
+                    queue_id=queue_id,
+                    gap_s=done.gap_ms / 1000,
+                )
+            tally.heard_ms = done.heard_ms
         for waited_ms in done.waits_ms:
             tally.waits.observe(waited_ms / 1000)
 
@@ -288,6 +301,11 @@ class Store:
             lambda queue_id: self._statistics.call(queue_id, self._now_ms()),
         )
         return {queue_id: self._statistics.reply(reply) for queue_id, reply in replies.items()}
+
+    async def silent(self, queue_id: str, timeout_s: int) -> Silent | None:
+        """Count those who wait, and those of them not heard for so long; None when there is no such queue."""
+        keys, arguments = self._silent.call(queue_id, self._now_ms(), timeout_s)
+        return self._silent.reply(await self._connection.call(self._silent.script, keys, arguments))
 
     async def history(self, queue_id: str, span: HistorySpan) -> Notes | None:
         """Read the notes of a queue's history; None when there is no such queue."""
