@@ -52,6 +52,7 @@ from wr.recovery.memory import Memory
 from wr.recovery.recovery import Recovery
 from wr.room import Room
 from wr.settings import Settings
+from wr.store.admissions import least_gap_ms
 from wr.store.store import Store, store_clock
 from wr.tasks.admission import Witness
 from wr.tasks.live import LiveLoops
@@ -70,6 +71,9 @@ class Clocks(msgspec.Struct, frozen=True):
 
     store_ms: Callable[[], int] = store_clock
     token_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000
+    least_gap_ms: Callable[[float], int] = least_gap_ms
+    """How long no admission pass must have run for visitors not to have been heard, by the seconds between
+    two. For a clock that is moved by hand, it is longer than any of its leaps."""
 
 
 PRODUCTION_CLOCKS = Clocks()

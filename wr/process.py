@@ -108,6 +108,7 @@ async def run(
             measures=measures,
             tracing=tracing,
             noting=Happenings(event_book),
+            least_gap_ms=clocks.least_gap_ms(settings.admission_interval),
         ) as store,
     ):
         house = assemble(

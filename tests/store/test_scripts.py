@@ -20,6 +20,7 @@ from wr.store.pass_revocations import RevokePassScript
 from wr.store.polls import PollScript
 from wr.store.recoveries import RestoreScript
 from wr.store.script import load_script
+from wr.store.silences import SilentScript
 from wr.store.visits import VisitScript
 
 FOLDER = files("wr.store") / "scripts"
@@ -38,6 +39,7 @@ CALLS: dict[str, Any] = {
     "restore": lambda: RestoreScript(KEYS).call("q", 0, NOTHING_KNOWN, []),
     "revoke_pass": lambda: RevokePassScript(KEYS).call("q", b"", 0, 0),
     "find": lambda: FindScript(KEYS).call("q", 0, b""),
+    "silent": lambda: SilentScript(KEYS).call("q", 0, 1),
     "history": lambda: HistoryScript(KEYS).call("q", HistorySpan.DAY, 0),
 }
 

@@ -85,6 +85,12 @@ QUEUE_CALLERS_REFUSED = Metric(
     "once a second at most",
     _QUEUE,
 )
+QUEUE_GAPS = Metric(
+    "wr_queue_gaps_total",
+    Kind.COUNTER,
+    "Outages and leaps of the clock in which no visitor could be heard, as this process saw them",
+    _QUEUE,
+)
 QUEUE_CANCELLATIONS = Metric(
     "wr_queue_cancellations_total",
     Kind.COUNTER,
@@ -196,6 +202,7 @@ METRICS: tuple[Metric, ...] = (
     QUEUE_JOINS,
     QUEUE_ADMISSIONS,
     QUEUE_EXPIRIES,
+    QUEUE_GAPS,
     QUEUE_SESSIONS_ENDED,
     QUEUE_SESSIONS_SHARED,
     QUEUE_CALLERS_REFUSED,

@@ -91,6 +91,7 @@ def _queues(counted: QueueMeasures, read: Iterable[QueueReading]) -> dict[str, S
     samples |= {
         catalogue.QUEUE_JOINS.name: [(labels, tally.joins) for labels, tally in tallies],
         catalogue.QUEUE_ADMISSIONS.name: [(labels, tally.admissions) for labels, tally in tallies],
+        catalogue.QUEUE_GAPS.name: [(labels, tally.gaps) for labels, tally in tallies],
         catalogue.QUEUE_EXPIRIES.name: [(labels, tally.expiries) for labels, tally in tallies],
         catalogue.QUEUE_SESSIONS_ENDED.name: [(labels, tally.sessions_ended) for labels, tally in tallies],
         catalogue.QUEUE_SESSIONS_SHARED.name: [(labels, tally.sessions_shared) for labels, tally in tallies],

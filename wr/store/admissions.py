@@ -13,6 +13,10 @@ MOST_PER_CALL = 2_000
 
 LONGEST_HOLD_S = 60.0
 """Seconds that no visitor is let in after the store has forgotten, however long a heartbeat interval is."""
+LEAST_GAP_MS = 2_000
+"""The shortest time without a pass that counts as one in which no visitor could be heard. A slow command of
+the store, or a busy machine, delays passes by less."""
+_INTERVALS_IN_A_GAP = 4
 
 _PARTS = (
     "config",
@@ -61,6 +65,11 @@ class Forgotten(msgspec.Struct, frozen=True):
     """How many places and sessions have come back from their tokens."""
 
 
+def least_gap_ms(admission_interval_s: float) -> int:
+    """Return how long no pass must have run for visitors not to have been heard, in milliseconds."""
+    return max(LEAST_GAP_MS, round(_INTERVALS_IN_A_GAP * admission_interval_s * 1000))
+
+
 class Pass(msgspec.Struct, frozen=True, kw_only=True):
     """What one admission pass over one queue did and saw."""
 
@@ -91,26 +100,41 @@ class Pass(msgspec.Struct, frozen=True, kw_only=True):
         """Whether no visitor is let in, because the store has forgotten and the line forms again."""
         return self.forgotten is not None and self.now_ms < self.forgotten.held_until_ms
 
+    heard_ms: int = 0
+    """When visitors could be heard again after the last gap in the passes; 0 if there was none."""
+    gap_ms: int = 0
+    """How long that gap lasted; below 0 if the clock went back by so much."""
+
 
 class AdmitScript:
     """Calls of `admit.lua`."""
 
     script = load_script("admit")
 
-    def __init__(self, keys: Keys, most: int = MOST_PER_CALL, longest_hold_s: float = LONGEST_HOLD_S) -> None:
+    def __init__(
+        self,
+        keys: Keys,
+        most: int = MOST_PER_CALL,
+        gap_ms: int = LEAST_GAP_MS,
+        longest_hold_s: float = LONGEST_HOLD_S,
+    ) -> None:
         self._keys = keys
         self._most = most
+        self._gap_ms = gap_ms
         self._longest_hold_ms = int(longest_hold_s * 1000)
 
     def call(self, queue_id: str, now_ms: int, known: Known = NOTHING_KNOWN) -> tuple[list[str], list[Any]]:
         """Spell KEYS and ARGV for a pass over one queue."""
-        arguments = [now_ms, self._most, known.created_ms, known.passes, known.waiting, self._longest_hold_ms]
+        arguments = [
+            *(now_ms, self._most, self._gap_ms),
+            *(known.created_ms, known.passes, known.waiting, self._longest_hold_ms),
+        ]
         return self._keys.queue(queue_id, *_PARTS), arguments
 
     def reply(self, raw: list[Any]) -> Pass | None:
         """Read the reply; None when there is no such queue."""
         exists, now_ms, version, waiting, active, more, dropped, ended, admitted, seconds, *rest = raw
-        end_ms, waits, lengths, memory = rest
+        end_ms, waits, lengths, heard_ms, gap_ms, memory = rest
         if not exists:
             return None
         return Pass(
@@ -128,6 +152,8 @@ class AdmitScript:
             waiting_by_priority=tuple(lengths),
             passes=memory[0],
             forgotten=Forgotten(*memory[1:]) if memory[1] else None,
+            heard_ms=heard_ms,
+            gap_ms=gap_ms,
         )
 
 

@@ -7,6 +7,7 @@ from contextvars import Context
 from functools import partial
 from typing import Any, Protocol, TypeVar
 
+import msgspec
 import redis
 import structlog
 import trio
@@ -19,7 +20,7 @@ from wr.model.limits import Limit, Usage
 from wr.model.queue import QueueConfig
 from wr.model.refusals import Unavailable
 from wr.model.tokens import PositionClaims, SessionClaims
-from wr.store.admissions import NOTHING_KNOWN, AdmitScript, Known, Pass
+from wr.store.admissions import LEAST_GAP_MS, NOTHING_KNOWN, AdmitScript, Known, Pass
 from wr.store.announcements import Announcements
 from wr.store.audit import AuditShelf
 from wr.store.batcher import Batcher
@@ -41,6 +42,7 @@ from wr.store.queues import LOST, QueueShelf
 from wr.store.recoveries import Recoveries, RestoreScript
 from wr.store.script import Script
 from wr.store.secrets import SecretShelf
+from wr.store.silences import Silent, SilentScript
 from wr.store.visits import VisitCall, Visited, VisitKind, VisitScript
 from wr.store.webhooks import WebhookShelf
 
@@ -57,6 +59,15 @@ QUEUES_PER_ROUND_TRIP = 64
 def store_clock() -> int:
     """Pass the time to no script: each takes the store's own, so that replicas never disagree."""
     return 0
+
+
+class StoreTimes(msgspec.Struct, frozen=True):
+    """The time that scripts work with."""
+
+    now_ms: Callable[[], int] = store_clock
+    """Gives the time; 0, the default, is the clock of the store."""
+    least_gap_ms: int = LEAST_GAP_MS
+    """When no admission pass ran for so long, no visitor could be heard."""
 
 
 class _Batched(Protocol[ItemT, ReplyT]):
@@ -125,9 +136,8 @@ class Tracing(Protocol):
 class Store:
     """Every operation on the store. All methods raise `Unavailable` when it cannot be reached.
 
-    `now_ms` gives the time each script works with; 0, the default, is the clock of the store. `measures`
-    takes in what happened to whom: here, because both APIs, live streams and operators come by. `noting`
-    takes notes of it for other systems.
+    `measures` takes in what happened to whom: here, because both APIs, live streams and operators come by.
+    `noting` takes notes of it for other systems.
     """
 
     def __init__(
@@ -136,7 +146,7 @@ class Store:
         nursery: trio.Nursery,
         keys: Keys,
         limits: Mapping[str, Limit],
-        now_ms: Callable[[], int] = store_clock,
+        times: StoreTimes,
         measures: Measures | None = None,
         tracing: Tracing | None = None,
         noting: Noting | None = None,
@@ -145,16 +155,18 @@ class Store:
         self._keys = keys
         self._memory: Remembering = NoMemory()
         self._connection = connection
-        self._now_ms = now_ms
-        self.now_ms = now_ms
+        self._now_ms = times.now_ms
+        self.now_ms = times.now_ms
         """The time that scripts are given: 0 for the store's own."""
         self._measures = measures or Measures(time.perf_counter)
-        self._admit = AdmitScript(keys)
+        self._least_gap_ms = times.least_gap_ms
+        self._admit = AdmitScript(keys, gap_ms=times.least_gap_ms)
         self._restore = RestoreScript(keys)
         self.recoveries = Recoveries(connection, keys)
         self._statistics = StatisticsScript(keys)
         self._history = HistoryScript(keys)
         self._find = FindScript(keys)
+        self._silent = SilentScript(keys)
         self._limit = LimitScript(keys, dict(limits))
         self.queues = QueueShelf(connection, keys)
         self.secrets = SecretShelf(connection, keys)
@@ -196,7 +208,7 @@ class Store:
         """
         self._memory = memory
         self.queues.memory = memory
-        self._admit = AdmitScript(self._keys, longest_hold_s=longest_hold_s)
+        self._admit = AdmitScript(self._keys, gap_ms=self._least_gap_ms, longest_hold_s=longest_hold_s)
         self._restore = RestoreScript(self._keys, longest_hold_s)
 
     async def join(self, queue_id: str, join: Join) -> Joined:
@@ -360,6 +372,17 @@ class Store:
         tally.admissions += len(done.admitted)
         tally.expiries += len(done.dropped)
         tally.sessions_ended += len(done.ended)
+        if done.heard_ms != tally.heard_ms:
+            # Another server's pass may have seen the gap, or one whose reply was lost with the store. Gaps
+            # from before this process started are not its own.
+            if tally.heard_ms >= 0 or done.heard_ms == done.now_ms:
+                tally.gaps += 1
+                log.warning(
+                    "visitors could not be heard: their places are kept, their sessions last longer",
+                    queue_id=queue_id,
+                    gap_s=done.gap_ms / 1000,
+                )
+            tally.heard_ms = done.heard_ms
         for waited_ms in done.waits_ms:
             tally.waits.observe(waited_ms / 1000)
 
@@ -379,6 +402,11 @@ class Store:
             lambda queue_id: self._statistics.call(queue_id, self._now_ms()),
         )
         return {queue_id: self._statistics.reply(reply) for queue_id, reply in replies.items()}
+
+    async def silent(self, queue_id: str, timeout_s: int) -> Silent | None:
+        """Count those who wait, and those of them not heard for so long; None when there is no such queue."""
+        keys, arguments = self._silent.call(queue_id, self._now_ms(), timeout_s)
+        return self._silent.reply(await self._connection.call(self._silent.script, keys, arguments))
 
     async def history(self, queue_id: str, span: HistorySpan) -> Notes | None:
         """Read the notes of a queue's history; None when there is no such queue."""
@@ -511,6 +539,7 @@ async def open_store(
     measures: Measures | None = None,
     tracing: Tracing | None = None,
     noting: Noting | None = None,
+    least_gap_ms: int = LEAST_GAP_MS,
 ) -> AsyncIterator[Store]:
     """Open the store at `url`.
 
@@ -523,7 +552,8 @@ async def open_store(
         raise StoreFailure(f"store_url: {error}") from error
     try:
         async with trio.open_nursery() as nursery:
-            yield Store(connection, nursery, Keys(prefix), limits, now_ms, measures, tracing, noting)
+            times = StoreTimes(now_ms, least_gap_ms)
+            yield Store(connection, nursery, Keys(prefix), limits, times, measures, tracing, noting)
             # Callers are gone by now; a batch nobody waits for need not be waited for either.
             nursery.cancel_scope.cancel()
     finally:
