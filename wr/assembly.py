@@ -46,8 +46,12 @@ from wr.office import Office
 from wr.pass_reader import PassReader, SiteKeys
 from wr.pass_service import PassService
 from wr.queue_book import QueueBook
+from wr.recovery.kept import store_mark
+from wr.recovery.memory import Memory
+from wr.recovery.recovery import Recovery
 from wr.room import Room
 from wr.settings import Settings
+from wr.store.admissions import least_gap_ms
 from wr.store.health import StoreHealth
 from wr.store.memory import StoreMemory
 from wr.store.store import Store, store_clock
@@ -66,6 +70,9 @@ class Clocks(msgspec.Struct, frozen=True):
 
     store_ms: Callable[[], int] = store_clock
     token_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000
+    least_gap_ms: Callable[[float], int] = least_gap_ms
+    """How long no admission pass must have run for visitors not to have been heard, by the seconds between
+    two. For a clock that is moved by hand, it is longer than any of its leaps."""
 
 
 PRODUCTION_CLOCKS = Clocks()
@@ -101,6 +108,7 @@ class House:
     measures: Measures
     events: Events
     guesses: GuessLimiter
+    recovery: Recovery
 
     def api(
         self,
@@ -166,6 +174,17 @@ def assemble(
         random_bytes=RandomPool(os.urandom),
         token_lifetime_s=settings.position_token_lifetime,
     )
+    memory = Memory()
+    store.remember_with(memory, settings.recovery_wait)
+    recovery = Recovery(
+        store,
+        memory,
+        keeper,
+        webhooks_seen=events.hooks.webhooks,
+        clock_ms=clocks.token_ms,
+        folder=settings.data_dir,
+        store_mark=store_mark(settings.store_url, settings.store_prefix),
+    )
     assets = own_assets()
     witness = Witness(book, announcer.tell, measures.queues)
     gatehouse = Gatehouse(store, book, room, keeper, witness, announcer.tell, time.monotonic)
@@ -197,9 +216,10 @@ def assemble(
         trusted_proxies=settings.trusted_proxies,
         store_condition=StoreHealth(store, time.monotonic).condition,
         nats_health=lambda: events.nats_health,
+        recovering_queues=lambda: sum(view.is_recovering for view in book.views()),
         webhooks=WebhookDesk(store, events.hooks, random_bytes=os.urandom),
         uptime_s=uptime_s,
-        scrape=_scraper(measures, book, registry, store.memory),
+        scrape=_scraper(measures, book, registry, recovery, store.space),
         openapi=orjson.dumps(openapi_document()),
         assets=assets,
         desk=WaitingDesk(assets, template_check_command()),
@@ -208,6 +228,7 @@ def assemble(
         public_url=settings.public_url,
     )
     return House(
+        recovery=recovery,
         store=store,
         keeper=keeper,
         book=book,
@@ -252,7 +273,7 @@ def _events(store: Store, settings: Settings, measures: EventMeasures, book: Eve
 
 
 def _scraper(
-    measures: Measures, book: QueueBook, registry: Registry, memory: StoreMemory
+    measures: Measures, book: QueueBook, registry: Registry, recovery: Recovery, memory: StoreMemory
 ) -> Callable[[str], Awaitable[tuple[bytes, str]]]:
     async def scrape(accept: str) -> tuple[bytes, str]:
         readings = Readings(
@@ -265,9 +286,13 @@ def _scraper(
                     view.active,
                     view.config.max_active_users,
                     view.config.admission_rate,
+                    view.is_recovering,
+                    view.forgotten.acknowledged if view.forgotten else 0,
+                    view.forgotten.restored if view.forgotten else 0,
                 )
                 for view in book.views()
             ),
+            times_forgotten=recovery.times,
             streams={str(kind): count for kind, count in registry.kinds.items()},
             memory_used=memory.used_bytes,
             memory_max=memory.max_bytes,

@@ -1,6 +1,7 @@
 """Operations that need no token of a visitor: health, verification keys, the OpenAPI document, metrics."""
 
 import msgspec
+from msgspec import UNSET
 
 from wr import __version__
 from wr.api.calls import Answer, Call, Page, Services
@@ -27,6 +28,7 @@ async def health(services: Services, _call: Call) -> Answer:
                 "dragonflydb": condition.value,
                 "nats": services.nats_health(),
             },
+            recovering_queues=services.recovering_queues() or UNSET,
         ),
     )
 
