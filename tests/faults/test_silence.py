@@ -16,13 +16,16 @@ RHYTHM = {"heartbeat_interval_seconds": 1, "heartbeat_timeout_seconds": TIMEOUT_
 
 def line_of(site: Site, **settings: object) -> tuple[str, list[str]]:
     queue_id = site.make_queue(status="paused", **RHYTHM, **settings)
-    return queue_id, [site.join(queue_id).json()["token"] for _ in range(5)]
+    tokens = [site.join(queue_id).json()["token"] for _ in range(5)]
+    seen = f'wr_queue_waiting{{queue="{queue_id}"}} 5'
+    eventually(lambda: seen in site.http.get("/metrics").text, "a pass has seen them")
+    return queue_id, tokens
 
 
 def check_nobody_lost_by_the_outage(site: Site, queue_id: str, tokens: list[str]) -> None:
     """Everybody is where they were; who stays silent from now on loses the place, and nobody else."""
     answers = [site.status(queue_id, token) for token in tokens]
-    assert [answer.json().get("position") for answer in answers] == [1, 2, 3, 4, 5]
+    assert [answer.json().get("position") for answer in answers] == [1, 2, 3, 4, 5], answers[0].text
 
     def is_dropped() -> bool:
         assert [site.heartbeat(queue_id, token).status_code for token in tokens[1:]] == [200] * 4
