@@ -20,6 +20,7 @@ from redis.exceptions import RedisError
 
 from wr.api.user_tokens import UserTokens, read_user_key
 from wr.assembly import PRODUCTION_CLOCKS, Clocks, House, assemble
+from wr.concerts import default_heartbeat_timeout_s, default_session_timeout_s
 from wr.events.book import EventBook
 from wr.happenings import Happenings
 from wr.keeper import KeyKeeper
@@ -65,6 +66,18 @@ DEMO_QUEUE = QueueConfig(
     session_timeout_seconds=60,
     heartbeat_interval_seconds=20,
     heartbeat_timeout_seconds=50,
+)
+DEMO_QUEUES = (
+    DEMO_QUEUE,
+    # Those that the examples of both API documents name, so that they work as they stand.
+    QueueConfig(id="concert-tickets", name="Concert Ticket Sale", target_url="https://example.com/checkout"),
+    QueueConfig(
+        id="concert-1",
+        name="Concert 1",
+        target_url="https://example.com/checkout",
+        session_timeout_seconds=default_session_timeout_s("concert-1"),
+        heartbeat_timeout_seconds=default_heartbeat_timeout_s("concert-1"),
+    ),
 )
 
 
@@ -130,7 +143,7 @@ async def run(
             user_tokens = _user_tokens(settings)
             admin_key, admin_key_is_new = await _admin_key(store, settings)
             if settings.demo_queue:
-                await _make_demo_queue(store, house.office)
+                await _make_demo_queues(store, house.office)
         lanes = Lanes(
             house.api(settings, admin_key, user_tokens, tracing),
             limits,
@@ -362,12 +375,13 @@ def _note_admin_key(data_dir: Path, key: str) -> None:
         )
 
 
-async def _make_demo_queue(store: Store, office: Office) -> None:
+async def _make_demo_queues(store: Store, office: Office) -> None:
     if not await store.queues.names():
-        try:
-            await office.create_queue(Actor("wr serve", ""), DEMO_QUEUE)
-        except Conflict:
-            log.info("another replica made the demo queue")
+        for config in DEMO_QUEUES:
+            try:
+                await office.create_queue(Actor("wr serve", ""), config)
+            except Conflict:
+                log.info("another replica made a demo queue", queue_id=config.id)
 
 
 async def _admission(

@@ -5,6 +5,7 @@ from typing import Any, get_args
 
 import msgspec
 
+from wr import __version__
 from wr.api.calls import Page
 from wr.api.errors import INTERNAL_ERROR, WIRE_FORMS
 from wr.api.http import JSON
@@ -14,10 +15,18 @@ from wr.api.routes import ROUTES
 
 _COMPONENTS = "#/components/schemas/{name}"
 _RATE_HEADERS = {
-    "X-RateLimit-Limit": "Requests that one window allows",
-    "X-RateLimit-Remaining": "Requests left in this window",
-    "X-RateLimit-Reset": "Unix seconds at which the next window begins",
+    "X-RateLimit-Limit": "Requests that one window allows; 1000000 where none are counted",
+    "X-RateLimit-Remaining": "Requests left in this window; 1000000 where none are counted",
+    "X-RateLimit-Reset": "Unix seconds at which the next window begins; 0 where none are counted",
 }
+_MORE_HEADERS: dict[int, dict[str, Any]] = {
+    401: {"WWW-Authenticate": {"description": "`Bearer`", "schema": {"type": "string"}}},
+    405: {"Allow": {"description": "The methods that the path has", "schema": {"type": "string"}}},
+    426: {"Upgrade": {"description": "`websocket`", "schema": {"type": "string"}}},
+    429: {"Retry-After": {"description": "Seconds after which to try again", "schema": {"type": "integer"}}},
+    503: {"Retry-After": {"description": "Seconds after which to try again", "schema": {"type": "integer"}}},
+}
+"""What the refusals of a status bring beside the headers of every response."""
 _SECURITY: dict[Auth, list[dict[str, list[str]]]] = {
     Auth.NOBODY: [],
     Auth.MAY_HAVE_POSITION: [{}, {"BearerAuth": []}, {"OriginKey": []}, {"AdminKey": []}],
@@ -90,7 +99,7 @@ def openapi_document() -> dict[str, Any]:
         "openapi": "3.0.3",
         "info": {
             "title": "Waiting Room API",
-            "version": "1.0.0",
+            "version": __version__,
             "description": "API for managing virtual waiting rooms",
         },
         "servers": [
@@ -167,9 +176,10 @@ def _query_parameters(route: Route) -> list[dict[str, Any]]:
 
 
 def _responses(route: Route) -> dict[str, Any]:
-    headers = {"X-Request-Id": {"description": "Names this request in logs", "schema": {"type": "string"}}}
-    if route.scope is not None:
-        headers |= _limit_headers()
+    headers = {
+        "X-Request-Id": {"description": "Names this request in logs", "schema": {"type": "string"}},
+        **_limit_headers(),
+    }
     responses: dict[str, Any] = {}
     for status, meaning, answer in route.answers:
         if answer is Page:
@@ -182,7 +192,7 @@ def _responses(route: Route) -> dict[str, Any]:
         content = {"text/event-stream" if is_events else route.media_type: {"schema": schema}}
         responses[str(status)] = {"description": meaning, "headers": headers, "content": content}
     for status, meaning in _errors(route).items():
-        told = headers | _limit_headers() if status == 429 else headers
+        told = headers | _MORE_HEADERS.get(status, {})
         responses.setdefault(
             str(status),
             {"description": meaning, "headers": told, "content": _json(_reference(ErrorResponse))},
