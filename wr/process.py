@@ -20,7 +20,6 @@ from redis.exceptions import RedisError
 
 from wr.api.user_tokens import UserTokens, read_user_key
 from wr.assembly import PRODUCTION_CLOCKS, Clocks, House, assemble
-from wr.concerts import default_heartbeat_timeout_s, default_session_timeout_s
 from wr.events.book import EventBook
 from wr.happenings import Happenings
 from wr.keeper import KeyKeeper
@@ -29,6 +28,7 @@ from wr.measures.measures import Measures
 from wr.model.address_shares import AddressShares
 from wr.model.audit import Actor
 from wr.model.queue import QueueConfig
+from wr.model.queue_defaults import default_heartbeat_timeout_s, default_session_timeout_s
 from wr.model.refusals import Conflict, Unavailable
 from wr.office import Office
 from wr.pass_reader import SiteKeys, open_site_keys

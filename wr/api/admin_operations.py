@@ -21,9 +21,9 @@ from wr.api.messages import (
     UpdateQueueRequest,
 )
 from wr.block_service import BlockWish
-from wr.concerts import default_heartbeat_timeout_s, default_session_timeout_s
 from wr.model.numbers import plain
 from wr.model.queue import QueueConfig
+from wr.model.queue_defaults import default_heartbeat_timeout_s, default_session_timeout_s
 from wr.model.signing import SigningKey
 from wr.model.times import rfc3339
 from wr.office import Stats
