@@ -126,7 +126,8 @@ def operations() -> dict[str, tuple[str, str, dict[str, Any]]]:
 
 OPERATIONS = operations()
 UNLIMITED = {"health", "jwks", "openapi", "event_schema", "queue_facts", "metrics", "session_command"}
-LIMITED_BY_GUESSES = {"metrics", "session_command"}
+UNLIMITED |= {"gate", "origin_command"}
+LIMITED_BY_GUESSES = {"metrics", "session_command", "origin_command"}
 BODIES: dict[str, Any] = {
     "enqueue": {"priority": 1, "metadata": {"user_id": "user-123"}},
     "heartbeat": {"timestamp": 1704067260000, "client_id": "browser"},
@@ -157,8 +158,10 @@ PROVOKED_WITH_WEBHOOKS = {
 # A wrong key is answered so after too many others: tests/hostile/test_shares.
 PROVOKED_BY_GUESSES = {("session_command", 429)}
 # Streams are no calls, and concerts' users are no visitors: test_websocket, test_events, test_waiting_queue.
-# Who may read metrics has a test of its own: test_metrics.
+# Who may read metrics has a test of its own: test_metrics. So has the gate: test_gate, test_gate_outage.
 PROVOKED_ELSEWHERE = {
+    "gate",
+    "origin_command",
     "metrics",
     "queue_feed",
     "queue_feed_websocket",

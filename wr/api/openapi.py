@@ -6,11 +6,11 @@ from typing import Any, get_args
 import msgspec
 
 from wr import __version__
-from wr.api.calls import Page
+from wr.api.calls import Empty, Page
 from wr.api.errors import INTERNAL_ERROR, WIRE_FORMS
 from wr.api.http import JSON
 from wr.api.messages import ErrorResponse
-from wr.api.route import BASE, WEBSOCKET, Auth, Route
+from wr.api.route import ANY, BASE, WEBSOCKET, Auth, Route
 from wr.api.routes import ROUTES
 
 _COMPONENTS = "#/components/schemas/{name}"
@@ -79,7 +79,7 @@ def openapi_document() -> dict[str, Any]:
     for route in described:
         for _, _, answer in route.answers:
             answers.update(answer if isinstance(answer, tuple) else (answer,))
-    answers.discard(Page)
+    answers -= {Page, Empty}
     kinds = answers | {route.body for route in described if route.body is not None}
     ordered = sorted(kinds, key=lambda kind: kind.__name__)
     _, components = msgspec.json.schema_components(ordered, ref_template=_COMPONENTS)
@@ -91,8 +91,9 @@ def openapi_document() -> dict[str, Any]:
         # `/health` stands at both places; the one below the base is the contract's.
         if route.path != relative or relative != "/health":
             item = paths.setdefault(relative, {})
-            # A WebSocket begins with a GET, and that is all the format can say of it.
-            item["get" if route.method == WEBSOCKET else route.method.lower()] = _operation(route)
+            # A WebSocket begins with a GET, and that is all the format can say of it. What answers every
+            # method alike is described once.
+            item["get" if route.method in (ANY, WEBSOCKET) else route.method.lower()] = _operation(route)
             if route.path == relative:
                 item["servers"] = [{"url": "/"}]
     return {
@@ -182,6 +183,9 @@ def _responses(route: Route) -> dict[str, Any]:
     }
     responses: dict[str, Any] = {}
     for status, meaning, answer in route.answers:
+        if answer is Empty:
+            responses[str(status)] = {"description": meaning, "headers": headers}
+            continue
         if answer is Page:
             schema: dict[str, Any] = {"type": "object" if route.media_type == JSON else "string"}
         elif isinstance(answer, tuple):
@@ -195,9 +199,19 @@ def _responses(route: Route) -> dict[str, Any]:
         told = headers | _MORE_HEADERS.get(status, {})
         responses.setdefault(
             str(status),
-            {"description": meaning, "headers": told, "content": _json(_reference(ErrorResponse))},
+            {"description": meaning, "headers": told, "content": _refusal_content(route, status)},
         )
     return responses
+
+
+def _refusal_content(route: Route, status: int) -> dict[str, Any]:
+    """Describe the body of a refusal: the envelope, or a page for a visitor's browser."""
+    page = {"text/html": {"schema": {"type": "string"}}}
+    envelope = _json(_reference(ErrorResponse))
+    if route.refusal_page is None or status not in (404, 503):
+        return envelope
+    # A server with one connection too many refuses before it knows the route.
+    return page if status == 404 else page | envelope
 
 
 def _limit_headers() -> dict[str, Any]:

@@ -104,7 +104,9 @@ class Route:
 
     def all_refusals(self) -> Iterator[type[Refusal]]:
         """List every refusal the route can answer with."""
-        yield from ANY_ROUTE
+        yield from (
+            refusal for refusal in ANY_ROUTE if refusal is not refusals.MethodNotAllowed or self.method != ANY
+        )
         if self.body is not None:
             yield refusals.TooLarge
         if self.auth in (Auth.POSITION, Auth.SESSION, Auth.USER, Auth.METRICS):
