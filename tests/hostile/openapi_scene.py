@@ -196,7 +196,8 @@ def before_call(context: Any, case: Any, kwargs: dict[str, Any]) -> None:
     if name in _AT_THE_GATE:
         # Whom the gate knows it knows by a cookie, and what is to be done with a session stands in a header.
         _, token = scene.kept("visit", scene.session, is_ended=False)
-        case.headers |= {"Cookie": f"wr_session-open={token}", "X-WR-Command": "extend=600"}
+        case.headers["Cookie"] = f"wr_session-open={token}"
+        case.headers["X-WR-Command"] = "extend=600"
     if name in ("concert_status", "concert_feed") and _is_sound(case, ParameterLocation.QUERY):
         case.query["concertId"] = 1
     if name == "join_concert" and _is_sound(case, ParameterLocation.BODY) and isinstance(case.body, dict):
