@@ -38,7 +38,7 @@ RUN dragonfly --version
 ENV PATH=/opt/wr/bin:/usr/local/bin:/usr/bin:/bin \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
-    WR_BIND=0.0.0.0:8080 \
+    WR_BIND=0.0.0.0 \
     WR_DATA_DIR=/data \
     WR_GRACE=5
 # No WORKDIR /data: whoever may not enter a volume is to be told so by the server.

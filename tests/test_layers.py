@@ -107,7 +107,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     # The commands that work beside a server see it from outside: over HTTP, in the API's own messages.
     "admin_client": {"api"},
     "message_fields": set(),
-    "command_tables": {"admin_client", "api", "message_fields"},
+    "command_tables": {"model", "admin_client", "api", "message_fields"},
     "command_options": {"model", "admin_client", "command_tables", "message_fields", "settings"},
     "webhook_commands": {"admin_client", "command_options"},
     "pass_lists": {"admin_client", "api", "command_tables"},

@@ -47,6 +47,24 @@ def test_a_traceback_in_the_log_names_the_place_and_shows_no_value_of_a_variable
         assert expected in logged
 
 
+@pytest.mark.parametrize(
+    ("level", "kept"),
+    [
+        ("debug", ["debug", "info", "warning", "error"]),
+        ("info", ["info", "warning", "error"]),
+        ("warning", ["warning", "error"]),
+        ("error", ["error"]),
+    ],
+)
+def test_the_log_has_what_is_of_its_level_and_above(
+    level: str, kept: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    set_up_logs("json", level)
+    for each in ("debug", "info", "warning", "error"):
+        getattr(structlog.get_logger(), each)("something")
+    assert [json.loads(line)["level"] for line in capsys.readouterr().err.splitlines()] == kept
+
+
 def test_a_json_log_is_one_object_a_line(capsys: pytest.CaptureFixture[str]) -> None:
     set_up_logs("json")
     structlog.get_logger().info("first", count=1)

@@ -74,7 +74,7 @@ def serve(**flags: str | None) -> None:
         settings = load_settings(flags)
     except BadSetting as error:
         raise UsageFailure(str(error)) from error
-    set_up_logs(settings.log_format)
+    set_up_logs(settings.log_format, settings.log_level)
     failure: BaseException | None = None
     try:
         trio.run(_serve, settings)

@@ -46,6 +46,7 @@ from wr.api.webhook_messages import (
     WebhookListResponse,
 )
 from wr.message_fields import meanings
+from wr.model.numbers import plain_numbers
 
 WATCH_S = 1.0
 """Time between two looks of `--watch`: 60 calls a minute, which the limit of the admin API allows."""
@@ -63,7 +64,7 @@ def make_console() -> Console:
 def show_answer(answer: msgspec.Struct, *, as_json: bool) -> None:
     """Print an answer of the API: as indented JSON, or in the form that suits its kind."""
     if as_json:
-        click.echo(msgspec.json.format(msgspec.json.encode(answer), indent=2))
+        click.echo(msgspec.json.format(_as_sent(answer), indent=2))
     else:
         # Nothing is cut off that is too long for a line: links are to be copied.
         make_console().print(in_words(answer), crop=False)
@@ -331,7 +332,7 @@ def stats_display(*, as_json: bool) -> Iterator[Callable[[StatsResponse], None]]
     """
     console = make_console()
     if as_json:
-        yield lambda stats: click.echo(msgspec.json.encode(stats))
+        yield lambda stats: click.echo(_as_sent(stats))
     elif console.is_terminal:
         with Live(console=console, auto_refresh=False) as live:
             yield lambda stats: live.update(in_words(stats), refresh=True)
@@ -354,6 +355,11 @@ def _facts(answer: msgspec.Struct, means: dict[str, str]) -> Table:
 
 def _name(field: str) -> str:
     return field.replace("_", " ")
+
+
+def _as_sent(answer: msgspec.Struct) -> bytes:
+    """Spell an answer as the server did: reading it made fractions of whole numbers."""
+    return msgspec.json.encode(plain_numbers(msgspec.to_builtins(answer)))
 
 
 def _status(status: str) -> Text:

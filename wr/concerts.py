@@ -4,7 +4,6 @@ It is the same room underneath: concert 1 is the queue `concert-1`, and a user's
 both numbers' names, so that nothing needs to be stored to find it again.
 """
 
-import re
 from enum import StrEnum
 from hashlib import blake2b
 
@@ -28,9 +27,6 @@ from wr.store.polls import Poll, Polled, PollKind
 from wr.store.store import Store
 
 NOT_IN_LINE = -1
-CONCERT_SESSION_S = 300
-OTHER_SESSION_S = 3600
-_CONCERT_QUEUE = re.compile(r"concert-[1-9]\d*")
 
 
 class UserStatus(StrEnum):
@@ -65,12 +61,6 @@ class Standing(msgspec.Struct, frozen=True):
     status: UserStatus
     rank: int
     usage: Usage | None = None
-
-
-def default_session_timeout_s(queue_id: str) -> int:
-    """How long sessions of a new queue last unless its operator says: five minutes for a concert's (its
-    document, section 5), an hour for others."""
-    return CONCERT_SESSION_S if _CONCERT_QUEUE.fullmatch(queue_id) else OTHER_SESSION_S
 
 
 def concert_queue(concert_id: int) -> str:

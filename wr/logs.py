@@ -65,11 +65,12 @@ def log_processors(log_format: str, *, colors: bool = False) -> list[structlog.t
     return [*processors, _redact, plain]
 
 
-def set_up_logs(log_format: str) -> None:
-    """Send logs to standard error in the form `text` or `json`."""
+def set_up_logs(log_format: str, level: str = "info") -> None:
+    """Send logs to standard error in the form `text` or `json`: those of `level` (debug, info, warning,
+    error) and above."""
     structlog.configure(
         processors=log_processors(log_format, colors=sys.stderr.isatty()),
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
 

@@ -27,6 +27,7 @@ from wr.measures.measures import Measures
 from wr.model.address_shares import AddressShares
 from wr.model.audit import Actor
 from wr.model.queue import QueueConfig
+from wr.model.queue_defaults import default_heartbeat_timeout_s, default_session_timeout_s
 from wr.model.refusals import Conflict
 from wr.office import Office
 from wr.pass_reader import SiteKeys, open_site_keys
@@ -66,6 +67,18 @@ DEMO_QUEUE = QueueConfig(
     session_timeout_seconds=60,
     heartbeat_interval_seconds=20,
     heartbeat_timeout_seconds=50,
+)
+DEMO_QUEUES = (
+    DEMO_QUEUE,
+    # Those that the examples of both API documents name, so that they work as they stand.
+    QueueConfig(id="concert-tickets", name="Concert Ticket Sale", target_url="https://example.com/checkout"),
+    QueueConfig(
+        id="concert-1",
+        name="Concert 1",
+        target_url="https://example.com/checkout",
+        session_timeout_seconds=default_session_timeout_s("concert-1"),
+        heartbeat_timeout_seconds=default_heartbeat_timeout_s("concert-1"),
+    ),
 )
 
 
@@ -327,7 +340,7 @@ async def _use_store(house: House, settings: Settings) -> tuple[str, bool]:
         if not settings.admin_key:
             house.recovery.admin_key = key[0]
         if settings.demo_queue:
-            await _make_demo_queue(house.store, house.office)
+            await _make_demo_queues(house.store, house.office)
         return key
 
     return await opened(use, patience_s=settings.store_patience)
@@ -356,12 +369,13 @@ def _note_admin_key(data_dir: Path, key: str) -> None:
         )
 
 
-async def _make_demo_queue(store: Store, office: Office) -> None:
+async def _make_demo_queues(store: Store, office: Office) -> None:
     if not await store.queues.names():
-        try:
-            await office.create_queue(Actor("wr serve", ""), DEMO_QUEUE)
-        except Conflict:
-            log.info("another replica made the demo queue")
+        for config in DEMO_QUEUES:
+            try:
+                await office.create_queue(Actor("wr serve", ""), config)
+            except Conflict:
+                log.info("another replica made a demo queue", queue_id=config.id)
 
 
 async def _admission(

@@ -25,7 +25,8 @@ class SessionTokens:
                 position_id=position_id,
                 queue_id=queue_id,
                 admitted_ms=place.started_ms,
-                expires_s=-(-place.expires_ms // 1000),
+                # The second that the API tells, too: the room is kept for the rest of it.
+                expires_s=place.expires_ms // 1000,
             )
             kept = (place.expires_ms, await self._keeper.sign_session(claims))
             self._kept[position_id] = kept

@@ -123,6 +123,16 @@ def choice(*choices: str) -> Any:
     return read
 
 
+def log_level(text: str) -> str:
+    """Read a level of the log, in any case; `trace`, `warn`, `critical` and `fatal` are understood too."""
+    spelled = text.strip().lower()
+    levels = {"trace": "debug", "warn": "warning", "critical": "error", "fatal": "error"}
+    level = levels.get(spelled, spelled)
+    if level not in ("debug", "info", "warning", "error"):
+        raise ValueError(f"'{text}' is none of debug, info, warning, error")
+    return level
+
+
 def algorithm(text: str) -> Algorithm:
     """Read a signing algorithm's name."""
     return Algorithm(choice(*Algorithm)(text))

@@ -4,6 +4,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from wr.setting_values import (
     boolean,
     choice,
     count,
+    log_level,
     nats_url,
     on_or_off,
     origin,
@@ -43,9 +45,15 @@ class Group(StrEnum):
     RUNNING = "Running"
 
 
-def _setting(default: Any, help_text: str, read: Any = str, *, group: Group, form: str = "TEXT") -> Any:
-    """Describe a setting; `form` is what a value looks like, `read` makes it of text or raises ValueError."""
-    return field(default=default, metadata={"help": help_text, "read": read, "group": group, "form": form})
+def _setting(
+    default: Any, help_text: str, read: Any = str, *, group: Group, form: str = "TEXT", also: str = ""
+) -> Any:
+    """Describe a setting; `form` is what a value looks like, `read` makes it of text or raises ValueError.
+
+    `also` is a variable without the prefix that platforms set; it counts where the setting's own is not set.
+    """
+    described = {"help": help_text, "read": read, "group": group, "form": form, "also": also}
+    return field(default=default, metadata=described)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,10 +63,11 @@ class Settings:
     bind: str = _setting(
         "127.0.0.1:8080",
         "Address and port to listen on: 127.0.0.1 is reached from this machine only, 0.0.0.0 from "
-        "everywhere; port 0 picks a free one",
+        "everywhere; port 0 picks a free one; an address alone is joined with PORT, or else with 8080",
         bind,
         group=Group.NETWORK,
-        form="ADDRESS:PORT",
+        form="ADDRESS[:PORT]",
+        also="PORT",
     )
     trusted_proxies: tuple[Network, ...] = _setting(
         parse_networks("127.0.0.0/8, ::1/128"),
@@ -181,6 +190,7 @@ class Settings:
         "folder",
         group=Group.STORE,
         form="URL",
+        also="DRAGONFLYDB_URL",
     )
     store_fsync: str = _setting(
         "everysec",
@@ -358,6 +368,7 @@ class Settings:
         nats_url,
         group=Group.EVENTS,
         form="URL",
+        also="NATS_URL",
     )
     event_source: str = _setting(
         "",
@@ -420,6 +431,14 @@ class Settings:
         group=Group.RUNNING,
         form="text|json",
     )
+    log_level: str = _setting(
+        "info",
+        "What is logged: everything from this level on",
+        log_level,
+        group=Group.RUNNING,
+        form="debug|info|warning|error",
+        also="LOG_LEVEL",
+    )
     access_log: bool = _setting(
         False,
         "Log a line for each request: route, status, milliseconds, request id and client address; never the "
@@ -443,7 +462,10 @@ class Settings:
         form="TOKEN",
     )
     demo_queue: bool = _setting(
-        False, "Make a queue called demo at the start if there is no queue yet", boolean, group=Group.RUNNING
+        False,
+        "Make the queues demo, concert-tickets and concert-1 at the start if there is no queue yet",
+        boolean,
+        group=Group.RUNNING,
     )
 
     @property
@@ -467,6 +489,8 @@ class SettingDescription:
     name: str
     flag: str
     variable: str
+    also: str
+    """A variable without the prefix that counts where `variable` is not set; empty for none."""
     form: str
     """What a value looks like; empty for a switch."""
     default: str
@@ -483,9 +507,10 @@ def describe_settings() -> tuple[SettingDescription, ...]:
             name=setting.name,
             flag=f"--{setting.name.replace('_', '-')}",
             variable=f"WR_{setting.name.upper()}",
+            also=setting.metadata["also"],
             form="" if setting.metadata["read"] is boolean else setting.metadata["form"],
             default=_spell(setting.default, setting.metadata["form"]),
-            help=setting.metadata["help"],
+            help=_help(setting.name, setting.metadata),
             group=setting.metadata["group"],
             is_switch=setting.metadata["read"] is boolean,
         )
@@ -493,6 +518,27 @@ def describe_settings() -> tuple[SettingDescription, ...]:
     ]
     order = list(Group)
     return tuple(sorted(described, key=lambda setting: order.index(setting.group)))
+
+
+def with_port(bind: str | None, environment: Mapping[str, str] = os.environ) -> str | None:
+    """Complete the address to listen on: one without a port takes `PORT`, or 8080, and none at all becomes
+    the usual address with `PORT`; without `PORT` it stays None."""
+    port = environment.get("PORT", "")
+    host, _, default_port = Settings.bind.rpartition(":")
+    if bind is None:
+        return f"{host}:{port}" if port else None
+    try:
+        address = ip_address(bind.removeprefix("[").removesuffix("]"))
+    except ValueError:
+        return bind
+    name = f"[{address}]" if ":" in str(address) else str(address)
+    return f"{name}:{port or default_port}"
+
+
+def _help(name: str, metadata: Mapping[str, Any]) -> str:
+    text: str = metadata["help"]
+    also = metadata["also"]
+    return f"{text}; where WR_{name.upper()} is not set, {also} counts" if also else text
 
 
 def _spell(default: Any, form: str) -> str:
@@ -509,6 +555,9 @@ def _spell(default: Any, form: str) -> str:
 def load_settings(flags: Mapping[str, str | None], environment: Mapping[str, str] = os.environ) -> Settings:
     """Put settings together: a flag wins over the environment, the environment over the default.
 
+    A variable without the prefix counts where neither the flag nor the setting's own variable is given; an
+    empty one counts as not set.
+
     Raises:
         BadSetting: one has a value that it cannot have.
     """
@@ -518,6 +567,10 @@ def load_settings(flags: Mapping[str, str | None], environment: Mapping[str, str
         text, source = flags.get(setting.name), setting.flag
         if text is None:
             text, source = environment.get(setting.variable), setting.variable
+        if setting.name == "bind":
+            text, source = with_port(text, environment), setting.also if text is None else source
+        elif text is None and setting.also:
+            text, source = environment.get(setting.also) or None, setting.also
         if text is None:
             continue
         try:

@@ -42,6 +42,18 @@ def test_a_queue_is_made_with_what_the_options_say_and_the_api_s_defaults(wr: Wr
     assert settings_of(wr, "made") == made
 
 
+def test_json_has_whole_numbers_without_a_fraction(wr: Wr, queue_id: str) -> None:
+    wr("queue", "update", queue_id, "--admission-rate", "20")
+    assert type(settings_of(wr, queue_id)["admission_rate"]) is int
+    (listed,) = (
+        each["queue"]
+        for each in json.loads(wr("queue", "list", "--json").stdout)["queues"]
+        if each["queue"]["id"] == queue_id
+    )
+    assert type(listed["admission_rate"]) is int
+    assert type(json.loads(wr("queue", "stats", queue_id, "--json").stdout)["admission_rate_actual"]) is int
+
+
 def test_a_table_shows_each_setting_with_what_it_means(wr: Wr, queue_id: str) -> None:
     shown = wr("queue", "show", queue_id)
     assert shown.exit_code == 0

@@ -68,6 +68,55 @@ def test_a_bad_value_is_reported_under_the_name_it_was_given_by(name: str, text:
         load_settings({}, {DESCRIBED[name].variable: text})
 
 
+@pytest.mark.parametrize(
+    ("variable", "name", "text", "own"),
+    [
+        ("PORT", "bind", "9000", "127.0.0.1:7000"),
+        ("DRAGONFLYDB_URL", "store_url", "redis://dragonfly:6379", "redis://other:6379"),
+        ("NATS_URL", "nats_url", "nats://nats:4222", "nats://other:4222"),
+        ("LOG_LEVEL", "log_level", "warning", "debug"),
+    ],
+)
+def test_a_variable_without_the_prefix_counts_where_the_settings_own_is_not_set(
+    variable: str, name: str, text: str, own: str
+) -> None:
+    meant = "127.0.0.1:9000" if name == "bind" else text
+    assert getattr(load_settings({}, {variable: text}), name) == meant
+    assert getattr(load_settings({}, {variable: text, DESCRIBED[name].variable: own}), name) == own
+    assert getattr(load_settings({name: own}, {variable: text}), name) == own
+    assert load_settings({}, {variable: ""}) == Settings(), "an empty one counts as not set"
+    assert variable in DESCRIBED[name].help
+
+
+@pytest.mark.parametrize(
+    ("environment", "bind"),
+    [
+        ({"WR_BIND": "0.0.0.0", "PORT": "9000"}, "0.0.0.0:9000"),
+        ({"WR_BIND": "0.0.0.0"}, "0.0.0.0:8080"),
+        ({"WR_BIND": "::", "PORT": "9000"}, "[::]:9000"),
+        ({"WR_BIND": "[::1]"}, "[::1]:8080"),
+    ],
+)
+def test_an_address_without_a_port_is_joined_with_the_platforms(
+    environment: dict[str, str], bind: str
+) -> None:
+    assert load_settings({}, environment).bind == bind
+
+
+@pytest.mark.parametrize(("variable", "text"), [("PORT", "http"), ("LOG_LEVEL", "loud"), ("NATS_URL", "x")])
+def test_a_bad_value_of_such_a_variable_is_reported_under_its_name(variable: str, text: str) -> None:
+    with pytest.raises(BadSetting, match=rf"^{variable}: "):
+        load_settings({}, {variable: text})
+
+
+@pytest.mark.parametrize(
+    ("text", "level"),
+    [("INFO", "info"), ("Debug", "debug"), ("WARN", "warning"), ("trace", "debug"), ("fatal", "error")],
+)
+def test_a_log_level_is_understood_as_it_is_commonly_spelled(text: str, level: str) -> None:
+    assert load_settings({"log_level": text}, {}).log_level == level
+
+
 def test_an_address_is_split_into_host_and_port() -> None:
     assert split_bind("127.0.0.1:8080") == ("127.0.0.1", 8080)
     assert split_bind("[::1]:0") == ("::1", 0)

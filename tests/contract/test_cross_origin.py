@@ -70,6 +70,28 @@ def test_answers_and_refusals_can_be_read_by_the_page_that_may_ask(open_site: Si
     assert "Access-Control-Allow-Origin" not in stranger.headers
 
 
+def test_the_second_api_is_open_to_the_same_pages(open_site: Site) -> None:
+    concert_id = 7_000_001
+    open_site.make_queue(id=f"concert-{concert_id}", status="paused")
+    path = "/waiting-queue"
+    assert preflight(open_site, f"{BASE}{path}/join").status_code == 204
+    user, origin = {"userId": 1, "concertId": concert_id}, {"Origin": SHOP}
+    answers = [
+        open_site.call("POST", f"{path}/join", json=user, headers=origin),
+        open_site.call("GET", f"{path}/status", params=user, headers=origin),
+        open_site.call("GET", f"{path}/status", headers=origin),
+    ]
+    assert [answer.status_code for answer in answers] == [200, 200, 400]
+    assert {answer.headers["Access-Control-Allow-Origin"] for answer in answers} == {SHOP}
+    url = f"{open_site.url}{BASE}{path}/subscribe"
+    with httpx.stream("GET", url, params=user, headers=origin) as stream:
+        assert stream.headers["Access-Control-Allow-Origin"] == SHOP
+    stranger = {"Origin": "https://evil.example"}
+    refused = open_site.call("GET", f"{path}/status", params=user, headers=stranger)
+    assert "Access-Control-Allow-Origin" not in refused.headers
+    assert preflight(open_site, f"{BASE}{path}/join", "https://evil.example").status_code == 405
+
+
 def test_a_live_stream_can_be_read_too(open_site: Site) -> None:
     queue_id = open_site.make_queue(status="paused")
     token = open_site.join(queue_id).json()["token"]

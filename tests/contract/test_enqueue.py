@@ -31,7 +31,7 @@ FIELDS = {
     "heartbeat_timeout_seconds",
     "expires_at",
 }
-WAY_IN = {"session_token", "redirect_url", "session_expires_at"}
+WAY_IN = {"session_id", "session_token", "redirect_url", "session_expires_at"}
 
 
 def test_a_new_visitor_gets_201_and_a_place_at_the_end_of_the_line(site: Site) -> None:

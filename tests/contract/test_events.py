@@ -44,7 +44,7 @@ def test_updates_admission_and_the_end_come_as_events(site: Site) -> None:
         # That the line goes on is news too; a fast pass comes before it.
         third = next(event for event in events if event.event != "position_update")
         assert third.event == "admitted"
-        assert set(json.loads(third.data)["data"]) == {"session_token", "redirect_url"}
+        assert set(json.loads(third.data)["data"]) == {"session_id", "session_token", "redirect_url"}
         assert list(events) == []
 
 

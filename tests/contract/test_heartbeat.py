@@ -45,6 +45,7 @@ def test_a_heartbeat_of_somebody_admitted_is_200_with_the_way_in(site: Site) -> 
     assert response.json() == {
         "position_id": visit.position_id,
         "status": "admitted",
+        "session_id": visit.session_id,
         "session_token": visit.session_token,
         "redirect_url": visit.admitted["redirect_url"],
     }

@@ -12,6 +12,7 @@ from openapi_spec_validator import OpenAPIV30SpecValidator
 from tests.conftest import TEST_SETTINGS
 from tests.contract.conftest import Stranded, running_site
 from tests.contract.helpers import (
+    LIMIT_HEADERS,
     Visit,
     claims_of,
     enter,
@@ -125,7 +126,8 @@ def operations() -> dict[str, tuple[str, str, dict[str, Any]]]:
 
 OPERATIONS = operations()
 UNLIMITED = {"health", "jwks", "openapi", "event_schema", "queue_facts", "metrics", "session_command"}
-LIMITED_BY_GUESSES = {"metrics", "session_command"}
+UNLIMITED |= {"gate", "origin_command"}
+LIMITED_BY_GUESSES = {"metrics", "session_command", "origin_command"}
 BODIES: dict[str, Any] = {
     "enqueue": {"priority": 1, "metadata": {"user_id": "user-123"}},
     "heartbeat": {"timestamp": 1704067260000, "client_id": "browser"},
@@ -141,6 +143,7 @@ BODIES: dict[str, Any] = {
     "revoke_pass": {"pass_id": "never-seen"},
     "block": {"address": "203.0.113.200"},
 }
+QUERIES = {"silent": {"timeout_seconds": "60"}}
 BAD_QUERIES = {"queue_history": {"span": "1h"}, "audit": {"limit": "0"}}
 # Only a storm of changes by others at the same moment brings this one.
 NOT_PROVOKED = {("update_queue", 409), ("change_webhook", 409)}
@@ -156,8 +159,10 @@ PROVOKED_WITH_WEBHOOKS = {
 # A wrong key is answered so after too many others: tests/hostile/test_shares.
 PROVOKED_BY_GUESSES = {("session_command", 429)}
 # Streams are no calls, and concerts' users are no visitors: test_websocket, test_events, test_waiting_queue.
-# Who may read metrics has a test of its own: test_metrics.
+# Who may read metrics has a test of its own: test_metrics. So has the gate: test_gate, test_gate_outage.
 PROVOKED_ELSEWHERE = {
+    "gate",
+    "origin_command",
     "metrics",
     "queue_feed",
     "queue_feed_websocket",
@@ -165,12 +170,24 @@ PROVOKED_ELSEWHERE = {
     "join_concert",
     "concert_status",
 }
+# Those that have nothing to do with what the route is for: tests/contract/test_letter.
+PROVOKED_ON_EVERY_ROUTE = {405, 408, 431, 500, 501}
+WITHOUT_STORE = {"jwks", "openapi", "event_schema"}
+
+
+def may_be_wrong(name: str, operation: dict[str, Any]) -> bool:
+    """Whether a sound request may be answered with 400."""
+    return name in BODIES or name in BAD_QUERIES or {"AdminKey": []} in operation["security"]
+
+
 CASES = [
     (name, int(status))
     for name, (_, _, operation) in OPERATIONS.items()
     for status in operation["responses"]
-    if int(status) != 500
+    if int(status) not in PROVOKED_ON_EVERY_ROUTE
     and name not in PROVOKED_ELSEWHERE
+    and (int(status) != 400 or may_be_wrong(name, operation))
+    and (int(status) != 503 or name not in WITHOUT_STORE)
     and (name, int(status)) not in NOT_PROVOKED | PROVOKED_WITH_WEBHOOKS | PROVOKED_BY_GUESSES
 ]
 
@@ -223,7 +240,9 @@ class Caller:
             headers["Content-Type"] = "application/json"
         elif name in BODIES:
             body = {"json": BODIES[name]}
-        return self.site.http.request(method, base + place, headers=headers, params=query, **body)
+        return self.site.http.request(
+            method, base + place, headers=headers, params=query or QUERIES.get(name), **body
+        )
 
 
 def caller_for(site: Site, name: str) -> Caller:
@@ -334,13 +353,12 @@ def test_every_operation_that_documents_429_answers_it_when_its_limit_is_used_up
     assert int(response.headers["Retry-After"]) > 0
 
 
-def test_every_limited_operation_documents_429_and_the_three_headers() -> None:
+def test_every_limited_operation_documents_429_and_every_answer_the_three_headers() -> None:
     for name, (_, _, operation) in OPERATIONS.items():
         has_limit = name not in UNLIMITED or name in LIMITED_BY_GUESSES
         assert ("429" in operation["responses"]) == has_limit, name
-        for status, described in operation["responses"].items():
-            names = {header for header in described["headers"] if header.startswith("X-RateLimit")}
-            assert len(names) == (0 if name in UNLIMITED and status != "429" else 3), name
+        for described in operation["responses"].values():
+            assert {*LIMIT_HEADERS, "X-Request-Id"} <= set(described["headers"]), name
 
 
 def test_what_an_answer_always_brings_is_required_in_its_schema() -> None:
@@ -357,6 +375,7 @@ def test_what_an_answer_always_brings_is_required_in_its_schema() -> None:
             "recovering",
             "redirect_url",
             "session_expires_at",
+            "session_id",
             "session_token",
             "token",
         ],

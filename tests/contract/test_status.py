@@ -36,6 +36,7 @@ ADMITTED_FIELDS = {
     "queue_length",
     "estimated_wait_seconds",
     "admitted",
+    "session_id",
     "session_token",
     "redirect_url",
     "session_expires_at",

@@ -173,6 +173,21 @@ def test_a_concerts_sessions_last_five_minutes_unless_its_operator_says(site: Si
     assert site.admin("GET", f"/queues/concert-{other}").json()["session_timeout_seconds"] == 60
 
 
+def test_a_concerts_queue_keeps_places_for_half_an_hour_unless_its_operator_says(site: Site) -> None:
+    concert_id = make_concert(site, status="paused")
+    settings = site.admin("GET", f"/queues/concert-{concert_id}").json()
+    assert settings["heartbeat_timeout_seconds"] == 1800
+    other = make_concert(site, heartbeat_timeout_seconds=60)
+    assert site.admin("GET", f"/queues/concert-{other}").json()["heartbeat_timeout_seconds"] == 60
+    assert site.admin("GET", f"/queues/{site.make_queue()}").json()["heartbeat_timeout_seconds"] == 60
+    for user_id in (1, 2):
+        join(site, concert_id, user_id)
+    site.clock.advance(1700)
+    assert status(site, concert_id, 2).json()["rank"] == 2, "the first has been silent for 28 minutes"
+    site.clock.advance(150)
+    site.wait_for(lambda: status(site, concert_id, 2), lambda r: r.json()["rank"] == 1)
+
+
 def test_one_queue_serves_both_apis_in_one_line(site: Site) -> None:
     concert_id = make_concert(site, status="paused")
     assert join(site, concert_id, 1).json()["rank"] == 1

@@ -1,11 +1,14 @@
 """WebSocket /ws/queues/{queue_id}."""
 
+from contextlib import suppress
+
 import pytest
 import trio
-from trio_websocket import ConnectionRejected
+from trio_websocket import ConnectionClosed, ConnectionRejected
 
 from tests.support.site import BASE, Site, error_code
 from tests.support.sockets import websocket
+from wr.serve.conversation import MOST_FRAMES
 
 
 def place(site: Site, queue_id: str) -> str:
@@ -57,7 +60,7 @@ async def test_admission_brings_the_way_in_and_a_normal_close(site: Site) -> Non
             assert "queue_status" not in message["data"]  # The line goes on.
             message = await socket.message()
         assert message["type"] == "admitted"
-        assert set(message["data"]) == {"session_token", "redirect_url"}
+        assert set(message["data"]) == {"session_id", "session_token", "redirect_url"}
         assert message["data"]["redirect_url"] == "https://shop.example/checkout"
         assert await socket.close_code() == 1000
     session = site.status(queue_id, token).json()["session_token"]
@@ -133,7 +136,7 @@ async def test_more_heartbeats_than_the_limit_close_it(site: Site) -> None:
     [
         (b"\x00binary", 1003),
         ("not json", 1007),
-        ('{"type": "dance"}', 1008),
+        ('{"type": 1}', 1008),
         ('{"type": "heartbeat", "data": {"timestamp": "soon"}}', 1008),
         ("[]", 1008),
         ("x" * 5000, 1009),
@@ -158,6 +161,43 @@ async def test_a_heartbeat_may_come_without_its_data(site: Site) -> None:
     async with websocket(site, queue_id, token) as socket:
         await socket.message()
         await socket.connection.send_message('{"type": "heartbeat"}')
+        await trio.to_thread.run_sync(lambda: site.call("DELETE", f"/queues/{queue_id}/position", ahead))
+        assert (await socket.message())["data"]["position"] == 1
+
+
+@pytest.mark.parametrize(
+    "message", ['{"type": "dance"}', '{"type": "ack", "data": [1, {"a": null}]}', '{"type": ""}']
+)
+async def test_a_message_of_an_unknown_type_is_overlooked_and_the_stream_goes_on(
+    site: Site, message: str
+) -> None:
+    queue_id = site.make_queue(status="paused")
+    ahead, token = place(site, queue_id), place(site, queue_id)
+    async with websocket(site, queue_id, token) as socket:
+        await socket.message()
+        for _ in range(5):
+            await socket.connection.send_message(message)
+        await trio.to_thread.run_sync(lambda: site.call("DELETE", f"/queues/{queue_id}/position", ahead))
+        assert (await socket.message())["data"]["position"] == 1
+
+
+async def test_messages_of_unknown_types_count_against_the_frames_that_a_client_may_send(site: Site) -> None:
+    queue_id = site.make_queue(status="paused")
+    async with websocket(site, queue_id, place(site, queue_id)) as socket:
+        await socket.message()
+        with suppress(ConnectionClosed):
+            for _ in range(MOST_FRAMES + 1):
+                await socket.connection.send_message('{"type": "dance"}')
+        assert await socket.close_code() == 1008
+
+
+async def test_a_heartbeats_time_may_be_spelled_with_a_fraction_of_zero(site: Site) -> None:
+    queue_id = site.make_queue(status="paused")
+    ahead, token = place(site, queue_id), place(site, queue_id)
+    async with websocket(site, queue_id, token) as socket:
+        await socket.message()
+        message = '{"type": "heartbeat", "data": {"timestamp": 1704067260000.0}}'
+        await socket.connection.send_message(message)
         await trio.to_thread.run_sync(lambda: site.call("DELETE", f"/queues/{queue_id}/position", ahead))
         assert (await socket.message())["data"]["position"] == 1
 

@@ -36,6 +36,7 @@ DOCUMENTED_503 = {"QUEUE_FULL", "MAINTENANCE_MODE"}
 _ENDS_A_SESSION = {"end_session", "terminate_session", "session_command"}
 _ENDS_A_PLACE = {"cancel"}
 _JOINS = {"enqueue", "join_concert"}
+_AT_THE_GATE = {"gate", "origin_command"}
 _LETTERS = 40
 NOTHING = {
     "queue_id": "nowhere",
@@ -192,6 +193,11 @@ def before_call(context: Any, case: Any, kwargs: dict[str, Any]) -> None:
             case.path_parameters.update({each: NOTHING[each] for each in case.path_parameters})
         if token and "BearerAuth" in schemes:
             case.headers["Authorization"] = f"Bearer {token}"
+    if name in _AT_THE_GATE:
+        # Whom the gate knows it knows by a cookie, and what is to be done with a session stands in a header.
+        _, token = scene.kept("visit", scene.session, is_ended=False)
+        case.headers["Cookie"] = f"wr_session-open={token}"
+        case.headers["X-WR-Command"] = "extend=600"
     if name in ("concert_status", "concert_feed") and _is_sound(case, ParameterLocation.QUERY):
         case.query["concertId"] = 1
     if name == "join_concert" and _is_sound(case, ParameterLocation.BODY) and isinstance(case.body, dict):
@@ -247,6 +253,8 @@ def _name_something_real(scene: Scene, name: str, case: Any) -> str:
         parameters["webhook_id"], _ = scene.kept("webhook", scene.webhook, is_ended=name == "delete_webhook")
     elif "dead_letter_id" in parameters:
         parameters["dead_letter_id"] = scene.letter()
+    elif name in _AT_THE_GATE:
+        parameters["queue_id"] = "open"
     elif "/admin/" in case.operation.path:
         parameters["queue_id"] = scene.make_queue("changed")
         if "block_id" in parameters:

@@ -47,6 +47,12 @@ def test_a_divided_note_stands_for_the_same_events() -> None:
     assert [event.data["waited_seconds"] for _, event in divided] == [0.01, 0.02, 0.03]
 
 
+def test_a_wait_of_whole_seconds_is_told_as_an_integer() -> None:
+    note = Note(Kind.POSITION_ADMITTED, "q", 5, [A, B], None, [3000, 2500])
+    told = [msgspec.json.encode(event.data["waited_seconds"]) for _, event in events_of(note, "s")]
+    assert told == [b"3", b"2.5"]
+
+
 def test_a_time_is_told_with_its_milliseconds() -> None:
     ((_, event),) = events_of(Note(Kind.QUEUE_DELETED, "q", 1_704_112_200_007), "s")
     assert event.timestamp == "2024-01-01T12:30:00.007Z"

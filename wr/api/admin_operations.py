@@ -21,8 +21,9 @@ from wr.api.messages import (
     UpdateQueueRequest,
 )
 from wr.block_service import BlockWish
-from wr.concerts import default_session_timeout_s
+from wr.model.numbers import plain
 from wr.model.queue import QueueConfig
+from wr.model.queue_defaults import default_heartbeat_timeout_s, default_session_timeout_s
 from wr.model.signing import SigningKey
 from wr.model.times import rfc3339
 from wr.office import Stats
@@ -36,6 +37,8 @@ async def create_queue(services: Services, call: Call) -> Answer:
         settings["name"] = wish.id
     if wish.session_timeout_seconds is UNSET:
         settings["session_timeout_seconds"] = default_session_timeout_s(wish.id)
+    if wish.heartbeat_timeout_seconds is UNSET:
+        settings["heartbeat_timeout_seconds"] = default_heartbeat_timeout_s(wish.id)
     config = QueueConfig(**settings)
     await services.desk.check_template(config)
     return Answer(201, _queue(await services.office.create_queue(call.actor, config)))
@@ -128,7 +131,7 @@ def _queue(config: QueueConfig, *, is_whole: bool = True) -> QueueResponse:
         target_url=config.target_url,
         max_active_users=config.max_active_users,
         max_queue_size=config.max_queue_size,
-        admission_rate=config.admission_rate,
+        admission_rate=plain(config.admission_rate),
         session_timeout_seconds=config.session_timeout_seconds,
         heartbeat_interval_seconds=config.heartbeat_interval_seconds,
         heartbeat_timeout_seconds=config.heartbeat_timeout_seconds,
@@ -143,10 +146,10 @@ def _queue(config: QueueConfig, *, is_whole: bool = True) -> QueueResponse:
         open_agents=config.open_agents,
         outage_policy=config.outage_policy,
         outage_grace_seconds=config.outage_grace_seconds,
-        outage_rate=config.outage_rate,
+        outage_rate=plain(config.outage_rate),
         entry=config.entry,
         open_priority=config.open_priority,
-        priority_share=config.priority_share,
+        priority_share=plain(config.priority_share),
         max_places_per_address=config.max_places_per_address,
         session_binding=config.session_binding,
         page_template=config.page_template if is_whole else UNSET,
@@ -157,7 +160,7 @@ def _queue(config: QueueConfig, *, is_whole: bool = True) -> QueueResponse:
 
 def _stats(stats: Stats) -> StatsResponse:
     figures = stats.figures
-    mean_wait_s = figures.waited_ms_today / figures.admitted_today / 1000 if figures.admitted_today else 0.0
+    mean_wait_s = figures.waited_ms_today / figures.admitted_today / 1000 if figures.admitted_today else 0
     return StatsResponse(
         queue_id=stats.config.id,
         status=stats.config.status,
@@ -167,9 +170,9 @@ def _stats(stats: Stats) -> StatsResponse:
         total_admitted_today=figures.admitted_today,
         total_expired_today=figures.expired_today,
         total_cancelled_today=figures.cancelled_today,
-        avg_wait_time_seconds=round(mean_wait_s, 3),
+        avg_wait_time_seconds=round(mean_wait_s),
         peak_queue_size=figures.peak_waiting_today,
-        admission_rate_actual=round(stats.admitted_per_s, 3),
+        admission_rate_actual=plain(round(stats.admitted_per_s, 3)),
     )
 
 

@@ -68,6 +68,10 @@ class Page(msgspec.Struct, frozen=True):
     caching: str = NOT_KEPT
 
 
+class Empty(msgspec.Struct, frozen=True):
+    """What the description of the API has in place of a body where there is none."""
+
+
 class Answer(msgspec.Struct, frozen=True):
     """What an operation gives back: a status, a message or a page, and what was used of a limit."""
 

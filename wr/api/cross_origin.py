@@ -10,8 +10,8 @@ from wr.api.http import HttpRequest, HttpResponse
 from wr.api.route import BASE
 
 ANYBODY = "*"
-_OPEN_PATHS = (f"{BASE}/queues/", f"{BASE}/sessions/")
-"""What visitors need. The admin key is for no page but the console, which is of this site."""
+_OPEN_PATHS = (f"{BASE}/queues/", f"{BASE}/sessions/", f"{BASE}/waiting-queue/")
+"""What visitors need, of either API. The admin key is for no page but the console, which is of this site."""
 _DAY_S = 24 * 3600
 _ALLOW = "Access-Control-Allow-Origin"
 _SHOWN = "Retry-After, X-Request-Id, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset"

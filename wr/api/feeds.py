@@ -26,6 +26,7 @@ from wr.join_rules import PositionProof
 from wr.live.registry import Others
 from wr.live.stream import Stream, StreamKind
 from wr.live.updates import Ended, Farewell, LetIn, Moved, Update
+from wr.model.ids import session_id_text
 from wr.model.limits import Usage
 from wr.model.places import Admitted, Waiting
 from wr.room import Line
@@ -119,7 +120,7 @@ class QueueFeed:
             self.stream.told(moved)
             self._opening = [self._moved(moved)]
         else:
-            self._opening = [_admitted(place.session_token, place.config.target_url)]
+            self._opening = [_admitted(place.position_id, place.session_token, place.config.target_url)]
 
     def opening(self) -> list[Event]:
         """The position, or the way in."""
@@ -132,7 +133,7 @@ class QueueFeed:
             return self._moved(update)
         if isinstance(update, LetIn):
             token = await self._services.room.let_in(self._proof.claims, update.config, update.place)
-            return _admitted(token, update.config.target_url)
+            return _admitted(self._proof.claims.position_id, token, update.config.target_url)
         if isinstance(update, Ended):
             event = ExpiredEvent(data=ExpiredEventData(reason=update.reason))
             return Event(event.type, msgspec.json.encode(event), is_last=True)
@@ -327,8 +328,11 @@ async def _opened(services: Services, feed: "QueueFeed | ConcertFeed", others: O
     return feed
 
 
-def _admitted(session_token: str, redirect_url: str) -> Event:
-    event = AdmittedEvent(data=AdmittedEventData(session_token=session_token, redirect_url=redirect_url))
+def _admitted(position_id: bytes, session_token: str, redirect_url: str) -> Event:
+    data = AdmittedEventData(
+        session_id=session_id_text(position_id), session_token=session_token, redirect_url=redirect_url
+    )
+    event = AdmittedEvent(data=data)
     return Event(event.type, msgspec.json.encode(event), is_last=True)
 
 

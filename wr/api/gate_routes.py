@@ -1,22 +1,34 @@
 """The routes of the gate, a part of the route table."""
 
 from wr.api import gate_commands, gate_messages, gate_operations
+from wr.api.calls import Empty
 from wr.api.route import ANY, BASE, Auth, Route
 from wr.api.waiting_operations import refused_page
 from wr.model import refusals
 
 GATE_ROUTES: tuple[Route, ...] = (
-    # Not in the description of the API: proxies ask it, with every method there is.
-    *(
-        Route(
-            method=ANY,
-            path=f"{BASE}/gate/{path}",
-            operation=gate_operations.gate,
-            tag="Gate",
-            is_page=True,
-            refusal_page=refused_page,
-        )
-        for path in ("{queue_id}", "{queue_id}/{rest*}")
+    Route(
+        method=ANY,
+        path=f"{BASE}/gate/{{queue_id}}",
+        operation=gate_operations.gate,
+        tag="Gate",
+        answers=(
+            (204, "The request may pass; `X-WR-Session` and `X-WR-Queue` say of which session", Empty),
+            (303, "The visitor is to go to `Location`: to wait, or to where the token is not seen", Empty),
+            (401, "The same where the proxy asks with `?refuse=401`: it is in `X-WR-Location`", Empty),
+            (403, "With `?refuse=401`, while the store is away: the visitor is to try again", Empty),
+        ),
+        refusals=(refusals.NotFound,),
+        refusal_page=refused_page,
+    ),
+    # Not in the description of the API, which has no words for a path within a path: Envoy's way to ask.
+    Route(
+        method=ANY,
+        path=f"{BASE}/gate/{{queue_id}}/{{rest*}}",
+        operation=gate_operations.gate,
+        tag="Gate",
+        is_page=True,
+        refusal_page=refused_page,
     ),
     Route(
         method="POST",
@@ -24,7 +36,8 @@ GATE_ROUTES: tuple[Route, ...] = (
         operation=gate_commands.origin_command,
         tag="Gate",
         auth=Auth.ORIGIN,
-        is_page=True,
+        answers=((204, "The command in `X-WR-Command` is carried out, or there is none", Empty),),
+        refusals=(refusals.NotFound, refusals.SessionExpired),
     ),
     Route(
         method="POST",

@@ -9,6 +9,17 @@ COMMON_HEADERS = (("X-Content-Type-Options", "nosniff"),)
 NOT_KEPT = "no-store"
 """How long an answer may be kept: not at all, unless it says otherwise."""
 JSON = "application/json"
+UNCOUNTED = (
+    ("X-RateLimit-Limit", "1000000"),
+    ("X-RateLimit-Remaining", "1000000"),
+    ("X-RateLimit-Reset", "0"),
+)
+"""What a response tells where no limit counts the request (contract: all responses include these headers).
+
+Constant, so that it costs neither the store nor a look at the clock. Whichever way a client reads it, plenty
+is left: a million requests remain, and the next window began long ago, so there is nothing to wait for. A
+moment far ahead would have a client that spreads what remains over the time until then send next to nothing.
+"""
 PLAIN_TEXT = "text/plain"
 
 
@@ -54,9 +65,9 @@ class HttpResponse(msgspec.Struct, frozen=True):
 
 
 def limit_headers(usage: Usage | None) -> list[tuple[str, str]]:
-    """Spell how much of a limit is used; nothing where there is none."""
+    """Spell how much of a limit is used; `UNCOUNTED` where there is none."""
     if usage is None:
-        return []
+        return [*UNCOUNTED]
     limit, remaining, reset_s = usage.told
     return [
         ("X-RateLimit-Limit", str(limit)),

@@ -105,6 +105,7 @@ class EnqueueResponse(msgspec.Struct, kw_only=True):
     heartbeat_interval_seconds: int
     heartbeat_timeout_seconds: int
     expires_at: Time
+    session_id: str | UnsetType = UNSET
     session_token: str | UnsetType = UNSET
     redirect_url: str | UnsetType = UNSET
     session_expires_at: Time | UnsetType = UNSET
@@ -138,6 +139,7 @@ class AdmittedStatus(msgspec.Struct, kw_only=True):
     queue_length: int
     estimated_wait_seconds: int = 0
     admitted: bool = True
+    session_id: str
     session_token: str
     redirect_url: str
     session_expires_at: Time
@@ -170,6 +172,7 @@ class AdmittedHeartbeat(msgspec.Struct, kw_only=True):
 
     position_id: Uuid
     status: Literal["admitted"] = "admitted"
+    session_id: str
     session_token: str
     redirect_url: str
 
@@ -245,6 +248,7 @@ class PositionUpdateEvent(msgspec.Struct, kw_only=True):
 class AdmittedEventData(msgspec.Struct, kw_only=True):
     """The way in."""
 
+    session_id: str
     session_token: str
     redirect_url: str
 
@@ -323,7 +327,10 @@ class CreateQueueRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=Tru
         | UnsetType
     ) = UNSET
     heartbeat_interval_seconds: HeartbeatInterval = 10
-    heartbeat_timeout_seconds: HeartbeatTimeout = 60
+    heartbeat_timeout_seconds: (
+        Annotated[HeartbeatTimeout, Meta(description="Left out: 60 seconds, or 1800 for a concert's queue")]
+        | UnsetType
+    ) = UNSET
     unique_by: UniqueBy = UniqueBy.CLIENT
     status: QueueStatus = QueueStatus.ACTIVE
     message: Message = ""
@@ -442,7 +449,11 @@ class StatsResponse(msgspec.Struct, kw_only=True):
     total_expired_today: Annotated[Count, Meta(description="Places lost today by silence")]
     total_cancelled_today: Annotated[Count, Meta(description="Places given up or flushed today")]
     avg_wait_time_seconds: Annotated[
-        float, Meta(description="Mean of the exact waits of everyone let in today; 0 while nobody was")
+        int,
+        Meta(
+            description="Mean of the exact waits of everyone let in today, to the nearest second; 0 while "
+            "nobody was"
+        ),
     ]
     peak_queue_size: Annotated[Count, Meta(description="Longest the line has been today")]
     admission_rate_actual: Annotated[

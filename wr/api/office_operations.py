@@ -24,6 +24,7 @@ from wr.join_rules import Metadata
 from wr.model import places
 from wr.model.history import HistorySpan, Point
 from wr.model.ids import id_text, parse_position_id, parse_session_id, session_id_text
+from wr.model.numbers import plain
 from wr.model.refusals import NotFound
 from wr.model.times import rfc3339
 from wr.office import FoundPerson
@@ -179,9 +180,9 @@ def _point(point: Point) -> HistoryPoint:
         at=rfc3339(point.at_ms),
         waiting=point.waiting,
         active=point.active,
-        joined_per_second=round(point.joined_per_s, 6),
-        admitted_per_second=round(point.admitted_per_s, 6),
-        expired_per_second=round(point.expired_per_s, 6),
-        cancelled_per_second=round(point.cancelled_per_s, 6),
-        average_wait_seconds=None if wait_s is None else round(wait_s, 3),
+        joined_per_second=plain(round(point.joined_per_s, 6)),
+        admitted_per_second=plain(round(point.admitted_per_s, 6)),
+        expired_per_second=plain(round(point.expired_per_s, 6)),
+        cancelled_per_second=plain(round(point.cancelled_per_s, 6)),
+        average_wait_seconds=None if wait_s is None else plain(round(wait_s, 3)),
     )

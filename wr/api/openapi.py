@@ -5,19 +5,28 @@ from typing import Any, get_args
 
 import msgspec
 
-from wr.api.calls import Page
+from wr import __version__
+from wr.api.calls import Empty, Page
 from wr.api.errors import INTERNAL_ERROR, WIRE_FORMS
 from wr.api.http import JSON
 from wr.api.messages import ErrorResponse
-from wr.api.route import BASE, WEBSOCKET, Auth, Route
+from wr.api.route import ANY, BASE, WEBSOCKET, Auth, Route
 from wr.api.routes import ROUTES
 
 _COMPONENTS = "#/components/schemas/{name}"
 _RATE_HEADERS = {
-    "X-RateLimit-Limit": "Requests that one window allows",
-    "X-RateLimit-Remaining": "Requests left in this window",
-    "X-RateLimit-Reset": "Unix seconds at which the next window begins",
+    "X-RateLimit-Limit": "Requests that one window allows; 1000000 where none are counted",
+    "X-RateLimit-Remaining": "Requests left in this window; 1000000 where none are counted",
+    "X-RateLimit-Reset": "Unix seconds at which the next window begins; 0 where none are counted",
 }
+_MORE_HEADERS: dict[int, dict[str, Any]] = {
+    401: {"WWW-Authenticate": {"description": "`Bearer`", "schema": {"type": "string"}}},
+    405: {"Allow": {"description": "The methods that the path has", "schema": {"type": "string"}}},
+    426: {"Upgrade": {"description": "`websocket`", "schema": {"type": "string"}}},
+    429: {"Retry-After": {"description": "Seconds after which to try again", "schema": {"type": "integer"}}},
+    503: {"Retry-After": {"description": "Seconds after which to try again", "schema": {"type": "integer"}}},
+}
+"""What the refusals of a status bring beside the headers of every response."""
 _SECURITY: dict[Auth, list[dict[str, list[str]]]] = {
     Auth.NOBODY: [],
     Auth.MAY_HAVE_POSITION: [{}, {"BearerAuth": []}, {"OriginKey": []}, {"AdminKey": []}],
@@ -70,7 +79,7 @@ def openapi_document() -> dict[str, Any]:
     for route in described:
         for _, _, answer in route.answers:
             answers.update(answer if isinstance(answer, tuple) else (answer,))
-    answers.discard(Page)
+    answers -= {Page, Empty}
     kinds = answers | {route.body for route in described if route.body is not None}
     ordered = sorted(kinds, key=lambda kind: kind.__name__)
     _, components = msgspec.json.schema_components(ordered, ref_template=_COMPONENTS)
@@ -82,15 +91,16 @@ def openapi_document() -> dict[str, Any]:
         # `/health` stands at both places; the one below the base is the contract's.
         if route.path != relative or relative != "/health":
             item = paths.setdefault(relative, {})
-            # A WebSocket begins with a GET, and that is all the format can say of it.
-            item["get" if route.method == WEBSOCKET else route.method.lower()] = _operation(route)
+            # A WebSocket begins with a GET, and that is all the format can say of it. What answers every
+            # method alike is described once.
+            item["get" if route.method in (ANY, WEBSOCKET) else route.method.lower()] = _operation(route)
             if route.path == relative:
                 item["servers"] = [{"url": "/"}]
     return {
         "openapi": "3.0.3",
         "info": {
             "title": "Waiting Room API",
-            "version": "1.0.0",
+            "version": __version__,
             "description": "API for managing virtual waiting rooms",
         },
         "servers": [
@@ -167,11 +177,15 @@ def _query_parameters(route: Route) -> list[dict[str, Any]]:
 
 
 def _responses(route: Route) -> dict[str, Any]:
-    headers = {"X-Request-Id": {"description": "Names this request in logs", "schema": {"type": "string"}}}
-    if route.scope is not None:
-        headers |= _limit_headers()
+    headers = {
+        "X-Request-Id": {"description": "Names this request in logs", "schema": {"type": "string"}},
+        **_limit_headers(),
+    }
     responses: dict[str, Any] = {}
     for status, meaning, answer in route.answers:
+        if answer is Empty:
+            responses[str(status)] = {"description": meaning, "headers": headers}
+            continue
         if answer is Page:
             schema: dict[str, Any] = {"type": "object" if route.media_type == JSON else "string"}
         elif isinstance(answer, tuple):
@@ -182,12 +196,22 @@ def _responses(route: Route) -> dict[str, Any]:
         content = {"text/event-stream" if is_events else route.media_type: {"schema": schema}}
         responses[str(status)] = {"description": meaning, "headers": headers, "content": content}
     for status, meaning in _errors(route).items():
-        told = headers | _limit_headers() if status == 429 else headers
+        told = headers | _MORE_HEADERS.get(status, {})
         responses.setdefault(
             str(status),
-            {"description": meaning, "headers": told, "content": _json(_reference(ErrorResponse))},
+            {"description": meaning, "headers": told, "content": _refusal_content(route, status)},
         )
     return responses
+
+
+def _refusal_content(route: Route, status: int) -> dict[str, Any]:
+    """Describe the body of a refusal: the envelope, or a page for a visitor's browser."""
+    page = {"text/html": {"schema": {"type": "string"}}}
+    envelope = _json(_reference(ErrorResponse))
+    if route.refusal_page is None or status not in (404, 503):
+        return envelope
+    # A server with one connection too many refuses before it knows the route.
+    return page if status == 404 else page | envelope
 
 
 def _limit_headers() -> dict[str, Any]:

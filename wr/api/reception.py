@@ -18,6 +18,7 @@ from wr.api.cookies import (
     wants_cookie,
 )
 from wr.api.http import HttpRequest
+from wr.api.json_numbers import decode_whole_numbers
 from wr.api.route import Auth, Route
 from wr.api.router import Router
 from wr.api.scrapers import Scrapers
@@ -254,19 +255,24 @@ class Reception:
         body = request.body
         if body is None or len(body) > MAX_BODY_BYTES:
             raise refusals.TooLarge(f"The body is longer than {MAX_BODY_BYTES} bytes")
-        content_type = request.headers.get("content-type", _JSON)
+        content_type = request.headers.get("content-type", "")
         if (
             body
             and content_type != _JSON
             and _JSON_TYPE.fullmatch(content_type.partition(";")[0].strip()) is None
+            and not self._cookies.is_from_here(request)
         ):
-            raise refusals.InvalidRequest("The body must be JSON: send Content-Type: application/json")
+            # Any other client's body is JSON if it reads as JSON: few think of the header. But a browser
+            # sends such a body for a page of another site unasked; one that is called JSON takes leave.
+            raise refusals.InvalidRequest(
+                "From a page of another site the body must come with Content-Type: application/json"
+            )
         decoder = self._decoders.get(kind)
         if decoder is None:
             self._decoders[kind] = decoder = msgspec.json.Decoder(kind)
         try:
             # As text: the decoder would overlook bytes that are no UTF-8 in fields it does not know.
-            return decoder.decode(body.decode() or "{}")
+            return decode_whole_numbers(decoder, body.decode() or "{}", kind)
         except msgspec.ValidationError as error:
             raise _not_valid(error) from error
         except (msgspec.DecodeError, UnicodeDecodeError) as error:

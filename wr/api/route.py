@@ -19,6 +19,19 @@ WEBSOCKET = "WEBSOCKET"
 """What a request to upgrade to a WebSocket counts as, where others have their method."""
 
 
+ANY_ROUTE: tuple[type[Refusal], ...] = (
+    refusals.InvalidRequest,
+    refusals.MethodNotAllowed,
+    refusals.TooSlow,
+    refusals.TooManyHeaders,
+    refusals.UnknownCoding,
+    refusals.Unavailable,
+)
+"""What every path answers with: to bytes that are no sound HTTP, to a method that it does not have, to a
+request that does not arrive in time, has too many headers or an unknown coding, and where there is one
+connection too many."""
+
+
 class Auth(Enum):
     """Who may call a route."""
 
@@ -91,21 +104,17 @@ class Route:
 
     def all_refusals(self) -> Iterator[type[Refusal]]:
         """List every refusal the route can answer with."""
-        if self.query is not None:
-            yield refusals.InvalidRequest
+        yield from (
+            refusal for refusal in ANY_ROUTE if refusal is not refusals.MethodNotAllowed or self.method != ANY
+        )
         if self.body is not None:
-            yield from (refusals.InvalidRequest, refusals.TooLarge)
+            yield refusals.TooLarge
         if self.auth in (Auth.POSITION, Auth.SESSION, Auth.USER, Auth.METRICS):
             yield refusals.Unauthorized
         if self.auth in (Auth.ADMIN, Auth.ORIGIN, Auth.METRICS):
             yield refusals.Forbidden
-        if self.auth is Auth.ADMIN:
-            # A header that names the operator in a way that cannot be written down.
-            yield refusals.InvalidRequest
         if self.scope is not None or self.auth in (Auth.ORIGIN, Auth.METRICS):
             yield refusals.RateLimited
         if self.method == WEBSOCKET:
             yield refusals.UpgradeRequired
         yield from self.refusals
-        if self.auth not in (Auth.NOBODY, Auth.METRICS):
-            yield refusals.Unavailable

@@ -81,6 +81,7 @@ async def enqueue(services: Services, call: Call) -> Answer:
             heartbeat_interval_seconds=place.config.heartbeat_interval_seconds,
             heartbeat_timeout_seconds=place.config.heartbeat_timeout_seconds,
             expires_at=rfc3339(place.token_expires_s * 1000),
+            session_id=session_id_text(place.position_id),
             session_token=place.session_token,
             redirect_url=place.config.target_url,
             session_expires_at=rfc3339(place.session_expires_ms),
@@ -140,6 +141,7 @@ async def status(services: Services, call: Call) -> Answer:
             position_id=id_text(place.position_id),
             queue_id=place.config.id,
             queue_length=place.queue_length,
+            session_id=session_id_text(place.position_id),
             session_token=place.session_token,
             redirect_url=place.config.target_url,
             session_expires_at=rfc3339(place.session_expires_ms),
@@ -171,6 +173,7 @@ async def heartbeat(services: Services, call: Call) -> Answer:
         200,
         AdmittedHeartbeat(
             position_id=id_text(place.position_id),
+            session_id=session_id_text(place.position_id),
             session_token=place.session_token,
             redirect_url=place.config.target_url,
         ),

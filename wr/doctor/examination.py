@@ -44,11 +44,14 @@ def examine(
 
 
 def _given_settings(flags: Mapping[str, str | None], environment: Mapping[str, str]) -> Finding:
-    given = [
-        setting.flag if flags.get(setting.name) is not None else setting.variable
-        for setting in describe_settings()
-        if flags.get(setting.name) is not None or setting.variable in environment
-    ]
+    given = []
+    for setting in describe_settings():
+        if flags.get(setting.name) is not None:
+            given.append(setting.flag)
+        elif setting.variable in environment:
+            given.append(setting.variable)
+        elif environment.get(setting.also):
+            given.append(setting.also)
     return good("settings", f"given: {', '.join(given)}" if given else "all at their defaults")
 
 

@@ -6,6 +6,7 @@ from urllib.parse import quote, urlsplit
 import jwt
 import msgspec
 
+from wr.api.http import UNCOUNTED
 from wr.api.messages import ErrorResponse
 from wr.doctor.asking import Answer, led_to
 from wr.doctor.finding import Finding, bad, good, unsure
@@ -107,7 +108,8 @@ class Walk:
             if 429 in (one.status, two.status):
                 return unsure(subject, "the limit of joins is used up", "try again in a minute")
             left = [answer.header("x-ratelimit-remaining") for answer in (one, two)]
-            if not all(each.isdecimal() for each in left):
+            is_counted = one.header("x-ratelimit-reset") != dict(UNCOUNTED)["X-RateLimit-Reset"]
+            if not is_counted or not all(each.isdecimal() for each in left):
                 return unsure(
                     subject, "joins bear no limit, so nobody can see by which address they count", "set one"
                 )

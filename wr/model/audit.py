@@ -6,6 +6,7 @@ from urllib.parse import unquote_to_bytes
 
 import msgspec
 
+from wr.model.numbers import plain
 from wr.model.queue import QueueConfig
 from wr.model.refusals import InvalidRequest
 
@@ -104,7 +105,9 @@ def changes_between(before: QueueConfig, after: QueueConfig) -> dict[str, Change
 
 
 def bounded(value: Value) -> Value:
-    """Cut a text that is longer than 200 characters; its last one then is `…`."""
+    """Cut a text of more than 200 characters, whose last one is `…` then; spell whole numbers as such."""
+    if isinstance(value, float):
+        return plain(value)
     if isinstance(value, str) and len(value) > LONGEST_TEXT:
         return value[: LONGEST_TEXT - 1] + "…"
     return value

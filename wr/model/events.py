@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Meta
 
 from wr.model.ids import id_text, session_id_text
+from wr.model.numbers import plain
 from wr.model.times import rfc3339_ms
 
 VERSION: Literal[1] = 1
@@ -102,7 +103,7 @@ def events_of(note: Note, source: str) -> Iterator[tuple[bytes, Event]]:
     for index, who in enumerate(note.people or (b"",)):
         data = _data(note, who)
         if note.waits_ms:
-            data["waited_seconds"] = note.waits_ms[index] / 1000
+            data["waited_seconds"] = plain(note.waits_ms[index] / 1000)
         yield (
             who,
             Event(

@@ -42,6 +42,8 @@ class _SessionPayload(msgspec.Struct, frozen=True, kw_only=True):
     """A session token's payload as it is spelled."""
 
     sub: str
+    session_id: str = ""
+    """The same as `sub`, under the name that the API has for it; tokens of before do not have it."""
     position_id: str
     queue_id: str
     admitted_ms: int
@@ -131,6 +133,7 @@ def sign_session(claims: SessionClaims, keys: KeyRing, now_ms: int) -> str:
     return _sign(
         _SessionPayload(
             sub=session_id_text(claims.position_id),
+            session_id=session_id_text(claims.position_id),
             position_id=id_text(claims.position_id),
             queue_id=claims.queue_id,
             admitted_ms=claims.admitted_ms,

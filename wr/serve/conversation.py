@@ -6,6 +6,7 @@ import msgspec
 import structlog
 
 from wr.api.feeds import Feed
+from wr.api.json_numbers import decode_whole_numbers
 from wr.api.messages import ClientHeartbeat
 from wr.live.stream import Stream
 from wr.model.refusals import RateLimited, Refusal, Unavailable
@@ -22,7 +23,17 @@ POLICY_VIOLATION = 1008
 TOO_MANY_FRAMES = (POLICY_VIOLATION, "too many frames")
 """The close code and the reason for a client that sends more than `FrameCount` allows."""
 MESSAGE_TOO_BIG = 1009
+_HEARTBEAT = "heartbeat"
+
+
+class _Typed(msgspec.Struct):
+    """Any message that says of which type it is."""
+
+    type: str
+
+
 _heartbeats = msgspec.json.Decoder(ClientHeartbeat)
+_typed = msgspec.json.Decoder(_Typed)
 
 
 class Pulse:
@@ -78,8 +89,11 @@ async def take_in(feed: Feed, text: str | None) -> tuple[int, str] | None:
     if text is None:
         return UNSUPPORTED_DATA, "send text"
     try:
-        _heartbeats.decode(text)
+        decode_whole_numbers(_heartbeats, text, ClientHeartbeat)
     except msgspec.ValidationError:
+        if _is_of_another_type(text):
+            # Of a later version of this API, or of the site's own making: no reason to lose a stream.
+            return None
         return POLICY_VIOLATION, "not a message of this API"
     except (msgspec.DecodeError, RecursionError):
         return INVALID_PAYLOAD, "not JSON"
@@ -92,6 +106,15 @@ async def take_in(feed: Feed, text: str | None) -> tuple[int, str] | None:
     except Refusal:
         log.debug("a heartbeat of somebody whose place is over")
     return None
+
+
+def _is_of_another_type(text: str) -> bool:
+    """Whether this is a message whose type the server does not know."""
+    try:
+        kind = _typed.decode(text).type
+    except (msgspec.DecodeError, RecursionError):
+        return False
+    return kind != _HEARTBEAT
 
 
 def token_among(subprotocols: list[str], headers: dict[str, str]) -> str | None:

@@ -4,7 +4,7 @@ from email.utils import formatdate
 from functools import lru_cache
 from http import HTTPStatus
 
-from wr.api.http import COMMON_HEADERS, HttpResponse
+from wr.api.http import COMMON_HEADERS, UNCOUNTED, HttpResponse
 
 
 class ResponseWriter:
@@ -31,7 +31,7 @@ class ResponseWriter:
             self.date,
             response.request_id.encode("latin-1"),
             len(response.body),
-            b""
+            _UNCOUNTED
             if usage is None
             else b"X-RateLimit-Limit: %d\r\nX-RateLimit-Remaining: %d\r\nX-RateLimit-Reset: %d\r\n"
             % usage.told,
@@ -56,3 +56,6 @@ def _beginning(status: int, content_type: str, caching: str) -> bytes:
 def _lines(headers: list[tuple[str, str]]) -> bytes:
     # A letter that no header can hold must not cost the visitor the whole answer.
     return "".join(f"{name}: {value}\r\n" for name, value in headers).encode("latin-1", "replace")
+
+
+_UNCOUNTED = _lines([*UNCOUNTED])
