@@ -22,7 +22,8 @@ def line_of(site: Site, **settings: object) -> tuple[str, list[str]]:
 def check_nobody_lost_by_the_outage(site: Site, queue_id: str, tokens: list[str]) -> None:
     """Everybody is where they were; who stays silent from now on loses the place, and nobody else."""
     answers = [site.status(queue_id, token) for token in tokens]
-    assert [answer.json().get("position") for answer in answers] == [1, 2, 3, 4, 5]
+    positions = [answer.json().get("position") for answer in answers]
+    assert positions == [1, 2, 3, 4, 5], answers[0].text
 
     def is_dropped() -> bool:
         assert [site.heartbeat(queue_id, token).status_code for token in tokens[1:]] == [200] * 4
