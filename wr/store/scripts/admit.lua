@@ -23,14 +23,15 @@ local now = clock_ms(ARGV[1])
 local most = tonumber(ARGV[2])
 local config = redis.call('HMGET', KEYS[1], 'status', 'admission_rate', 'max_active_users',
   'session_timeout_seconds', 'heartbeat_timeout_seconds', 'version', 'priority_share',
-  'timeout_before_ms', 'shortened_ms')
+  'timeout_before_ms', 'shortened_ms', 'created_ms')
 if not config[1] then
   return {0, now, 0, 0, 0, 0, {}, {}, {}, {}, 0, {}, {0, 0, 0, 0}, 0, 0}
 end
 local rate = tonumber(config[2])
 local expires = now + tonumber(config[4]) * 1000
 local bucket = redis.call('HMGET', KEYS[10], 'tokens', 'at', 'owed', 'heard_ms', 'gap_ms')
-local gap = gap_since(tonumber(bucket[2] or nil), now, tonumber(ARGV[3]))
+-- Servers may go away before the first pass, too.
+local gap = gap_since(tonumber(bucket[2] or config[10] or nil), now, tonumber(ARGV[3]))
 local heard_ms, gap_ms = tonumber(bucket[4] or '0'), tonumber(bucket[5] or '0')
 if gap then
   heard_ms, gap_ms = now, gap

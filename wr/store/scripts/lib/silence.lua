@@ -1,4 +1,4 @@
--- gap_since(at, now, least_ms): for how long no visitor could be heard, as no pass ran since `at` (nil = never): the
+-- gap_since(at, now, least_ms): for how long no visitor could be heard, as no pass ran since `at` (nil = not known): the
 -- store or all servers were away, or the clock leapt. Below 0 when the clock went back; nil where the time is shorter
 -- than `least_ms`.
 -- silent_ids(seen, now, heard_ms, gap_ms, least_ms, most, timeout_ms, before_ms, shortened_ms): those whose silence is
