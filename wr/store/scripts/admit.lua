@@ -16,7 +16,7 @@
 -- cost  about 17 commands when idle; then O(log waiting) for each person dropped, ended or let in; 6 or 7 more
 --       in the first pass of each 10 seconds, which notes the history and forgets passes and blocks that are over;
 --       4 more while several priorities wait; 1 more for a while after the heartbeat timeout was shortened. The
---       pass after a gap moves the end of every session: 2 commands for each 500 of them, 250 ms for 100,000.
+--       pass after a gap moves the end of every session: 1 command for each 500 of them, 1 s for 100,000 on a busy machine.
 --       Tokens refill with the time that passed, never beyond one second's worth (at least one person),
 --       and what is left of a person is carried over.
 local now = clock_ms(ARGV[1])
