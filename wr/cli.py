@@ -182,7 +182,8 @@ def update_queue(api: AdminClient, queue_id: str, **changes: object) -> Struct:
 def queue_silent(api: AdminClient, queue_id: str, timeout_seconds: int) -> Struct:
     """Show what a shorter heartbeat timeout would cost.
 
-    That is how many of those in line have not been heard for so long, and lose their places if they stay silent.
+    That is how many of those in line have not been heard for so long, and lose their places if they stay
+    silent.
     """
     return api.silent(queue_id, timeout_seconds)
 
