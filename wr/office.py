@@ -176,6 +176,7 @@ class Office:
             if now_ms:
                 self._events.note(Kind.QUEUE_DELETED, queue_id, now_ms)
         self._book.forget(queue_id)
+        self._store.forget_queue(queue_id)
         self._tell(queue_id, None)
 
     async def flush(self, actor: Actor, queue_id: str) -> int:
