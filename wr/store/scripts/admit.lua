@@ -61,7 +61,8 @@ if gap then
 end
 -- So much later the sessions end that were on before the gap: as if it had not been, but at most a whole session
 -- later, so that a server that was off for days does not open with a room full of people who have gone.
-local later_ms = math.min(gap or 0, tonumber(config[4]) * 1000)
+-- Where no pass ran before, there are no sessions but restored ones, which end when their tokens say.
+local later_ms = bucket[2] and math.min(gap or 0, tonumber(config[4]) * 1000) or 0
 -- Before anything is done: what this pass does belongs to the step that begins with it.
 if note_steps(KEYS[12], KEYS[13], KEYS[9], KEYS[2], KEYS[4], tonumber(bucket[2] or nil), now) then
   -- Whatever went wrong before, such as a server of an older version, is over when the line is empty.
@@ -97,7 +98,7 @@ forget_person(KEYS[6], KEYS[7], not_in_line(KEYS[2], over))
 if not is_short then
   bury(KEYS[8], now, 4, over)
 end
-if gap and attempt('HSET', KEYS[10], 'at', whole(now), 'heard_ms', whole(heard_ms), 'gap_ms', whole(gap_ms)) then
+if later_ms ~= 0 and attempt('HSET', KEYS[10], 'at', whole(now), 'heard_ms', whole(heard_ms), 'gap_ms', whole(gap_ms)) then
   -- Noted before: a gap that could not be noted would be found by each pass, and move the sessions each time. Where
   -- there is no memory for it the next pass finds the same gap, and no session moved.
   move_ends(KEYS[4], now - later_ms, later_ms)
