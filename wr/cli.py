@@ -180,7 +180,11 @@ def update_queue(api: AdminClient, queue_id: str, **changes: object) -> Struct:
 @click.option("--timeout-seconds", type=click.IntRange(1), required=True, help="The timeout that is wished.")
 @admin_command
 def queue_silent(api: AdminClient, queue_id: str, timeout_seconds: int) -> Struct:
-    """Show how many places a shorter heartbeat timeout would cost, if silent visitors stayed silent."""
+    """Show what a shorter heartbeat timeout would cost.
+
+    That is how many of those in line have not been heard for so long, and lose their places if they stay
+    silent.
+    """
     return api.silent(queue_id, timeout_seconds)
 
 

@@ -58,10 +58,14 @@ def test_passes_that_come_late_but_before_the_gap_are_no_outage(queue: ScriptedQ
     assert (done.dropped, done.heard_ms, done.gap_ms) == ([gone], 0, 0)
 
 
-def test_the_first_pass_of_a_queue_sees_no_outage(make_queue: MakeQueue) -> None:
-    queue = make_queue(least_gap_ms=GAP_MS)
+def test_an_outage_before_the_first_pass_of_a_queue_costs_nobody_the_place(make_queue: MakeQueue) -> None:
+    queue = make_queue(least_gap_ms=GAP_MS, status="paused", heartbeat_timeout_seconds=60)
+    (gone,) = join(queue, 1)
     queue.advance(3600)
-    assert queue.admit().gap_ms == 0
+    done = queue.admit()
+    assert (done.dropped, done.gap_ms) == ([], 3_600_000)
+    assert passes_for(queue, 59) == []
+    assert passes_for(queue, 1) == [gone]
 
 
 def test_an_outage_after_an_outage_begins_the_time_anew(queue: ScriptedQueue) -> None:

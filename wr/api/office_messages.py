@@ -54,7 +54,7 @@ class SilentQuery(msgspec.Struct, kw_only=True):
 
     timeout_seconds: Annotated[
         int, Meta(ge=1, le=WEEK_S, description="A heartbeat timeout that the queue may be given")
-    ]
+    ] = 60
 
 
 class SilentResponse(msgspec.Struct, kw_only=True):

@@ -24,7 +24,7 @@
 -- cost  about 17 commands when idle, 1 more while memory is short; then O(log waiting) for each person dropped, ended or let in; 6 or 7 more
 --       in the first pass of each 10 seconds, which notes the history and forgets passes and blocks that are over;
 --       4 more while several priorities wait; 1 more for a while after the heartbeat timeout was shortened. The
---       pass after a gap moves the end of every session: 2 commands for each 500 of them, 250 ms for 100,000.
+--       pass after a gap moves the end of every session: 1 command for each 500, 1 s for 100,000 on a busy machine.
 --       Tokens refill with the time that passed, never beyond one second's worth (at least one person),
 --       and what is left of a person is carried over.
 local now = clock_ms(ARGV[1])
@@ -53,14 +53,16 @@ local is_short = ARGV[8] == '1' and not (forgot_ms > 0 and now < forgot_ms + RES
 if is_short then
   redis.call('ZREMRANGEBYRANK', KEYS[8], 0, most - 1)
 end
-local gap = gap_since(tonumber(bucket[2] or nil), now, tonumber(ARGV[3]))
+-- Servers may go away before the first pass, too.
+local gap = gap_since(tonumber(bucket[2] or config[10] or nil), now, tonumber(ARGV[3]))
 local heard_ms, gap_ms = tonumber(bucket[4] or '0'), tonumber(bucket[5] or '0')
 if gap then
   heard_ms, gap_ms = now, gap
 end
 -- So much later the sessions end that were on before the gap: as if it had not been, but at most a whole session
 -- later, so that a server that was off for days does not open with a room full of people who have gone.
-local later_ms = math.min(gap or 0, tonumber(config[4]) * 1000)
+-- Where no pass ran before, there are no sessions but restored ones, which end when their tokens say.
+local later_ms = bucket[2] and math.min(gap or 0, tonumber(config[4]) * 1000) or 0
 -- Before anything is done: what this pass does belongs to the step that begins with it.
 if note_steps(KEYS[12], KEYS[13], KEYS[9], KEYS[2], KEYS[4], tonumber(bucket[2] or nil), now) then
   -- Whatever went wrong before, such as a server of an older version, is over when the line is empty.
@@ -96,7 +98,7 @@ forget_person(KEYS[6], KEYS[7], not_in_line(KEYS[2], over))
 if not is_short then
   bury(KEYS[8], now, 4, over)
 end
-if gap and attempt('HSET', KEYS[10], 'at', whole(now), 'heard_ms', whole(heard_ms), 'gap_ms', whole(gap_ms)) then
+if later_ms ~= 0 and attempt('HSET', KEYS[10], 'at', whole(now), 'heard_ms', whole(heard_ms), 'gap_ms', whole(gap_ms)) then
   -- Noted before: a gap that could not be noted would be found by each pass, and move the sessions each time. Where
   -- there is no memory for it the next pass finds the same gap, and no session moved.
   move_ends(KEYS[4], now - later_ms, later_ms)

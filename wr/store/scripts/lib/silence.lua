@@ -1,4 +1,4 @@
--- gap_since(at, now, least_ms): for how long no visitor could be heard, as no pass ran since `at` (nil = never): the
+-- gap_since(at, now, least_ms): for how long no visitor could be heard, as no pass ran since `at` (nil = not known): the
 -- store or all servers were away, or the clock leapt. Below 0 when the clock went back; nil where the time is shorter
 -- than `least_ms`.
 -- silent_ids(seen, now, heard_ms, gap_ms, least_ms, most, timeout_ms, before_ms, shortened_ms): those whose silence is
@@ -6,7 +6,7 @@
 -- heard again. After the timeout was shortened, at `shortened_ms` (0 = never), the earlier `before_ms` holds for those
 -- not heard since. One command; up to 3 for a while after the timeout was shortened, a gap, or a clock that went back.
 -- move_ends(sessions, after_ms, later_ms): moves the end of each session that ends after `after_ms`, as far as there
--- is memory for it; 2 commands for each 500 of them.
+-- is memory for it; 1 command for each 500 of them, and 1 more.
 local function gap_since(at, now, least_ms)
   if at and (now - at > least_ms or at - now > least_ms) then
     return now - at
