@@ -208,3 +208,40 @@ def test_a_join_that_is_not_counted_fails_on_a_full_store_and_leaves_nothing(
         queue.join(metadata=b"{}", person=b"p" * 16, address=b"addr")
     for part in ("waiting", "seen", "extras", "people", "addresses"):
         assert queue.size(part) == 0, part
+
+
+def test_ends_are_remembered_even_so_while_places_come_back_from_their_tokens(
+    make_queue: MakeQueue, client: Any
+) -> None:
+    queue = make_queue(heartbeat_timeout_seconds=60, status="paused")
+    (visitor,) = fill(queue, 1)
+    queue.admit()
+    (bucket,) = queue.keys.queue(queue.queue_id, "bucket")
+    client.hset(bucket, "forgot_ms", queue.now_ms)
+    for _ in range(70):
+        queue.advance(1)
+        queue.admit(is_short=True)
+    # Else the token of a place that has ended would bring it back.
+    assert isinstance(queue.poll(visitor)[0].place, Gone)
+    queue.advance(3540)
+    queue.admit()
+    queue.admit(is_short=True)
+    assert queue.size("tombstones") == 0
+
+
+def test_a_gap_moves_sessions_once_whether_or_not_there_is_memory_to_note_it(
+    make_queue: MakeQueue, full: Full
+) -> None:
+    queue = make_queue(session_timeout_seconds=600)
+    queue.least_gap_ms = 5000
+    (visitor,) = fill(queue, 1)
+    queue.admit()
+    ends_ms = queue.now_ms + 600_000
+    queue.advance(100)
+    with full():
+        assert queue.admit().ended == []
+        assert queue.admit().ended == []
+    assert queue.admit().ended == []
+    state = queue.visit(visitor).state
+    assert isinstance(state, Visit)
+    assert state.expires_ms == ends_ms + 100_000
