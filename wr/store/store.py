@@ -94,6 +94,7 @@ class Store:
     ) -> None:
         self._noting = noting
         self._connection = connection
+        self._clock = keys.shared("queues")
         self._now_ms = now_ms
         self._measures = measures or Measures(time.perf_counter)
         self._admit = AdmitScript(keys)
@@ -312,15 +313,15 @@ class Store:
         return flushed
 
     async def ping(self) -> None:
-        """Make one round trip."""
-        await self._connection.run(lambda client: client.ping())
+        """Make one round trip; a store of several machines is there as long as one of them answers."""
+        await self._connection.ping()
 
     async def clock_ms(self) -> int:
         """Read the store's clock: milliseconds since 1970."""
         given = self._now_ms()
         if given:
             return given
-        seconds, microseconds = await self._connection.run(lambda client: client.time())
+        seconds, microseconds = await self._connection.run(self._clock, lambda client: client.time())
         return int(seconds) * 1000 + int(microseconds) // 1000
 
     async def _of_each(
@@ -362,7 +363,7 @@ class Store:
         keeps, is on another shard than the queue."""
         script = self._join.script
         self._measures.store.of(script.name).items.observe(len(joins))
-        if not self._is_sharded:
+        if not (self._is_sharded or self._connection.is_sharded):
             keys, arguments = self._join.call(queue_id, self._now_ms(), joins)
             try:
                 return self._join.replies(await self._connection.call(script, keys, arguments))
