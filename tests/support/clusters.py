@@ -74,10 +74,8 @@ def _node(folder: Path, *more: str) -> Node:
 
 
 @dataclass
-class TestCluster:
+class StoreCluster:
     """Three primaries, each with a replica, made with plain commands."""
-
-    __test__ = False
 
     nodes: list[Node]
 
@@ -122,9 +120,9 @@ class TestCluster:
         info: Any = self.primary_of(key).client.info("replication")
         return info["connected_slaves"] > 0 and info["slave0"]["offset"] == info["master_repl_offset"]
 
-    def queue_ids(self) -> list[str]:
+    def queue_ids(self, stem: str) -> list[str]:
         """Names for queues, one on each primary, none on that of what belongs to all queues but the last."""
-        names = (f"q-{number}" for number in itertools.count())
+        names = (f"{stem}-{number}" for number in itertools.count())
         shared = self.primary_of("{*}")
         found: dict[int, str] = {}
         while len(found) < 3:
@@ -166,7 +164,7 @@ class TestCluster:
 
 
 @contextmanager
-def running_cluster(folder: Path) -> Iterator[TestCluster]:
+def running_cluster(folder: Path) -> Iterator[StoreCluster]:
     """Run a cluster of three primaries with a replica each."""
     with ExitStack() as stack:
         nodes = []
@@ -183,7 +181,7 @@ def running_cluster(folder: Path) -> Iterator[TestCluster]:
             stack.callback(node.kill)
             node.start()
             nodes.append(node)
-        cluster = TestCluster(nodes)
+        cluster = StoreCluster(nodes)
         bounds = [0, 5461, 10923, SLOTS]
         for number, node in enumerate(nodes[:3]):
             node.ask("CLUSTER", "ADDSLOTSRANGE", bounds[number], bounds[number + 1] - 1)

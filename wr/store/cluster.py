@@ -248,9 +248,7 @@ class Cluster:
 
         async def ask_node(place: Place | None, indexes: list[int]) -> None:
             try:
-                if place is None:
-                    raise Unavailable(_NOWHERE)
-                answers = await ask(self._link_at(place), indexes)
+                answers = await ask(await self._link(slots[indexes[0]]), indexes)
                 self._note_back(place)
             except Unavailable as error:
                 answers = [error] * len(indexes)

@@ -16,6 +16,7 @@ from wr.measures.queue_measures import NO_QUEUE
 from wr.model import places
 from wr.model.history import HistorySpan
 from wr.model.limits import Limit, Usage
+from wr.model.refusals import Unavailable
 from wr.store.admissions import AdmitScript, Pass
 from wr.store.announcements import Announcements
 from wr.store.audit import AuditShelf
@@ -31,6 +32,7 @@ from wr.store.gates import ExtendScript, GateCall, Gated, GateScript
 from wr.store.histories import HistoryScript, Notes
 from wr.store.joins import InLine, Join, Joined, JoinScript
 from wr.store.keys import GLOBAL_TAG, Keys
+from wr.store.local_counts import LocalCounts
 from wr.store.noting import Noting
 from wr.store.pass_revocations import Revoked, RevokePassScript
 from wr.store.polls import Poll, Polled, PollKind, PollScript
@@ -94,6 +96,7 @@ class Store:
     ) -> None:
         self._noting = noting
         self._connection = connection
+        self._keys = keys
         self._clock = keys.shared("queues")
         self._now_ms = now_ms
         self._measures = measures or Measures(time.perf_counter)
@@ -113,6 +116,7 @@ class Store:
         self._revoke_pass = RevokePassScript(keys)
         joins = self._join = JoinScript(keys, limits["enqueue"])
         self._is_sharded = False
+        self._local_counts = LocalCounts()
         self._joins: Batcher[Join, Joined] = Batcher(
             nursery, self._join_and_note, around=self._around(joins.script)
         )
@@ -316,6 +320,10 @@ class Store:
         """Make one round trip; a store of several machines is there as long as one of them answers."""
         await self._connection.ping()
 
+    def place_of(self, queue_id: str) -> str:
+        """Name the machine of the store that has a queue; empty where there is one only."""
+        return self._connection.place_of(self._keys.queue(queue_id, "config")[0])
+
     async def clock_ms(self) -> int:
         """Read the store's clock: milliseconds since 1970."""
         given = self._now_ms()
@@ -333,13 +341,16 @@ class Store:
             chunk = queue_ids[start : start + QUEUES_PER_ROUND_TRIP]
             replies = await self._connection.call_each(script, [call(queue_id) for queue_id in chunk])
             for queue_id, reply in zip(chunk, replies, strict=True):
+                if isinstance(reply, Unavailable):
+                    # Its machine is away, which the connection has said once; the others' replies are here.
+                    continue
                 if isinstance(reply, Exception):
                     # One queue's trouble holds up its own line and nobody else's.
                     log.error(
                         "a queue's script failed", script=script.name, queue_id=queue_id, error=str(reply)
                     )
-                else:
-                    replied[queue_id] = reply
+                    continue
+                replied[queue_id] = reply
         return replied
 
     def _batcher(self, batched: _Batched[Item, Reply]) -> Batcher[Item, Reply]:
@@ -399,7 +410,16 @@ class Store:
     async def _count(self, counter: str, subjects: Sequence[bytes]) -> Sequence[Usage]:
         self._measures.store.of(self._limit.script.name).items.observe(len(subjects))
         keys, arguments = self._limit.call(counter, self._now_ms(), subjects)
-        return self._limit.replies(counter, await self._connection.call(self._limit.script, keys, arguments))
+        try:
+            raw = await self._connection.call(self._limit.script, keys, arguments)
+        except Unavailable:
+            scope, _, tag = counter.partition("@")
+            if tag != GLOBAL_TAG or not self._connection.is_sharded:
+                raise
+            # Queues on other machines go on; were all away, what is counted here would fail by itself.
+            now_ms = self._now_ms() or time.time_ns() // 1_000_000
+            return self._local_counts.count(counter, self._limit.limit_of(scope), subjects, now_ms)
+        return self._limit.replies(counter, raw)
 
 
 @asynccontextmanager

@@ -6,7 +6,7 @@ from typing import Any
 import redis
 import trio
 from redis.cluster import ClusterNode, NodesManager
-from redis.crc import key_slot
+from redis.crc import REDIS_CLUSTER_HASH_SLOTS, key_slot
 
 from wr.model.refusals import Unavailable
 from wr.store.link import SHORT_S
@@ -48,6 +48,17 @@ class Topology:
         cache = {} if self._manager is None else dict(self._manager.slots_cache)
         owners = (cache[slot][0] for slot in sorted(cache) if cache[slot])
         return list(dict.fromkeys((node.host, node.port) for node in owners))
+
+    def without_replica(self) -> list[Place]:
+        """List the primaries that no replica stands by."""
+        cache = {} if self._manager is None else dict(self._manager.slots_cache)
+        return list(
+            dict.fromkeys((nodes[0].host, nodes[0].port) for nodes in cache.values() if len(nodes) == 1)
+        )
+
+    def missing_slots(self) -> int:
+        """Count the slots that no node has."""
+        return REDIS_CLUSTER_HASH_SLOTS - (0 if self._manager is None else len(self._manager.slots_cache))
 
     def moved(self, error: redis.exceptions.MovedError) -> bool:
         """Take in that a slot has moved; False when it does not say where to, so that a look is due."""
