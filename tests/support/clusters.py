@@ -29,6 +29,7 @@ class Node:
     port: int
     command: list[str]
     process: subprocess.Popen[bytes] | None = None
+    is_frozen: bool = False
     _client: Any = field(default=None, repr=False)
 
     @property
@@ -54,9 +55,19 @@ class Node:
             return bool(self.client.ping())
         return False
 
-    def send(self, number: int) -> None:
+    def freeze(self) -> None:
         assert self.process is not None
-        self.process.send_signal(number)
+        self.process.send_signal(signal.SIGSTOP)
+        self.is_frozen = True
+
+    def thaw(self) -> None:
+        if self.process is not None and self.is_frozen:
+            self.process.send_signal(signal.SIGCONT)
+            self.is_frozen = False
+
+    @property
+    def is_up(self) -> bool:
+        return self.process is not None and self.process.poll() is None and not self.is_frozen
 
     def kill(self) -> None:
         if self.process is not None:
@@ -133,7 +144,8 @@ class StoreCluster:
     def revive(self) -> None:
         """Start what was killed, and wait until all is well."""
         for node in self.nodes:
-            if node.process is None or node.process.poll() is not None:
+            node.thaw()
+            if not node.is_up:
                 node.start()
         eventually(self.is_whole, "the cluster is whole again", 30)
 
@@ -156,7 +168,7 @@ class StoreCluster:
 
     def _slots(self) -> list[Any]:
         for node in self.nodes:
-            if node.process is not None and node.process.poll() is None:
+            if node.is_up:
                 with contextlib.suppress(redis.RedisError):
                     slots: list[Any] = node.ask("CLUSTER", "SLOTS")
                     return slots
@@ -224,9 +236,6 @@ class WatchedPair:
         info: Any = self.primary().client.info("replication")
         return info["connected_slaves"] > 0 and info["slave0"]["offset"] == info["master_repl_offset"]
 
-    def freeze(self, node: Node) -> None:
-        node.send(signal.SIGSTOP)
-
 
 @contextmanager
 def running_sentinels(folder: Path) -> Iterator[WatchedPair]:
@@ -244,8 +253,8 @@ def running_sentinels(folder: Path) -> Iterator[WatchedPair]:
             config.write_text(
                 f"port {port}\nbind 127.0.0.1\ndir {folder}\n"
                 f"sentinel monitor waiting-room 127.0.0.1 {primary.port} 2\n"
-                "sentinel down-after-milliseconds waiting-room 1000\n"
-                "sentinel failover-timeout waiting-room 3000\n"
+                "sentinel down-after-milliseconds waiting-room 500\n"
+                "sentinel failover-timeout waiting-room 1000\n"
             )
             node = Node(folder, port, [str(get_binary_path()), str(config), "--sentinel"])
             stack.callback(node.kill)
