@@ -210,8 +210,16 @@ async def admit_once(store: Admitting, registry: Listing, book: Learning) -> int
     Raises:
         Unavailable: the store cannot be reached; nobody was let in whom the next pass would not count.
     """
+    admitted = 0
+    failure: Exception | None = None
     async with trio.open_nursery() as nursery:
-        return await _Rounds(store, registry, book, nursery, _one_place, _LEAST_PATIENCE_S).run()
+        try:
+            admitted = await _Rounds(store, registry, book, nursery, _one_place, _LEAST_PATIENCE_S).run()
+        except Exception as error:  # noqa: BLE001 - raised below, not as one of a group
+            failure = error
+    if failure is not None:
+        raise failure
+    return admitted
 
 
 def _one_place(_queue_id: str) -> str:
