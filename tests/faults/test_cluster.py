@@ -22,7 +22,7 @@ A_PASS_AND_MORE_S = 2.0
 def server(cluster: StoreCluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     """A server that knows some nodes of the cluster, and the address of one that is none."""
     folder = tmp_path_factory.mktemp("server")
-    with running_server_process(folder, store_url=cluster.url) as running:
+    with running_server_process(folder, store_url=cluster.url, limit_enqueue="100000/60") as running:
         yield running
 
 
@@ -41,6 +41,18 @@ def whole(cluster: StoreCluster) -> Iterator[StoreCluster]:
 
 def tag(queue_id: str) -> str:
     return f"{{{queue_id}}}"
+
+
+def move_while_asked_for(cluster: StoreCluster, key: str) -> None:
+    """Have a slot move, and be half here and half there until somebody has asked for its keys."""
+    source = cluster.primary_of(key)
+    source.ask("CONFIG", "RESETSTAT")
+
+    def somebody_was_sent_away() -> bool:
+        errors = source.client.info("errorstats")
+        return "errorstat_TRYAGAIN" in errors or "errorstat_ASK" in errors
+
+    cluster.move_slot(key, lambda: eventually(somebody_was_sent_away, "somebody asked"))
 
 
 def someone_gets_in(site: Site, queue_id: str) -> None:
@@ -80,7 +92,7 @@ async def test_nobody_is_turned_away_or_loses_a_place_while_slots_move(
         for number in (1, 2, 3):
             wanted = 20 * number
             await until(lambda: len(crowd.tokens) >= wanted, "a crowd has joined")  # noqa: B023 - waited for
-            await trio.to_thread.run_sync(whole.move_slot, slot)
+            await trio.to_thread.run_sync(move_while_asked_for, whole, slot)
         joined = len(crowd.tokens)
         await until(lambda: len(crowd.tokens) > joined + 10, "people join again")
     assert whole.primary_of(slot).port != before
