@@ -1,6 +1,5 @@
 """The admission loop: every interval, one pass over every queue."""
 
-import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
@@ -85,7 +84,7 @@ class Witness:
     def __init__(
         self,
         book: Knowing,
-        tell: Callable[[str, Iterable[bytes]], None],
+        tell: Callable[[str, Iterable[bytes] | None], None],
         *others: Remembering,
     ) -> None:
         self._book = book
@@ -117,7 +116,10 @@ class Witness:
         # First: settings may have to be asked for, and a store that is away by then changes nothing about who
         # was let in.
         for queue_id, admission in passes.items():
-            if admission is not None:
+            if admission is not None and admission.heard_ms == admission.now_ms:
+                # Sessions end later than their streams were told.
+                self._tell(queue_id, None)
+            elif admission is not None:
                 self._tell(queue_id, [*admission.admitted, *admission.dropped, *admission.ended])
         for queue_id, admission in passes.items():
             await self._book.learn(queue_id, admission)
@@ -141,6 +143,8 @@ class _Rounds:
         self._place_of = place_of
         self._patience_s = patience_s
         self._listed: list[str] = []
+        self._nursery = nursery
+        self._listing: trio.Event | None = None
         self._lanes = AdmissionLanes(nursery, self._pass_over)
         self._has_lanes = False
 
@@ -174,14 +178,27 @@ class _Rounds:
     async def _names(self) -> list[str]:
         """List the queues; as they were listed last, if the list is on a machine that is away and queues are
         on others."""
-        patience_s = self._patience_s if self._has_lanes else math.inf
-        with trio.move_on_after(patience_s):
-            try:
-                self._listed = await self._registry.names()
-            except Unavailable:
-                if not self._has_lanes:
-                    raise
+        if not self._has_lanes:
+            self._listed = await self._registry.names()
+            return self._listed
+        if self._listing is None:
+            self._listing = trio.Event()
+            self._nursery.start_soon(self._list, self._listing, name="list of queues")
+        with trio.move_on_after(self._patience_s):
+            await self._listing.wait()
         return self._listed
+
+    async def _list(self, done: trio.Event) -> None:
+        # Never cut short for its slowness: what it begins to put back, it should get to the end of.
+        try:
+            self._listed = await self._registry.names()
+        except Unavailable:
+            log.debug("the list of queues is away: the last one holds")
+        except Exception:
+            log.exception("the queues could not be listed: the last list holds")
+        finally:
+            self._listing = None
+            done.set()
 
     async def _pass_over(self, pending: Sequence[str]) -> int:
         admitted = 0
