@@ -8,7 +8,7 @@ import redis
 import structlog
 import trio
 
-from wr.model.refusals import Unavailable
+from wr.model.refusals import OutOfMemory, Unavailable
 from wr.store.link import EachCommand, Link, Unreached
 from wr.store.script import Script
 from wr.store.topology import Place, Topology, slot_of
@@ -220,6 +220,8 @@ class Cluster:
     async def _find_successor(self, slot: int, error: Exception) -> None:
         """Look whether another node has the slot by now; raise `error` if not, or if the call may have been
         carried out."""
+        if isinstance(error, OutOfMemory):
+            raise error
         before = self._topology.owner(slot)
         await self._look_after(before, error)
         if not isinstance(error, Unreached) or self._topology.owner(slot) == before:
