@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.support.clock import HandClock
+from tests.support.clusters import StoreCluster, running_cluster
 from tests.support.engines import ENGINES, Engine, MissingEngine, running_engine
 from tests.support.server import running_server
 from tests.support.site import Site
@@ -31,6 +32,13 @@ def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         if os.environ.get("CI"):
             pytest.fail(str(error))
         pytest.skip(str(error))
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StoreCluster]:
+    """Three primaries with a replica each. A test that kills one revives it."""
+    with running_cluster(tmp_path_factory.mktemp("cluster")) as running:
+        yield running
 
 
 @pytest.fixture(scope="session")

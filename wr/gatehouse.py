@@ -1,6 +1,7 @@
 """The gatehouse: who may pass into the site, known for a second without asking the store."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Protocol
 
 import structlog
@@ -78,7 +79,8 @@ class Gatehouse:
         self._walked_in: dict[tuple[str, str, str], float] = {}
         self._sessions = KnownSessions()
         self._passes = GatheredPasses(self._pass_over)
-        self._away_since: float | None = None
+        self._away_since: dict[str, float] = {}
+        """Queues that could not be asked about, and since when: a store of several machines may lack some."""
         self._budgets: dict[str, Budget] = {}
 
     async def passes(self, claims: SessionClaims, caller: Caller, *, is_page_view: bool) -> Passing | None:
@@ -117,7 +119,7 @@ class Gatehouse:
         try:
             (is_there,) = await self._store.restore(claims.queue_id, [claims])
         except Unavailable:
-            self._gone_away()
+            self._gone_away(claims.queue_id)
             return False
         return is_there
 
@@ -203,34 +205,37 @@ class Gatehouse:
     def without_store(self, config: QueueConfig) -> bool:
         """Whether somebody without a session passes while the store is away, as the queue's policy says."""
         now = self._clock_s()
-        self._gone_away()
+        self._gone_away(config.id)
         if config.outage_policy is OutagePolicy.CLOSED:
             return False
-        away_s = 0.0 if self._away_since is None else now - self._away_since
-        if away_s < config.outage_grace_seconds:
+        if now - self._away_since[config.id] < config.outage_grace_seconds:
             return False
         if config.outage_policy is OutagePolicy.OPEN:
             return True
         budget = self._budgets.setdefault(config.id, Budget(config.outage_rate, now))
         return budget.spend(config.outage_rate, now)
 
-    @property
-    def is_away(self) -> bool:
-        """Whether the store could not be asked when that was tried last, a second ago at most."""
-        return self._away_since is not None
+    def is_away(self, queue_id: str) -> bool:
+        """Whether the store could not be asked about a queue when that was tried last, a second ago or so."""
+        return queue_id in self._away_since
 
     async def report_for_ever(self) -> None:
         """Every second, report what people did, learn whose session has ended and that the store is there."""
         while True:
             await trio.sleep(FRESH_S)
+            # Nothing is lost where the store is away: what was counted goes with the next report.
+            with suppress(Unavailable):
+                await self.report()
             try:
-                if not await self.report():
-                    await self._store.ping()
+                await self._store.ping()
             except Unavailable:
-                # Nothing is lost: what was counted goes with the next report.
-                self._gone_away()
-            else:
-                self._away_since = None
+                for queue_id in self._book.names():
+                    self._gone_away(queue_id)
+                continue
+            for queue_id in list(self._away_since):
+                with suppress(Unavailable):
+                    await self._store.queues.read(queue_id)
+                    self._away_since.pop(queue_id, None)
 
     async def report(self) -> bool:
         """Report everything that was counted since the last time, in a round trip for 1,000 sessions.
@@ -238,17 +243,30 @@ class Gatehouse:
         Returns whether there was anything.
 
         Raises:
-            Unavailable: the store is away; what was not reported is kept.
+            Unavailable: the store is away, for one queue at least; what was not reported is kept, the others'
+                was reported.
         """
         changed = self._sessions.changed(_MOST_IN_ONE_REPORT)
+        failure: Unavailable | None = None
         for queue_id, sessions in changed:
-            await self._report(queue_id, sessions)
+            try:
+                await self._report(queue_id, sessions)
+            except Unavailable as error:
+                self._gone_away(queue_id)
+                failure = error
+            else:
+                self._away_since.pop(queue_id, None)
+        if failure is not None:
+            raise failure
         return bool(changed)
 
-    def _gone_away(self) -> None:
-        if self._away_since is None:
-            self._away_since = self._clock_s()
-            log.warning("the store is away: at the gate each queue's outage policy holds")
+    def _gone_away(self, queue_id: str) -> None:
+        if queue_id not in self._away_since:
+            if not self._away_since:
+                log.warning(
+                    "the store is away: at the gate each queue's outage policy holds", queue_id=queue_id
+                )
+            self._away_since[queue_id] = self._clock_s()
 
     async def _report(self, queue_id: str, sessions: Sequence[tuple[bytes, KnownSession]]) -> None:
         # Taken before the store is asked: what is counted meanwhile is left for the next report.
@@ -281,11 +299,11 @@ class Gatehouse:
                 queue_id, GateCall(position_id, 1, int(is_page_view), (caller,))
             )
         except Unavailable:
-            self._gone_away()
+            self._gone_away(queue_id)
             if known is not None:
                 self._sessions.count(key, known, 1, is_page_view, (caller,))
             return known
-        self._away_since = None
+        self._away_since.pop(queue_id, None)
         # Another request may have asked about the same session meanwhile.
         known = self._sessions.get(key) or known or KnownSession(gated.state, asked_at)
         known.state, known.asked_at = gated.state, asked_at

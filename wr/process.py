@@ -389,6 +389,7 @@ async def _admission(
         house.witness,
         interval_s=interval_s,
         measures=house.measures.admission,
+        place_of=house.store.place_of,
         task_status=task_status,
     )
 

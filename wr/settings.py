@@ -186,7 +186,8 @@ class Settings:
     store_url: str = _setting(
         "",
         "DragonflyDB, Valkey or Redis server that keeps all state, such as redis://host:6379, "
-        "rediss://host:6379 (TLS) or unix:///path; unless given, wr starts a store of its own in the data "
+        "rediss://host:6379 (TLS), unix:///path, redis+cluster://host:6379,host:6379 or "
+        "redis+sentinel://host:26379,host:26379/name; unless given, wr starts a store of its own in the data "
         "folder",
         group=Group.STORE,
         form="URL",

@@ -15,9 +15,10 @@ from wr.model.ids import new_position_id
 from wr.model.limits import Limit
 from wr.model.signing import KeyRing
 from wr.model.tokens import PositionClaims, sign_position
-from wr.store.connection import Connection, evaluate
+from wr.store.connection import Connection
 from wr.store.joins import InLine, Join, JoinScript
 from wr.store.keys import Keys
+from wr.store.script import evaluate
 from wr.store.secrets import SecretShelf
 
 MANY = "999999999/60"

@@ -9,11 +9,10 @@ from bench.compare.figures import Finding
 from bench.compare.office import Office
 from bench.compare.run import Run, Stage
 from wr.model.limits import Limit
-from wr.store.connection import evaluate
 from wr.store.joins import JoinScript
 from wr.store.keys import Keys
 from wr.store.polls import Poll, PollKind, PollScript
-from wr.store.script import Script
+from wr.store.script import Script, evaluate
 
 BATCHES = (1, 16, 256)
 _QUEUE = "ceiling"

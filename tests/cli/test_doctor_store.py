@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import redis
 
+from tests.support.clusters import StoreCluster
 from tests.support.engines import Engine, free_port, running_engine
 from wr.doctor import store
 from wr.doctor.finding import Finding, Verdict
@@ -253,3 +254,39 @@ class Dragonfly:
             raise redis.ResponseError("wrong number of arguments for 'config' command")
         known = {"snapshot_cron": "* * * * *", "dbfilename": "wr"}
         return {name: value for name, value in known.items() if name in patterns}
+
+
+def test_of_a_cluster_each_primary_is_looked_at(cluster: StoreCluster) -> None:
+    findings = store.check_store(cluster.nodes[-1].url)
+    by_subject = [finding for finding in findings if finding.subject == "store's cluster"]
+    assert [str(finding.verdict) for finding in by_subject] == ["✓"], findings
+    assert by_subject[0].found.startswith("3 primaries: ")
+    looked_at = {finding.found.rpartition(" ")[2] for finding in findings if finding.subject == "store"}
+    assert looked_at == {f"127.0.0.1:{node.port}" for node in cluster.primaries()}
+
+
+def test_a_cluster_that_stops_as_a_whole_is_warned_of(cluster: StoreCluster) -> None:
+    node = cluster.primaries()[0]
+    node.client.config_set("cluster-require-full-coverage", "yes")
+    try:
+        findings = store.check_store(cluster.url)
+    finally:
+        node.client.config_set("cluster-require-full-coverage", "no")
+    warned = [finding for finding in findings if str(finding.verdict) == "!" and "cluster" in finding.subject]
+    assert ["cluster-require-full-coverage no" in finding.mend for finding in warned] == [True]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis+cluster://127.0.0.1:1/3",
+        "redis+sentinel://127.0.0.1:1",
+        "redis+sentinel://127.0.0.1:1/name?sentinel_colour=red",
+        "redis://127.0.0.1:1,127.0.0.1:2",
+        "unix+cluster:///somewhere",
+        "redis+moon://127.0.0.1:1",
+    ],
+)
+def test_addresses_of_several_machines_that_make_no_sense_are_refused(url: str) -> None:
+    (finding,) = store.check_store(url)
+    assert "no URL of a store" in finding.found

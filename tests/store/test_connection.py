@@ -11,7 +11,9 @@ import trio.testing
 from tests.support import odd_stores
 from tests.support.odd_stores import odd_store
 from wr.model.refusals import Unavailable
+from wr.store.address import read_store_url
 from wr.store.connection import Connection
+from wr.store.link import Link
 from wr.store.script import Script
 
 
@@ -19,8 +21,13 @@ def an_error(text: str) -> odd_stores.Answer:
     return lambda _received: f"-{text}\r\n".encode()
 
 
-async def ping(connection: Connection) -> None:
-    await connection.run(lambda client: client.ping())
+def link(url: str, timeout_s: float) -> Link:
+    """What a connection to one server is, once that has said that it is no node of a cluster."""
+    return Link(read_store_url(url).make_client(), timeout_s=timeout_s)
+
+
+async def ping(connection: Link) -> None:
+    await connection.ping()
 
 
 @pytest.mark.parametrize(
@@ -45,7 +52,7 @@ async def test_a_store_that_cannot_serve_is_unavailable_and_not_a_mistake_of_our
     answer: odd_stores.Answer,
 ) -> None:
     with odd_store(answer) as url:
-        connection = Connection(url, timeout_s=0.2)
+        connection = link(url, timeout_s=0.2)
         with pytest.raises(Unavailable):
             await ping(connection)
         connection.close()
@@ -53,7 +60,7 @@ async def test_a_store_that_cannot_serve_is_unavailable_and_not_a_mistake_of_our
 
 async def test_a_mistake_of_ours_is_not_taken_for_a_store_that_is_away() -> None:
     with odd_store(an_error("ERR wrong number of arguments")) as url:
-        connection = Connection(url, timeout_s=5)
+        connection = link(url, timeout_s=5)
         with pytest.raises(redis.ResponseError):
             await ping(connection)
         connection.close()
@@ -62,7 +69,7 @@ async def test_a_mistake_of_ours_is_not_taken_for_a_store_that_is_away() -> None
 async def test_a_store_that_is_back_is_used_again_at_once() -> None:
     state = {"answer": b""}
     with odd_store(lambda _received: state["answer"]) as url:
-        connection = Connection(url, timeout_s=0.2)
+        connection = link(url, timeout_s=0.2)
         for trouble in (b"", b"!nonsense\r\n", b"-LOADING soon\r\n"):
             state["answer"] = trouble
             with pytest.raises(Unavailable):
@@ -93,10 +100,10 @@ def frozen() -> Iterator[FrozenStore]:
 
 async def test_nothing_but_a_short_question_is_sent_to_a_store_that_hangs(frozen: FrozenStore) -> None:
     with odd_store(frozen.answer) as url:
-        connection = Connection(url, timeout_s=0.3)
+        connection = link(url, timeout_s=0.3)
         for _ in range(3):
             with pytest.raises(Unavailable):
-                await connection.run(lambda client: client.set("key", "value"))
+                await connection.run("key", lambda client: client.set("key", "value"))
         assert frozen.received.count(b"SET") == 1
         frozen.thawed.set()
         await ping(connection)
@@ -105,7 +112,7 @@ async def test_nothing_but_a_short_question_is_sent_to_a_store_that_hangs(frozen
 
 async def test_while_one_asks_whether_it_answers_the_others_do_not_wait(frozen: FrozenStore) -> None:
     with odd_store(frozen.answer) as url:
-        connection = Connection(url, timeout_s=0.5)
+        connection = link(url, timeout_s=0.5)
         with pytest.raises(Unavailable):
             await ping(connection)
         assert frozen.received.count(b"PING") == 1
@@ -127,7 +134,7 @@ async def test_while_one_asks_whether_it_answers_the_others_do_not_wait(frozen: 
 
 async def test_a_caller_that_is_cancelled_does_not_wait_for_a_store_that_hangs(frozen: FrozenStore) -> None:
     with odd_store(frozen.answer) as url:
-        connection = Connection(url, timeout_s=20)
+        connection = link(url, timeout_s=20)
         with trio.fail_after(10), trio.move_on_after(0.05) as scope:
             await ping(connection)
         assert scope.cancelled_caught
@@ -145,7 +152,7 @@ async def test_a_wire_is_opened_though_all_threads_that_everybody_shares_are_tak
     done = Event()
     shared = trio.to_thread.current_default_thread_limiter()
     with odd_store(lambda _received: b"+PONG\r\n") as url:
-        connection = Connection(url, timeout_s=5)
+        connection = link(url, timeout_s=5)
         try:
             async with trio.open_nursery() as nursery:
                 for _ in range(int(shared.total_tokens)):

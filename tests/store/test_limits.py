@@ -6,9 +6,9 @@ from tests.store.conftest import MakeQueue
 from tests.support.scripted_queue import NO_LIMIT, new_id
 from wr.model import places
 from wr.model.limits import Limit
-from wr.store.connection import evaluate
 from wr.store.joins import Join
 from wr.store.polls import Poll, PollKind, PollScript
+from wr.store.script import evaluate
 from wr.store.visits import VisitKind
 
 

@@ -33,6 +33,11 @@ class Stepped:
         await self._steps_taken.receive()
         return await self._connection.run(*arguments)
 
+    async def run_each(self, *arguments: Any) -> Any:
+        await self._send.send("calls")
+        await self._steps_taken.receive()
+        return await self._connection.run_each(*arguments)
+
     async def call(self, *arguments: Any) -> Any:
         await self._send.send("calls")
         await self._steps_taken.receive()
@@ -60,7 +65,7 @@ async def two_operators(engine: Engine) -> AsyncIterator[tuple[QueueShelf, Stepp
         connection = store.queues._connection
         yield store.queues, Stepped(connection), Stepped(connection), keys
         for key in (keys.shared("queues"), *keys.queue("q", "config")):
-            await connection.run(lambda client, key=key: client.delete(key))
+            await connection.run(key, lambda client, key=key: client.delete(key))
 
 
 def orders() -> list[str]:
@@ -103,7 +108,9 @@ async def test_a_queue_that_exists_and_is_not_listed_is_listed_again_and_no_othe
     config = QueueConfig(id="q", name="Q", target_url="https://shop.example/")
     async with two_operators(engine) as (shelf, _, _, keys):
         assert await shelf.write(config, 0)
-        await shelf._connection.run(lambda client: client.srem(keys.shared("queues"), "q"))
+        await shelf._connection.run(
+            keys.shared("queues"), lambda client: client.srem(keys.shared("queues"), "q")
+        )
         assert await shelf.restore(["none", "q"]) == ["q"]
         assert await shelf.names() == ["q"]
         assert await shelf.restore([]) == []

@@ -98,7 +98,7 @@ async def test_what_cannot_be_read_is_left_out_and_said_once(
             client.hset(keys.shared("webhooks"), "spoilt", b'{"id":"spoilt"}')
             client.xadd(keys.shared("dead_letters:w"), {"letter": b"{"})
 
-        await connection.run(spoil)
+        await connection.run(keys.shared("webhooks"), spoil)
         capsys.readouterr()
         for _ in range(3):
             assert list(await shelf.list()) == [webhook(1)]

@@ -11,7 +11,6 @@ from wr.model.history import HistorySpan
 from wr.model.limits import Limit
 from wr.model.places import Reason
 from wr.store.admissions import AdmitScript, Pass
-from wr.store.connection import evaluate
 from wr.store.counts import Counted, LimitScript, lane_of
 from wr.store.departures import Departed, Departure, LeaveScript
 from wr.store.figures import Figures, StatisticsScript
@@ -22,7 +21,7 @@ from wr.store.joins import Join, Joined, JoinScript
 from wr.store.keys import GLOBAL_TAG, Keys
 from wr.store.polls import Poll, Polled, PollKind, PollScript
 from wr.store.queues import FLUSH_PARTS
-from wr.store.script import load_script
+from wr.store.script import evaluate, load_script
 from wr.store.visits import VisitCall, Visited, VisitKind, VisitScript
 
 NO_LIMIT = Limit(0)

@@ -65,7 +65,8 @@ INTERNAL_ERROR = WireForm(500, "INTERNAL_ERROR", "Internal server error")
 
 def wire_form(refusal: Refusal) -> WireForm:
     """Give the status and code of a refusal."""
-    return WIRE_FORMS[type(refusal)]
+    # A refusal that says more than another to those inside has the form of the other.
+    return next(WIRE_FORMS[kind] for kind in type(refusal).__mro__ if kind in WIRE_FORMS)
 
 
 def refusal_headers(refusal: Refusal) -> list[tuple[str, str]]:

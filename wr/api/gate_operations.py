@@ -42,7 +42,7 @@ async def gate(services: Services, call: Call) -> Answer:
         passed = await _with_session(services, call, config, asked)
         if passed is not None:
             return passed
-        if services.gatehouse.is_away:
+        if services.gatehouse.is_away(config.id):
             return await _while_away(services, call, config, asked)
         return await _without_session(services, call, config, asked)
     except BoundElsewhere as bound:
@@ -113,7 +113,7 @@ async def _session_id(
     except refusals.SessionExpired:
         return None
     ends_ms = claims.expires_s * 1000 if passing is None else passing.expires_ms
-    if ends_ms <= services.clock_ms() and services.gatehouse.is_away:
+    if ends_ms <= services.clock_ms() and services.gatehouse.is_away(config.id):
         raise refusals.Unavailable("Nobody can say whether this session was given more time")
     return session_id_text(claims.position_id)
 

@@ -3,7 +3,8 @@
 import re
 import subprocess
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,8 @@ from typing import Any
 import redis
 
 from wr.doctor.finding import Finding, bad, good, unsure
-from wr.store.connection import Connection
+from wr.doctor.store_machines import OddUrl, find_machines, judge_machines
+from wr.model.refusals import Unavailable
 from wr.store.engine import StoreFailure, find_engine, foreign_data
 from wr.store.memory import SHORT_FROM, WARN_AT
 
@@ -91,38 +93,45 @@ def redacted(url: str) -> str:
 def check_store(url: str) -> list[Finding]:
     """Check the store at `url`: that it answers, keeps what it is told, and agrees with us about the time."""
     try:
-        facts = read_store(url)
+        with _explained(), find_machines(url) as machines:
+            findings = [] if machines.primaries is None else judge_machines(machines)
+            for place, client in machines.each(redacted(url)):
+                try:
+                    findings += _check_machine(place, client)
+                except NoStore as error:
+                    findings.append(bad("store", f"{place}: {error}", "start it again"))
+            return findings
     except NoStore as error:
         return [bad("store", f"{redacted(url)}: {error}", "start it, or correct --store-url")]
+
+
+def _check_machine(place: str, client: redis.Redis) -> list[Finding]:
+    with _explained():
+        facts = _facts(client, _skew_s(client))
     return [
-        judge_version(facts, redacted(url)),
+        judge_version(facts, place),
         judge_persistence(facts),
         judge_memory(facts),
         judge_clock(facts),
     ]
 
 
-def read_store(url: str) -> StoreFacts:
-    """Ask a store about itself.
-
-    Raises:
-        NoStore: it is not reached, or does not let us in.
-    """
+@contextmanager
+def _explained() -> Iterator[None]:
+    """Say why a store is not reached, or does not let us in."""
     try:
-        client = Connection(url, connections=1).client
-    except ValueError as error:
+        yield
+    except OddUrl as error:
         # The error may repeat a part of the URL that is a password.
         raise NoStore(
             "this is no URL of a store; special characters in its password are written as %XX"
         ) from error
-    with client:
-        try:
-            skew_s = _skew_s(client)
-            return _facts(client, skew_s)
-        except redis.AuthenticationError as error:
-            raise NoStore("it wants another user name or password") from error
-        except redis.RedisError as error:
-            raise NoStore(f"no answer: {error}") from error
+    except redis.AuthenticationError as error:
+        raise NoStore("it wants another user name or password") from error
+    except redis.RedisError as error:
+        raise NoStore(f"no answer: {error}") from error
+    except Unavailable as error:
+        raise NoStore(f"no answer: {error.__cause__}") from error
 
 
 def _facts(client: redis.Redis, skew_s: float) -> StoreFacts:

@@ -45,7 +45,7 @@ class Announcements:
                     pipeline.publish(self._channel, message)
                 pipeline.execute()
 
-        await self._connection.run(publish)
+        await self._connection.run(self._channel, publish)
 
     async def listen(
         self, heard: Heard, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
@@ -68,8 +68,10 @@ class Announcements:
         try:
             while True:
                 try:
+                    client = await self._connection.client_for(self._channel)
                     await trio.to_thread.run_sync(
                         self._listen,
+                        client,
                         heard,
                         token,
                         stop,
@@ -89,20 +91,23 @@ class Announcements:
 
     def _listen(
         self,
+        client: redis.Redis,
         heard: Heard,
         token: trio.lowlevel.TrioToken,
         stop: threading.Event,
         subscribed: Callable[[], None],
     ) -> None:
-        """Listen in this thread until `stop` is set.
+        """Listen in this thread until `stop` is set, or another machine has the channel.
 
         Raises:
             Unavailable: the store went away.
         """
-        subscription = self._connection.client.pubsub()  # type: ignore[no-untyped-call]
+        subscription = client.pubsub()  # type: ignore[no-untyped-call]
+        place = self._connection.place_of(self._channel)
         try:
             subscription.subscribe(self._channel)
-            while not stop.is_set():
+            # Not every cluster passes on to all machines what is published on one of them.
+            while not stop.is_set() and self._connection.place_of(self._channel) == place:
                 message = subscription.get_message(timeout=_LISTEN_S)
                 if message is None:
                     continue

@@ -41,7 +41,7 @@ class AuditShelf:
         """Append an entry; the oldest one goes when there are too many. One round trip."""
         fields: Any = {_QUEUE: (entry.queue_id or "").encode(), _ENTRY: msgspec.json.encode(entry)}
         await self._connection.run(
-            lambda client: client.xadd(self._key, fields, maxlen=self._most, approximate=False)
+            self._key, lambda client: client.xadd(self._key, fields, maxlen=self._most, approximate=False)
         )
 
     async def page(self, *, queue_id: str = "", limit: int, before: str = "") -> AuditPage:
@@ -50,7 +50,7 @@ class AuditShelf:
         With a queue id, those of that queue only. One round trip for each 500 entries that are looked at.
         """
         return await self._connection.run(
-            lambda client: _page(client, self._key, queue_id.encode(), limit, before)
+            self._key, lambda client: _page(client, self._key, queue_id.encode(), limit, before)
         )
 
 

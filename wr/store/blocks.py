@@ -94,7 +94,7 @@ class Blocks:
             )
             return found, client.hmget(notes, [member for member, _ in found]) if found else []
 
-        found, noted = await self._connection.run(read)
+        found, noted = await self._connection.run(ends, read)
         return [
             Block(member, int(until_ms), msgspec.json.decode(note, type=BlockNote))
             for (member, until_ms), note in zip(found, noted, strict=True)
@@ -110,4 +110,4 @@ class Blocks:
             client.hdel(notes, member)
             return removed
 
-        return bool(await self._connection.run(remove))
+        return bool(await self._connection.run(ends, remove))

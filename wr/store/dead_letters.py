@@ -58,7 +58,7 @@ class DeadLetters:
             owners, *cut = replies
             return sum(cut) + (self._forget_the_gone(client) if owners > _MOST_OWNERS else 0)
 
-        return await self._connection.run(append)
+        return await self._connection.run(self._owners, append)
 
     async def newest(self, webhook_id: str = "") -> Sequence[KeptLetter]:
         """Read the newest dead letters, newest first, of one webhook or of all; 1,000 at most.
@@ -75,7 +75,7 @@ class DeadLetters:
                 return list(zip(names, pipeline.execute() if names else [], strict=True))
 
         found = []
-        for name, entries in await self._connection.run(read):
+        for name, entries in await self._connection.run(self._owners, read):
             found += [(_order(entry_id), entry_id, fields, name) for entry_id, fields in entries]
         found.sort(key=lambda each: each[0], reverse=True)
         kept = (_kept(entry_id, fields, name) for _, entry_id, fields, name in found[: self._most])
@@ -88,7 +88,7 @@ class DeadLetters:
             return None
         entry_id, webhook_id = place
         key = self._list_of(webhook_id)
-        entries: Any = await self._connection.run(lambda client: client.xrange(key, entry_id, entry_id))
+        entries: Any = await self._connection.run(key, lambda client: client.xrange(key, entry_id, entry_id))
         for found_id, fields in entries:
             kept = _kept(found_id, fields, webhook_id)
             return None if kept is None else kept.letter
@@ -101,7 +101,7 @@ class DeadLetters:
             return False
         entry_id, webhook_id = place
         key = self._list_of(webhook_id)
-        return bool(await self._connection.run(lambda client: client.xdel(key, entry_id)))
+        return bool(await self._connection.run(key, lambda client: client.xdel(key, entry_id)))
 
     def _list_of(self, webhook_id: str) -> str:
         return self._keys.shared(f"dead_letters:{webhook_id}")

@@ -182,7 +182,7 @@ class _Child:
         try:
             while process.poll() is None:
                 try:
-                    await connection.run(lambda client: client.ping())
+                    await connection.ping()
                 except Unavailable:
                     await trio.sleep(0.01)
                 else:

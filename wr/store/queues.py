@@ -63,7 +63,9 @@ class QueueShelf:
 
     async def names(self) -> list[str]:
         """List the ids in the registry, in order; some may have no settings."""
-        members: Any = await self._connection.run(lambda client: client.smembers(self._registry))
+        members: Any = await self._connection.run(
+            self._registry, lambda client: client.smembers(self._registry)
+        )
         return sorted(member.decode() for member in members)
 
     async def read(self, queue_id: str) -> QueueConfig | None:
@@ -73,7 +75,7 @@ class QueueShelf:
             Unavailable: the store is away, or does not know a queue that the server remembers.
         """
         (key,) = self._keys.queue(queue_id, "config")
-        fields: Any = await self._connection.run(lambda client: client.hgetall(key))
+        fields: Any = await self._connection.run(key, lambda client: client.hgetall(key))
         if not fields:
             if self.memory is not None and self.memory.remembers(queue_id):
                 raise Unavailable(LOST)
@@ -86,11 +88,12 @@ class QueueShelf:
     async def read_many(self, queue_ids: Sequence[str]) -> list[QueueConfig | None]:
         """Read the settings of these queues, in their order; None where there is none. One round trip.
 
-        Those that cannot be read are None too, and logged: one spoilt queue hides no other.
+        Those that cannot be read are None too, and logged: one spoilt queue hides no other, nor do those of a
+        machine that is away.
         """
         keys = [self._keys.queue(queue_id, "config")[0] for queue_id in queue_ids]
 
-        def read(client: redis.Redis) -> Any:
+        def read(client: redis.Redis, keys: Sequence[str]) -> list[Any]:
             with client.pipeline(transaction=False) as pipeline:
                 for key in keys:
                     pipeline.hgetall(key)
@@ -100,7 +103,9 @@ class QueueShelf:
                 raise failed[0]
             return replies
 
-        found: list[dict[bytes, bytes] | Exception] = await self._connection.run(read) if keys else []
+        found: list[dict[bytes, bytes] | Exception] = []
+        if keys:
+            found = await self._connection.run_each(keys, read)
         return [_config_or_none(queue_id, fields) for queue_id, fields in zip(queue_ids, found, strict=True)]
 
     async def write(self, config: QueueConfig, now_ms: int) -> bool:
@@ -127,29 +132,36 @@ class QueueShelf:
         """Delete a queue and everyone in it; False when there is none. Three round trips."""
         with trio.CancelScope(shield=True):
             deleted = await self._connection.call(_DELETE, self._keys.all_of(queue_id), [])
-            await self._connection.run(lambda client: client.srem(self._registry, queue_id))
+            await self._connection.run(self._registry, lambda client: client.srem(self._registry, queue_id))
             # Another operator may have created it anew before its id was unregistered.
             await self.restore([queue_id])
         return bool(deleted)
 
     async def restore(self, queue_ids: Sequence[str]) -> list[str]:
-        """Register those of these queues that have settings; which these are. At most two round trips."""
+        """Register those of these queues that have settings; which these are. At most two round trips.
+
+        Raises:
+            Unavailable: of one of them it cannot be known.
+        """
         keys = [self._keys.queue(queue_id, "config")[0] for queue_id in queue_ids]
 
-        def exist(client: redis.Redis) -> list[int]:
+        def exist(client: redis.Redis, keys: Sequence[str]) -> list[Any]:
             with client.pipeline(transaction=False) as pipeline:
                 for key in keys:
                     pipeline.exists(key)
                 return pipeline.execute()
 
-        found = await self._connection.run(exist) if keys else []
+        found = await self._connection.run_each(keys, exist) if keys else []
+        for exists in found:
+            if isinstance(exists, Exception):
+                raise exists
         existing = [queue_id for queue_id, exists in zip(queue_ids, found, strict=True) if exists]
         if existing:
             await self._register(*existing)
         return existing
 
     async def _register(self, *queue_ids: str) -> None:
-        await self._connection.run(lambda client: client.sadd(self._registry, *queue_ids))
+        await self._connection.run(self._registry, lambda client: client.sadd(self._registry, *queue_ids))
 
     async def flush(self, queue_id: str, now_ms: int, gone: Gone | None = None) -> int | None:
         """Send away as many as wait at the first call, front first; None when there is no such queue.

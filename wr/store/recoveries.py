@@ -108,7 +108,7 @@ class Recoveries:
                 arguments += (field, setting_text(value))
         written = await self._connection.call(_REINSTATE, self._keys.queue(config.id, "config"), arguments)
         registry = self._keys.shared("queues")
-        await self._connection.run(lambda client: client.sadd(registry, config.id))
+        await self._connection.run(registry, lambda client: client.sadd(registry, config.id))
         return bool(written)
 
     async def put_back_secrets(
@@ -127,7 +127,7 @@ class Recoveries:
                     pipeline.set(address, address_key, nx=True)
                 pipeline.execute()
 
-        await self._connection.run(write)
+        await self._connection.run(signing, write)
 
     async def put_back_webhooks(self, webhooks: Sequence[Webhook]) -> None:
         """Write back the webhooks that the store does not have."""
@@ -141,7 +141,7 @@ class Recoveries:
                     pipeline.hsetnx(shelf, webhook.id, msgspec.json.encode(webhook))
                 pipeline.execute()
 
-        await self._connection.run(write)
+        await self._connection.run(shelf, write)
 
     async def recall(self, queue_id: str, now_ms: int, people: Sequence[LetIn]) -> int:
         """Tell the store who was let in; returns how many of them stood in line again. One round trip for
@@ -162,8 +162,9 @@ class Recoveries:
         """List the passes of a queue that were taken back and would not be over; 10,000 at most."""
         (revoked,) = self._keys.queue(queue_id, "revoked")
         found: Any = await self._connection.run(
+            revoked,
             lambda client: client.zrevrangebyscore(
                 revoked, "+inf", f"({now_ms}", start=0, num=MOST_REVOKED, withscores=True
-            )
+            ),
         )
         return [RevokedPass(digest, int(until_ms)) for digest, until_ms in found]

@@ -21,18 +21,18 @@ class SecretShelf:
 
     async def signing_keys(self) -> list[SigningKey]:
         """Read every signing key. One round trip."""
-        values: Any = await self._connection.run(lambda client: client.hvals(self._signing))
+        values: Any = await self._connection.run(self._signing, lambda client: client.hvals(self._signing))
         return [msgspec.json.decode(value, type=SigningKey) for value in values]
 
     async def add_signing_key(self, key: SigningKey) -> None:
         """Add a key. One round trip."""
         text = msgspec.json.encode(key)
-        await self._connection.run(lambda client: client.hset(self._signing, key.kid, text))
+        await self._connection.run(self._signing, lambda client: client.hset(self._signing, key.kid, text))
 
     async def remove_signing_keys(self, kids: Sequence[str]) -> None:
         """Forget keys that no living token can name. One round trip."""
         if kids:
-            await self._connection.run(lambda client: client.hdel(self._signing, *kids))
+            await self._connection.run(self._signing, lambda client: client.hdel(self._signing, *kids))
 
     async def first_admin_key(self, generated: str) -> str:
         """Keep `generated` as the admin key unless one is kept already; return the one that is."""
@@ -52,4 +52,4 @@ class SecretShelf:
             made: bytes = client.get(key)
             return made
 
-        return await self._connection.run(keep)
+        return await self._connection.run(key, keep)

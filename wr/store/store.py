@@ -35,6 +35,7 @@ from wr.store.gates import ExtendScript, GateCall, Gated, GateScript
 from wr.store.histories import HistoryScript, Notes
 from wr.store.joins import InLine, Join, Joined, JoinScript
 from wr.store.keys import GLOBAL_TAG, Keys
+from wr.store.local_counts import LocalCounts
 from wr.store.memory import StoreMemory, read_memory
 from wr.store.noting import Noting
 from wr.store.pass_revocations import Revoked, RevokePassScript
@@ -157,6 +158,7 @@ class Store:
         self._keys = keys
         self._memory: Remembering = NoMemory()
         self._connection = connection
+        self._clock = keys.shared("queues")
         self.space = StoreMemory()
         """What is known of the store's memory."""
         self._health_key = keys.shared("health")
@@ -184,6 +186,7 @@ class Store:
         self._revoke_pass = RevokePassScript(keys)
         joins = self._join = JoinScript(keys, limits["enqueue"])
         self._is_sharded = False
+        self._local_counts = LocalCounts()
         self._joins: Batcher[Join, Joined] = Batcher(
             nursery, self._join_and_note, around=self._around(joins.script)
         )
@@ -448,16 +451,27 @@ class Store:
         return flushed
 
     async def ping(self) -> None:
-        """Make one round trip."""
-        await self._connection.run(lambda client: client.ping())
+        """Make one round trip; a store of several machines is there as long as one of them answers."""
+        await self._connection.ping()
+
+    def place_of(self, queue_id: str) -> str:
+        """Name the machine of the store that has a queue; empty where there is one only."""
+        return self._connection.place_of(self._keys.queue(queue_id, "config")[0])
 
     async def prove_write(self) -> None:
         """Have the store write something small. One round trip."""
-        await self._connection.run(lambda client: client.set(self._health_key, 1, ex=_HEALTH_KEPT_S))
+        key = self._health_key
+        try:
+            await self._connection.run(key, lambda client: client.set(key, 1, ex=_HEALTH_KEPT_S))
+        except Unavailable:
+            if not self._connection.is_sharded:
+                raise
+            # Queues on other machines are served all the same.
+            await self._connection.ping()
 
     async def read_memory(self) -> None:
         """Take in how much memory the store uses, and how much it may. One round trip."""
-        told = await self._connection.run(lambda client: read_memory(client.info))
+        told = await self._connection.run(self._health_key, lambda client: read_memory(client.info))
         self.space.take(*(told or (None, None)))
 
     @property
@@ -470,7 +484,7 @@ class Store:
         given = self._now_ms()
         if given:
             return given
-        seconds, microseconds = await self._connection.run(lambda client: client.time())
+        seconds, microseconds = await self._connection.run(self._clock, lambda client: client.time())
         return int(seconds) * 1000 + int(microseconds) // 1000
 
     async def _of_each(
@@ -482,13 +496,16 @@ class Store:
             chunk = queue_ids[start : start + QUEUES_PER_ROUND_TRIP]
             replies = await self._connection.call_each(script, [call(queue_id) for queue_id in chunk])
             for queue_id, reply in zip(chunk, replies, strict=True):
+                if isinstance(reply, Unavailable):
+                    # Its machine is away, which the connection has said once; the others' replies are here.
+                    continue
                 if isinstance(reply, Exception):
                     # One queue's trouble holds up its own line and nobody else's.
                     log.error(
                         "a queue's script failed", script=script.name, queue_id=queue_id, error=str(reply)
                     )
-                else:
-                    replied[queue_id] = reply
+                    continue
+                replied[queue_id] = reply
         return replied
 
     def _batcher(self, batched: _Batched[Item, Reply]) -> Batcher[Item, Reply]:
@@ -512,7 +529,7 @@ class Store:
         keeps, is on another shard than the queue."""
         script = self._join.script
         self._measures.store.of(script.name).items.observe(len(joins))
-        if not self._is_sharded:
+        if not (self._is_sharded or self._connection.is_sharded):
             try:
                 return await self._put_in_line(queue_id, joins, None)
             except redis.exceptions.ClusterCrossSlotError:
@@ -568,7 +585,16 @@ class Store:
     async def _count(self, counter: str, subjects: Sequence[bytes]) -> Sequence[Usage]:
         self._measures.store.of(self._limit.script.name).items.observe(len(subjects))
         keys, arguments = self._limit.call(counter, self._now_ms(), subjects)
-        return self._limit.replies(counter, await self._connection.call(self._limit.script, keys, arguments))
+        try:
+            raw = await self._connection.call(self._limit.script, keys, arguments)
+        except Unavailable:
+            scope, _, tag = counter.partition("@")
+            if tag != GLOBAL_TAG or not self._connection.is_sharded:
+                raise
+            # Queues on other machines go on; were all away, what is counted here would fail by itself.
+            now_ms = self._now_ms() or time.time_ns() // 1_000_000
+            return self._local_counts.count(counter, self._limit.limit_of(scope), subjects, now_ms)
+        return self._limit.replies(counter, raw)
 
 
 @asynccontextmanager

@@ -38,7 +38,9 @@ class WebhookShelf:
 
     async def list(self) -> Sequence[Webhook]:
         """Read every webhook, oldest first; what cannot be read is left out, and logged. One round trip."""
-        entries: Any = await self._connection.run(lambda client: client.hgetall(self._webhooks))
+        entries: Any = await self._connection.run(
+            self._webhooks, lambda client: client.hgetall(self._webhooks)
+        )
         found: list[Webhook] = []
         unreadable: set[bytes] = set()
         for webhook_id, text in entries.items():
@@ -64,14 +66,16 @@ class WebhookShelf:
             return client.hget(self._webhooks, before.id)
 
         # An entry may have been written by another version, in other words that mean the same.
-        text: bytes | None = await self._connection.run(read)
+        text: bytes | None = await self._connection.run(self._webhooks, read)
         if text is None or msgspec.json.decode(text, type=Webhook) != before:
             return Kept.CHANGED_MEANWHILE
         return await self._keep(after.id, msgspec.json.encode(after), text)
 
     async def delete(self, webhook_id: str) -> bool:
         """Forget a webhook; False when there is none of that id. One round trip."""
-        return bool(await self._connection.run(lambda client: client.hdel(self._webhooks, webhook_id)))
+        return bool(
+            await self._connection.run(self._webhooks, lambda client: client.hdel(self._webhooks, webhook_id))
+        )
 
     async def _keep(self, webhook_id: str, text: bytes, before: bytes) -> Kept:
         arguments = [webhook_id, text, before, MOST_WEBHOOKS]

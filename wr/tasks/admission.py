@@ -10,10 +10,13 @@ from wr.measures.server_measures import AdmissionMeasures
 from wr.model.refusals import Unavailable
 from wr.store.admissions import Pass
 from wr.store.store import QUEUES_PER_ROUND_TRIP
+from wr.tasks.admission_lanes import AdmissionLanes
 
 log = structlog.get_logger("wr.admission")
 
 _MOST_ROUNDS = 20
+_LEAST_PATIENCE_S = 0.1
+"""For the machines of a store, before the next round begins without those that have not answered."""
 
 
 class Admitting(Protocol):
@@ -122,38 +125,122 @@ class Witness:
             await self._book.learn(queue_id, admission)
 
 
+class _Rounds:
+    """Passes over every queue, with the queues that were listed last kept for when the list is away."""
+
+    def __init__(
+        self,
+        store: Admitting,
+        registry: Listing,
+        book: Learning,
+        nursery: trio.Nursery,
+        place_of: Callable[[str], str],
+        patience_s: float,
+    ) -> None:
+        self._store = store
+        self._registry = registry
+        self._book = book
+        self._place_of = place_of
+        self._patience_s = patience_s
+        self._listed: list[str] = []
+        self._nursery = nursery
+        self._listing: trio.Event | None = None
+        self._lanes = AdmissionLanes(nursery, self._pass_over)
+        self._has_lanes = False
+
+    async def run(self) -> int:
+        """Run a pass over every queue, again over those with more to do; returns how many people got in.
+
+        Raises:
+            Unavailable: the store cannot be reached; nobody was let in whom the next pass would not count.
+        """
+        pending = await self._names()
+        missing = self._book.missing_from(pending)
+        if missing:
+            # A queue that two operators created and deleted at once exists and is not listed if a server died
+            # just then. Something is kept for it here once a visitor asks about it.
+            try:
+                restored = await self._registry.restore(missing)
+            except Unavailable:
+                # The machine that would have it is away. It is missed again in a later round.
+                log.debug("whether queues that are not listed exist cannot be known", queues=len(missing))
+            else:
+                self._book.forget([queue_id for queue_id in missing if queue_id not in restored])
+                pending = [*pending, *restored]
+        lanes: dict[str, list[str]] = {}
+        for queue_id in pending:
+            lanes.setdefault(self._place_of(queue_id), []).append(queue_id)
+        self._has_lanes = len(lanes) > 1
+        if self._has_lanes:
+            return await self._lanes.run(lanes, self._patience_s)
+        return await self._pass_over(pending)
+
+    async def _names(self) -> list[str]:
+        """List the queues; as they were listed last, if the list is on a machine that is away and queues are
+        on others."""
+        if not self._has_lanes:
+            self._listed = await self._registry.names()
+            return self._listed
+        if self._listing is None:
+            self._listing = trio.Event()
+            self._nursery.start_soon(self._list, self._listing, name="list of queues")
+        with trio.move_on_after(self._patience_s):
+            await self._listing.wait()
+        return self._listed
+
+    async def _list(self, done: trio.Event) -> None:
+        # Never cut short for its slowness: what it begins to put back, it should get to the end of.
+        try:
+            self._listed = await self._registry.names()
+        except Unavailable:
+            log.debug("the list of queues is away: the last one holds")
+        except Exception:
+            log.exception("the queues could not be listed: the last list holds")
+        finally:
+            self._listing = None
+            done.set()
+
+    async def _pass_over(self, pending: Sequence[str]) -> int:
+        admitted = 0
+        for _ in range(_MOST_ROUNDS):
+            if not pending:
+                break
+            passes: dict[str, Pass | None] = {}
+            for start in range(0, len(pending), QUEUES_PER_ROUND_TRIP):
+                # Once it is sent a pass is carried out, whether or not the server stops meanwhile; nobody but
+                # the one who sent it knows whom it let in. The store's own patience, 3 s for a call, bounds
+                # it. Each round trip is learned of before the next, which may fail.
+                with trio.CancelScope(shield=True):
+                    done = await self._store.admit(pending[start : start + QUEUES_PER_ROUND_TRIP])
+                    await self._book.learn(done)
+                passes.update(done)
+            admitted += sum(len(admission.admitted) for admission in passes.values() if admission is not None)
+            pending = [
+                queue_id for queue_id, admission in passes.items() if admission is not None and admission.more
+            ]
+        return admitted
+
+
 async def admit_once(store: Admitting, registry: Listing, book: Learning) -> int:
-    """Run a pass over every queue, again over those with more to do; returns how many people got in.
+    """Run one round, as `run_admission` does again and again; returns how many people got in.
 
     Raises:
         Unavailable: the store cannot be reached; nobody was let in whom the next pass would not count.
     """
     admitted = 0
-    pending = await registry.names()
-    missing = book.missing_from(pending)
-    if missing:
-        # A queue that two operators created and deleted at once exists and is not listed if a server died
-        # just then. Something is kept for it here once a visitor asks about it.
-        restored = await registry.restore(missing)
-        book.forget([queue_id for queue_id in missing if queue_id not in restored])
-        pending = [*pending, *restored]
-    for _ in range(_MOST_ROUNDS):
-        if not pending:
-            break
-        passes: dict[str, Pass | None] = {}
-        for start in range(0, len(pending), QUEUES_PER_ROUND_TRIP):
-            # Once it is sent a pass is carried out, whether or not the server stops meanwhile; nobody but the
-            # one who sent it knows whom it let in. The store's own patience, 3 s for a call, bounds it. Each
-            # round trip is learned of before the next, which may fail.
-            with trio.CancelScope(shield=True):
-                done = await store.admit(pending[start : start + QUEUES_PER_ROUND_TRIP])
-                await book.learn(done)
-            passes.update(done)
-        admitted += sum(len(admission.admitted) for admission in passes.values() if admission is not None)
-        pending = [
-            queue_id for queue_id, admission in passes.items() if admission is not None and admission.more
-        ]
+    failure: Exception | None = None
+    async with trio.open_nursery() as nursery:
+        try:
+            admitted = await _Rounds(store, registry, book, nursery, _one_place, _LEAST_PATIENCE_S).run()
+        except Exception as error:  # noqa: BLE001 - raised below, not as one of a group
+            failure = error
+    if failure is not None:
+        raise failure
     return admitted
+
+
+def _one_place(_queue_id: str) -> str:
+    return ""
 
 
 async def run_admission(
@@ -163,6 +250,7 @@ async def run_admission(
     *,
     interval_s: float,
     measures: AdmissionMeasures | None = None,
+    place_of: Callable[[str], str] = _one_place,
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Run a pass every `interval_s` seconds, for ever; reports ready after the first.
@@ -171,8 +259,18 @@ async def run_admission(
     inside is known there and nowhere else. Whatever else goes wrong is logged and tried again too: a loop
     that ended would take the server with it, and everyone in line. `measures` takes in how late each round
     began, how long it took, and whether it failed.
+
+    `place_of` names the machine of the store that has a queue. Where there are several, one that is away
+    holds up the passes over its own queues only.
     """
-    measures = measures or AdmissionMeasures()
+    async with trio.open_nursery() as nursery:
+        rounds = _Rounds(store, registry, book, nursery, place_of, max(interval_s, _LEAST_PATIENCE_S))
+        await _run_rounds(rounds, interval_s, measures or AdmissionMeasures(), task_status)
+
+
+async def _run_rounds(
+    rounds: _Rounds, interval_s: float, measures: AdmissionMeasures, task_status: trio.TaskStatus[None]
+) -> None:
     is_failing = False
     is_ready = False
     due = next_pass = trio.current_time()
@@ -181,7 +279,7 @@ async def run_admission(
         # Against the rhythm: a round that took longer than the interval makes the next one late.
         measures.lag.observe(max(0.0, began - due))
         try:
-            await admit_once(store, registry, book)
+            await rounds.run()
         except Unavailable as error:
             if not is_failing:
                 log.warning("nobody is let in while the store is away", error=str(error.__cause__ or error))

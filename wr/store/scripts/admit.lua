@@ -54,7 +54,7 @@ if is_short then
   redis.call('ZREMRANGEBYRANK', KEYS[8], 0, most - 1)
 end
 -- Servers may go away before the first pass, too.
-local gap = gap_since(tonumber(bucket[2] or config[10] or nil), now, tonumber(ARGV[3]))
+local gap = gap_since(tonumber(bucket[2] or forgot_ms == 0 and config[10] or nil), now, tonumber(ARGV[3]))
 local heard_ms, gap_ms = tonumber(bucket[4] or '0'), tonumber(bucket[5] or '0')
 if gap then
   heard_ms, gap_ms = now, gap

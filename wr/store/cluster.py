@@ -1,0 +1,313 @@
+"""A store of several machines: each call goes to the node that has its key."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from typing import Any, TypeVar
+
+import redis
+import structlog
+import trio
+
+from wr.model.refusals import OutOfMemory, Unavailable
+from wr.store.link import EachCommand, Link, Unreached
+from wr.store.script import Script
+from wr.store.topology import Place, Topology, slot_of
+
+T = TypeVar("T")
+
+log = structlog.get_logger("wr.store")
+
+_MOST_REDIRECTIONS = 5
+_ON_ITS_WAY_S = 0.02
+"""Between two tries while a slot is on its way to another node."""
+_NOWHERE = "No machine of the waiting room's store serves this just now"
+
+
+class Cluster:
+    """Runs commands and scripts on the node that has their keys, over one link for each node.
+
+    All that a call or command names must be in one slot. A call that was not carried out is sent again: at
+    once to where the slot has moved, for `patience_s` while it is on its way, and once where the node was not
+    reached and another has its slots by now. A call that may have been carried out is not sent again.
+
+    A node that is away fails the calls for its own slots, and holds up no others.
+    """
+
+    is_sharded = True
+
+    def __init__(
+        self, topology: Topology, open_link: Callable[[Place], Link], *, patience_s: float = 3.0
+    ) -> None:
+        self._topology = topology
+        self._open_link = open_link
+        self._patience_s = patience_s
+        self._links: dict[Place, Link] = {}
+        self._away: set[Place] = set()
+
+    async def run(self, key: str, command: Callable[[redis.Redis], T]) -> T:
+        """Run `command` on the node that has `key`, in a worker thread. It must bear to be run again.
+
+        Raises:
+            Unavailable: the node cannot be reached or cannot serve; the command may have been carried out.
+        """
+
+        async def carry_out(link: Link, _asking: bool) -> T:
+            return await link.run(key, command)
+
+        slot = slot_of(key)
+        return await self._carry_out(slot, carry_out, patience_s=self._patience_s, may_ask=False)
+
+    async def run_each(self, keys: Sequence[str], command: EachCommand) -> list[Any]:
+        """Run `command` on each node with those of these keys that it has; replies in the order of the keys.
+
+        A key whose node failed has its exception for a reply; the first is raised when all have failed.
+        """
+
+        async def ask(link: Link, indexes: Sequence[int]) -> list[Any]:
+            return await link.run_each([keys[index] for index in indexes], command)
+
+        async def ask_again(index: int, error: Exception) -> Any:
+            async def carry_out(link: Link, _asking: bool) -> Any:
+                (reply,) = await link.run_each([keys[index]], command)
+                if isinstance(reply, Exception):
+                    raise Unavailable(_NOWHERE) from reply
+                return reply
+
+            return await self._persist(slot_of(keys[index]), error, carry_out, patience_s=0, may_ask=False)
+
+        return await self._ask_all([slot_of(key) for key in keys], ask, ask_again)
+
+    async def call(self, script: Script, keys: Sequence[str], arguments: Sequence[Any]) -> Any:
+        """Run one script on the node that has its keys.
+
+        Raises:
+            Unavailable: as in `run`.
+        """
+
+        async def carry_out(link: Link, asking: bool) -> Any:
+            return await link.call(script, keys, arguments, asking=asking)
+
+        return await self._carry_out(slot_of(keys[0]), carry_out, patience_s=self._patience_s)
+
+    async def call_each(
+        self, script: Script, calls: Sequence[tuple[Sequence[str], Sequence[Any]]]
+    ) -> list[Any]:
+        """Run one script for several queues, in one round trip to each node; replies, or why there is none,
+        in their order.
+
+        Raises:
+            Unavailable: all have failed.
+        """
+
+        async def ask(link: Link, indexes: Sequence[int]) -> list[Any]:
+            return await link.call_each(script, [calls[index] for index in indexes])
+
+        async def ask_again(index: int, error: Exception) -> Any:
+            keys, arguments = calls[index]
+
+            async def carry_out(link: Link, asking: bool) -> Any:
+                return await link.call(script, keys, arguments, asking=asking)
+
+            return await self._persist(slot_of(keys[0]), error, carry_out, patience_s=0)
+
+        return await self._ask_all([slot_of(keys[0]) for keys, _ in calls], ask, ask_again)
+
+    async def ping(self) -> None:
+        """Make one round trip to each node, until one has answered.
+
+        Raises:
+            Unavailable: none does.
+        """
+        if not self._topology.primaries():
+            await self._topology.look()
+        failure: Unavailable | None = None
+        answered = False
+
+        async def ask(place: Place) -> None:
+            nonlocal answered, failure
+            try:
+                await self._link_at(place).ping()
+            except Unavailable as error:
+                self._note_away(place, error)
+                failure = error
+            else:
+                self._note_back(place)
+                answered = True
+                nursery.cancel_scope.cancel()
+
+        async with trio.open_nursery() as nursery:
+            for place in self._topology.primaries():
+                nursery.start_soon(ask, place)
+        if not answered:
+            await self._topology.look()
+            raise failure or Unavailable(_NOWHERE)
+
+    async def client_for(self, key: str) -> redis.Redis:
+        """Return a client of the node that has `key`, which answers.
+
+        Raises:
+            Unavailable: it does not.
+        """
+        await self.run(key, lambda client: client.ping())
+        return (await self._link(slot_of(key))).client
+
+    def place_of(self, key: str) -> str:
+        """Name the node that has `key`; empty when that is not known."""
+        place = self._topology.owner(slot_of(key))
+        return "" if place is None else _name(place)
+
+    def close(self) -> None:
+        """Close every connection."""
+        for link in self._links.values():
+            link.close()
+        self._topology.close()
+
+    async def _carry_out(
+        self,
+        slot: int,
+        carry_out: Callable[[Link, bool], Awaitable[T]],
+        *,
+        patience_s: float,
+        may_ask: bool = True,
+    ) -> T:
+        place = self._topology.owner(slot)
+        link = self._links.get(place) if place is not None else None
+        try:
+            reply = await carry_out(link or await self._link(slot), False)
+        except Unavailable as error:
+            return await self._persist(slot, error, carry_out, patience_s=patience_s, may_ask=may_ask)
+        if self._away:
+            self._note_back(place)
+        return reply
+
+    async def _persist(
+        self,
+        slot: int,
+        error: Exception,
+        carry_out: Callable[[Link, bool], Awaitable[T]],
+        *,
+        patience_s: float,
+        may_ask: bool = True,
+    ) -> T:
+        """Carry out again what failed with `error`, if it was not carried out; raise it otherwise."""
+        until = trio.current_time() + patience_s
+        redirections = 0
+        while True:
+            cause = _cause(error)
+            link, asking = None, False
+            if isinstance(cause, redis.exceptions.MovedError):
+                redirections += 1
+                if not self._topology.moved(cause):
+                    await self._topology.look()
+            elif isinstance(cause, redis.exceptions.AskError) and may_ask:
+                redirections += 1
+                link, asking = self._link_at((cause.host, cause.port)), True
+            elif isinstance(cause, redis.exceptions.AskError | redis.exceptions.TryAgainError):
+                # The keys of the slot are on their way, some here and some there.
+                if trio.current_time() >= until:
+                    raise _refusal(error) from cause
+                await trio.sleep(_ON_ITS_WAY_S)
+            else:
+                await self._find_successor(slot, error)
+                redirections = _MOST_REDIRECTIONS
+            if redirections > _MOST_REDIRECTIONS:
+                raise _refusal(error) from cause
+            try:
+                return await carry_out(link or await self._link(slot), asking)
+            except Unavailable as another:
+                error = another
+
+    async def _find_successor(self, slot: int, error: Exception) -> None:
+        """Look whether another node has the slot by now; raise `error` if not, or if the call may have been
+        carried out."""
+        if isinstance(error, OutOfMemory):
+            raise error
+        before = self._topology.owner(slot)
+        await self._look_after(before, error)
+        if not isinstance(error, Unreached) or self._topology.owner(slot) == before:
+            raise error
+
+    async def _look_after(self, place: Place | None, error: Exception) -> None:
+        """Look at the nodes after one has failed; that nobody answers is no news then."""
+        if place is not None and isinstance(error, Unavailable):
+            self._note_away(place, error)
+        with suppress(Unavailable):
+            await self._topology.look(place)
+
+    async def _ask_all(
+        self,
+        slots: Sequence[int],
+        ask: Callable[[Link, Sequence[int]], Awaitable[list[Any]]],
+        ask_again: Callable[[int, Exception], Awaitable[Any]],
+    ) -> list[Any]:
+        """Ask each node for its own; replies, or why there is none, in the order of the slots."""
+        if slots and not self._topology.primaries():
+            await self._topology.look()
+        groups: dict[Place | None, list[int]] = {}
+        for index, slot in enumerate(slots):
+            groups.setdefault(self._topology.owner(slot), []).append(index)
+        replies: list[Any] = [None] * len(slots)
+
+        async def ask_node(place: Place | None, indexes: list[int]) -> None:
+            try:
+                answers = await ask(await self._link(slots[indexes[0]]), indexes)
+                self._note_back(place)
+            except Unavailable as error:
+                answers = [error] * len(indexes)
+                await self._look_after(place, error)
+            for index, answer in zip(indexes, answers, strict=True):
+                replies[index] = answer
+                if isinstance(answer, Exception) and isinstance(_cause(answer), redis.exceptions.AskError):
+                    try:
+                        replies[index] = await ask_again(index, answer)
+                    except (Unavailable, redis.RedisError) as error:
+                        replies[index] = error
+
+        async with trio.open_nursery() as nursery:
+            for place, indexes in groups.items():
+                nursery.start_soon(ask_node, place, indexes)
+        failed = [reply for reply in replies if isinstance(reply, Exception)]
+        if failed and len(failed) == len(replies):
+            raise failed[0]
+        return replies
+
+    async def _link(self, slot: int) -> Link:
+        place = self._topology.owner(slot)
+        if place is None:
+            await self._topology.look()
+            place = self._topology.owner(slot)
+        if place is None:
+            raise Unavailable(_NOWHERE)
+        return self._link_at(place)
+
+    def _link_at(self, place: Place) -> Link:
+        link = self._links.get(place)
+        if link is None:
+            self._links[place] = link = self._open_link(place)
+        return link
+
+    def _note_away(self, place: Place, error: Unavailable) -> None:
+        if place not in self._away and not isinstance(error.__cause__, redis.ResponseError):
+            self._away.add(place)
+            log.warning(
+                "a machine of the store is away: its queues wait, others go on",
+                machine=_name(place),
+                error=str(error.__cause__ or error),
+            )
+
+    def _note_back(self, place: Place | None) -> None:
+        if place in self._away:
+            self._away.discard(place)
+            log.info("a machine of the store is back", machine=_name(place))
+
+
+def _cause(error: Exception) -> BaseException | None:
+    return error.__cause__ if isinstance(error, Unavailable) else error
+
+
+def _refusal(error: Exception) -> Unavailable:
+    return error if isinstance(error, Unavailable) else Unavailable(_NOWHERE)
+
+
+def _name(place: Place) -> str:
+    return f"{place[0]}:{place[1]}"
