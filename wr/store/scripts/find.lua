@@ -19,7 +19,7 @@ local score = tonumber(redis.call('ZSCORE', KEYS[2], id) or nil)
 if score then
   local seen = tonumber(redis.call('ZSCORE', KEYS[3], id) or '0')
   return {1, now, waiting, redis.call('ZRANK', KEYS[2], id) + 1, 3 - math.floor(score / ARRIVAL_SPAN),
-    math.floor(arrived_ms(score)), math.floor(seen)}
+    math.floor(arrived_ms(score)), math.floor(math.max(seen, math.min(now, arrived_ms(score))))}
 end
 local expires = tonumber(redis.call('ZSCORE', KEYS[4], id) or nil)
 if expires and expires <= now then
