@@ -93,7 +93,10 @@ class QueueFeed:
     """The first API's feed: `position_update`, `admitted`, `expired` (contract: WebSocket Endpoint), and
     `token`, a fresh position token once half the time of the last one is over."""
 
-    __slots__ = ("_gives_tokens", "_opening", "_proof", "_services", "headers", "stream", "usage")
+    __slots__ = (
+        *("_gives_tokens", "_opening", "_proof", "_services", "_timeout_s"),
+        *("headers", "stream", "usage"),
+    )
 
     def __init__(
         self, services: Services, proof: PositionProof, stream: Stream, *, gives_tokens: bool
@@ -103,6 +106,8 @@ class QueueFeed:
         # A stream lasts long: no need to keep the token that it began with.
         self._proof = PositionProof(proof.claims, "")
         self._opening: list[Event] = []
+        self._timeout_s = 0
+        """The heartbeat timeout that the client was told last."""
         self.stream = stream
         self.headers: list[tuple[str, str]] = []
         self.usage: Usage | None = None
@@ -112,9 +117,15 @@ class QueueFeed:
         place = await self._services.room.poll(self._proof, PollKind.KEEPING_STATUS)
         self.usage = place.usage
         if isinstance(place, Line):
-            moved = Moved(place.position, place.queue_length, place.estimated_wait_s, place.config.status)
+            moved = Moved(
+                place.position,
+                place.queue_length,
+                place.estimated_wait_s,
+                place.config.status,
+                place.config.heartbeat_timeout_seconds,
+            )
             self.stream.told(moved)
-            self._opening = [_moved(moved)]
+            self._opening = [self._moved(moved)]
             if self._gives_tokens and place.token:
                 self._opening.append(self._renewed())
             elif self._gives_tokens:
@@ -130,7 +141,7 @@ class QueueFeed:
     async def spell(self, update: Update) -> Event | Goodbye | None:
         """Spell what the stream brought; the way in needs a signature."""
         if isinstance(update, Moved):
-            return _moved(update)
+            return self._moved(update)
         if isinstance(update, TokenDue):
             return self._renewed()
         if isinstance(update, LetIn):
@@ -151,6 +162,19 @@ class QueueFeed:
     def _plan_renewal(self) -> None:
         due_in_s = (self._proof.claims.half_over_ms - self._services.clock_ms()) / 1000
         self.stream.token_due = trio.current_time() + due_in_s
+
+    def _moved(self, moved: Moved) -> Event:
+        event = PositionUpdateEvent(
+            data=PositionUpdateEventData(
+                position=moved.position,
+                queue_length=moved.queue_length,
+                estimated_wait_seconds=moved.estimated_wait_s,
+                queue_status=held_status(moved.queue_status),
+            )
+        )
+        if moved.heartbeat_timeout_s != self._timeout_s:
+            self._timeout_s = event.data.heartbeat_timeout_seconds = moved.heartbeat_timeout_s
+        return Event(event.type, msgspec.json.encode(event))
 
     async def heartbeat(self) -> None:
         """Keep the place, as a heartbeat call does and within its limit."""
@@ -323,18 +347,6 @@ async def _opened(services: Services, feed: "QueueFeed | ConcertFeed", others: O
         feed.close()
         raise
     return feed
-
-
-def _moved(moved: Moved) -> Event:
-    event = PositionUpdateEvent(
-        data=PositionUpdateEventData(
-            position=moved.position,
-            queue_length=moved.queue_length,
-            estimated_wait_seconds=moved.estimated_wait_s,
-            queue_status=held_status(moved.queue_status),
-        )
-    )
-    return Event(event.type, msgspec.json.encode(event))
 
 
 def _admitted(session_token: str, redirect_url: str) -> Event:
