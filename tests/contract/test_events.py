@@ -33,6 +33,7 @@ def test_updates_admission_and_the_end_come_as_events(site: Site) -> None:
                 "queue_length": 2,
                 "estimated_wait_seconds": 1,
                 "queue_status": "paused",
+                "heartbeat_timeout_seconds": 60,
             },
         }
         with httpx.Client(base_url=site.url) as other:
