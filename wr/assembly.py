@@ -41,14 +41,19 @@ from wr.measures.event_measures import EventMeasures
 from wr.measures.measures import Measures, QueueReading, Readings, Samples, snapshot
 from wr.model.address_shares import AddressShares
 from wr.model.randomness import RandomPool
-from wr.model.refusals import Unavailable
 from wr.model.signing import Purpose
 from wr.office import Office
 from wr.pass_reader import PassReader, SiteKeys
 from wr.pass_service import PassService
 from wr.queue_book import QueueBook
+from wr.recovery.kept import store_mark
+from wr.recovery.memory import Memory
+from wr.recovery.recovery import Recovery
 from wr.room import Room
 from wr.settings import Settings
+from wr.store.admissions import least_gap_ms
+from wr.store.health import StoreHealth
+from wr.store.memory import StoreMemory
 from wr.store.store import Store, store_clock
 from wr.tasks.admission import Witness
 from wr.tasks.live import LiveLoops
@@ -59,14 +64,15 @@ from wr.webhooks import WebhookDesk
 if TYPE_CHECKING:
     from wr.events.nats_link import NatsLink
 
-_HEALTH_PATIENCE_S = 1.0
-
 
 class Clocks(msgspec.Struct, frozen=True):
     """Where the time comes from: production takes the store's for all state, and its own for tokens."""
 
     store_ms: Callable[[], int] = store_clock
     token_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000
+    least_gap_ms: Callable[[float], int] = least_gap_ms
+    """How long no admission pass must have run for visitors not to have been heard, by the seconds between
+    two. For a clock that is moved by hand, it is longer than any of its leaps."""
 
 
 PRODUCTION_CLOCKS = Clocks()
@@ -102,6 +108,7 @@ class House:
     measures: Measures
     events: Events
     guesses: GuessLimiter
+    recovery: Recovery
 
     def api(
         self,
@@ -167,6 +174,17 @@ def assemble(
         random_bytes=RandomPool(os.urandom),
         token_lifetime_s=settings.position_token_lifetime,
     )
+    memory = Memory()
+    store.remember_with(memory, settings.recovery_wait)
+    recovery = Recovery(
+        store,
+        memory,
+        keeper,
+        webhooks_seen=events.hooks.webhooks,
+        clock_ms=clocks.token_ms,
+        folder=settings.data_dir,
+        store_mark=store_mark(settings.store_url, settings.store_prefix),
+    )
     assets = own_assets()
     witness = Witness(book, announcer.tell, measures.queues)
     gatehouse = Gatehouse(store, book, room, keeper, witness, announcer.tell, time.monotonic)
@@ -196,11 +214,12 @@ def assemble(
             public_url=settings.public_url,
         ),
         trusted_proxies=settings.trusted_proxies,
-        is_store_healthy=lambda: _answers(store),
+        store_condition=StoreHealth(store, time.monotonic).condition,
         nats_health=lambda: events.nats_health,
+        recovering_queues=lambda: sum(view.is_recovering for view in book.views()),
         webhooks=WebhookDesk(store, events.hooks, random_bytes=os.urandom),
         uptime_s=uptime_s,
-        scrape=_scraper(measures, book, registry),
+        scrape=_scraper(measures, book, registry, recovery, store.space),
         openapi=orjson.dumps(openapi_document()),
         assets=assets,
         desk=WaitingDesk(assets, template_check_command()),
@@ -209,6 +228,7 @@ def assemble(
         public_url=settings.public_url,
     )
     return House(
+        recovery=recovery,
         store=store,
         keeper=keeper,
         book=book,
@@ -253,7 +273,7 @@ def _events(store: Store, settings: Settings, measures: EventMeasures, book: Eve
 
 
 def _scraper(
-    measures: Measures, book: QueueBook, registry: Registry
+    measures: Measures, book: QueueBook, registry: Registry, recovery: Recovery, memory: StoreMemory
 ) -> Callable[[str], Awaitable[tuple[bytes, str]]]:
     async def scrape(accept: str) -> tuple[bytes, str]:
         readings = Readings(
@@ -266,10 +286,17 @@ def _scraper(
                     view.active,
                     view.config.max_active_users,
                     view.config.admission_rate,
+                    view.is_recovering,
+                    view.forgotten.acknowledged if view.forgotten else 0,
+                    view.forgotten.restored if view.forgotten else 0,
                 )
                 for view in book.views()
             ),
+            times_forgotten=recovery.times,
             streams={str(kind): count for kind, count in registry.kinds.items()},
+            memory_used=memory.used_bytes,
+            memory_max=memory.max_bytes,
+            is_full=memory.is_short,
         )
         return await trio.to_thread.run_sync(_spell, snapshot(measures, readings), accept)
 
@@ -280,14 +307,3 @@ def _spell(taken: list[tuple[Metric, Samples]], accept: str) -> tuple[bytes, str
     # Loaded here, in the thread: it takes 30 ms, and many a server is never asked.
     text, content_type = import_module("wr.measures.exposition").spell(taken, accept)
     return text, content_type
-
-
-async def _answers(store: Store) -> bool:
-    """Whether the store answers within a second."""
-    with trio.move_on_after(_HEALTH_PATIENCE_S):
-        try:
-            await store.ping()
-        except Unavailable:
-            return False
-        return True
-    return False

@@ -35,6 +35,7 @@ from wr.api.office_messages import (
     AuditResponse,
     FoundPositionResponse,
     FoundSessionResponse,
+    SilentResponse,
 )
 from wr.api.webhook_messages import (
     ChangedWebhookResponse,
@@ -106,6 +107,12 @@ def _queue_list(answer: QueueListResponse) -> RenderableType:
 def _queue(queue: QueueResponse) -> RenderableType:
     """Show a queue's settings, each with what it means."""
     return _facts(queue, meanings(CreateQueueRequest))
+
+
+@in_words.register
+def _silent(silent: SilentResponse) -> RenderableType:
+    """Show how many a heartbeat timeout would cost."""
+    return _facts(silent, meanings(SilentResponse))
 
 
 @in_words.register
@@ -361,6 +368,8 @@ def _spell(value: Any) -> Text:
         return Text(f"{value:,}")
     if isinstance(value, float):
         return Text(f"{value:,.3f}".rstrip("0").rstrip("."))
+    if isinstance(value, dict):
+        return Text("\n").join(_plain(f"{name}: {each}") for name, each in value.items())
     return _plain(str(value))
 
 

@@ -2,14 +2,17 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
+
+import msgspec
 
 from wr.events.book import EventBook
 from wr.model import places
-from wr.model.events import Kind, Note
+from wr.model.events import MOST_METADATA_BYTES, Kind, Note
 from wr.model.times import rfc3339_ms
-from wr.store.admissions import Pass
+from wr.store.admissions import Forgotten, Pass
 from wr.store.departures import Departed, Departure
-from wr.store.joins import InLine, Joined
+from wr.store.joins import InLine, Join, Joined
 
 _SILENT = {"reason": places.Reason.HEARTBEAT_TIMEOUT.text}
 _OVER = {"reason": places.Reason.SESSION_TIMEOUT.text}
@@ -26,6 +29,8 @@ class Happenings:
 
     def __init__(self, events: EventBook) -> None:
         self._events = events
+        self._recovering: dict[str, int] = {}
+        """When each queue's store forgot, where a pass of this server noticed it."""
 
     @property
     def wanted(self) -> bool:
@@ -33,10 +38,10 @@ class Happenings:
         return self._events.wanted
 
     @contextmanager
-    def joining(self, queue_id: str) -> Iterator[Callable[[Sequence[Joined]], None]]:
+    def joining(self, queue_id: str) -> Iterator[Callable[[Sequence[Join], Sequence[Joined]], None]]:
         """Hold back what else happens in a queue until the joins that are under way have been noted."""
         with self._events.holding(queue_id) as first:
-            yield lambda replies: first.extend(_joins(queue_id, replies))
+            yield lambda joins, replies: first.extend(_joins(queue_id, joins, replies))
 
     def departed(self, queue_id: str, departures: Sequence[Departure], replies: Sequence[Departed]) -> None:
         """Take notes of what departures ended, if they ended anything."""
@@ -55,15 +60,33 @@ class Happenings:
         note(Kind.POSITION_ADMITTED, queue_id, at_ms, done.admitted, waits_ms=done.waits_ms)
         expires = {"expires_at": rfc3339_ms(done.sessions_end_ms)}
         note(Kind.SESSION_STARTED, queue_id, at_ms, done.admitted, expires)
+        if done.forgotten is not None:
+            self._recovery(queue_id, done, done.forgotten)
+
+    def _recovery(self, queue_id: str, done: Pass, forgotten: Forgotten) -> None:
+        """Take notes of a queue whose places come back from tokens: when that begins and when it is over.
+
+        All servers give the two events the same ids.
+        """
+        is_noted = self._recovering.get(queue_id) == forgotten.at_ms
+        facts = {"acknowledged": forgotten.acknowledged, "restored": forgotten.restored}
+        if done.is_held and not is_noted:
+            self._recovering[queue_id] = forgotten.at_ms
+            self._events.note(Kind.QUEUE_RECOVERING, queue_id, forgotten.at_ms, facts=facts)
+        elif is_noted and not done.is_held:
+            del self._recovering[queue_id]
+            self._events.note(Kind.QUEUE_RECOVERED, queue_id, forgotten.held_until_ms, facts=facts)
 
     def flushed(self, queue_id: str, at_ms: int, people: list[bytes]) -> None:
         """Take a note of who was sent away."""
         self._events.note_people(Kind.POSITION_CANCELLED, queue_id, at_ms, people, _FLUSHED)
 
 
-def _joins(queue_id: str, replies: Sequence[Joined]) -> Iterator[Note]:
-    for joined in replies:
+def _joins(queue_id: str, joins: Sequence[Join], replies: Sequence[Joined]) -> Iterator[Note]:
+    for join, joined in zip(joins, replies, strict=True):
         place = joined.place
         if isinstance(place, InLine) and place.is_new:
-            facts = {"position": place.position, "priority": place.priority}
+            facts: dict[str, Any] = {"position": place.position, "priority": place.priority}
+            if 0 < len(join.metadata) <= MOST_METADATA_BYTES:
+                facts["metadata"] = msgspec.Raw(join.metadata)
             yield Note(Kind.POSITION_ENQUEUED, queue_id, joined.now_ms, (joined.position_id,), facts)

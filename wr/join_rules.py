@@ -34,11 +34,12 @@ from wr.model.refusals import (
     PassRequired,
     QueueFull,
     Refusal,
+    StoreFull,
     TooManyPlaces,
 )
 from wr.model.times import rfc3339
 from wr.model.tokens import PositionClaims
-from wr.store.joins import IdentityKind, Join, PassUse
+from wr.store.joins import IdentityKind, InLine, Join, PassUse
 
 MAX_METADATA_BYTES = 4096
 _REMEMBERED_MS = 3_600_000
@@ -109,6 +110,19 @@ def join_of(
     )
 
 
+def holder_of(visitor: Visitor, join: Join, place: InLine) -> bytes:
+    """Tell what the token of a place says of the identity that holds it: how the place is given back, and the
+    identity's 16 bytes; empty for a place that only its token holds."""
+    known = visitor.proof.claims if visitor.proof is not None else None
+    if not place.is_new and known is not None and known.priority == place.priority:
+        return known.holder
+    if not join.person:
+        return b""
+    # A pass that raises a place leaves it with its token.
+    kind = join.kind if place.is_new or visitor.used_pass is None else IdentityKind.TOKEN
+    return kind.value + join.person
+
+
 def granted_priority(config: QueueConfig, visitor: Visitor, wished: int) -> int:
     """Tell the priority of a place: as wished up to the queue's `open_priority`, above that as proved."""
     if visitor.is_site:
@@ -161,14 +175,22 @@ def pass_invalid(reason: str, usage: Usage | None = None) -> PassInvalid:
     return PassInvalid(_PASS_SAID[reason], usage=usage, reason=reason)
 
 
+_NOBODY_NEW: dict[type, tuple[type[Refusal], str]] = {
+    places.Full: (QueueFull, "The queue is at its maximum capacity"),
+    places.Closed: (Maintenance, "The queue is in maintenance and takes no new visitors"),
+    places.NoMemory: (
+        StoreFull,
+        "The waiting room has no memory for more places just now; those that are held are kept",
+    ),
+}
+"""Why a line takes nobody, whoever it is."""
+
+
 def join_refusal(place: object, queue_id: str, usage: Usage | None) -> Refusal | None:
     """Tell why a join gave no place; None when that says nothing of the visitor or the line."""
-    if isinstance(place, places.Full):
-        return QueueFull("The queue is at its maximum capacity", usage=usage, queue_id=queue_id)
-    if isinstance(place, places.Closed):
-        return Maintenance(
-            "The queue is in maintenance and takes no new visitors", usage=usage, queue_id=queue_id
-        )
+    if type(place) in _NOBODY_NEW:
+        refusal, message = _NOBODY_NEW[type(place)]
+        return refusal(message, usage=usage, queue_id=queue_id)
     if isinstance(place, places.TooManyPlaces):
         return TooManyPlaces(
             f"Your network holds as many places in this line as one may: {place.most}",

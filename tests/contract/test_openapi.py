@@ -355,6 +355,7 @@ def test_what_an_answer_always_brings_is_required_in_its_schema() -> None:
         "ChangedWebhookResponse": ["secret"],
         "EnqueueResponse": [
             "queue_status",
+            "recovering",
             "redirect_url",
             "session_expires_at",
             "session_token",
@@ -362,18 +363,19 @@ def test_what_an_answer_always_brings_is_required_in_its_schema() -> None:
         ],
         "ErrorFacts": ["details"],
         "FoundPositionResponse": [
-            *("ended_at", "enqueued_at", "estimated_wait_seconds", "last_seen_at", "position", "priority"),
-            *("reason", "session_expires_at", "session_id", "session_started_at"),
+            *("ended_at", "enqueued_at", "estimated_wait_seconds", "last_seen_at", "metadata", "position"),
+            *("priority", "reason", "session_expires_at", "session_id", "session_started_at"),
         ],
         "FoundSessionResponse": [
-            *("addresses", "ended_at", "expires_at", "last_activity", "page_views", "reason"),
-            *("remaining_seconds", "started_at"),
+            *("addresses", "ended_at", "expires_at", "last_activity", "metadata", "page_views"),
+            *("reason", "remaining_seconds", "started_at"),
         ],
+        "HealthResponse": ["recovering_queues"],
         "QueueResponse": ["page_template"],
-        "PositionUpdateEventData": ["heartbeat_timeout_seconds", "queue_status"],
+        "PositionUpdateEventData": ["heartbeat_timeout_seconds", "queue_status", "recovering"],
         "SessionCommandResponse": ["session_token"],
-        "WaitingHeartbeat": ["queue_status", "token"],
-        "WaitingStatus": ["queue_status", "token"],
+        "WaitingHeartbeat": ["queue_status", "recovering", "token"],
+        "WaitingStatus": ["queue_status", "recovering", "token"],
         "TerminateResponse": ["blocked_until"],
     }
 

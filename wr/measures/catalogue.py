@@ -36,6 +36,29 @@ QUEUE_MAX_ACTIVE = Metric(
 QUEUE_RATE = Metric(
     "wr_queue_admission_rate", Kind.GAUGE, "People a second that the queue's settings let in", _QUEUE
 )
+QUEUE_RECOVERING = Metric(
+    "wr_queue_recovering",
+    Kind.GAUGE,
+    "1 while no visitor is let in because the store has lost places, which come back from visitors' tokens",
+    _QUEUE,
+)
+QUEUE_ACKNOWLEDGED = Metric(
+    "wr_queue_acknowledged",
+    Kind.GAUGE,
+    "People that waited at the last pass before the store lost places; 0 where it has lost none",
+    _QUEUE,
+)
+QUEUE_RESTORED = Metric(
+    "wr_queue_restored",
+    Kind.GAUGE,
+    "Places and sessions that have come back from tokens since the store last lost some",
+    _QUEUE,
+)
+STORE_FORGOT = Metric(
+    "wr_store_forgot_total",
+    Kind.COUNTER,
+    "Times that this process noticed a store that came back without what it had acknowledged",
+)
 QUEUE_JOINS = Metric("wr_queue_joins_total", Kind.COUNTER, "People this process put in line", _QUEUE)
 QUEUE_ADMISSIONS = Metric(
     "wr_queue_admissions_total", Kind.COUNTER, "People that passes of this process let in", _QUEUE
@@ -62,6 +85,12 @@ QUEUE_CALLERS_REFUSED = Metric(
     "once a second at most",
     _QUEUE,
 )
+QUEUE_GAPS = Metric(
+    "wr_queue_gaps_total",
+    Kind.COUNTER,
+    "Outages and leaps of the clock in which no visitor could be heard, as this process saw them",
+    _QUEUE,
+)
 QUEUE_CANCELLATIONS = Metric(
     "wr_queue_cancellations_total",
     Kind.COUNTER,
@@ -78,7 +107,8 @@ QUEUE_TURNED_AWAY = Metric(
     "wr_queue_turned_away_total",
     Kind.COUNTER,
     "Joins that this process refused: the line was `full` or in `maintenance`, the `address` held too many "
-    "places, the `identity` held one already, the visitor was `blocked`, the `pass` was missing or gave none",
+    "places, the `identity` held one already, the visitor was `blocked`, the `pass` was missing or gave "
+    "none, the store had no `memory`",
     ("queue", "reason"),
 )
 QUEUE_WAIT = Metric(
@@ -119,6 +149,21 @@ STORE_LATENCY = Metric(
 )
 STORE_BATCH = Metric(
     "wr_store_batch_items", Kind.HISTOGRAM, "People or requests that one call of a script did", _SCRIPT
+)
+STORE_MEMORY_USED = Metric(
+    "wr_store_memory_used_bytes",
+    Kind.GAUGE,
+    "Memory that the store uses, as it last told; of several nodes the fullest",
+)
+STORE_MEMORY_MAX = Metric(
+    "wr_store_memory_max_bytes",
+    Kind.GAUGE,
+    "Memory that the store may use (`maxmemory`); 0 where it has no limit",
+)
+STORE_IS_FULL = Metric(
+    "wr_store_is_full",
+    Kind.GAUGE,
+    "1 while nobody gets a new place because the store's memory is short, else 0",
 )
 HTTP_REQUESTS = Metric(
     "wr_http_requests_total",
@@ -166,9 +211,14 @@ METRICS: tuple[Metric, ...] = (
     QUEUE_ACTIVE,
     QUEUE_MAX_ACTIVE,
     QUEUE_RATE,
+    QUEUE_RECOVERING,
+    QUEUE_ACKNOWLEDGED,
+    QUEUE_RESTORED,
+    STORE_FORGOT,
     QUEUE_JOINS,
     QUEUE_ADMISSIONS,
     QUEUE_EXPIRIES,
+    QUEUE_GAPS,
     QUEUE_SESSIONS_ENDED,
     QUEUE_SESSIONS_SHARED,
     QUEUE_CALLERS_REFUSED,
@@ -185,6 +235,9 @@ METRICS: tuple[Metric, ...] = (
     STORE_ERRORS,
     STORE_LATENCY,
     STORE_BATCH,
+    STORE_MEMORY_USED,
+    STORE_MEMORY_MAX,
+    STORE_IS_FULL,
     HTTP_REQUESTS,
     HTTP_LATENCY,
     HTTP_CONNECTIONS,

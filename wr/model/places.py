@@ -65,6 +65,10 @@ class Closed(msgspec.Struct, frozen=True):
     """Not let into line: the queue is in maintenance."""
 
 
+class NoMemory(msgspec.Struct, frozen=True):
+    """Not let into line: the store has no memory for another place."""
+
+
 class TooManyPlaces(msgspec.Struct, frozen=True):
     """Not let into line: the visitor's address holds as many places as it may."""
 
@@ -111,3 +115,4 @@ FULL = Full()
 CLOSED = Closed()
 TAKEN = Taken()
 KEY_REUSED = KeyReused()
+NO_MEMORY = NoMemory()

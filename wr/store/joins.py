@@ -91,6 +91,8 @@ class InLine(msgspec.Struct, frozen=True):
     position: int
     priority: int
     enqueued_ms: int
+    enqueued_part: int = 0
+    """256ths of a millisecond after `enqueued_ms`."""
 
 
 JoinPlace = (
@@ -105,6 +107,7 @@ JoinPlace = (
     | places.Blocked
     | places.PassRefused
     | places.KeyReused
+    | places.NoMemory
 )
 _OTHER: dict[int, JoinPlace] = {
     0: places.NO_QUEUE,
@@ -115,7 +118,8 @@ _OTHER: dict[int, JoinPlace] = {
     10: places.PassRefused.USED_UP,
     11: places.PassRefused.REVOKED,
     12: places.PassRefused.MISSING,
-    13: places.KEY_REUSED,
+    13: places.NO_MEMORY,
+    14: places.KEY_REUSED,
 }
 
 
@@ -140,16 +144,23 @@ class JoinScript:
         self._limit = limit
 
     def call(
-        self, queue_id: str, now_ms: int, joins: Sequence[Join], used: Sequence[int] | None = None
+        self,
+        queue_id: str,
+        now_ms: int,
+        joins: Sequence[Join],
+        used: Sequence[int] | None = None,
+        *,
+        is_short: bool = False,
     ) -> tuple[list[str], list[Any]]:
         """Spell KEYS and ARGV for these joins of one queue.
 
         The script itself counts the joins of each address over all queues. With `used`, one number for each
         join, they have been counted already: as they must be where the store keeps that count on another
-        shard than the queue.
+        shard than the queue. `is_short` says that the store's memory is: then nobody gets a new place.
         """
         used_text = "" if used is None else "".join(f"{count}," for count in used)
-        arguments: list[Any] = [now_ms, self._limit.count, self._limit.window_s * 1000, used_text]
+        limit = (self._limit.count, self._limit.window_s * 1000)
+        arguments: list[Any] = [now_ms, *limit, used_text, int(is_short)]
         for join in joins:
             counted = b"c" if join.is_counted else b"n"
             address = join.address or _NONE_4
@@ -173,6 +184,12 @@ class JoinScript:
         ]
 
 
+def line_score(priority: int, enqueued_ms: int, enqueued_part: int) -> int:
+    """Spell where a place stands in line: the score of its member of `waiting` (see lib/arrivals.lua)."""
+    arrival = (enqueued_ms - _ARRIVAL_EPOCH_MS) * _ARRIVALS_PER_MS + enqueued_part
+    return (3 - priority) * _ARRIVAL_SPAN + arrival
+
+
 def _proofs(join: Join) -> bytes:
     """Spell what a visitor brings, as the script's header says; nothing for one that brings nothing."""
     used = join.used_pass
@@ -191,6 +208,7 @@ def _place(outcome: int, first: Any, second: Any) -> JoinPlace:
             position=first,
             priority=3 - score // _ARRIVAL_SPAN,
             enqueued_ms=score % _ARRIVAL_SPAN // _ARRIVALS_PER_MS + _ARRIVAL_EPOCH_MS,
+            enqueued_part=score % _ARRIVALS_PER_MS,
         )
     if outcome == 3:
         return places.Admitted(int(first), int(second))

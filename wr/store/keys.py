@@ -24,6 +24,8 @@ QUEUE_PARTS = (
     "retries_even",
     "retries_odd",
     "block_notes",
+    "revoked",
+    "recalled",
     "limit_status",
     "limit_heartbeat",
     "limit_activity",

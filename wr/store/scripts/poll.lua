@@ -1,4 +1,4 @@
---@use clock chunks limits arrivals extras departures
+--@use memory clock chunks limits arrivals extras departures
 -- Tells where people stand; for those who send a heartbeat, also keeps their place.
 --
 -- KEYS  config waiting seen sessions records tombstones limit_status limit_heartbeat
@@ -78,7 +78,12 @@ for item = 6, #ARGV, 3 do
   reply[at + 4] = used
   at = at + 4
 end
-in_chunks(kept, function(...) call('ZADD', seen, 'XX', ...) end)
+in_chunks(kept, function(...)
+  -- A heartbeat that cannot be kept is answered with an error: its sender must know.
+  if not attempt('ZADD', seen, 'XX', ...) then
+    call('ZADD', seen, 'XX', ...)
+  end
+end)
 -- A status call is no sign of life, but a use of the token: from now on the place is kept as if its holder had been
 -- heard of when joining.
 local at_asking = 0
@@ -93,5 +98,5 @@ in_chunks(asking, function(...)
   end
   at_asking = at_asking + #scores
 end)
-in_chunks(first_uses, function(...) call('ZADD', seen, 'XX', 'GT', ...) end)
+in_chunks(first_uses, function(...) attempt('ZADD', seen, 'XX', 'GT', ...) end)
 return reply

@@ -50,10 +50,10 @@ local function recall_retries(even, odd, now, first, step)
     keep = function()
       if #noted > 0 and not is_open then
         redis.call('UNLINK', hashes[1])
-        redis.call('HSET', hashes[1], '#', whole(turn))
+        attempt('HSET', hashes[1], '#', whole(turn))
         redis.call('PEXPIRE', hashes[1], whole(2 * RETRY_MS))
       end
-      in_chunks(noted, function(...) redis.call('HSET', hashes[1], ...) end)
+      in_chunks(noted, function(...) attempt('HSET', hashes[1], ...) end)
     end,
   }
 end
