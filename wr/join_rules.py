@@ -28,6 +28,7 @@ from wr.model.refusals import (
     Blocked,
     IdentityTaken,
     InvalidRequest,
+    KeyReused,
     Maintenance,
     PassInvalid,
     PassRequired,
@@ -66,6 +67,8 @@ class Visitor(msgspec.Struct, frozen=True):
     keeps_token: bool = False
     """Whether the client says that it keeps the token and will show it: then the place is given back to
     that."""
+    retry: bytes = b""
+    """What finds the place of an earlier try of the same join: see `wr.model.retries`; empty for nothing."""
 
 
 def join_of(
@@ -100,6 +103,7 @@ def join_of(
         name=name,
         address=address,
         is_counted=is_counted,
+        retry=visitor.retry,
         used_pass=None
         if given is None
         else PassUse(pass_digest(given.pass_id), given.uses, given.expires_s * 1000 + _REMEMBERED_MS),
@@ -195,12 +199,12 @@ def join_refusal(place: object, queue_id: str, usage: Usage | None) -> Refusal |
         )
     if isinstance(place, places.Taken):
         return IdentityTaken("A place is held under this identity already", usage=usage, queue_id=queue_id)
+    if isinstance(place, places.KeyReused):
+        return KeyReused("This Idempotency-Key was used for another join", usage=usage, queue_id=queue_id)
     if isinstance(place, places.Blocked):
         return Blocked(
             "You cannot join this queue for now", usage=usage, blocked_until=rfc3339(place.until_ms)
         )
     if place is places.PassRefused.MISSING:
         return PassRequired("This queue takes visitors with a pass only", usage=usage, queue_id=queue_id)
-    if isinstance(place, places.PassRefused):
-        return pass_invalid(place.value, usage)
-    return None
+    return pass_invalid(place.value, usage) if isinstance(place, places.PassRefused) else None

@@ -10,6 +10,7 @@ from wr.model.passes import Pass, own_verifier, sign_pass
 from wr.model.remembered import Remembered
 from wr.model.signing import Algorithm, KeyRing, Purpose, SigningKey, is_kid, load_key, make_key, make_kid
 from wr.model.tokens import (
+    ExpiredToken,
     PositionClaims,
     SessionClaims,
     UnknownKey,
@@ -30,6 +31,8 @@ OLDEST_SESSION_MS = 8 * 24 * 3600 * 1000
 """A session lasts a week at most; a day later no living token can name a key that was replaced."""
 LONGEST_PASS_S = 366 * 24 * 3600
 """How long before its time is over a pass may be signed here."""
+_MOST_OVER_MS = OLDEST_SESSION_MS
+"""How long after its time a position token is still looked at; it counts while the store holds its place."""
 _OLDEST_MS = {
     Purpose.POSITION: OLDEST_SESSION_MS,
     Purpose.SESSION: OLDEST_SESSION_MS,
@@ -127,25 +130,40 @@ class KeyKeeper:
     def position_now(self, token: str) -> PositionClaims | None:
         """Verify a position token with the keys at hand: 5 µs, or 0.5 for one seen lately.
 
-        Returns None when it names a key that only another replica may have; raises as `read_position`.
+        A token whose time is over is as good as before while the store holds its place, which the caller asks
+        about. Returns None when it names a key that only another replica may have; raises as `read_position`.
         """
         now_ms = self._clock_ms()
         claims = self._positions.get(token)
-        if claims is None or now_ms >= claims.expires_s * 1000:
+        if claims is None or now_ms >= claims.expires_s * 1000 + _MOST_OVER_MS:
             try:
-                claims = read_position(token, self.ring, now_ms)
+                claims = self._genuine_position(token, now_ms)
             except UnknownKey:
                 return None
             self._positions.put(token, claims)
         return claims
 
     async def read_position(self, token: str) -> PositionClaims:
-        """Verify a position token; raises as `tokens.read_position`."""
+        """Verify a position token.
+
+        Raises:
+            InvalidToken: malformed, unsigned, signed with a key or algorithm not ours, or a session token.
+            ExpiredToken: ours, and its time has been over for more than eight days.
+        """
         claims = self.position_now(token)
         if claims is None:
             await self._reload()
-            claims = read_position(token, self.ring, self._clock_ms())
+            claims = self._genuine_position(token, self._clock_ms())
         return claims
+
+    def _genuine_position(self, token: str, now_ms: int) -> PositionClaims:
+        try:
+            return read_position(token, self.ring, now_ms)
+        except ExpiredToken as error:
+            claims = error.claims
+            if not isinstance(claims, PositionClaims) or now_ms >= claims.expires_s * 1000 + _MOST_OVER_MS:
+                raise
+            return claims
 
     async def read_session(self, token: str) -> SessionClaims:
         """Verify a session token; raises as `tokens.read_session`. One seen lately costs 0.5 µs, not 110."""

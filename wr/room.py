@@ -194,12 +194,15 @@ class Room:
                 usage,
             )
         if isinstance(place, places.Gone):
-            if place.reason is places.Reason.CANCELLED and kind is not PollKind.HEARTBEAT:
+            is_over = self._is_over(claims)
+            if place.reason is places.Reason.CANCELLED and not is_over and kind is not PollKind.HEARTBEAT:
                 raise NotFound(
                     "You have left the queue", usage=usage, position_id=id_text(claims.position_id)
                 )
             raise position_expired(claims.position_id, place.ended_ms, place.reason.text, usage)
         if isinstance(place, places.Unknown):
+            if self._is_over(claims):
+                raise token_expired(claims, usage)
             if kind is PollKind.HEARTBEAT:
                 raise position_expired(claims.position_id, usage=usage)
             raise NotFound("There is no such position", usage=usage, position_id=id_text(claims.position_id))
@@ -218,6 +221,7 @@ class Room:
 
         Raises:
             NotFound: no such queue, or the position is not there any more; or no such session.
+            PositionExpired: neither is the position there any more, nor is the token's time.
             SessionExpired: the session has ended already.
             RateLimited: too many calls in this window.
         """
@@ -244,6 +248,8 @@ class Room:
             session_id = session_id_text(claims.position_id)
             raise NotFound("There is no such session", usage=usage, session_id=session_id)
         if isinstance(state, places.Gone | places.Unknown):
+            if isinstance(claims, PositionClaims) and self._is_over(claims):
+                raise token_expired(claims, usage)
             raise NotFound("There is no such position", usage=usage, position_id=id_text(claims.position_id))
         raise self._not_served(state, claims.queue_id, usage)
 
@@ -356,13 +362,22 @@ class Room:
             return proof.token, claims.expires_s
         return self._sign(claims)
 
+    def renewed(self, claims: PositionClaims) -> tuple[str, PositionClaims]:
+        """Give a fresh token of the same place, and what it says."""
+        issued_s = self._clock_ms() // 1000
+        fresh = msgspec.structs.replace(
+            claims, issued_s=issued_s, expires_s=issued_s + max(1, int(self._token_lifetime_s))
+        )
+        return self._keeper.sign_position(fresh), fresh
+
+    def _is_over(self, claims: PositionClaims) -> bool:
+        """Whether a token's time is over; it counts all the same while the store holds its place."""
+        return self._clock_ms() >= claims.expires_s * 1000
+
     def _sign(self, wanted: PositionClaims) -> tuple[str, int]:
         """Sign a token that says what `wanted` says, with the time from now on."""
-        issued_s = self._clock_ms() // 1000
-        claims = msgspec.structs.replace(
-            wanted, issued_s=issued_s, expires_s=issued_s + max(1, int(self._token_lifetime_s))
-        )
-        return self._keeper.sign_position(claims), claims.expires_s
+        token, fresh = self.renewed(wanted)
+        return token, fresh.expires_s
 
     def _usage(self, scope: str, used: int, now_ms: int) -> Usage | None:
         limit = self._limits[scope]
@@ -394,6 +409,11 @@ def position_expired(
     return PositionExpired(
         "Your position in the queue has expired", usage=usage, position_id=id_text(position_id), **facts
     )
+
+
+def token_expired(claims: PositionClaims, usage: Usage | None = None) -> PositionExpired:
+    """The refusal of a position token whose time is over, and whose place the store does not hold."""
+    return position_expired(claims.position_id, claims.expires_s * 1000, "token_expired", usage)
 
 
 def session_expired(

@@ -87,6 +87,9 @@ class Live(Visitor):
         if kind == "position_update":
             self._report(kind, None)
             return True
+        if kind == "token":
+            self._keep(data)
+            return True
         if kind == "admitted":
             self._keep(data)
             try:

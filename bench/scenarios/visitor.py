@@ -2,7 +2,9 @@
 
 import random
 import uuid
+from collections.abc import Mapping
 from ipaddress import IPv4Address
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import quote
 
@@ -62,9 +64,11 @@ class Visitor(FastHttpUser):
         address = IPv4Address(_BENCHMARK_NETWORK + random.randrange(_BENCHMARK_ADDRESSES))  # noqa: S311
         self._headers = {"X-Forwarded-For": str(address), "User-Agent": "wr-bench"}
         self.token = self.session_token = ""
+        # The same for every try, so that a join whose answer was lost leaves no place behind.
+        key = {"Idempotency-Key": str(uuid.uuid4())}
         newcomer = {"priority": 0, "metadata": {"user_id": str(uuid.uuid4())}}
         while True:
-            answer = self.ask(ENQUEUE, f"{self.queue_path}/enqueue", json=newcomer)
+            answer = self.ask(ENQUEUE, f"{self.queue_path}/enqueue", json=newcomer, more=key)
             if self.token:
                 return answer
 
@@ -90,12 +94,21 @@ class Visitor(FastHttpUser):
                 if answer.is_admitted or answer.is_lost:
                     return answer.is_admitted
 
-    def ask(self, call: Call, path: str, token: str = "", json: Any = None) -> Answer:
+    def ask(
+        self,
+        call: Call,
+        path: str,
+        token: str = "",
+        json: Any = None,
+        more: Mapping[str, str] = MappingProxyType({}),
+    ) -> Answer:
         """Ask once, report it to Locust, keep the tokens that the answer brings, and heed its Retry-After.
+
+        `more` are headers beside the visitor's own.
 
         A refusal that the contract has is no failure: it is reported under a name of its own.
         """
-        headers = {**self._headers, **({"Authorization": f"Bearer {token}"} if token else {})}
+        headers = {**self._headers, **more, **({"Authorization": f"Bearer {token}"} if token else {})}
         with self.client.request(
             call.method, path, name=call.name, headers=headers, json=json, catch_response=True
         ) as response:

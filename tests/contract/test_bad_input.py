@@ -70,7 +70,8 @@ def scene(site: Site, store: redis.Redis) -> Scene:
         unique_by="ip",
     )
     for _ in range(2):
-        waiting(site, paused)
+        # Used at once, so that neither place is dropped as one whose token is never used.
+        site.heartbeat(paused, waiting(site, paused))
     inside = enter(site, open_queue(site, session_timeout_seconds=WEEK_S, admission_rate=1))
     site.admin("PATCH", f"/queues/{inside.queue_id}", {"status": "paused"})
     fresh_day(site.clock)

@@ -152,7 +152,8 @@ def in_line(site: Site) -> tuple[str, str]:
     """A queue and the token of the first in its line; nothing in this module may change that."""
     queue_id = site.make_queue(status="paused", heartbeat_timeout_seconds=WEEK_S)
     token = waiting(site, queue_id)
-    waiting(site, queue_id)
+    for each in (token, waiting(site, queue_id)):
+        site.heartbeat(queue_id, each)
     return queue_id, token
 
 
@@ -231,17 +232,75 @@ def test_the_key_of_one_kind_of_token_signs_no_other_kind(site: Site) -> None:
 
 
 @position_routes
-def test_a_position_token_past_its_time_is_410_with_when_it_ended(site: Site, method: str, last: str) -> None:
+def test_a_position_token_past_its_time_counts_while_its_place_is_held(
+    site: Site, method: str, last: str
+) -> None:
     queue_id = site.make_queue(status="paused", heartbeat_timeout_seconds=7200)
     joined = site.join(queue_id).json()
     site.clock.advance(1801)
+    response = ask(site, method, f"/queues/{queue_id}/{last}", joined["token"])
+    assert response.status_code == 200
+    assert response.json()["position_id"] == joined["position_id"]
+    if method == "DELETE":
+        assert stats_of(site, queue_id)["current_waiting"] == 0
+    else:
+        fresh = response.json()["token"]
+        assert claims_of(fresh)["exp"] - 1800 <= site.clock() // 1000 < claims_of(fresh)["exp"]
+        assert claims_of(fresh)["enqueued_ms"] == claims_of(joined["token"])["enqueued_ms"]
+
+
+def test_joining_with_a_token_past_its_time_gives_the_place_back_with_a_fresh_token(site: Site) -> None:
+    queue_id = site.make_queue(status="paused", heartbeat_timeout_seconds=7200)
+    joined = site.join(queue_id).json()
+    site.clock.advance(1801)
+    again = site.join(queue_id, token=joined["token"])
+    assert (again.status_code, again.json()["position_id"]) == (200, joined["position_id"])
+    assert claims_of(again.json()["token"])["exp"] > claims_of(joined["token"])["exp"]
+
+
+def test_a_position_token_past_its_time_brings_the_session_of_its_place(site: Site) -> None:
+    queue_id = open_queue(site, session_timeout_seconds=WEEK_S)
+    visit = enter(site, queue_id)
+    site.clock.advance(1801)
+    assert site.status(queue_id, visit.token).json()["session_token"]
+
+
+@position_routes
+def test_a_position_token_past_its_time_is_410_once_its_place_is_over(
+    site: Site, method: str, last: str
+) -> None:
+    queue_id = site.make_queue(status="paused", heartbeat_timeout_seconds=7200)
+    joined = site.join(queue_id).json()
+    site.call("DELETE", f"/queues/{queue_id}/position", joined["token"])
+    site.clock.advance(1801)
+    response = ask(site, method, f"/queues/{queue_id}/{last}", joined["token"])
+    details = assert_refused(response, 410, "POSITION_EXPIRED")
+    assert details["position_id"] == joined["position_id"]
+    site.clock.advance(3600)
     response = ask(site, method, f"/queues/{queue_id}/{last}", joined["token"])
     assert assert_refused(response, 410, "POSITION_EXPIRED") == {
         "position_id": joined["position_id"],
         "expired_at": joined["expires_at"],
         "reason": "token_expired",
     }
-    assert stats_of(site, queue_id)["current_waiting"] == 1
+
+
+def test_a_position_token_counts_for_eight_days_after_its_time_at_most(site: Site) -> None:
+    queue_id = site.make_queue(status="paused", heartbeat_timeout_seconds=WEEK_S)
+    token = waiting(site, queue_id)
+    old, too_old = (position_token(site, queue_id, raw_id(token), lasts_s=-days * 86_400) for days in (7, 9))
+    assert site.status(queue_id, old).json()["position"] == 1
+    assert_refused(site.status(queue_id, too_old), 410, "POSITION_EXPIRED")
+    assert site.join(queue_id, token=too_old).status_code == 201
+
+
+@position_routes
+def test_a_forged_token_past_its_time_is_401(site: Site, method: str, last: str) -> None:
+    queue_id = site.make_queue(status="paused", heartbeat_timeout_seconds=7200)
+    token = waiting(site, queue_id)
+    site.clock.advance(1801)
+    forged = tampered(token, exp=claims_of(token)["exp"] + 3600)
+    assert_refused(ask(site, method, f"/queues/{queue_id}/{last}", forged), 401, "UNAUTHORIZED")
 
 
 @pytest.mark.parametrize("lasts_s", [0, -1, -86_400])

@@ -258,3 +258,26 @@ def test_a_request_to_upgrade_elsewhere_is_answered_as_if_it_were_none(site: Sit
         "Sec-WebSocket-Version": "13",
     }
     assert site.http.get(f"{BASE}/health", headers=headers).json()["status"] == "healthy"
+
+
+async def test_a_token_past_its_time_opens_a_stream_that_brings_a_fresh_one(site: Site) -> None:
+    queue_id = site.make_queue(status="paused", heartbeat_timeout_seconds=7200)
+    token = place(site, queue_id)
+    site.clock.advance(1801)
+    async with websocket(site, queue_id, token) as socket:
+        assert (await socket.message())["type"] == "position_update"
+        fresh = await socket.message()
+        assert fresh["type"] == "token"
+        assert set(fresh["data"]) == {"token", "expires_at"}
+        assert (
+            site.status(queue_id, fresh["data"]["token"]).json()["expires_at"] == fresh["data"]["expires_at"]
+        )
+
+
+async def test_a_stream_opened_with_a_fresh_token_brings_none_at_once(site: Site) -> None:
+    queue_id = site.make_queue(status="paused")
+    async with websocket(site, queue_id, place(site, queue_id)) as socket:
+        assert (await socket.message())["type"] == "position_update"
+        with trio.move_on_after(0.3) as quiet:
+            await socket.message()
+        assert quiet.cancelled_caught

@@ -2,12 +2,15 @@
 
 import contextlib
 import socket
+import time
 from pathlib import Path
 from typing import Any
 
+import pytest
 import trio
 import trio.testing
 
+from tests.contract.helpers import claims_of
 from tests.support.engines import running_engine
 from tests.support.processes import ServerProcess, eventually, running_server_process
 from tests.support.site import Site
@@ -173,3 +176,43 @@ def test_a_connection_that_breaks_during_the_handshake_leaves_no_trace(tmp_path:
                 broken.sendall(b"GET /ws/queues/demo HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n")
         assert site.http.get("/health").json()["status"] == "healthy"
         assert "Traceback" not in server.log
+
+
+async def until_token(listener: WebSocket) -> str:
+    with trio.fail_after(10):
+        while True:
+            for message in await listener.messages():
+                if message["type"] == "token":
+                    return str(message["data"]["token"])
+            assert listener.close_code is None
+
+
+@pytest.mark.parametrize("fast_lane", ["on", "off"])
+async def test_a_stream_that_outlives_its_token_brings_fresh_ones_and_each_opens_it_again(
+    tmp_path: Path, fast_lane: str
+) -> None:
+    settings = {**QUICK, "position_token_lifetime": "2", "fast_lane": fast_lane}
+    with running_server_process(tmp_path, **settings) as server, server.site() as site:
+        queue_id = site.make_queue(status="paused", heartbeat_interval_seconds=5)
+        stale = site.join(queue_id).json()["token"]
+        listener = await listen(server, queue_id, stale)
+        tokens = [
+            stale,
+            await until_token(listener),
+            await until_token(listener),
+            await until_token(listener),
+        ]
+        await listener.aclose()
+        # Three renewals, each after half of two seconds: the first two are over.
+        assert len(set(tokens)) == 4
+        assert claims_of(tokens[0])["exp"] <= time.time()
+        for token in (tokens[-1], stale):
+            again = await listen(server, queue_id, token)
+            first = (await again.messages())[0]
+            assert (first["type"], first["data"]["position"]) == ("position_update", 1)
+            await again.aclose()
+        with site.http.stream(
+            "GET", f"/api/v1/queues/{queue_id}/events", headers={"Authorization": f"Bearer {stale}"}
+        ) as events:
+            lines = (line for line in events.iter_lines() if line.startswith("event:"))
+            assert [next(lines), next(lines)] == ["event: position_update", "event: token"]

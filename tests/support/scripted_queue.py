@@ -36,7 +36,8 @@ SETTINGS = {
     "max_active_users": 1000,
     "max_queue_size": 0,
     "session_timeout_seconds": 3600,
-    "heartbeat_interval_seconds": 10,
+    # So long that a place whose token is never used is kept for the whole timeout, as if it were used.
+    "heartbeat_interval_seconds": 1_000_000,
     "heartbeat_timeout_seconds": 60,
     "priority_share": 1,
     "max_places_per_address": 0,

@@ -44,6 +44,10 @@ class Site:
     def make_queue(self, **settings: Any) -> str:
         """Make a queue with these settings (generous ones otherwise) and return its id."""
         queue_id = settings.pop("id", f"q-{secrets.token_hex(6)}")
+        timeout_s = settings.get("heartbeat_timeout_seconds")
+        if isinstance(timeout_s, int) and timeout_s > 30:
+            # So that a place whose token is never used is kept for the whole timeout.
+            settings.setdefault("heartbeat_interval_seconds", min(-(-timeout_s // 3), 3600))
         response = self.admin(
             "POST", "/queues", {"id": queue_id, "target_url": "https://shop.example/checkout", **settings}
         )

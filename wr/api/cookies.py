@@ -15,6 +15,7 @@ TOKEN_HEADER = "x-wr-token"  # noqa: S105 - the name of a header
 IN_COOKIE = "cookie"
 IN_CLIENT = "client"
 """By this value a client says that it keeps the token itself, and will show it."""
+_DAY_S = 24 * 3600
 _PROTOCOL = "x-forwarded-proto"
 
 
@@ -52,13 +53,14 @@ class PlaceCookies:
         trusted_proxies: tuple[Network, ...],
         public_url: str = "",
     ) -> None:
-        self._lifetime_s = max(1, int(lifetime_s))
+        # A token counts beyond its time while its place is held, which only the store can tell.
+        self._lifetime_s = max(1, int(lifetime_s)) + _DAY_S
         self._serves_https = serves_https or public_url.startswith("https:")
         self._public_url = public_url
         self._trusted_proxies = trusted_proxies
 
     def place(self, request: HttpRequest, queue_id: str, token: str) -> tuple[str, str]:
-        """Spell the header that keeps a place for as long as its token lasts."""
+        """Spell the header that keeps a place until a day after its token's time."""
         return self.spell(request, cookie_name(queue_id), token, self._lifetime_s)
 
     def forget(self, request: HttpRequest, queue_id: str) -> tuple[str, str]:

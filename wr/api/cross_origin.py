@@ -56,7 +56,7 @@ class CrossOriginApi(Api):
 
 _PREFLIGHT = [
     ("Access-Control-Allow-Methods", "GET, POST, DELETE"),
-    ("Access-Control-Allow-Headers", "Authorization, Content-Type, X-WR-Pass, X-WR-Token"),
+    ("Access-Control-Allow-Headers", "Authorization, Content-Type, Idempotency-Key, X-WR-Pass, X-WR-Token"),
     ("Access-Control-Max-Age", str(_DAY_S)),
 ]
 

@@ -40,6 +40,9 @@ WIRE_FORMS: dict[type[Refusal], WireForm] = {
     refusals.SessionExpired: WireForm(410, "SESSION_EXPIRED", "Session has expired"),
     refusals.RateLimited: WireForm(429, "RATE_LIMITED", "Rate limit exceeded"),
     refusals.IdentityTaken: WireForm(409, "IDENTITY_TAKEN", "The identity holds a place already"),
+    refusals.KeyReused: WireForm(
+        422, "IDEMPOTENCY_KEY_REUSED", "The key was used for a join that asked for something else"
+    ),
     refusals.TooManyPlaces: WireForm(429, "TOO_MANY_PLACES", "The address holds as many places as it may"),
     refusals.Blocked: WireForm(403, "BLOCKED", "The visitor or the address is blocked for a while"),
     refusals.PassRequired: WireForm(403, "PASS_REQUIRED", "The queue takes visitors with a pass only"),

@@ -19,16 +19,19 @@ from wr.api.messages import (
     ExpiredEventData,
     PositionUpdateEvent,
     PositionUpdateEventData,
+    TokenEvent,
+    TokenEventData,
 )
 from wr.api.visitor_operations import held_status
 from wr.concerts import NOT_IN_LINE, Caller, UserStatus, concert_queue, user_position
 from wr.join_rules import PositionProof
 from wr.live.registry import Others
 from wr.live.stream import Stream, StreamKind
-from wr.live.updates import Ended, Farewell, LetIn, Moved, Update
+from wr.live.updates import Ended, Farewell, LetIn, Moved, TokenDue, Update
 from wr.model.ids import session_id_text
 from wr.model.limits import Usage
 from wr.model.places import Admitted, Waiting
+from wr.model.times import rfc3339
 from wr.room import Line
 from wr.store.polls import PollKind
 
@@ -89,13 +92,20 @@ class Feed(Protocol):
 
 
 class QueueFeed:
-    """The first API's feed: `position_update`, `admitted`, `expired` (contract: WebSocket Endpoint)."""
+    """The first API's feed: `position_update`, `admitted`, `expired` (contract: WebSocket Endpoint), and
+    `token`, a fresh position token once half the time of the last one is over."""
 
-    __slots__ = ("_opening", "_proof", "_services", "_timeout_s", "headers", "stream", "usage")
+    __slots__ = (
+        *("_gives_tokens", "_opening", "_proof", "_services", "_timeout_s"),
+        *("headers", "stream", "usage"),
+    )
 
-    def __init__(self, services: Services, proof: PositionProof, stream: Stream) -> None:
+    def __init__(
+        self, services: Services, proof: PositionProof, stream: Stream, *, gives_tokens: bool
+    ) -> None:
         self._services = services
-        # A stream lasts long and hands out no position token: no need to keep the one it began with.
+        self._gives_tokens = gives_tokens
+        # A stream lasts long: no need to keep the token that it began with.
         self._proof = PositionProof(proof.claims, "")
         self._opening: list[Event] = []
         self._timeout_s = 0
@@ -119,11 +129,15 @@ class QueueFeed:
             )
             self.stream.told(moved)
             self._opening = [self._moved(moved)]
+            if self._gives_tokens and place.token:
+                self._opening.append(self._renewed())
+            elif self._gives_tokens:
+                self._plan_renewal()
         else:
             self._opening = [_admitted(place.position_id, place.session_token, place.config.target_url)]
 
     def opening(self) -> list[Event]:
-        """The position, or the way in."""
+        """The position, with a fresh token where it is time for one, or the way in."""
         opening, self._opening = self._opening, []
         return opening
 
@@ -131,6 +145,8 @@ class QueueFeed:
         """Spell what the stream brought; the way in needs a signature."""
         if isinstance(update, Moved):
             return self._moved(update)
+        if isinstance(update, TokenDue):
+            return self._renewed()
         if isinstance(update, LetIn):
             token = await self._services.room.let_in(self._proof.claims, update.config, update.place)
             return _admitted(self._proof.claims.position_id, token, update.config.target_url)
@@ -138,6 +154,17 @@ class QueueFeed:
             event = ExpiredEvent(data=ExpiredEventData(reason=update.reason))
             return Event(event.type, msgspec.json.encode(event), is_last=True)
         return _goodbye(update)
+
+    def _renewed(self) -> Event:
+        token, claims = self._services.room.renewed(self._proof.claims)
+        self._proof = PositionProof(claims, "")
+        self._plan_renewal()
+        event = TokenEvent(data=TokenEventData(token=token, expires_at=rfc3339(claims.expires_s * 1000)))
+        return Event(event.type, msgspec.json.encode(event))
+
+    def _plan_renewal(self) -> None:
+        due_in_s = (self._proof.claims.half_over_ms - self._services.clock_ms()) / 1000
+        self.stream.token_due = trio.current_time() + due_in_s
 
     def _moved(self, moved: Moved) -> Event:
         event = PositionUpdateEvent(
@@ -222,6 +249,8 @@ class ConcertFeed:
             return _goodbye(update)
         if isinstance(update, Ended) and self._state.status is UserStatus.NONE:
             return None
+        if isinstance(update, TokenDue):
+            return None  # Users of this API have no tokens of places.
         if isinstance(update, Moved) and update.position == self._state.rank:
             return None  # The line is held, or goes on: of that this API says nothing.
         self._take(update)
@@ -302,7 +331,8 @@ async def queue_feed(services: Services, call: Call) -> Feed:
         address=call.address,
         claims=claims,
     )
-    return await _opened(services, QueueFeed(services, call.position, stream), Others.KEPT)
+    feed = QueueFeed(services, call.position, stream, gives_tokens=not call.keeps_token_in_cookie)
+    return await _opened(services, feed, Others.KEPT)
 
 
 async def concert_feed(services: Services, call: Call) -> Feed:

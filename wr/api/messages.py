@@ -245,6 +245,20 @@ class PositionUpdateEvent(msgspec.Struct, kw_only=True):
     data: PositionUpdateEventData
 
 
+class TokenEventData(msgspec.Struct, kw_only=True):
+    """A fresh position token, and when its time is over."""
+
+    token: str
+    expires_at: str
+
+
+class TokenEvent(msgspec.Struct, kw_only=True):
+    """A fresh position token, sent when half the time of the last one is over. It may be overlooked."""
+
+    type: Literal["token"] = "token"
+    data: TokenEventData
+
+
 class AdmittedEventData(msgspec.Struct, kw_only=True):
     """The way in."""
 

@@ -12,6 +12,7 @@ from wr.api.http import JSON
 from wr.api.messages import ErrorResponse
 from wr.api.route import ANY, BASE, WEBSOCKET, Auth, Route
 from wr.api.routes import ROUTES
+from wr.model.retries import HEADER, LONGEST, SHORTEST
 
 _COMPONENTS = "#/components/schemas/{name}"
 _RATE_HEADERS = {
@@ -69,6 +70,15 @@ _TOKEN: dict[str, Any] = {
     "description": "`cookie`: the token is kept in a cookie, and left out of the answer; `client`: the "
     "client keeps it. Either way the place is given back to its token alone",
     "schema": {"type": "string"},
+}
+_RETRY: dict[str, Any] = {
+    "name": HEADER,
+    "in": "header",
+    "required": False,
+    "description": "A secret of the client's making, such as a UUID, the same for every try of one join: for "
+    "ten minutes it finds the place that an earlier try was given, though no answer arrived. With a join "
+    "that asks for something else it is refused. May stand in quotes",
+    "schema": {"type": "string", "pattern": f"^[\\x21-\\x7e]{{{SHORTEST},{LONGEST}}}$"},
 }
 
 
@@ -143,7 +153,7 @@ def _operation(route: Route) -> dict[str, Any]:
     if route.auth is Auth.ADMIN:
         parameters.append(_OPERATOR)
     if route.auth is Auth.MAY_HAVE_POSITION:
-        parameters += [_PASS, _TOKEN]
+        parameters += [_PASS, _TOKEN, _RETRY]
     if parameters:
         described["parameters"] = parameters
     if route.body is not None:

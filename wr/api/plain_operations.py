@@ -120,8 +120,13 @@ async def _look_or_join(
     """Find the place of a visitor's cookie, or join. A pass is always shown: the place may rise by it."""
     queue_id = call.parameters["queue_id"]
     if proof is not None and not brought_pass:
-        return await services.room.poll(proof, PollKind.HEARTBEAT)
-    if proof is not None:
+        try:
+            return await services.room.poll(proof, PollKind.HEARTBEAT)
+        except refusals.PositionExpired:
+            # A cookie of a visit long ago: its visitor comes anew.
+            if services.clock_ms() < proof.claims.expires_s * 1000:
+                raise
+    elif proof is not None:
         # Whatever becomes of the pass, the place does not lapse meanwhile; it may be over already.
         with suppress(*_REFUSALS):
             await services.room.poll(proof, PollKind.HEARTBEAT)

@@ -32,7 +32,7 @@ from wr.model.client_address import Network, client_address, limited_address
 from wr.model.ids import is_queue_id, parse_session_id, session_id_bytes
 from wr.model.places import Reason
 from wr.model.tokens import ExpiredToken, InvalidToken, PositionClaims
-from wr.room import position_expired, rate_limited, session_expired
+from wr.room import rate_limited, session_expired, token_expired
 from wr.store.counts import Counted
 from wr.store.keys import GLOBAL_TAG
 from wr.store.store import Store
@@ -208,19 +208,20 @@ class Reception:
         token = _bearer(request) or self._token_in_cookie(route, request, call)
         if token is None:
             token = _required_bearer(request, may_be_in_query=route.feed is not None)
-        expired = False
+        long_over = False
         try:
+            # One whose time is over may still count: the store says whether it holds the place.
             claims = self._keeper.position_now(token) or await self._keeper.read_position(token)
         except InvalidToken as error:
             raise refusals.Unauthorized(str(error)) from error
         except ExpiredToken as error:
             if not isinstance(error.claims, PositionClaims):
                 raise
-            claims, expired = error.claims, True
+            claims, long_over = error.claims, True
         if claims.queue_id != call.parameters["queue_id"]:
             raise refusals.Unauthorized("The token is of another queue")
-        if expired:
-            raise position_expired(claims.position_id, claims.expires_s * 1000, "token_expired")
+        if long_over:
+            raise token_expired(claims)
         call.position = PositionProof(claims, token)
 
     def _token_in_cookie(self, route: Route, request: HttpRequest, call: Call) -> str | None:
@@ -232,7 +233,11 @@ class Reception:
                 return None
         elif not self._cookies.is_from_here(request):
             return None
-        return read_cookie(request, cookie_name(call.parameters["queue_id"]))
+        token = read_cookie(request, cookie_name(call.parameters["queue_id"]))
+        if route.feed is not None:
+            # Then no script is to read the token, and the stream brings none.
+            call.keeps_token_in_cookie = token is not None
+        return token
 
     async def _authenticate_session(self, request: HttpRequest, call: Call) -> None:
         token = _required_bearer(request)

@@ -39,7 +39,10 @@ _HEALTH = (
     (200, "Service is healthy", messages.HealthResponse),
     (503, "Service is unhealthy", messages.HealthResponse),
 )
-LIVE_EVENTS = (messages.PositionUpdateEvent, messages.AdmittedEvent, messages.ExpiredEvent)
+LIVE_EVENTS = (
+    *(messages.PositionUpdateEvent, messages.TokenEvent),
+    *(messages.AdmittedEvent, messages.ExpiredEvent),
+)
 _STATUS = (messages.WaitingStatus, messages.AdmittedStatus)
 _HEARTBEAT = (messages.WaitingHeartbeat, messages.AdmittedHeartbeat)
 
@@ -106,7 +109,7 @@ ROUTES: tuple[Route, ...] = (
         refusals=(
             *(refusals.NotFound, refusals.QueueFull, refusals.StoreFull, refusals.Maintenance),
             *(refusals.Forbidden, refusals.IdentityTaken, refusals.TooManyPlaces, refusals.Blocked),
-            *(refusals.PassRequired, refusals.PassInvalid),
+            *(refusals.PassRequired, refusals.PassInvalid, refusals.KeyReused),
         ),
     ),
     Route(

@@ -23,6 +23,7 @@ from wr.join_rules import PositionProof, Visitor
 from wr.model.client_address import forwarding
 from wr.model.ids import id_text, session_id_text
 from wr.model.queue import QueueStatus
+from wr.model.retries import HEADER, retry_of
 from wr.model.times import rfc3339
 from wr.model.tokens import SessionClaims
 from wr.room import Line
@@ -32,6 +33,8 @@ from wr.store.visits import VisitKind
 FORWARDED = "X-WR-Forwarded"
 """Tells whoever asks through a proxy whether it is one of those that are trusted; no address is told."""
 
+IDEMPOTENCY_KEY = HEADER.lower()
+"""The header by which a join that is tried again finds its place."""
 PASS = "x-wr-pass"  # noqa: S105 - the name of a header
 """The header that a pass comes in."""
 
@@ -45,7 +48,15 @@ async def enqueue(services: Services, call: Call) -> Answer:
     if given:
         await services.room.view(queue_id)  # No pass is looked at for a queue that does not exist.
         used_pass = await services.passes.read(given, queue_id, call.address)
-    visitor = Visitor(call.address, call.user_agent, call.position, used_pass, call.is_site, call.keeps_token)
+    visitor = Visitor(
+        call.address,
+        call.user_agent,
+        call.position,
+        used_pass,
+        call.is_site,
+        call.keeps_token,
+        _retry(call, wish, given),
+    )
     place = await services.room.enqueue(queue_id, visitor, wish.priority, wish.metadata)
     if isinstance(place, Line):
         return Answer(
@@ -88,6 +99,14 @@ async def enqueue(services: Services, call: Call) -> Answer:
         ),
         place.usage,
     )
+
+
+def _retry(call: Call, wish: EnqueueRequest, given_pass: str) -> bytes:
+    """Read the key by which the same join, tried again, finds its place; empty where there is none."""
+    key = call.request.headers.get(IDEMPOTENCY_KEY)
+    if key is None:
+        return b""
+    return retry_of(key, {"priority": wish.priority, "metadata": wish.metadata, "pass": given_pass})
 
 
 async def queue_facts(services: Services, call: Call) -> Answer:

@@ -1,5 +1,6 @@
 """A visitor's walk through a deployment: in line, let in, through the gate; and a forged address."""
 
+import secrets
 from collections.abc import Callable, Iterator
 from urllib.parse import quote, urlsplit
 
@@ -142,7 +143,11 @@ class Walk:
         return unsure(subject, f"{safe}; whether your own proxy is, this waiting room does not tell", mend)
 
     def _join(self, who: str, address: str = "") -> tuple[Answer, _Told | None]:
-        headers = {"Content-Type": "application/json", **({"X-Forwarded-For": address} if address else {})}
+        headers = {
+            "Content-Type": "application/json",
+            "Idempotency-Key": f"{self._visitor.name}-{who}-{secrets.token_hex(16)}",
+            **({"X-Forwarded-For": address} if address else {}),
+        }
         body = msgspec.json.encode({"metadata": {"user_id": f"{self._visitor.name}-{who}"}})
         answer = self._visitor.ask(f"{self._queue}/enqueue", method="POST", headers=headers, body=body)
         return answer, answer.read(_Told) if answer.status in (200, 201) else None

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 import trio
 
-from wr.live.updates import FORGOTTEN, QUEUE_DELETED, Ended, Farewell, LetIn, Moved, Update
+from wr.live.updates import FORGOTTEN, QUEUE_DELETED, TOKEN_DUE, Ended, Farewell, LetIn, Moved, Update
 from wr.model.places import Admitted, Gone, NoQueue, Waiting
 from wr.model.queue import QueueStatus
 from wr.model.tokens import PositionClaims
@@ -30,7 +30,7 @@ class Stream:
 
     __slots__ = (
         *("_latest", "_told", "due", "is_alive", "kind", "on_news", "position_id", "queue_id"),
-        *("address", "claims", "priority"),
+        *("_is_token_due", "address", "claims", "priority", "token_due"),
     )
 
     def __init__(
@@ -58,6 +58,9 @@ class Stream:
         """Whether the stream counts as a sign of life; a transport whose peer stops answering says no."""
         self.due = -math.inf
         """Trio time from which on the next look is due."""
+        self.token_due = math.inf
+        """Trio time from which on the client is to get a fresh token; infinite where it gets none."""
+        self._is_token_due = False
         self._latest: Update | None = None
         self.on_news: Callable[[], None] | None = None
         """Called when there is something to take; a reader that waits in `next` puts its own here."""
@@ -75,6 +78,13 @@ class Stream:
         else:
             self._set(update)
 
+    def renew_token(self) -> None:
+        """Have the client given a fresh token, beside what else there is to tell; wakes the reader."""
+        self.token_due = math.inf
+        self._is_token_due = True
+        if self.on_news is not None:
+            self.on_news()
+
     def told(self, update: Update) -> None:
         """Note what the reader knows already, from elsewhere; a position offered before that is older."""
         self._told = _gist(update)
@@ -91,13 +101,18 @@ class Stream:
 
         What it returns counts as told: the same position or admission does not come twice in a row.
         """
-        if self._latest is None:
+        if self._latest is None and not self._is_token_due:
             with trio.move_on_after(patience_s):
                 await self._wait()
         return self.take()
 
     def take(self) -> Update | None:
         """Take what there is to tell, which counts as told from now on; None when there is nothing."""
+        if self._is_token_due and (self._latest is None or isinstance(self._latest, Moved)):
+            self._is_token_due = False
+            if self._latest is not None and self.on_news is not None:
+                self.on_news()  # What else there is comes at the next turn.
+            return TOKEN_DUE
         update, self._latest = self._latest, None
         if update is not None:
             self._told = _gist(update)

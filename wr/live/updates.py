@@ -40,8 +40,13 @@ class Farewell(msgspec.Struct, frozen=True):
     is_replaced: bool
 
 
-Update = Moved | LetIn | Ended | Farewell
+class TokenDue(msgspec.Struct, frozen=True):
+    """Half the time of the position token that the client has is over: it is to get a fresh one."""
+
+
+Update = Moved | LetIn | Ended | Farewell | TokenDue
 """One thing to tell."""
+TOKEN_DUE = TokenDue()
 QUEUE_DELETED = Ended("queue_deleted")
 FORGOTTEN = Ended("expired")
 """The store no longer knows when or why: it was more than an hour ago."""

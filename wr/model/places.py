@@ -85,6 +85,10 @@ class Blocked(msgspec.Struct, frozen=True):
     until_ms: int
 
 
+class KeyReused(msgspec.Struct, frozen=True):
+    """Nothing was done: the key of the join was used for a join that asked for something else."""
+
+
 class PassRefused(Enum):
     """Not let into line: why the visitor's pass gives no place."""
 
@@ -110,4 +114,5 @@ NO_QUEUE = NoQueue()
 FULL = Full()
 CLOSED = Closed()
 TAKEN = Taken()
+KEY_REUSED = KeyReused()
 NO_MEMORY = NoMemory()

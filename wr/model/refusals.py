@@ -77,6 +77,10 @@ class IdentityTaken(Refusal):
     """Somebody else holds a place under the identity that the request names."""
 
 
+class KeyReused(Refusal):
+    """The `Idempotency-Key` of the join was used for a join that asked for something else."""
+
+
 class TooManyPlaces(Refusal):
     """The address holds as many places in this line as it may."""
 

@@ -2,6 +2,7 @@
 
 import base64
 import math
+import secrets
 from typing import Any
 from urllib.parse import quote
 
@@ -60,6 +61,7 @@ class _StreamData(msgspec.Struct, frozen=True):
     position: int = 0
     estimated_wait_seconds: int = 0
     session_token: str = ""
+    token: str = ""
     reason: str = ""
 
 
@@ -97,6 +99,8 @@ class Conversation:
             (b"X-Forwarded-For", script.address.encode()),
             (b"User-Agent", b"wr-rehearsal"),
         )
+        # The same for every try of the join, so that one whose answer was lost leaves no place behind.
+        self._join_headers: Headers = (*self._headers, (b"Idempotency-Key", secrets.token_hex(16).encode()))
         self._authorized: Headers = self._headers
         self._token = ""
         self._session_token = ""
@@ -152,11 +156,17 @@ class Conversation:
             ), None
         answer = self._heard(messages[0], sent_s)
         for message in messages[1:]:
-            answer = self.heard(message)
+            answer = self.heard(message) or answer
         return answer, socket
 
-    def heard(self, message: Any) -> Answer:
-        """Note what the server said on the stream; being told is as good as having beaten."""
+    def heard(self, message: Any) -> Answer | None:
+        """Note what the server said on the stream; being told is as good as having beaten.
+
+        None for what says nothing of the place: a fresh token, which is kept.
+        """
+        if isinstance(message, dict) and message.get("type") == "token":
+            self._take_token(msgspec.convert(message, _Said).data.token)
+            return None
         return self._heard(message, self._client.now_s, told_since_s=self._opened_s)
 
     def hung_up(self) -> None:
@@ -216,7 +226,7 @@ class Conversation:
             script = self._script
             wish = {"priority": script.priority, "metadata": script.metadata}
             body = _ENCODER.encode({**wish, "pass": script.used_pass} if script.used_pass else wish)
-            return b"POST", self._queue + b"enqueue", self._headers, body
+            return b"POST", self._queue + b"enqueue", self._join_headers, body
         if asked is Asked.LEAVE:
             return b"DELETE", self._queue + b"position", self._authorized, b""
         if asked is Asked.ACTIVITY:
@@ -264,9 +274,12 @@ class Conversation:
         self.interval_s = float(
             told.next_heartbeat_seconds or told.heartbeat_interval_seconds or self.interval_s
         )
-        if told.token and told.token != self._token:
-            self._token = told.token
-            self._authorized = (*self._headers, (b"Authorization", b"Bearer " + told.token.encode()))
+        self._take_token(told.token)
+
+    def _take_token(self, token: str) -> None:
+        if token and token != self._token:
+            self._token = token
+            self._authorized = (*self._headers, (b"Authorization", b"Bearer " + token.encode()))
             self._requests.clear()
 
     def _take_session(self, token: str) -> Entry:

@@ -70,7 +70,7 @@ class Listening:
             if not messages:
                 return None
             for message in messages:
-                answer = self._talk.heard(message)
+                answer = self._talk.heard(message) or answer
 
     async def _leave(self) -> Answer:
         while True:

@@ -62,6 +62,11 @@ class QueueFacts(msgspec.Struct, frozen=True):
     priority_share: float = 1.0
 
     @property
+    def unused_timeout_seconds(self) -> int:
+        """How long a place is kept whose token is never used."""
+        return min(self.heartbeat_timeout_seconds, max(3 * self.heartbeat_interval_seconds, 30))
+
+    @property
     def burst(self) -> float:
         """How many may be let in at once after a lull: one second's worth, at least one."""
         return max(self.admission_rate, 1.0)

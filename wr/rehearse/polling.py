@@ -38,7 +38,9 @@ class Polling:
         answer = joined
         self._schedule(answer)
         while True:
-            if answer.asked in BEATS and answer.outcome is Outcome.WAITING and self._falls_silent(answer):
+            # After a heartbeat at the earliest: a place whose token was never used is dropped early.
+            has_beaten = answer.asked in BEATS and answer.asked is not Asked.JOIN
+            if has_beaten and answer.outcome is Outcome.WAITING and self._falls_silent(answer):
                 if self._script.behaviour is Behaviour.VANISHES:
                     return await self._look_in_after_the_timeout(answer)
                 self._look_s, self._beat_s = math.inf, answer.sent_s + self._script.silence_s

@@ -116,7 +116,8 @@ def why_lost(story: Story, facts: QueueFacts, lag_s: float) -> Loss | None:
     if lost.reason in _OPERATORS_DOING:
         return Loss.SENT_AWAY
     beats = _beats_since_confirmed(story, lost)
-    if lost.received_s - beats[0].sent_s < timeout_s:
+    was_used = beats[0].asked is not Asked.JOIN
+    if lost.received_s - beats[0].sent_s < (timeout_s if was_used else facts.unused_timeout_seconds):
         return Loss.TOO_EARLY
     # Whoever had to try again waited before: that is no lateness of this machine.
     if any(beat.status == 429 for beat in beats):

@@ -24,6 +24,8 @@ _PARTS = (
     "passes",
     "pass_ends",
     "blocks",
+    "retries_even",
+    "retries_odd",
 )
 _NONE_4, _NONE_16 = bytes(4), bytes(16)
 _ARRIVAL_SPAN = 2**48
@@ -78,6 +80,8 @@ class Join(msgspec.Struct, frozen=True):
     is_counted: bool = True
     """Whether the place counts among those that the address may hold."""
     used_pass: PassUse | None = None
+    retry: bytes = b""
+    """What finds the place again when the join is tried again, or empty: see `wr.model.retries`."""
 
 
 class InLine(msgspec.Struct, frozen=True):
@@ -102,6 +106,7 @@ JoinPlace = (
     | places.Taken
     | places.Blocked
     | places.PassRefused
+    | places.KeyReused
     | places.NoMemory
 )
 _OTHER: dict[int, JoinPlace] = {
@@ -114,6 +119,7 @@ _OTHER: dict[int, JoinPlace] = {
     11: places.PassRefused.REVOKED,
     12: places.PassRefused.MISSING,
     13: places.NO_MEMORY,
+    14: places.KEY_REUSED,
 }
 
 
@@ -158,7 +164,10 @@ class JoinScript:
         for join in joins:
             counted = b"c" if join.is_counted else b"n"
             address = join.address or _NONE_4
-            wish = b"%b%b%b%b%d" % (join.new_id, address, join.kind.value, counted, join.priority)
+            wish = b"%b%b%b%b%d%b" % (
+                *(join.new_id, address, join.kind.value, counted, join.priority),
+                join.retry,
+            )
             arguments += (wish, join.subject, _proofs(join))
         keys = self._keys.queue(queue_id, *_PARTS)
         return keys if used is not None else [

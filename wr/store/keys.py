@@ -21,6 +21,8 @@ QUEUE_PARTS = (
     "passes",
     "pass_ends",
     "blocks",
+    "retries_even",
+    "retries_odd",
     "block_notes",
     "revoked",
     "recalled",

@@ -112,6 +112,8 @@ class LiveLoops:
         now = trio.current_time()
         for stream, polled in zip(streams, answers, strict=True):
             stream.offer(polled, view)
+            if now >= stream.token_due and isinstance(polled.place, Waiting):
+                stream.renew_token()
             stream.due = now + self._pause_s(polled, view)
 
     def _pause_s(self, polled: Polled, view: QueueView | None) -> float:

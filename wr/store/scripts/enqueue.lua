@@ -1,13 +1,15 @@
---@use memory clock chunks limits arrivals extras departures addresses statistics
+--@use memory clock chunks limits arrivals extras departures addresses statistics retries
 -- Joins the line: for each item, the place that the visitor has already, or a new one at the end of its priority.
 -- The limit counts joins of all queues; its key is left out where it lives on another shard than the queue.
 --
--- KEYS  config waiting seen sessions records extras people counters addresses passes pass_ends blocks [limit]
+-- KEYS  config waiting seen sessions records extras people counters addresses passes pass_ends blocks retries_even
+--       retries_odd [limit]
 -- ARGV  now_ms, limit (joins per window, 0 = none), window_ms, joins used by each item, as '3,1,' ('' = counted here;
 --       where the limit key is left out they were counted before), whether memory is short (0, 1): then nobody gets a
 --       new place, then three per item:
 --       wish: new id (16 bytes), address tag (4 bytes, zeros = none), identity kind, whether the place counts for the
---       address ('c', 'n'), priority 0-3
+--       address ('c', 'n'), priority 0-3, and where the join may be tried again: its key and its meaning (16 bytes and
+--       8 bytes, digests)
 --       limit subject ('' = not counted)
 --       proofs: '' for a visitor that brings nothing, otherwise known id (proved by a token), identity digest and
 --       name digest (16 bytes each, zeros = none), how long the pass is (3 digits), pass, metadata (JSON or '')
@@ -21,18 +23,21 @@
 --       3 admitted already: a session start ms, b session end ms
 --       4 full    5 maintenance    6 limited    7 too many places of the address: a the most it may hold
 --       8 identity taken    9 blocked: a until ms    10 pass used up    11 pass revoked    12 pass required
---       13 no memory for another place
+--       13 no memory for another place    14 the key was used for a join with another meaning
 --       0 no such queue
 -- cost  O(log waiting) an item; for visitors that bring nothing about 11 commands in all; 2 more an item for each of
---       identity, name and pass; 4 more an item while anything is blocked;
+--       identity, name and pass; 4 more an item while anything is blocked; 2 to 4 more a call where joins bring keys, and
+--       1 or, once in ten minutes, 4 more where one of those gets a new place;
 --       one step, so that a line never holds more than its maximum, an address no more than its share, and no
 --       identity or pass two places
 local now = clock_ms(ARGV[1])
 local limit = tonumber(ARGV[2])
 local ITEM = 3
 local FIRST = 6
+local UNUSED_LEAST_MS = 30000
 local reply = {now, 0}
-local config = redis.call('HMGET', KEYS[1], 'status', 'max_queue_size', 'max_places_per_address', 'blocked_until')
+local config = redis.call('HMGET', KEYS[1], 'status', 'max_queue_size', 'max_places_per_address', 'blocked_until',
+  'heartbeat_interval_seconds', 'heartbeat_timeout_seconds')
 local exists = config[1] and true or false
 local maximum = tonumber(config[2] or '0')
 local most_of_address = tonumber(config[3] or '500')
@@ -41,6 +46,11 @@ local last_arrival, length
 local joined = 0
 local now_text = whole(now)
 local has_blocks = tonumber(config[4] or '0') > now
+-- A place whose token is never used is dropped early: as if it had been heard of for the last time so long before the
+-- join. The first use of the token, or a status call, takes this back.
+local timeout_ms = tonumber(config[6] or '60') * 1000
+local unused_ms = math.min(timeout_ms, math.max(3000 * tonumber(config[5] or '10'), UNUSED_LEAST_MS))
+local unused_text = whole(now - timeout_ms + unused_ms)
 if exists then
   length = redis.call('ZCARD', KEYS[2])
   last_arrival = tonumber(redis.call('HGET', KEYS[8], 'arrival') or '0')
@@ -64,6 +74,9 @@ for item = FIRST, #ARGV, ITEM do
     tags[#tags + 1] = tag
   end
 end
+-- Places that were given for the keys that joins of this call bring.
+local retries = recall_retries(KEYS[13], KEYS[14], now, FIRST, ITEM)
+
 local at_tag = 0
 in_chunks(tags, function(...)
   local before = redis.call('HMGET', KEYS[9], ...)
@@ -87,6 +100,18 @@ local function place_of(id)
     return 3, started or '0', whole(expires)
   end
   return nil
+end
+
+-- The place that was given to an earlier try of the same join, whose answer may have been lost. To ask for it is no
+-- use of its token.
+local function place_of_retry(id)
+  seat_newcomers()
+  local rank = redis.call('ZRANK', KEYS[2], id)
+  if not rank then
+    return place_of(id)
+  end
+  attempt('ZADD', KEYS[3], 'XX', 'GT', unused_text, id)
+  return 2, rank + 1, whole(tonumber(redis.call('ZSCORE', KEYS[2], id)))
 end
 
 -- Whether a place is in line or inside; unlike place_of no sign of its holder's life.
@@ -236,27 +261,39 @@ local function find_place(known, priority, identity, kind, name, pass)
 end
 
 -- Looks at what a visitor brings; returns an outcome, or nil where nothing of it stands against a new place.
-local function look_at_proofs(id, tag, kind, priority, known, identity, name, pass)
-  local ends = has_blocks and blocked_until(tag, identity, name, known)
+local function look_at_proofs(id, tag, kind, priority, known, identity, name, pass, key, meaning)
+  local kept, kept_meaning = retries.find(key)
+  local ends = has_blocks and blocked_until(tag, identity, name, known ~= '' and known or kept or '')
   if ends then
     return 9, '', ends, 0
   end
   if pass ~= '' and is_revoked(pass) then
     return 11, '', 0, 0
   end
+  if kept and kept_meaning ~= meaning then
+    return 14, '', 0, 0
+  end
+  if kept then
+    local outcome, a, b = place_of_retry(kept)
+    if outcome then
+      return outcome, kept, a, b
+    end
+  end
   return find_place(known, priority, identity, kind, name, pass)
 end
 
 local function join(wish, proofs)
   local id, tag = string.sub(wish, 1, 16), string.sub(wish, 17, 20)
-  local kind, counted, priority = string.sub(wish, 21, 21), string.sub(wish, 22, 22), tonumber(string.sub(wish, 23))
+  local kind, counted, priority = string.sub(wish, 21, 21), string.sub(wish, 22, 22), tonumber(string.sub(wish, 23, 23))
+  local key, meaning = string.sub(wish, 24, 39), string.sub(wish, 40, 47)
   local identity, pass, metadata = '', '', ''
-  if proofs ~= '' or has_blocks then
+  if proofs ~= '' or has_blocks or key ~= '' then
     local known, name = digest_or_none(proofs, 1), digest_or_none(proofs, 33)
     identity = digest_or_none(proofs, 17)
     local pass_ends = 51 + tonumber(proofs ~= '' and string.sub(proofs, 49, 51) or '0')
     pass, metadata = string.sub(proofs, 52, pass_ends), string.sub(proofs, pass_ends + 1)
-    local outcome, place, a, b = look_at_proofs(id, tag, kind, priority, known, identity, name, pass)
+    local outcome, place, a, b = look_at_proofs(id, tag, kind, priority, known, identity, name, pass,
+      key, meaning)
     if outcome then
       return outcome, place, a, b
     end
@@ -285,8 +322,10 @@ local function join(wish, proofs)
   local score = whole((3 - priority) * ARRIVAL_SPAN + last_arrival)
   newcomers[#newcomers + 1] = score
   newcomers[#newcomers + 1] = id
-  present[#present + 1] = now_text
+  -- Users of the second API have no token to use; their numbers find their places again.
+  present[#present + 1] = kind == 'u' and now_text or unused_text
   present[#present + 1] = id
+  retries.note(key, id, meaning)
   if is_counted then
     held[tag] = held[tag] + 1
   end
@@ -306,7 +345,7 @@ local function join(wish, proofs)
 end
 
 local used_by = {}
-if exists and limit > 0 and not KEYS[13] then
+if exists and limit > 0 and not KEYS[15] then
   local item = FIRST
   for used in string.gmatch(ARGV[4], '(%d+),') do
     used_by[item] = tonumber(used)
@@ -321,7 +360,7 @@ elseif exists and limit > 0 then
     end
   end
   if #subjects > 0 then
-    local used = count_all(open_window(KEYS[13], now, tonumber(ARGV[3])), subjects)
+    local used = count_all(open_window(KEYS[15], now, tonumber(ARGV[3])), subjects)
     for index = 1, #items do
       used_by[items[index]] = used[index]
     end
@@ -346,6 +385,7 @@ for item = FIRST, #ARGV, ITEM do
   reply[at + 5] = used
 end
 seat_newcomers()
+retries.keep()
 
 if joined > 0 then
   local counted = {}

@@ -19,7 +19,8 @@ local score = tonumber(redis.call('ZSCORE', KEYS[2], id) or nil)
 if score then
   local seen = tonumber(redis.call('ZSCORE', KEYS[3], id) or '0')
   return {1, now, waiting, redis.call('ZRANK', KEYS[2], id) + 1, 3 - math.floor(score / ARRIVAL_SPAN),
-    math.floor(arrived_ms(score)), math.floor(seen), metadata_of(redis.call('HGET', KEYS[7], id))}
+    math.floor(arrived_ms(score)), math.floor(math.max(seen, math.min(now, arrived_ms(score)))),
+    metadata_of(redis.call('HGET', KEYS[7], id))}
 end
 local expires = tonumber(redis.call('ZSCORE', KEYS[4], id) or nil)
 if expires and expires <= now then

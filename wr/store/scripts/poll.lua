@@ -1,4 +1,4 @@
---@use memory clock chunks limits extras departures
+--@use memory clock chunks limits arrivals extras departures
 -- Tells where people stand; for those who send a heartbeat, also keeps their place.
 --
 -- KEYS  config waiting seen sessions records tombstones limit_status limit_heartbeat
@@ -9,16 +9,20 @@
 -- reply now_ms, waiting, then four per item: outcome, a, b, requests used in this window
 --       1 waiting: a position    2 admitted: a session start ms, b session end ms
 --       3 gone: a ended ms, b reason    4 unknown    6 limited    0 no such queue
--- cost  1 command an item, O(log waiting), for those in line, and about 8 for all together
+-- cost  1 command an item, O(log waiting), for those in line, and about 8 for all together; 1 or 2 more for
+--       all status calls together
 local now = clock_ms(ARGV[1])
-local exists = redis.call('EXISTS', KEYS[1]) == 1
+local timeout_s = redis.call('HGET', KEYS[1], 'heartbeat_timeout_seconds')
+local exists = timeout_s or redis.call('EXISTS', KEYS[1]) == 1
 local call = redis.call
 local waiting, seen = KEYS[2], KEYS[3]
 local scope_of = {s = 'status', t = 'status', h = 'heartbeat'}
 local keeps = {s = false, t = true, h = true, l = false, k = true}
 local status_limit, heartbeat_limit = tonumber(ARGV[2]), tonumber(ARGV[4])
 local limit_of = {s = status_limit, t = status_limit, h = heartbeat_limit, l = 0, k = 0}
-local kept = {}
+local kept, asking, first_uses = {}, {}, {}
+-- Places that were taken before this cannot count as unused any more (see enqueue.lua).
+local unused_since = now - tonumber(timeout_s or '0') * 1000
 
 local function look_inside(id)
   local expires = tonumber(call('ZSCORE', KEYS[4], id) or nil)
@@ -60,6 +64,8 @@ for item = 6, #ARGV, 3 do
         if keeps[kind] then
           kept[#kept + 1] = now_text
           kept[#kept + 1] = id
+        elseif kind == 's' then
+          asking[#asking + 1] = id
         end
       else
         outcome, a, b = look_inside(id)
@@ -78,4 +84,19 @@ in_chunks(kept, function(...)
     call('ZADD', seen, 'XX', ...)
   end
 end)
+-- A status call is no sign of life, but a use of the token: from now on the place is kept as if its holder had been
+-- heard of when joining.
+local at_asking = 0
+in_chunks(asking, function(...)
+  local scores = call('ZMSCORE', waiting, ...)
+  for index = 1, #scores do
+    local arrived = arrived_ms(tonumber(scores[index]))
+    if arrived > unused_since then
+      first_uses[#first_uses + 1] = whole(math.min(now, arrived))
+      first_uses[#first_uses + 1] = asking[at_asking + index]
+    end
+  end
+  at_asking = at_asking + #scores
+end)
+in_chunks(first_uses, function(...) attempt('ZADD', seen, 'XX', 'GT', ...) end)
 return reply

@@ -44,6 +44,10 @@ const FINAL = new Set(["unknown", "identity_taken", "blocked", "pass_required", 
 /** The longest pass that the server reads; a longer one is not valid, cut or whole. */
 const LONGEST_PASS = 4096;
 
+/** A secret that no other join has: by it the server finds the place again when an answer was lost. */
+const newKey = () =>
+  Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
+
 /** A random while, from half of `ms` to all of it: never later than what a place is kept for. */
 const within = (ms) => ms * (0.5 + Math.random() / 2);
 
@@ -240,7 +244,20 @@ export class WaitingRoom extends EventTarget {
     if (keep !== "cookie") headers["X-WR-Token"] = "client";
     // What is no pass may have letters that no header has.
     if (this.pass) headers["X-WR-Pass"] = encodeURIComponent(this.pass).slice(0, LONGEST_PASS);
-    return this.#take("POST", "enqueue", { metadata, priority }, headers);
+    return this.#join({ metadata, priority }, headers);
+  }
+
+  /** Join by a key that stays the same until there is a place, also when the page is loaded again. */
+  async #join(body, headers) {
+    headers["Idempotency-Key"] = this.#remember("key") ?? this.#remember("key", newKey());
+    let answer = await this.#take("POST", "enqueue", body, headers);
+    if (answer.status === 422) {
+      // An earlier try asked for something else.
+      headers["Idempotency-Key"] = this.#remember("key", newKey());
+      answer = await this.#take("POST", "enqueue", body, headers);
+    }
+    if (answer.ok) this.#remember("key", null);
+    return answer;
   }
 
   #noteJoined(joined, place) {
@@ -405,7 +422,8 @@ export class WaitingRoom extends EventTarget {
       if (!this.#isReached) this.#connected(TRANSPORTS[this.#transport]);
       this.#proven(Date.now(), data, UPDATE_KEEPS);
       this.#moved(data);
-    } else if (type === "admitted") this.#enter(data);
+    } else if (type === "token") this.#keep(data.token);
+    else if (type === "admitted") this.#enter(data);
     else if (type === "expired") this.#ended(data.reason);
   }
 
@@ -610,7 +628,7 @@ export class WaitingRoom extends EventTarget {
   #forget() {
     this.#place = null;
     this.#token = null;
-    for (const what of ["place", "first", "progress", "token"]) this.#remember(what, null);
+    for (const what of ["place", "first", "progress", "token", "key"]) this.#remember(what, null);
   }
 
   /** Read what this browser remembers of the queue, or write it; null forgets. Private windows may refuse. */
