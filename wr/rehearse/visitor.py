@@ -28,7 +28,8 @@ async def play(
         watch.join_left(due_s, talk.first_sent_s)
         if answer.outcome is Outcome.WAITING:
             tally.joined += 1
-            waiting = Listening(plan, script, talk) if plan.is_live else Polling(plan, script, talk, watch)
+            is_live = plan.is_live or script.is_live
+            waiting = Listening(plan, script, talk) if is_live else Polling(plan, script, talk, watch)
             answer = await waiting.wait(answer)
         elif answer.outcome is Outcome.ADMITTED:
             tally.joined += 1

@@ -1,0 +1,28 @@
+"""The judgement of a rehearsal with faults. Pure."""
+
+from collections import Counter
+
+import msgspec
+
+from wr.rehearse.chaos import promises
+from wr.rehearse.chaos.incidents import Record
+from wr.rehearse.evidence import gather
+from wr.rehearse.observations import Observations
+from wr.rehearse.verdict import Verdict, verdict_on
+
+
+def judge(seen: Observations, record: Record) -> Verdict:
+    """Judge a rehearsal by what was seen of it, and by what had been done meanwhile."""
+    # Rates change on purpose, and what they were is in the record.
+    evidence = msgspec.structs.replace(gather(seen), is_changed=False)
+    verdict = verdict_on(evidence, (promise(evidence, record) for promise in promises.ALL))
+    return msgspec.structs.replace(verdict, notes=(*_notes(record), *verdict.notes))
+
+
+def _notes(record: Record) -> list[str]:
+    counts = Counter(incident.kind.value for incident in record.incidents)
+    kinds = ", ".join(f"{count:,} × {kind}" for kind, count in sorted(counts.items()))
+    notes = [f"{len(record.incidents):,} faults happened: {kinds or 'none'}."]
+    if len(record.incidents) < record.wanted:
+        notes.append(f"{record.wanted - len(record.incidents):,} more had not come to their turn.")
+    return notes
