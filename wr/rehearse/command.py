@@ -3,8 +3,7 @@
 import functools
 import secrets
 import sys
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
@@ -22,7 +21,8 @@ INTERRUPTED = 130
 
 
 _NOT_WITH_CHAOS = ("queue_id", "join_rate", "is_live", "url", "admin_key", "data_dir")
-_ONLY_WITH_CHAOS = ("faults", "every_s", "servers", "store_command")
+_ONLY_WITH_CHAOS = ("faults", "every_s", "longest_s", "servers", "store_command")
+_OF_CHAOS = (*_ONLY_WITH_CHAOS, "visitors")
 _chaos_option = functools.partial(click.option, cls=GroupedOption, heading="Faults")
 
 
@@ -77,9 +77,10 @@ _chaos_option = functools.partial(click.option, cls=GroupedOption, heading="Faul
     "--chaos",
     "kinds",
     metavar="FAULTS",
-    help="Play the sale on servers and a store that this command starts for itself on this machine, in a throwaway "
-    "folder, and have these happen to them: kill-server, freeze-server, stop-server, kill-store, freeze-store, "
-    "forget-store, rewind-store, power-cut, change-rate (separated by commas), or all. No other process is touched.",
+    help="Play the sale on servers and a store that this command starts for itself on this machine, in a "
+    "throwaway folder, and have these happen to them: kill-server, freeze-server, stop-server, "
+    "kill-store, freeze-store, forget-store, rewind-store, power-cut, change-rate (separated by commas), or "
+    "all. No other process is touched.",
 )
 @_chaos_option(
     "--chaos-faults",
@@ -100,6 +101,15 @@ _chaos_option = functools.partial(click.option, cls=GroupedOption, heading="Faul
     help="Seconds between two faults, on average.",
 )
 @_chaos_option(
+    "--chaos-longest",
+    "longest_s",
+    type=click.FloatRange(0.1, 3600),
+    default=9.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="Seconds that a fault lasts at most; visitors may be silent for 6 s.",
+)
+@_chaos_option(
     "--chaos-servers",
     "servers",
     type=click.IntRange(1, 3),
@@ -113,35 +123,20 @@ _chaos_option = functools.partial(click.option, cls=GroupedOption, heading="Faul
     "store_command",
     default="",
     metavar="COMMAND",
-    help="Command that starts another store than the embedded one, with {folder} and {port} or {socket} in it: "
-    "`dragonfly --port={port} --dir={folder}`.",
+    help="Command that starts another store than the embedded one, with {folder} and {port} or {socket} in "
+    "it, such as `dragonfly --port={port} --dir={folder}`.",
 )
 @server_options
 @click.pass_context
-def rehearse(
-    context: click.Context,
-    queue_id: str,
-    visitors: int,
-    join_rate: float,
-    seed: int | None,
-    is_live: bool,
-    kinds: str | None,
-    faults: int,
-    every_s: float,
-    servers: int,
-    store_command: str,
-    url: str,
-    admin_key: str,
-    data_dir: Path,
-) -> None:
+def rehearse(context: click.Context, /, kinds: str | None, seed: int | None, **options: Any) -> None:
     """Play a whole sale against a running server and judge it.
 
     Visitors of all priorities join, send heartbeats, leave, fall silent, come back, get in, use their session
     and finish, over real HTTP. It is judged only by what can be seen from outside. Play it on a queue with
     the settings of the real sale, before the real sale.
 
-    With --chaos it brings its own servers and store, kills and freezes them mid-sale, and judges the same promises,
-    allowing for outages what the README allows.
+    With --chaos it brings its own servers and store, kills and freezes them mid-sale, and judges the same
+    promises, allowing for outages what the README allows.
 
     Exit code 0: no promise was broken. 1: one was, and the last lines say which. 2: it could not be played.
     130: it was interrupted.
@@ -152,11 +147,14 @@ def rehearse(
         seed = secrets.randbelow(2**32)
     _check_together(context, with_chaos=kinds is not None)
     try:
-        if kinds is None:
-            verdict = perform(queue_id, visitors, join_rate, seed, url, admin_key, data_dir, is_live=is_live)
+        if kinds is not None:
+            if not _is_given(context, "visitors"):
+                options["visitors"] = 0
+            verdict = _with_chaos(kinds, seed=seed, **{name: options[name] for name in _OF_CHAOS})
         else:
-            crowd = visitors if _is_given(context, "visitors") else 0
-            verdict = _with_chaos(kinds, faults, every_s, servers, store_command, crowd, seed)
+            verdict = perform(
+                seed=seed, **{name: options[name] for name in options if name not in _ONLY_WITH_CHAOS}
+            )
     except CannotPlay as failure:
         raise UsageFailure(str(failure)) from failure
     if verdict.broken:
@@ -165,9 +163,7 @@ def rehearse(
         sys.exit(INTERRUPTED)
 
 
-def _with_chaos(
-    kinds: str, faults: int, every_s: float, servers: int, store_command: str, visitors: int, seed: int
-) -> "Verdict":
+def _with_chaos(kinds: str, **options: Any) -> "Verdict":
     from wr.rehearse.chaos.performance import (  # noqa: PLC0415 - takes long to load, help needs none
         VISITORS_PER_FAULT,
         Chaos,
@@ -178,8 +174,8 @@ def _with_chaos(
         chosen = parse_kinds(kinds)
     except ValueError as error:
         raise UsageFailure(f"--chaos: {error}") from error
-    visitors = visitors or VISITORS_PER_FAULT * faults
-    return perform(Chaos(chosen, faults, every_s, servers, store_command, visitors, seed))
+    options["visitors"] = options["visitors"] or VISITORS_PER_FAULT * options["faults"]
+    return perform(Chaos(kinds=chosen, **options))
 
 
 def _check_together(context: click.Context, *, with_chaos: bool) -> None:

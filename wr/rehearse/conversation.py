@@ -164,7 +164,7 @@ class Conversation:
         return self._heard(message, self._client.now_s, told_since_s=self._opened_s)
 
     def lost_stream(self, heard_s: float) -> None:
-        """Note that the server closed the stream, or said nothing for too long; it was last heard at `heard_s`."""
+        """Note that the stream ended, or brought nothing for too long; it was last heard at `heard_s`."""
         self._client.give_up_on_server()
         self._note(Answer(Asked.STREAM, Outcome.CLOSED, heard_s, self._client.now_s))
 

@@ -87,6 +87,8 @@ class Plan(msgspec.Struct, frozen=True):
     """Whether visitors wait on WebSockets instead of asking again and again."""
     stream_patience_s: float = math.inf
     """How long a live stream may bring nothing, not even a ping, before its visitor opens another."""
+    most_tries: int = 10
+    """How often a visitor asks for what it needs and gets no proper answer to."""
     keeps_all_answers: bool = False
     """Whether every answer is kept, also of a long row of heartbeats answered «waiting»."""
 

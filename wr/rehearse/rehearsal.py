@@ -34,8 +34,14 @@ class Rehearsal:
         clock: Callable[[], float],
         *,
         before_last_word: Callable[[], Awaitable[None]] = trio.lowlevel.checkpoint,
+        patience_s: float | None = None,
     ) -> None:
-        """`before_last_word` is awaited when the last visitor has gone, before the server is looked at again."""
+        """Nothing is played yet.
+
+        `before_last_word` is awaited when the last visitor has gone, before the server is looked at again.
+        `patience_s` is how long nothing may move: unless given, two minutes, or as long as letting in five
+        or dropping one takes.
+        """
         self.plan = plan
         self.tally = Tally()
         self._cast = cast
@@ -43,6 +49,10 @@ class Rehearsal:
         self._admin = admin
         self._clock = clock
         self._before_last_word = before_last_word
+        facts = plan.facts
+        self.patience_s = patience_s or max(
+            120.0, 5 / facts.admission_rate, facts.heartbeat_timeout_seconds + 60.0
+        )
         self._watch = Watch(clock)
         self._talks: list[Conversation] = []
         self._is_interrupted = False
@@ -85,12 +95,6 @@ class Rehearsal:
             is_interrupted=self._is_interrupted,
             stalled_s=self._stalled_s,
         )
-
-    @property
-    def patience_s(self) -> float:
-        """How long nothing may move: two minutes, or as long as letting in five or dropping one takes."""
-        facts = self.plan.facts
-        return max(120.0, 5 / facts.admission_rate, facts.heartbeat_timeout_seconds + 60.0)
 
     async def _let_them_come(self, visitors: trio.Nursery, started_s: float) -> None:
         keeps_every = -(-self.plan.visitors // MOST_VERIFIED)

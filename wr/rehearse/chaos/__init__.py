@@ -1,1 +1,1 @@
-"""Faults during a rehearsal: servers and a store of its own, killed and frozen mid-sale, and the same judgement."""
+"""Faults during a rehearsal: its own servers and store, killed and frozen mid-sale; the same judgement."""

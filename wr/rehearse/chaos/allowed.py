@@ -1,4 +1,4 @@
-"""Measures of a sale with faults: who was overtaken, and how full the room was, as far as the store could know. Pure.
+"""Measures of a sale with faults: pairs in the wrong order, and how full the room was. Pure.
 
 After the store forgot, it knows of a visitor only from that visitor's next request on.
 """
@@ -31,8 +31,8 @@ class Overtaking(msgspec.Struct, frozen=True):
 def overtaken(evidence: Evidence, forgetting: Sequence[Incident]) -> Overtaking:
     """Count pairs of which the second was let in first.
 
-    In one priority A was before B if the answer to A's join was there before B's request to join left. A of a higher
-    priority was before B if A was surely in line when B was let in. Goes through all pairs: O(n²).
+    In one priority A was before B if the answer to A's join was there before B's request to join left. A of a
+    higher priority was before B if A was surely in line when B was let in. Goes through all pairs: O(n²).
     """
     offset = evidence.offset
     if offset is None:

@@ -55,7 +55,7 @@ class Director:
         return Record(tuple(incidents), tuple(self._changes), tuple(self._stage.deaths), self._wanted)
 
     async def play(self, faults: Iterable[Fault], started_s: float) -> None:
-        """Have every fault happen. Those of different processes may overlap, those of one come after each other."""
+        """Have every fault happen. Faults of different processes may overlap."""
         try:
             with self._scope:
                 async with trio.open_nursery() as nursery:
@@ -63,6 +63,8 @@ class Director:
                         await trio.sleep_until(started_s + fault.at_s)
                         self._wanted += 1
                         nursery.start_soon(self._happen, fault)
+                async with self._rate_lock:
+                    await self._restore_rate()
         finally:
             self._is_over.set()
 
@@ -80,8 +82,7 @@ class Director:
             else each
             for each in self._incidents
         ]
-        if self._changes:
-            await self._set_rate(self._admission_rate)
+        await self._restore_rate()
 
     async def _happen(self, fault: Fault) -> None:
         if fault.kind is FaultKind.CHANGE_RATE:
@@ -128,7 +129,7 @@ class Director:
     def _begin(self, fault: Fault, befallen: list[OwnProcess]) -> float:
         """Do it; returns from when on the store may forget what it took in, infinity for nothing.
 
-        One step for the event loop: the store is emptied or set back while it is dead, and before it is started.
+        One step for the event loop: the store is emptied or set back while it is dead.
         """
         kind, store = fault.kind, self._stage.store
         if kind in (FaultKind.FREEZE_SERVER, FaultKind.FREEZE_STORE):
@@ -168,7 +169,7 @@ class Director:
         `HEALS_WITHIN_S`."""
 
         async def until_healthy(probe: HttpClient) -> None:
-            while not await is_healthy(probe):
+            while not await is_healthy(probe):  # noqa: ASYNC110 - no event tells of another process's health
                 await trio.sleep(_LOOKS_EVERY_S)
 
         with trio.move_on_after(HEALS_WITHIN_S):
@@ -187,6 +188,10 @@ class Director:
         now_s = self._clock()
         detail = f"{rate:g}/s" if is_sure else f"{rate:g}/s, got no answer"
         self._incidents.append(Incident(fault.number, fault.kind, began_s, now_s, now_s, detail=detail))
+
+    async def _restore_rate(self) -> None:
+        if any(change.rate != self._admission_rate for change in self._changes[-1:]):
+            await self._set_rate(self._admission_rate)
 
     async def _set_rate(self, rate: float) -> bool:
         """Change the rate at the first server that takes it; returns whether one said so."""

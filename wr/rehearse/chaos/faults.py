@@ -84,13 +84,14 @@ def schedule(
     *,
     faults: int,
     every_s: float,
+    longest_s: float,
     servers: int,
     heartbeat_timeout_s: float,
     random: Random,
 ) -> Iterator[Fault]:
     """Write down all faults, in the order in which they begin.
 
-    Kinds take turns in a shuffled order, so that each of them happens about equally often also in a short run.
+    Kinds take turns in a shuffled order, so that each happens about equally often, in a short run too.
     """
     turn: list[FaultKind] = []
     at_s = 0.0
@@ -110,6 +111,6 @@ def schedule(
             kind=kind,
             at_s=at_s,
             server=server if kind.is_of_servers else 0,
-            lasts_s=0.0 if kind is FaultKind.CHANGE_RATE else lasts_s,
+            lasts_s=0.0 if kind is FaultKind.CHANGE_RATE else min(lasts_s, longest_s),
             factor=factor if kind is FaultKind.CHANGE_RATE else 1.0,
         )

@@ -6,6 +6,7 @@ Times that end in `_s` are the rehearsal's clock, the one that answers are noted
 import math
 from bisect import bisect_right
 from collections.abc import Sequence
+from itertools import pairwise
 
 import msgspec
 
@@ -105,8 +106,11 @@ class Rates:
         to_latest_ms: float,
         slack_s: float,
     ) -> None:
-        """Put together what was set: `to_earliest_ms` and `to_latest_ms` bound the server's clock, and `slack_s`
-        is how long a change takes to hold everywhere."""
+        """Put together what was set.
+
+        `to_earliest_ms` and `to_latest_ms` bound what the server's clock is ahead of the rehearsal's, and
+        `slack_s` is how long a change takes to hold everywhere.
+        """
         self._first = first
         steps: list[tuple[float, float]] = [(-math.inf, first)]
         possible = [first]
@@ -114,8 +118,8 @@ class Rates:
         for change in changes:
             begins_ms = change.sent_s * 1000 + to_earliest_ms
             steps.append((begins_ms, max(*possible, change.rate)))
-            # What was in force before a change that is sure is over when all servers know of it. A change that got no
-            # answer may lie with a server that stands still, which carries it out when it goes on.
+            # What was in force before a change that is sure is over when all servers know of it. One
+            # that got no answer may lie with a server that stands still, and be carried out later.
             if not change.is_sure:
                 unsure.append(change.rate)
             possible = [*unsure, change.rate] if change.is_sure else [*possible, change.rate]
@@ -124,7 +128,7 @@ class Rates:
         self._starts = [start for start, _ in steps]
         self._rates = [rate for _, rate in steps]
         self._sums = [0.0]
-        for (start, rate), (end, _) in zip(steps, steps[1:], strict=False):
+        for (start, rate), (end, _) in pairwise(steps):
             begin = end if math.isinf(start) else start
             self._sums.append(self._sums[-1] + rate * (end - begin) / 1000)
 

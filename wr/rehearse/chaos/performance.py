@@ -34,12 +34,15 @@ VISITORS_PER_FAULT = 6
 _TIMEOUT_INTERVALS = 6
 _LET_IN_SHARE = 0.87
 """Of the visitors, those that stay until they are let in."""
-_COMING_SHARE = 0.7
+_COMING_SHARE = 0.5
 """Of the time of all faults, the part in which visitors come: then a line forms, and stays for all of it."""
-_ROOM_S = 8.0
+_ROOM_S = 5.0
 _SESSION_S = 600
 _PATIENCES = 4
 _LIVE_EVERY = 3
+_MOST_TRIES = 100
+_PATIENCE_S = 60.0
+"""How long nothing may move; the longest fault is much shorter."""
 
 
 class Chaos(msgspec.Struct, frozen=True):
@@ -49,6 +52,8 @@ class Chaos(msgspec.Struct, frozen=True):
     faults: int
     every_s: float
     """Seconds between the beginnings of two faults, on average."""
+    longest_s: float
+    """How long a fault lasts at most."""
     servers: int
     store_command: str
     """Starts another store than the one that `wr serve` embeds; empty for that."""
@@ -128,6 +133,7 @@ async def _play(console: Console, chaos: Chaos) -> tuple[Observations, Record, P
             run_id=new_run_id(),
             stream_patience_s=2.0 * chaos.heartbeat_interval_s,
             keeps_all_answers=True,
+            most_tries=_MOST_TRIES,
         )
         _announce(console, chaos, plan, stage)
         client = await stack.enter_async_context(
@@ -144,11 +150,20 @@ async def _play(console: Console, chaos: Chaos) -> tuple[Observations, Record, P
             lambda what: console.print(f"{clock() - started_s:6.1f} s  {what}", highlight=False),
             clock,
         )
-        rehearsal = Rehearsal(plan, _cast(plan), client, admin, clock, before_last_word=director.finish)
+        rehearsal = Rehearsal(
+            plan,
+            _cast(plan),
+            client,
+            admin,
+            clock,
+            before_last_word=director.finish,
+            patience_s=_PATIENCE_S,
+        )
         faults = schedule(
             chaos.kinds,
             faults=chaos.faults,
             every_s=chaos.every_s,
+            longest_s=chaos.longest_s,
             servers=chaos.servers,
             heartbeat_timeout_s=chaos.heartbeat_timeout_s,
             random=Random(f"faults {chaos.seed}"),  # noqa: S311 - a play that can be repeated, not a secret
@@ -194,9 +209,10 @@ def _announce(console: Console, chaos: Chaos, plan: Plan, stage: Stage) -> None:
         f"{chaos.visitors:,} visitors join {plan.join_rate:.1f} a second, on {servers} and a store "
         f"({stage.store.name}) of their own on this machine. {chaos.faults:,} faults happen, one every "
         f"{chaos.every_s:g} s: {', '.join(kind.value for kind in chaos.kinds)}.\n"
-        f"{facts.admission_rate:g} a second are let in, {facts.max_active_users:,} at once. Heartbeats are due every "
-        f"{facts.heartbeat_interval_seconds:,} s, and who is silent for {facts.heartbeat_timeout_seconds:,} s is "
-        f"dropped.\nThat takes about {chaos.lasts_s / 60 + 0.5:.1f} minutes. Ctrl-C ends it early. "
+        f"{facts.admission_rate:g} a second are let in, {facts.max_active_users:,} at once. Heartbeats are "
+        f"due every {facts.heartbeat_interval_seconds:,} s, and who is silent for "
+        f"{facts.heartbeat_timeout_seconds:,} s is dropped.\n"
+        f"That takes about {chaos.lasts_s / 60 + 0.5:.1f} minutes. Ctrl-C ends it early. "
         f"The seed is {chaos.seed}.",
         highlight=False,
     )

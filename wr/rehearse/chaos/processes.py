@@ -1,7 +1,7 @@
 """Processes that a rehearsal may kill and freeze: those that it started itself, and no others.
 
-Nothing here takes a process id from anywhere: a signal goes to a child that was started by the same object and that
-has not been waited for, so the number cannot have become another process's.
+Nothing here takes a process id from anywhere: a signal goes to a child that was started by the same object
+and that has not been waited for, so the number cannot have become another process's.
 """
 
 import ctypes
@@ -31,8 +31,8 @@ class OwnProcess:
     def start(self) -> None:
         """Start it. It ends with this process, however that ends, and Ctrl-C is not for it.
 
-        Call this from the main thread: the kernel's promise to end a child with its parent is tied to the thread
-        that started it.
+        Call this from the main thread: the kernel's promise to end a child with its parent is tied to the
+        thread that started it.
 
         Raises:
             OSError: it cannot be started.

@@ -1,9 +1,9 @@
 """The promises of a sale with faults: those of any sale, allowing for each fault what the README allows.
 
-What is allowed: requests may fail while something is down. After an outage nobody is dropped until one whole
-heartbeat timeout has passed. After the store forgot, visitors that are back before others may be let in before them,
-what was dropped or cancelled may reappear for one timeout, and a session counts against the room when its visitor
-has come back. Everything else is judged as without faults. Pure.
+What is allowed: requests may fail while something is down. Silent visitors may stay until one whole
+heartbeat timeout after an outage. After the store forgot, visitors that are back may be let in before those
+that are not, what was dropped or cancelled may reappear for one timeout, and a session counts against the
+room when its visitor has come back. Everything else is judged as without faults. Pure.
 """
 
 import math
@@ -24,7 +24,7 @@ from wr.rehearse.story import Loss, Story
 Judge = Callable[[Evidence, Record], Promise]
 
 _SLACK_S = 1.5
-"""How long after everything was healthy again a request may fail that was under way, or on a stale connection."""
+"""How long after everything was healthy again a request may fail that had been under way."""
 
 _ROUNDING = 0.01
 _EXCUSED = (Loss.SILENT, Loss.SENT_AWAY)

@@ -43,7 +43,7 @@ class RoamingClient:
 
 
 class RoamingVisitor:
-    """One visitor's client. The servers have one name, as behind a load balancer: requests say that of the first.
+    """One visitor's client. The servers have one name, as behind a load balancer: that of the first.
 
     A request is sent to one server only: whether it is tried again, and when, is the visitor's to decide.
     """

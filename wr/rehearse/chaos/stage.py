@@ -1,6 +1,7 @@
 """The stage of a rehearsal with faults: a store and servers of its own on loopback, in a throwaway folder."""
 
 import secrets
+import shutil
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable
@@ -61,8 +62,10 @@ class Stage:
             "data-dir": str(data_dir),
             "ping-interval": f"{ping_interval_s:g}",
             "live-interval": "1",
-            # Thousands of visitors, each with an address of its own, come from this one machine.
+            # Heartbeats come once a second here, and more often while something is down.
             "limit-admin": "0",
+            "limit-status": "0",
+            "limit-heartbeat": "0",
         }
         flags = [part for name, value in settings.items() for part in (f"--{name}", value)]
         return OwnProcess(
@@ -167,6 +170,12 @@ async def open_stage(
     try:
         stage = Stage(folder, servers, store_command, ping_interval_s, clock)
         yield stage
+    except BaseException:
+        # The logs of a sale are kept until it is judged; what was not played is not judged.
+        if stage is not None:
+            stage.kill_all()
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
     finally:
         if stage is not None:
             stage.kill_all()

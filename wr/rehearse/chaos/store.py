@@ -19,12 +19,12 @@ class BadCommand(Exception):
 class OwnStore:
     """A store in a folder of its own.
 
-    By default it is the engine that `wr serve` embeds, with its append-only file if it is Valkey. With a command of
-    the operator's it is that.
+    By default it is the engine that `wr serve` embeds, with its append-only file if it is Valkey. With a
+    command of the operator's it is that.
     """
 
     def __init__(self, folder: Path, command: str) -> None:
-        """`command` starts a store, with `{port}` or `{socket}` and `{folder}` in it; empty for the embedded one.
+        """Lay it out; `command` starts a store, with `{port}` or `{socket}` and `{folder}` in it.
 
         Raises:
             BadCommand: it cannot be used.
@@ -56,8 +56,8 @@ class OwnStore:
         """Keep a copy of what is on disk, and of the two newest the older for `rewind`."""
         newest = self._snapshots[len(self._taken_s) % _SNAPSHOTS_KEPT]
         shutil.rmtree(newest, ignore_errors=True)
-        # Files that the store is writing: it reads what it wrote in one go, or cuts off a last command that is not
-        # whole. A file that was renamed meanwhile makes the copy useless, and the one before stays.
+        # The store may be writing: of an append-only file it cuts off a last command that is not whole. A
+        # file that was renamed meanwhile makes the copy useless, and the one before stays.
         try:
             shutil.copytree(self._data, newest)
         except (OSError, shutil.Error):
@@ -71,7 +71,7 @@ class OwnStore:
         self._data.mkdir()
 
     def rewind(self) -> float:
-        """Put the older snapshot back under a store that was killed; returns from when it is, -inf for none."""
+        """Put the older snapshot back under a store that was killed; returns its time, -inf for none."""
         if not self._taken_s:
             self.forget()
             return float("-inf")
