@@ -36,7 +36,7 @@ _LET_IN_SHARE = 0.87
 """Of the visitors, those that stay until they are let in."""
 _COMING_SHARE = 0.5
 """Of the time of all faults, the part in which visitors come: then a line forms, and stays for all of it."""
-_ROOM_S = 5.0
+_ROOM_S = 3.5
 _SESSION_S = 600
 _PATIENCES = 4
 _LIVE_EVERY = 3
