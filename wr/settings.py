@@ -22,6 +22,7 @@ from wr.setting_values import (
     origins,
     positive_count,
     seconds,
+    seconds_or_none,
 )
 
 
@@ -188,6 +189,13 @@ class Settings:
         choice("everysec", "always"),
         group=Group.STORE,
         form="everysec|always",
+    )
+    store_patience: float = _setting(
+        60.0,
+        "Seconds that the start waits for a store that does not answer yet, then it fails; 0 does not wait",
+        seconds_or_none,
+        group=Group.STORE,
+        form="SECONDS",
     )
     store_prefix: str = _setting(
         "wr",

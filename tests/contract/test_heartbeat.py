@@ -33,6 +33,7 @@ def test_a_heartbeat_is_200_with_the_waiting_form(site: Site) -> None:
         "estimated_wait_seconds": 2,
         "token": joined["token"],
         "next_heartbeat_seconds": 9,
+        "heartbeat_timeout_seconds": 30,
         "queue_status": "paused",
     }
 

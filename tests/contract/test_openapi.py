@@ -369,7 +369,7 @@ def test_what_an_answer_always_brings_is_required_in_its_schema() -> None:
             *("remaining_seconds", "started_at"),
         ],
         "QueueResponse": ["page_template"],
-        "PositionUpdateEventData": ["queue_status"],
+        "PositionUpdateEventData": ["heartbeat_timeout_seconds", "queue_status"],
         "SessionCommandResponse": ["session_token"],
         "WaitingHeartbeat": ["queue_status", "token"],
         "WaitingStatus": ["queue_status", "token"],

@@ -13,7 +13,7 @@ def place(site: Site, queue_id: str) -> str:
 
 
 async def test_the_position_comes_at_once_and_again_whenever_it_changed(site: Site) -> None:
-    queue_id = site.make_queue(status="paused")
+    queue_id = site.make_queue(status="paused", heartbeat_timeout_seconds=45)
     ahead, token = place(site, queue_id), place(site, queue_id)
     async with websocket(site, queue_id, token) as socket:
         first = await socket.message()
@@ -23,12 +23,25 @@ async def test_the_position_comes_at_once_and_again_whenever_it_changed(site: Si
                 "position": 2,
                 "queue_length": 2,
                 "estimated_wait_seconds": 1,
+                "heartbeat_timeout_seconds": 45,
                 "queue_status": "paused",
             },
         }
         await trio.to_thread.run_sync(lambda: site.call("DELETE", f"/queues/{queue_id}/position", ahead))
         second = await socket.message()
         assert (second["type"], second["data"]["position"]) == ("position_update", 1)
+        assert "heartbeat_timeout_seconds" not in second["data"]
+
+
+async def test_a_timeout_that_was_changed_comes_with_the_next_update(site: Site) -> None:
+    queue_id = site.make_queue(status="paused", heartbeat_timeout_seconds=45)
+    token = place(site, queue_id)
+    async with websocket(site, queue_id, token) as socket:
+        await socket.message()
+        changes = {"heartbeat_timeout_seconds": 90, "status": "maintenance"}
+        await trio.to_thread.run_sync(lambda: site.admin("PATCH", f"/queues/{queue_id}", changes))
+        data = (await socket.message())["data"]
+        assert (data["queue_status"], data["heartbeat_timeout_seconds"]) == ("maintenance", 90)
 
 
 async def test_admission_brings_the_way_in_and_a_normal_close(site: Site) -> None:

@@ -13,8 +13,9 @@ import trio
 
 import wr.process
 from tests.support.raw_http import connected
-from wr.process import Ready, StartUpFailure, run
+from wr.process import Ready, run
 from wr.settings import load_settings
+from wr.starting import StartUpFailure
 from wr.store.announcements import Announcements
 from wr.store.embedded import embedded_store
 

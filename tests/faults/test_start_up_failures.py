@@ -24,22 +24,34 @@ from wr.cli import main
 
 NOT_FOR_EVER_S = 60
 
+AT_ONCE = {"store_patience": "0"}
+"""What ends by itself, as a rule, is waited for unless the operator says so; all else fails at once."""
+
 FAILURES: dict[str, tuple[dict[str, str], str]] = {
     "port taken": ({"bind": "127.0.0.1:{taken}"}, "127.0.0.1:{taken}.*in use"),
     "no such address": ({"bind": "192.0.2.1:0"}, "cannot listen on 192.0.2.1:0"),
     "bind without port": ({"bind": "localhost"}, "bind.*localhost"),
     "bad setting": ({"grace": "-1"}, "--grace.*-1"),
     "bad choice": ({"store_fsync": "sometimes"}, "--store-fsync.*sometimes"),
-    "store unreachable": ({"store_url": "redis://127.0.0.1:1"}, "store does not answer.*127.0.0.1:1"),
+    "store unreachable": (
+        {"store_url": "redis://127.0.0.1:1", **AT_ONCE},
+        "store does not answer.*127.0.0.1:1",
+    ),
     "store URL of another kind": ({"store_url": "postgres://localhost"}, "store_url.*redis://"),
     "store URL without sense": ({"store_url": "redis://localhost:port"}, "store_url"),
     "store URL with an odd option": ({"store_url": "redis://127.0.0.1:1?colour=red"}, "store_url.*colour"),
-    "no store on that socket": ({"store_url": "unix://{folder}/none"}, "store does not answer"),
+    "no store on that socket": ({"store_url": "unix://{folder}/none", **AT_ONCE}, "store does not answer"),
     "store that is a web server": ({"store_url": "{speaks_http}"}, "store does not answer"),
     "store with a password": ({"store_url": "{wants_a_password}"}, "store does not answer.*uthentic"),
-    "store that says nothing": ({"store_url": "{says_nothing}"}, "store does not answer.*[Tt]imeout"),
-    "store that hangs up": ({"store_url": "{hangs_up}"}, "store does not answer"),
-    "store that goes away during the start": ({"store_url": "{goes_away}"}, "store does not answer"),
+    "store that says nothing": (
+        {"store_url": "{says_nothing}", **AT_ONCE},
+        "store does not answer.*[Tt]imeout",
+    ),
+    "store that hangs up": ({"store_url": "{hangs_up}", **AT_ONCE}, "store does not answer"),
+    "store that goes away during the start": (
+        {"store_url": "{goes_away}", **AT_ONCE},
+        "store does not answer",
+    ),
     "store that knows no commands": (
         {"store_url": "{knows_no_commands}"},
         "store cannot be used.*unknown command",

@@ -155,7 +155,9 @@ async def test_many_streams_are_looked_at_in_chunks(autojump_clock: trio.testing
             stack.enter_context(opened(registry, stream))
         await run_for(LiveLoops(store, Book(), registry, 2.0), 3)
         assert [len(polls) for _, polls in store.calls] == [LOOKS_PER_CALL, LOOKS_PER_CALL, 1]
-        assert [await stream.next(0) for stream in streams] == [Moved(1, 10, 1)] * count
+        assert [await stream.next(0) for stream in streams] == [
+            Moved(1, 10, 1, heartbeat_timeout_s=60)
+        ] * count
 
 
 async def test_while_the_store_is_away_streams_hear_nothing_and_afterwards_the_truth(
@@ -173,5 +175,5 @@ async def test_while_the_store_is_away_streams_hear_nothing_and_afterwards_the_t
             registry.hurry("q", None)
             assert await waiting.next(30) is None
             store.is_away = False
-            assert await waiting.next(3) == Moved(7, 10, 1)
+            assert await waiting.next(3) == Moved(7, 10, 1, heartbeat_timeout_s=60)
             nursery.cancel_scope.cancel()

@@ -89,13 +89,15 @@ class Feed(Protocol):
 class QueueFeed:
     """The first API's feed: `position_update`, `admitted`, `expired` (contract: WebSocket Endpoint)."""
 
-    __slots__ = ("_opening", "_proof", "_services", "headers", "stream", "usage")
+    __slots__ = ("_opening", "_proof", "_services", "_timeout_s", "headers", "stream", "usage")
 
     def __init__(self, services: Services, proof: PositionProof, stream: Stream) -> None:
         self._services = services
         # A stream lasts long and hands out no position token: no need to keep the one it began with.
         self._proof = PositionProof(proof.claims, "")
         self._opening: list[Event] = []
+        self._timeout_s = 0
+        """The heartbeat timeout that the client was told last."""
         self.stream = stream
         self.headers: list[tuple[str, str]] = []
         self.usage: Usage | None = None
@@ -105,9 +107,15 @@ class QueueFeed:
         place = await self._services.room.poll(self._proof, PollKind.KEEPING_STATUS)
         self.usage = place.usage
         if isinstance(place, Line):
-            moved = Moved(place.position, place.queue_length, place.estimated_wait_s, place.config.status)
+            moved = Moved(
+                place.position,
+                place.queue_length,
+                place.estimated_wait_s,
+                place.config.status,
+                place.config.heartbeat_timeout_seconds,
+            )
             self.stream.told(moved)
-            self._opening = [_moved(moved)]
+            self._opening = [self._moved(moved)]
         else:
             self._opening = [_admitted(place.session_token, place.config.target_url)]
 
@@ -119,7 +127,7 @@ class QueueFeed:
     async def spell(self, update: Update) -> Event | Goodbye | None:
         """Spell what the stream brought; the way in needs a signature."""
         if isinstance(update, Moved):
-            return _moved(update)
+            return self._moved(update)
         if isinstance(update, LetIn):
             token = await self._services.room.let_in(self._proof.claims, update.config, update.place)
             return _admitted(token, update.config.target_url)
@@ -127,6 +135,19 @@ class QueueFeed:
             event = ExpiredEvent(data=ExpiredEventData(reason=update.reason))
             return Event(event.type, msgspec.json.encode(event), is_last=True)
         return _goodbye(update)
+
+    def _moved(self, moved: Moved) -> Event:
+        event = PositionUpdateEvent(
+            data=PositionUpdateEventData(
+                position=moved.position,
+                queue_length=moved.queue_length,
+                estimated_wait_seconds=moved.estimated_wait_s,
+                queue_status=held_status(moved.queue_status),
+            )
+        )
+        if moved.heartbeat_timeout_s != self._timeout_s:
+            self._timeout_s = event.data.heartbeat_timeout_seconds = moved.heartbeat_timeout_s
+        return Event(event.type, msgspec.json.encode(event))
 
     async def heartbeat(self) -> None:
         """Keep the place, as a heartbeat call does and within its limit."""
@@ -296,18 +317,6 @@ async def _opened(services: Services, feed: "QueueFeed | ConcertFeed", others: O
         feed.close()
         raise
     return feed
-
-
-def _moved(moved: Moved) -> Event:
-    event = PositionUpdateEvent(
-        data=PositionUpdateEventData(
-            position=moved.position,
-            queue_length=moved.queue_length,
-            estimated_wait_seconds=moved.estimated_wait_s,
-            queue_status=held_status(moved.queue_status),
-        )
-    )
-    return Event(event.type, msgspec.json.encode(event))
 
 
 def _admitted(session_token: str, redirect_url: str) -> Event:

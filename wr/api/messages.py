@@ -147,6 +147,7 @@ class WaitingHeartbeat(msgspec.Struct, kw_only=True):
     estimated_wait_seconds: int
     token: Annotated[str, _KEPT] | UnsetType
     next_heartbeat_seconds: int
+    heartbeat_timeout_seconds: int
     queue_status: HeldStatus | UnsetType = UNSET
 
 
@@ -212,6 +213,10 @@ class PositionUpdateEventData(msgspec.Struct, kw_only=True):
     position: int
     queue_length: int
     estimated_wait_seconds: int
+    heartbeat_timeout_seconds: (
+        Annotated[int, Meta(description="In the first update of a stream, and whenever it has changed since")]
+        | UnsetType
+    ) = UNSET
     queue_status: HeldStatus | UnsetType = UNSET
 
 

@@ -159,6 +159,7 @@ async def heartbeat(services: Services, call: Call) -> Answer:
                 estimated_wait_seconds=place.estimated_wait_s,
                 token=place.token,
                 next_heartbeat_seconds=place.config.heartbeat_interval_seconds,
+                heartbeat_timeout_seconds=place.config.heartbeat_timeout_seconds,
                 queue_status=held_status(place.config.status),
             ),
             place.usage,

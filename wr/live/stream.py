@@ -127,7 +127,13 @@ def _update(polled: Polled, view: QueueView | None, priority: int) -> Update | N
         if view is None:
             return None
         estimated_wait_s = view.estimated_wait_s(place.position, priority)
-        return Moved(place.position, polled.queue_length, estimated_wait_s, view.config.status)
+        return Moved(
+            place.position,
+            polled.queue_length,
+            estimated_wait_s,
+            view.config.status,
+            view.config.heartbeat_timeout_seconds,
+        )
     if isinstance(place, Admitted):
         return None if view is None else LetIn(view.config, place, polled.queue_length, polled.now_ms)
     if isinstance(place, Gone):

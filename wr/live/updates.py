@@ -13,6 +13,8 @@ class Moved(msgspec.Struct, frozen=True):
     queue_length: int
     estimated_wait_s: int
     queue_status: QueueStatus = QueueStatus.ACTIVE
+    heartbeat_timeout_s: int = 0
+    """How long the place is kept without a sign of life; 0 where the API does not tell."""
 
 
 class LetIn(msgspec.Struct, frozen=True):

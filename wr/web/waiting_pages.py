@@ -20,13 +20,14 @@ from wr.web.languages import Language, Languages
 from wr.web.shown import PlaceShown, Shown, WaitingPage
 
 STATES = (
-    *("joining", "waiting", "paused", "held", "admitted", "expired", "finished", "closed", "left", "full"),
+    *("joining", "waiting", "paused", "held", "recovering", "admitted", "full"),
+    *("expired", "lost", "finished", "closed", "left"),
     *("maintenance", "limited", "unavailable", "unknown"),
     *("identity_taken", "too_many_places", "blocked", "pass_required"),
     *("pass_invalid", "pass_expired", "pass_not_yet", "pass_other_queue", "pass_used_up", "pass_revoked"),
 )
 """What a visitor can be told; each has a headline and an explanation."""
-MAY_JOIN_AGAIN = frozenset({"expired", "finished", "closed", "left"})
+MAY_JOIN_AGAIN = frozenset({"expired", "lost", "finished", "closed", "left"})
 MAY_RETRY = frozenset({"identity_taken"})
 """States that pass, and that a page without scripts leaves by a link: it refreshes by itself in others."""
 _MOST_TEMPLATES = 32

@@ -1,17 +1,22 @@
 /** The waiting page: shows what the waiting room's client tells. */
 import { WaitingRoom } from "/wr.js";
+import { makeAway } from "./waiting-away.js";
 import { chime, notify, wishNotification, wishSound } from "./waiting-wishes.js";
 import { makeWords } from "./waiting-words.js";
 
 const ANNOUNCED_EVERY_MS = 60_000;
 const BEFORE_GOING_MS = 1_500;
-const CAN_JOIN = new Set(["expired", "finished", "closed", "left"]);
+const NOTICED_MS = 20_000;
+const CAN_JOIN = new Set(["expired", "lost", "finished", "closed", "left"]);
 const MAY_RETRY = new Set([
   ...["full", "maintenance", "limited", "unavailable"],
   ...["too_many_places", "identity_taken", "pass_not_yet"],
 ]);
 const ENDS = { session_timeout: "finished", terminated: "finished", flushed: "closed", queue_deleted: "closed", cancelled: "left" };
 const HELD = { paused: "paused", maintenance: "held" };
+/** What is true of a place as long as the waiting room is heard. */
+const ONLY_WHILE_HEARD = ["explanation", "next", "keeps"];
+const IN_LINE = new Set(["waiting", "paused", "held", "recovering"]);
 
 const facts = JSON.parse(document.getElementById("facts").textContent);
 const words = makeWords(facts.language, facts.texts);
@@ -19,6 +24,7 @@ const at = (id) => document.getElementById(id);
 const back = new URLSearchParams(location.search).get("return") ?? "";
 const PASS_KEY = `wr:${facts.queue}:pass`;
 const room = new WaitingRoom({ queue: facts.queue, keep: "cookie", back, pass: takePass() });
+const away = makeAway(words, showAway);
 const shown = { state: "joining", announced: "", announcedAt: 0, notice: "" };
 
 /** Take the pass out of the address; this tab keeps it until it has given a place. */
@@ -53,7 +59,7 @@ function showState(state, values = {}) {
   at("headline").textContent = words.text(`${state}.headline`);
   at("explanation").textContent = explanation;
   document.title = `${words.text(`${state}.headline`)} – ${facts.name}`;
-  const isInLine = state === "waiting" || state === "paused" || state === "held";
+  const isInLine = IN_LINE.has(state);
   at("place").hidden = !isInLine && state !== "admitted";
   at("leave").hidden = !isInLine;
   at("wishes").hidden = !isInLine && state !== "joining";
@@ -75,6 +81,33 @@ function showNotice(text) {
   at("notice").hidden = text === "";
 }
 
+/** Say what is known while nothing is heard; what changes by the second is not said again. */
+function showAway(text, isNews) {
+  shown.state = "away";
+  at("room").dataset.state = "away";
+  at("headline").textContent = words.text("away");
+  document.title = `${words.text("away")} – ${facts.name}`;
+  for (const what of ONLY_WHILE_HEARD) at(what).hidden = true;
+  showNotice(text);
+  if (isNews) announce(text.replaceAll("\n", " "));
+}
+
+/** The waiting room is heard again, or there is no place any more. */
+function endAway() {
+  const wasAway = away.isAway;
+  away.end();
+  for (const what of ONLY_WHILE_HEARD) at(what).hidden = false;
+  if (wasAway) showNotice("");
+  return wasAway;
+}
+
+function showBack() {
+  const text = words.text("back");
+  showNotice(text);
+  announce(text);
+  setTimeout(() => shown.notice === text && showNotice(""), NOTICED_MS);
+}
+
 /** Say something to those who listen instead of looking; each thing once. */
 function announce(text) {
   if (shown.announced === text) return;
@@ -84,8 +117,8 @@ function announce(text) {
 }
 
 function showPlace(place) {
-  showState(HELD[place.heldBecause] ?? "waiting");
-  const wait = place.heldBecause ? words.text("wait.unknown") : words.wait(place.estimatedWaitSeconds);
+  showState(place.isRecovering ? "recovering" : (HELD[place.heldBecause] ?? "waiting"));
+  const wait = place.heldBecause || place.isRecovering ? words.text("wait.unknown") : words.wait(place.estimatedWaitSeconds);
   at("position").textContent = words.number(place.position);
   at("ahead").textContent = words.number(place.ahead);
   at("wait").textContent = wait;
@@ -99,31 +132,33 @@ function showPlace(place) {
 }
 
 room.addEventListener("joined", ({ detail }) => {
+  endAway();
   forgetPass();
   if (detail.passRefused) showNotice(`${words.text(`pass_${detail.passRefused}.headline`)}\n${words.text("kept")}`);
   else showNotice(detail.hadExpired ? words.text("fresh") : "");
 });
-room.addEventListener("position", ({ detail }) => showPlace(detail));
+room.addEventListener("position", ({ detail }) => {
+  const wasAway = endAway();
+  showPlace(detail);
+  if (wasAway) showBack();
+});
 room.addEventListener("connection", ({ detail }) => {
-  if (detail.state === "reconnecting" && room.place) {
-    showNotice(words.text("reconnecting"));
-    announce(words.text("reconnecting"));
-  } else if (detail.state === "reconnecting") {
-    showState("unavailable");
-  } else if (shown.notice === words.text("reconnecting")) {
-    showNotice("");
-  }
+  if (detail.state !== "reconnecting") return;
+  if (room.place) away.begin(detail);
+  else showState("unavailable");
 });
 room.addEventListener("refused", ({ detail: { reason, passReason, blockedUntil } }) => {
   const time = blockedUntil && words.moment(blockedUntil);
   showState(passReason ? `pass_${passReason}` : reason, { time });
 });
 room.addEventListener("ended", ({ detail }) => {
+  endAway();
   at("leaving").close("no");
   showNotice("");
-  showState(ENDS[detail.reason] ?? "expired");
+  showState(ENDS[detail.reason] ?? (detail.wasInterrupted ? "lost" : "expired"));
 });
 room.addEventListener("left", () => {
+  endAway();
   forgetPass();
   showNotice("");
   showState("left");
@@ -131,6 +166,7 @@ room.addEventListener("left", () => {
   showAddress({ left: 1 });
 });
 room.addEventListener("admitted", ({ detail }) => {
+  endAway();
   forgetPass();
   at("leaving").close("no");
   showNotice("");
@@ -145,6 +181,7 @@ room.addEventListener("admitted", ({ detail }) => {
 });
 
 function join() {
+  endAway();
   showNotice("");
   showState("joining");
   showAddress({});

@@ -65,10 +65,19 @@ export interface Place {
   estimatedWaitSeconds: number;
   /** Why nobody is being let in just now; null while people are. */
   heldBecause: "paused" | "maintenance" | null;
+  /** Whether places are being put back after an interruption: the order is kept, and nobody is let in meanwhile. */
+  isRecovering: boolean;
   /** From 0 to 1; never goes back. */
   progress: number;
   updatedAt: Date;
 }
+
+/**
+ * `offline`: the browser says that it has no network. `unreachable`: no answer came, and whether that is because of the
+ * network or of the waiting room cannot be told. `unavailable`: the waiting room answers that it cannot work just now.
+ * `broken`: the connection ended, and the module is about to ask.
+ */
+export type Interruption = "offline" | "unreachable" | "unavailable" | "broken";
 
 export interface WaitingRoomEvents {
   /**
@@ -85,16 +94,23 @@ export interface WaitingRoomEvents {
   position: CustomEvent<Place>;
   /** It is this visitor's turn: go to `entryUrl`. */
   admitted: CustomEvent<{ sessionToken: string; redirectUrl: string; entryUrl: string }>;
-  /** The place is over: `heartbeat_timeout`, `session_timeout`, `flushed`, `terminated`, `expired`, … */
-  ended: CustomEvent<{ reason: string }>;
+  /**
+   * The place is over: `heartbeat_timeout`, `session_timeout`, `flushed`, `terminated`, `expired`, …
+   * `wasInterrupted`: it ended while the server was not heard.
+   */
+  ended: CustomEvent<{ reason: string; wasInterrupted: boolean }>;
   /** The visitor has left. */
   left: CustomEvent<Record<string, never>>;
   /** The visitor got no place. */
   refused: CustomEvent<Refusal>;
-  /** How news comes, or that it does not for now; the place is kept meanwhile. */
+  /**
+   * How news comes, or that it does not for now; again when more is known of the cause. The module keeps trying, and
+   * `live` after `reconnecting` means that the place was kept. `keptUntil`: until then the place is kept at least; it
+   * may be kept longer. Null without a place, and while the waiting room itself is unavailable, which keeps all places.
+   */
   connection: CustomEvent<
     | { state: "live"; transport: "websocket" | "events" | "polling" }
-    | { state: "reconnecting"; transport: null }
+    | { state: "reconnecting"; transport: null; cause: Interruption; keptUntil: Date | null }
   >;
 }
 

@@ -12,7 +12,7 @@
  * Types and all events: wr.d.ts beside this file.
  */
 
-export const version = "1.1.0";
+export const version = "1.2.0";
 
 const ASKED_TO_COME_BACK = 1012;
 const NEVER_OPENED = 0;
@@ -20,6 +20,8 @@ const BROKEN = -1;
 const OPENING_PATIENCE_MS = 8_000;
 const REQUEST_PATIENCE_MS = 10_000;
 const SILENCE_MS = 120_000;
+/** What an update on a stream keeps the place for, of a heartbeat timeout: it may have been under way for a while. */
+const UPDATE_KEEPS = 5 / 6;
 const RENEWAL_MS = 600_000;
 const FIRST_PAUSE_MS = 4_000;
 const LONGEST_PAUSE_MS = 30_000;
@@ -44,6 +46,13 @@ const LONGEST_PASS = 4096;
 
 /** A random while, from half of `ms` to all of it: never later than what a place is kept for. */
 const within = (ms) => ms * (0.5 + Math.random() / 2);
+
+/** Why nothing is heard; `answer` is what the last request got, null when a stream broke and none was made since. */
+function causeOf(answer) {
+  if (answer?.body?.error?.code === "SERVICE_UNAVAILABLE") return "unavailable";
+  if (globalThis.navigator?.onLine === false) return "offline";
+  return answer?.status === 0 ? "unreachable" : "broken";
+}
 
 const reasonOf = (answer) => answer.body?.error?.details?.reason ?? "expired";
 
@@ -96,7 +105,10 @@ export class WaitingRoom extends EventTarget {
   #passRefused = null;
   #isOver = true;
   #isReached = true;
+  #cause = null;
   #heardAt = 0;
+  #timeoutMs = 0;
+  #keptUntil = 0;
 
   /**
    * @param {object} options see `Options` in wr.d.ts
@@ -178,7 +190,7 @@ export class WaitingRoom extends EventTarget {
       this.#tell("refused", refusal);
       if (this.#isStale(run)) return;
     } else {
-      this.#interrupted();
+      this.#interrupted(answer);
     }
     this.#comeBack(answer, () => this.#start());
   }
@@ -246,6 +258,8 @@ export class WaitingRoom extends EventTarget {
   #settle(body, isNew) {
     if (body.status === "admitted") return this.#enter(body);
     this.#failures = 0;
+    this.#isReached = true;
+    this.#cause = null;
     const isJoined = this.#place === null;
     this.#heartbeatMs = 1000 * (body.heartbeat_interval_seconds ?? body.next_heartbeat_seconds);
     if (isJoined) {
@@ -276,6 +290,7 @@ export class WaitingRoom extends EventTarget {
       queueLength: data.queue_length,
       estimatedWaitSeconds: data.estimated_wait_seconds,
       heldBecause: data.queue_status ?? null,
+      isRecovering: data.recovering ?? false,
       progress,
       updatedAt: new Date(),
     };
@@ -295,9 +310,10 @@ export class WaitingRoom extends EventTarget {
   }
 
   #ended(reason) {
+    const wasInterrupted = !this.#isReached;
     this.close();
     this.#forget();
-    this.#tell("ended", { reason });
+    this.#tell("ended", { reason, wasInterrupted });
   }
 
   #tell(type, detail) {
@@ -316,12 +332,13 @@ export class WaitingRoom extends EventTarget {
     if (transport === "websocket") this.#openSocket();
     else if (transport === "events") this.#openEvents();
     else this.#connected("polling");
-    this.#after("silence", within(SILENCE_MS), () => this.#checkSilence());
+    this.#listen();
   }
 
   #connected(transport) {
     this.#heardAt = Date.now();
     this.#isReached = true;
+    this.#cause = null;
     this.#tell("connection", { state: "live", transport });
   }
 
@@ -384,13 +401,16 @@ export class WaitingRoom extends EventTarget {
     this.#failures = 0;
     this.#unopened = 0;
     const { type, data } = JSON.parse(text);
-    if (type === "position_update") this.#moved(data);
-    else if (type === "admitted") this.#enter(data);
+    if (type === "position_update") {
+      if (!this.#isReached) this.#connected(TRANSPORTS[this.#transport]);
+      this.#proven(Date.now(), data, UPDATE_KEEPS);
+      this.#moved(data);
+    } else if (type === "admitted") this.#enter(data);
     else if (type === "expired") this.#ended(data.reason);
   }
 
   /** A stream has ended: try again after a random while, and another way when this one never opens. */
-  #dropped(code) {
+  #dropped(code, answer = null) {
     this.#hangUp();
     if (this.#isOver) return;
     if (code === NEVER_OPENED) {
@@ -401,7 +421,7 @@ export class WaitingRoom extends EventTarget {
       // Perhaps only this way is closed: whether the server is reached at all, asking tells.
       return this.#after("again", Math.random() * 2_000, () => this.#ask());
     }
-    this.#interrupted();
+    this.#interrupted(answer);
     // Everybody's stream ends at once when a server does, and nobody's place is in a hurry.
     this.#after("again", code === ASKED_TO_COME_BACK ? Math.random() * 5_000 : this.#pause(), () => this.#ask());
   }
@@ -419,7 +439,7 @@ export class WaitingRoom extends EventTarget {
     } else if (PLACE_IS_OVER.has(answer.status)) {
       this.#ended(reasonOf(answer));
     } else {
-      this.#interrupted();
+      this.#interrupted(answer);
       this.#comeBack(answer, () => this.#ask());
     }
   }
@@ -429,18 +449,44 @@ export class WaitingRoom extends EventTarget {
     const answer = await this.#take("POST", "heartbeat", {});
     if (this.#isStale(run)) return;
     if (PLACE_IS_OVER.has(answer.status)) return this.#ended(reasonOf(answer));
-    if (!answer.ok) return this.#dropped(BROKEN);
+    if (!answer.ok) return this.#unanswered(answer);
     if (answer.body.status === "admitted") return this.#enter(answer.body);
+    this.#heardAt = Date.now();
+    if (!this.#isReached) this.#connected(TRANSPORTS[this.#transport]);
     this.#moved(answer.body);
-    const isPolling = TRANSPORTS[this.#transport] === "polling";
-    this.#after("beat", within(isPolling ? this.#heartbeatMs : RENEWAL_MS), () => this.#beat());
+    this.#after("beat", within(this.#isPolling() ? this.#heartbeatMs : RENEWAL_MS), () => this.#beat());
+    this.#listen();
   }
 
-  /** Nothing new is usual while nobody is let in; a connection that died in silence is not. */
-  #checkSilence() {
-    const isSilent = Date.now() - this.#heardAt >= SILENCE_MS / 2;
-    if (isSilent && TRANSPORTS[this.#transport] !== "polling") this.#ask();
-    else this.#after("silence", within(SILENCE_MS), () => this.#checkSilence());
+  #unanswered(answer) {
+    // Streams outlast an outage of the store, and a crowd that opened them all again would begin another one.
+    const isOpen = this.#socket !== null || this.#reading !== null;
+    if (!isOpen || causeOf(answer) !== "unavailable") return this.#dropped(BROKEN, answer);
+    this.#interrupted(answer);
+    this.#comeBack(answer, () => this.#beat());
+  }
+
+  #isPolling() {
+    return TRANSPORTS[this.#transport] === "polling";
+  }
+
+  /**
+   * Nothing new is usual while nobody is let in; a connection that died in silence is not. A heartbeat in good time
+   * tells the two apart, and keeps the place.
+   */
+  #listen() {
+    if (this.#isPolling()) return;
+    const patienceMs = within(Math.min(SILENCE_MS, this.#timeoutMs / 2 || SILENCE_MS));
+    this.#after("silence", this.#heardAt + patienceMs - Date.now(), async () => {
+      if (Date.now() - this.#heardAt < patienceMs) return this.#listen();
+      const before = this.#place;
+      await this.#beat();
+      const after = this.#place;
+      const isOpen = this.#socket !== null || this.#reading !== null;
+      if (!isOpen || before === null || after === null) return;
+      // The stream should have told this: it is open no longer, or as good as that.
+      if (before.position !== after.position || before.heldBecause !== after.heldBecause) this.#connect();
+    });
   }
 
   #hangUp() {
@@ -450,6 +496,7 @@ export class WaitingRoom extends EventTarget {
     this.#reading = null;
     clearTimeout(this.#timers.get("opening"));
     clearTimeout(this.#timers.get("beat"));
+    clearTimeout(this.#timers.get("silence"));
     if (socket && socket.readyState < WebSocket.CLOSING) socket.close();
     reading?.abort();
   }
@@ -472,14 +519,32 @@ export class WaitingRoom extends EventTarget {
     globalThis.addEventListener?.("offline", offline, { signal });
   }
 
-  #interrupted() {
-    if (!this.#isReached) return;
+  /** Tell that nothing is heard for now; again when more is known of why. */
+  #interrupted(answer) {
+    const cause = causeOf(answer);
+    // That a stream broke says less than what is known already.
+    if (!this.#isReached && (cause === this.#cause || cause === "broken")) return;
     this.#isReached = false;
-    this.#tell("connection", { state: "reconnecting", transport: null });
+    this.#cause = cause;
+    const isKnown = this.#place !== null && this.#timeoutMs > 0 && cause !== "unavailable";
+    const keptUntil = isKnown ? new Date(this.#keptUntil) : null;
+    this.#tell("connection", { state: "reconnecting", transport: null, cause, keptUntil });
+  }
+
+  /**
+   * Note a sign of life that the server took in at `at` or later: from then on the place is kept for a heartbeat
+   * timeout, or that share of it.
+   */
+  #proven(at, facts, share = 1) {
+    const timeoutMs = facts.heartbeat_timeout_seconds ? 1000 * facts.heartbeat_timeout_seconds : this.#timeoutMs;
+    // Another timeout counts from the next sign of life, which this is.
+    if (timeoutMs !== this.#timeoutMs) this.#keptUntil = 0;
+    this.#timeoutMs = timeoutMs;
+    this.#keptUntil = Math.max(this.#keptUntil, at + share * timeoutMs);
   }
 
   #comeBack(answer, again) {
-    if (answer.status === 0) this.#interrupted();
+    if (answer.status === 0) this.#interrupted(answer);
     const askedMs = 1000 * (answer.retryAfterSeconds ?? 0);
     this.#after("again", Math.max(askedMs, 1000) * (1 + Math.random()) + this.#pause(), again);
   }
@@ -512,6 +577,7 @@ export class WaitingRoom extends EventTarget {
     const request = this.#request();
     Object.assign(request.headers, headers);
     if (body !== undefined) request.headers["Content-Type"] = "application/json";
+    const sentAt = Date.now();
     try {
       const response = await fetch(this.#url(path), {
         ...request,
@@ -521,6 +587,9 @@ export class WaitingRoom extends EventTarget {
       });
       const answer = await response.json();
       if (response.ok && answer.token) this.#keep(answer.token);
+      // While its store is away, the server drops nobody.
+      const isKept = response.ok || answer.error?.code === "SERVICE_UNAVAILABLE";
+      if (isKept) this.#proven(sentAt, answer);
       const after = Number(response.headers.get("Retry-After")) || null;
       return { ok: response.ok, status: response.status, body: answer, retryAfterSeconds: after };
     } catch {
