@@ -98,7 +98,6 @@ class Conversation:
             (b"X-Forwarded-For", script.address.encode()),
             (b"User-Agent", b"wr-rehearsal"),
         )
-        self._join_key = (b"Idempotency-Key", f"rehearsal-{plan.run_id}-{script.number}".encode())
         self._authorized: Headers = self._headers
         self._token = ""
         self._session_token = ""
@@ -226,7 +225,7 @@ class Conversation:
             script = self._script
             wish = {"priority": script.priority, "metadata": script.metadata}
             body = _ENCODER.encode({**wish, "pass": script.used_pass} if script.used_pass else wish)
-            return b"POST", self._queue + b"enqueue", (*self._headers, self._join_key), body
+            return b"POST", self._queue + b"enqueue", self._headers, body
         if asked is Asked.LEAVE:
             return b"DELETE", self._queue + b"position", self._authorized, b""
         if asked is Asked.ACTIVITY:

@@ -101,7 +101,11 @@ def perform(chaos: Chaos) -> Verdict:
         verdict = judge(seen, record)
     report(console, seen.plan, verdict)
     if verdict.broken:
-        console.print(f"What the servers and the store wrote is in {folder}", highlight=False)
+        (folder / "seen.json").write_bytes(msgspec.json.encode({"faults": record, "visits": seen.visits}))
+        console.print(
+            f"What the servers and the store wrote, and what each visitor saw (seen.json), is in {folder}",
+            highlight=False,
+        )
     else:
         shutil.rmtree(folder, ignore_errors=True)
     return verdict
