@@ -311,3 +311,17 @@ def test_a_server_that_does_not_recover_or_ends_by_itself_breaks_a_promise() -> 
     assert kept(promises.healed, seen, after(incident(5.0, 6.0)))
     assert kept(promises.lives, seen, after(deaths=(Death("server 1", 5.0, 1),))) is False
     assert kept(promises.lives, seen)
+
+
+def test_a_visitor_told_to_wait_after_it_was_let_in_makes_the_clock_no_less_sure() -> None:
+    seen = play(SwapsNeighbours, clock_ahead_ms=0.0)
+    told_late = (
+        joined(1000.0, 1000.1),
+        beat(Outcome.WAITING, 1900.0, 1900.1),
+        beat(Outcome.ADMITTED, 1901.0, 1901.1, entry=Entry("s-99", "p-99", "demo", 1_002_000, 2_000)),
+    )
+    sale = with_visit(*told_late, seen=seen)
+    known = judge(sale, after(clock_ahead_ms=0.0))
+    assert not any("contradict" in note for note in known.notes)
+    assert any("contradict" in note for note in judge(sale, QUIET).notes)
+    assert any(promise.name.startswith("First come") for promise in known.broken)

@@ -2,6 +2,7 @@
 
 import math
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -178,7 +179,8 @@ async def _play(console: Console, chaos: Chaos) -> tuple[Observations, Record, P
             nursery.start_soon(director.play, faults, started_s)
             seen = await play_out(console, rehearsal, before, clock)
             nursery.cancel_scope.cancel()
-        return seen, director.record(), stage.folder
+        record = msgspec.structs.replace(director.record(), clock_ahead_ms=(time.time() - clock()) * 1000)
+        return seen, record, stage.folder
 
 
 def _cast(plan: Plan) -> Iterator[Script]:
