@@ -66,8 +66,8 @@ class Record(msgspec.Struct, frozen=True):
     wanted: int = 0
     """How many faults were to happen."""
     clock_ahead_ms: float | None = None
-    """What the system's clock is ahead of the rehearsal's; None where it was not measured. Servers and store are
-    on this machine, so it is theirs, too."""
+    """What the system's clock is ahead of the rehearsal's; None where it was not measured. Servers and store
+    are on this machine, so it is theirs, too."""
 
     @property
     def forgetting(self) -> tuple[Incident, ...]:
