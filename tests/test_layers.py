@@ -20,6 +20,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "pass_reader": {"model", "keeper", "guesses", "join_rules", "gate"},
     "queue_book": {"model", "store"},
     "session_tokens": {"model", "keeper"},
+    "recovery": {"model", "store"},
     "happenings": {"model", "store", "events"},
     # For sites: knows nothing of the server but what it publishes.
     "gate": set(),
@@ -61,6 +62,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "stopping": set(),
     "assembly": {
         *(
+            "recovery",
             "model",
             "measures",
             "store",

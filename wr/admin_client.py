@@ -25,7 +25,7 @@ from wr.api.messages import (
     StatsResponse,
     TerminateResponse,
 )
-from wr.api.office_messages import AuditResponse, FoundPositionResponse, FoundSessionResponse
+from wr.api.office_messages import AuditResponse, FoundPositionResponse, FoundSessionResponse, SilentResponse
 from wr.api.webhook_messages import (
     ChangedWebhookResponse,
     DeadLetterGoneResponse,
@@ -128,6 +128,12 @@ class AdminClient:
     def stats(self, queue_id: str) -> StatsResponse:
         """Read a queue's figures."""
         return self._call("GET", _queue_path(queue_id, "/stats"), StatsResponse)
+
+    def silent(self, queue_id: str, timeout_s: int) -> SilentResponse:
+        """Read how many a heartbeat timeout of so many seconds would cost."""
+        return self._call(
+            "GET", _queue_path(queue_id, f"/silent?timeout_seconds={timeout_s}"), SilentResponse
+        )
 
     def flush(self, queue_id: str) -> FlushResponse:
         """Send away everyone who waits."""

@@ -47,8 +47,12 @@ from wr.office import Office
 from wr.pass_reader import PassReader, SiteKeys
 from wr.pass_service import PassService
 from wr.queue_book import QueueBook
+from wr.recovery.kept import store_mark
+from wr.recovery.memory import Memory
+from wr.recovery.recovery import Recovery
 from wr.room import Room
 from wr.settings import Settings
+from wr.store.admissions import least_gap_ms
 from wr.store.store import Store, store_clock
 from wr.tasks.admission import Witness
 from wr.tasks.live import LiveLoops
@@ -67,6 +71,9 @@ class Clocks(msgspec.Struct, frozen=True):
 
     store_ms: Callable[[], int] = store_clock
     token_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000
+    least_gap_ms: Callable[[float], int] = least_gap_ms
+    """How long no admission pass must have run for visitors not to have been heard, by the seconds between
+    two. For a clock that is moved by hand, it is longer than any of its leaps."""
 
 
 PRODUCTION_CLOCKS = Clocks()
@@ -102,6 +109,7 @@ class House:
     measures: Measures
     events: Events
     guesses: GuessLimiter
+    recovery: Recovery
 
     def api(
         self,
@@ -167,6 +175,17 @@ def assemble(
         random_bytes=RandomPool(os.urandom),
         token_lifetime_s=settings.position_token_lifetime,
     )
+    memory = Memory()
+    store.remember_with(memory, settings.recovery_wait)
+    recovery = Recovery(
+        store,
+        memory,
+        keeper,
+        webhooks_seen=events.hooks.webhooks,
+        clock_ms=clocks.token_ms,
+        folder=settings.data_dir,
+        store_mark=store_mark(settings.store_url, settings.store_prefix),
+    )
     assets = own_assets()
     witness = Witness(book, announcer.tell, measures.queues)
     gatehouse = Gatehouse(store, book, room, keeper, witness, announcer.tell, time.monotonic)
@@ -198,9 +217,10 @@ def assemble(
         trusted_proxies=settings.trusted_proxies,
         is_store_healthy=lambda: _answers(store),
         nats_health=lambda: events.nats_health,
+        recovering_queues=lambda: sum(view.is_recovering for view in book.views()),
         webhooks=WebhookDesk(store, events.hooks, random_bytes=os.urandom),
         uptime_s=uptime_s,
-        scrape=_scraper(measures, book, registry),
+        scrape=_scraper(measures, book, registry, recovery),
         openapi=orjson.dumps(openapi_document()),
         assets=assets,
         desk=WaitingDesk(assets, template_check_command()),
@@ -209,6 +229,7 @@ def assemble(
         public_url=settings.public_url,
     )
     return House(
+        recovery=recovery,
         store=store,
         keeper=keeper,
         book=book,
@@ -253,7 +274,7 @@ def _events(store: Store, settings: Settings, measures: EventMeasures, book: Eve
 
 
 def _scraper(
-    measures: Measures, book: QueueBook, registry: Registry
+    measures: Measures, book: QueueBook, registry: Registry, recovery: Recovery
 ) -> Callable[[str], Awaitable[tuple[bytes, str]]]:
     async def scrape(accept: str) -> tuple[bytes, str]:
         readings = Readings(
@@ -266,9 +287,13 @@ def _scraper(
                     view.active,
                     view.config.max_active_users,
                     view.config.admission_rate,
+                    view.is_recovering,
+                    view.forgotten.acknowledged if view.forgotten else 0,
+                    view.forgotten.restored if view.forgotten else 0,
                 )
                 for view in book.views()
             ),
+            times_forgotten=recovery.times,
             streams={str(kind): count for kind, count in registry.kinds.items()},
         )
         return await trio.to_thread.run_sync(_spell, snapshot(measures, readings), accept)

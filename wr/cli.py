@@ -175,6 +175,15 @@ def update_queue(api: AdminClient, queue_id: str, **changes: object) -> Struct:
     return api.update_queue(queue_id, changes)
 
 
+@queue.command("silent")
+@_queue_id
+@click.option("--timeout-seconds", type=click.IntRange(1), required=True, help="The timeout that is wished.")
+@admin_command
+def queue_silent(api: AdminClient, queue_id: str, timeout_seconds: int) -> Struct:
+    """Show how many places a shorter heartbeat timeout would cost, if silent visitors stayed silent."""
+    return api.silent(queue_id, timeout_seconds)
+
+
 @queue.command("stats")
 @_queue_id
 @click.option("--watch", is_flag=True, help="Look again every second, until Ctrl-C.")

@@ -35,6 +35,7 @@ from wr.api.office_messages import (
     AuditResponse,
     FoundPositionResponse,
     FoundSessionResponse,
+    SilentResponse,
 )
 from wr.api.webhook_messages import (
     ChangedWebhookResponse,
@@ -106,6 +107,12 @@ def _queue_list(answer: QueueListResponse) -> RenderableType:
 def _queue(queue: QueueResponse) -> RenderableType:
     """Show a queue's settings, each with what it means."""
     return _facts(queue, meanings(CreateQueueRequest))
+
+
+@in_words.register
+def _silent(silent: SilentResponse) -> RenderableType:
+    """Show how many a heartbeat timeout would cost."""
+    return _facts(silent, meanings(SilentResponse))
 
 
 @in_words.register

@@ -7,7 +7,7 @@ from wr.events.book import EventBook
 from wr.model import places
 from wr.model.events import Kind, Note
 from wr.model.times import rfc3339_ms
-from wr.store.admissions import Pass
+from wr.store.admissions import Forgotten, Pass
 from wr.store.departures import Departed, Departure
 from wr.store.joins import InLine, Joined
 
@@ -26,6 +26,8 @@ class Happenings:
 
     def __init__(self, events: EventBook) -> None:
         self._events = events
+        self._recovering: dict[str, int] = {}
+        """When each queue's store forgot, where a pass of this server noticed it."""
 
     @property
     def wanted(self) -> bool:
@@ -55,6 +57,22 @@ class Happenings:
         note(Kind.POSITION_ADMITTED, queue_id, at_ms, done.admitted, waits_ms=done.waits_ms)
         expires = {"expires_at": rfc3339_ms(done.sessions_end_ms)}
         note(Kind.SESSION_STARTED, queue_id, at_ms, done.admitted, expires)
+        if done.forgotten is not None:
+            self._recovery(queue_id, done, done.forgotten)
+
+    def _recovery(self, queue_id: str, done: Pass, forgotten: Forgotten) -> None:
+        """Take notes of a queue whose places come back from tokens: when that begins and when it is over.
+
+        All servers give the two events the same ids.
+        """
+        is_noted = self._recovering.get(queue_id) == forgotten.at_ms
+        facts = {"acknowledged": forgotten.acknowledged, "restored": forgotten.restored}
+        if done.is_held and not is_noted:
+            self._recovering[queue_id] = forgotten.at_ms
+            self._events.note(Kind.QUEUE_RECOVERING, queue_id, forgotten.at_ms, facts=facts)
+        elif is_noted and not done.is_held:
+            del self._recovering[queue_id]
+            self._events.note(Kind.QUEUE_RECOVERED, queue_id, forgotten.held_until_ms, facts=facts)
 
     def flushed(self, queue_id: str, at_ms: int, people: list[bytes]) -> None:
         """Take a note of who was sent away."""

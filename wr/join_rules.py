@@ -37,7 +37,7 @@ from wr.model.refusals import (
 )
 from wr.model.times import rfc3339
 from wr.model.tokens import PositionClaims
-from wr.store.joins import IdentityKind, Join, PassUse
+from wr.store.joins import IdentityKind, InLine, Join, PassUse
 
 MAX_METADATA_BYTES = 4096
 _REMEMBERED_MS = 3_600_000
@@ -103,6 +103,19 @@ def join_of(
         if given is None
         else PassUse(pass_digest(given.pass_id), given.uses, given.expires_s * 1000 + _REMEMBERED_MS),
     )
+
+
+def holder_of(visitor: Visitor, join: Join, place: InLine) -> bytes:
+    """Tell what the token of a place says of the identity that holds it: how the place is given back, and the
+    identity's 16 bytes; empty for a place that only its token holds."""
+    known = visitor.proof.claims if visitor.proof is not None else None
+    if not place.is_new and known is not None and known.priority == place.priority:
+        return known.holder
+    if not join.person:
+        return b""
+    # A pass that raises a place leaves it with its token.
+    kind = join.kind if place.is_new or visitor.used_pass is None else IdentityKind.TOKEN
+    return kind.value + join.person
 
 
 def granted_priority(config: QueueConfig, visitor: Visitor, wished: int) -> int:

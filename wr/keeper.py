@@ -1,6 +1,6 @@
 """The keeper of signing keys: makes the first ones, rotates them, and knows what other replicas made."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
 
 import structlog
@@ -85,6 +85,9 @@ class KeyKeeper:
         """Read the shared keys again. One round trip; keys are parsed only when they changed."""
         keys = await self._shelf.signing_keys()
         self._reloaded_at = trio.current_time()
+        # A store that has forgotten a key takes no token's worth: it is given back its keys by recovery.
+        found = {key.kid for key in keys}
+        keys += [key for key in self._needed(self.ring.all()) if key.kid not in found]
         if sorted(key.kid for key in keys) != sorted(key.kid for key in self.ring.all()):
             self.ring = await trio.to_thread.run_sync(KeyRing, keys)
             # A key that is gone must not be believed any longer.
@@ -218,17 +221,29 @@ class KeyKeeper:
         await self._shelf.add_signing_key(key)
         await self.refresh()
 
+    def signing_keys(self) -> list[SigningKey]:
+        """List the keys at hand, newest first."""
+        return self.ring.all()
+
     async def _forget_old(self) -> None:
         keys = await self._shelf.signing_keys()
-        doomed = []
+        needed = {key.kid for key in self._needed(keys)}
+        await self._shelf.remove_signing_keys([key.kid for key in keys if key.kid not in needed])
+
+    def _needed(self, keys: Sequence[SigningKey]) -> list[SigningKey]:
+        """Choose the keys that a living token can name."""
+        needed = []
         for purpose in Purpose:
             oldest_first = sorted(
                 (key for key in keys if key.purpose is purpose), key=lambda key: key.active_ms
             )
-            for key, successor in pairwise(oldest_first):
-                if successor.active_ms + _OLDEST_MS[purpose] < self._clock_ms():
-                    doomed.append(key.kid)
-        await self._shelf.remove_signing_keys(doomed)
+            needed += [
+                key
+                for key, successor in pairwise(oldest_first)
+                if successor.active_ms + _OLDEST_MS[purpose] >= self._clock_ms()
+            ]
+            needed += oldest_first[-1:]
+        return needed
 
 
 _KEY_TYPE = {Algorithm.RS256: "RSA", Algorithm.ES256: "EC", Algorithm.EDDSA: "OKP"}

@@ -21,6 +21,7 @@ from wr.store.audit import AuditPage
 from wr.store.departures import Departure
 from wr.store.figures import Figures
 from wr.store.finds import Found, InLine
+from wr.store.silences import Silent
 from wr.store.store import Store
 
 _MOST_TRIES = 20
@@ -175,6 +176,7 @@ class Office:
             if now_ms:
                 self._events.note(Kind.QUEUE_DELETED, queue_id, now_ms)
         self._book.forget(queue_id)
+        self._store.forget_queue(queue_id)
         self._tell(queue_id, None)
 
     async def flush(self, actor: Actor, queue_id: str) -> int:
@@ -201,6 +203,17 @@ class Office:
         if stats is None:
             raise no_such_queue(queue_id)
         return stats
+
+    async def silent(self, queue_id: str, timeout_s: int) -> Silent:
+        """Count those whom a heartbeat timeout of so many seconds would cost if they stayed silent.
+
+        Raises:
+            NotFound: no such queue.
+        """
+        found = await self._store.silent(queue_id, timeout_s)
+        if found is None:
+            raise no_such_queue(queue_id)
+        return found
 
     async def history(self, queue_id: str, span: HistorySpan) -> list[Point]:
         """Read how a queue went, step by step, oldest first. One round trip.

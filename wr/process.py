@@ -108,6 +108,7 @@ async def run(
             measures=measures,
             tracing=tracing,
             noting=Happenings(event_book),
+            least_gap_ms=clocks.least_gap_ms(settings.admission_interval),
         ) as store,
     ):
         house = assemble(
@@ -143,6 +144,7 @@ async def run(
             tasks.start_soon(keep_running, "positions", lambda _status: house.live.look_in_turn())
             tasks.start_soon(keep_running, "news", lambda _status: house.live.look_at_once())
             tasks.start_soon(keep_running, "telling", lambda _status: house.announcer.announce_for_ever())
+            tasks.start_soon(keep_running, "recovery", lambda _status: house.recovery.keep_for_ever())
             delays = measures.event_loop
             tasks.start_soon(keep_running, "event loop", lambda _status: watch_event_loop(delays))
             hearing = partial(store.announcements.listen, house.registry.hurry)
@@ -312,8 +314,11 @@ async def _use_store(house: House, settings: Settings) -> tuple[str, bool]:
 
     async def use() -> tuple[str, bool]:
         await house.store.ping()
+        await house.recovery.open()
         await _open_keys(house.keeper, settings)
         key = await _admin_key(house.store, settings, generated)
+        if not settings.admin_key:
+            house.recovery.admin_key = key[0]
         if settings.demo_queue:
             await _make_demo_queue(house.store, house.office)
         return key
@@ -359,7 +364,7 @@ async def _admission(
 ) -> None:
     await run_admission(
         house.store,
-        house.store.queues,
+        house.recovery,
         house.witness,
         interval_s=interval_s,
         measures=house.measures.admission,

@@ -6,7 +6,7 @@ from wr.model.fairness import admissions_until
 from wr.model.pace import Forecast, Pace, forecast, observe
 from wr.model.queue import QueueConfig
 from wr.model.refusals import NotFound
-from wr.store.admissions import Pass
+from wr.store.admissions import Forgotten, Pass
 from wr.store.queues import QueueShelf
 
 
@@ -21,6 +21,10 @@ class QueueView(msgspec.Struct, frozen=True):
     waiting_by_priority: tuple[int, ...] = (0, 0, 0, 0)
     has_shares: bool = False
     """Whether several priorities wait, and each gets its share of the admissions."""
+    is_recovering: bool = False
+    """Whether no visitor is let in, because the store has forgotten and the line forms again."""
+    forgotten: Forgotten | None = None
+    """What the store last forgot of the queue; None when it has forgotten nothing."""
 
     def estimated_wait_s(self, position: int, priority: int = 0) -> int:
         """Estimate the seconds until the visitor at that position (rank in line, from 1) is let in."""
@@ -36,6 +40,9 @@ def view_of(
     active: int = 0,
     pace: Pace | None = None,
     waiting_by_priority: tuple[int, ...] = (0, 0, 0, 0),
+    *,
+    is_recovering: bool = False,
+    forgotten: Forgotten | None = None,
 ) -> QueueView:
     """Make the view of a queue; without a pace, as of one that has let in no visitor yet."""
     pace = pace or Pace()
@@ -47,6 +54,8 @@ def view_of(
         forecast(config, active, pace),
         waiting_by_priority,
         has_shares=config.priority_share < 1 and sum(count > 0 for count in waiting_by_priority) > 1,
+        is_recovering=is_recovering,
+        forgotten=forgotten,
     )
 
 
@@ -83,7 +92,15 @@ class QueueBook:
         known = self._views.get(queue_id)
         view = view_of(config)
         if known is not None:
-            view = view_of(config, known.waiting, known.active, known.pace, known.waiting_by_priority)
+            view = view_of(
+                config,
+                known.waiting,
+                known.active,
+                known.pace,
+                known.waiting_by_priority,
+                is_recovering=known.is_recovering,
+                forgotten=known.forgotten,
+            )
         self._views[queue_id] = view
         return view
 
@@ -104,6 +121,8 @@ class QueueBook:
             admission.active,
             observe(admission.seconds, admission.now_ms, view.config.created_ms, admission.active),
             admission.waiting_by_priority,
+            is_recovering=admission.is_held,
+            forgotten=admission.forgotten,
         )
 
     def names(self) -> set[str]:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 
 import msgspec
 
-from wr.join_rules import Metadata, PositionProof, Visitor, join_of, join_refusal
+from wr.join_rules import Metadata, PositionProof, Visitor, holder_of, join_of, join_refusal
 from wr.keeper import KeyKeeper
 from wr.model import places
 from wr.model.ids import id_text, session_id_bytes, session_id_text
@@ -16,7 +16,7 @@ from wr.model.tokens import PositionClaims, SessionClaims
 from wr.queue_book import QueueBook, QueueView, no_such_queue
 from wr.session_tokens import SessionTokens
 from wr.store.departures import Departure
-from wr.store.joins import InLine, Joined
+from wr.store.joins import InLine, Join, Joined
 from wr.store.polls import Poll, PollKind
 from wr.store.store import Store
 from wr.store.visits import VisitCall, VisitKind
@@ -38,6 +38,8 @@ class Line(msgspec.Struct, frozen=True):
     token_expires_s: int
     is_new: bool
     usage: Usage | None
+    is_recovering: bool = False
+    """Whether no visitor is let in, because the store has forgotten and the line forms again."""
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -116,6 +118,8 @@ class Room:
         """
         view = await self._book.get(queue_id)
         proof = visitor.proof
+        if proof is not None and proof.claims.queue_id == queue_id:
+            await self._store.restore(queue_id, [proof.claims])
         join = join_of(
             view.config,
             visitor,
@@ -128,11 +132,19 @@ class Room:
         usage = self._usage("enqueue", joined.used, joined.now_ms)
         place = joined.place
         if isinstance(place, InLine):
-            return self._line(view, joined, place, proof, usage)
+            return self._line(view, joined, place, visitor, join, usage)
         if isinstance(place, places.Admitted):
             is_known = proof is not None and proof.claims.position_id == joined.position_id
             held = proof.claims.priority if proof is not None and is_known else join.priority
-            token, expires_s = self._proof_of(joined.position_id, queue_id, proof, held, place.started_ms)
+            wanted = PositionClaims(
+                position_id=joined.position_id,
+                queue_id=queue_id,
+                priority=held,
+                enqueued_ms=place.started_ms,
+                issued_s=0,
+                expires_s=0,
+            )
+            token, expires_s = self._proof_of(wanted, proof)
             entry = await self._entry(
                 joined.position_id, view.config, place, joined.queue_length, token, expires_s, usage
             )
@@ -149,9 +161,10 @@ class Room:
         """
         claims = proof.claims
         view = await self._book.get(claims.queue_id)
-        polled = await self._store.poll(
-            claims.queue_id, Poll(position_id=claims.position_id, kind=kind, subject=claims.position_id)
-        )
+        asked = Poll(position_id=claims.position_id, kind=kind, subject=claims.position_id)
+        polled = await self._store.poll(claims.queue_id, asked)
+        if isinstance(polled.place, places.Unknown) and await self._was_forgotten(claims):
+            polled = await self._store.poll(claims.queue_id, asked)
         scope = "heartbeat" if kind is PollKind.HEARTBEAT else "status"
         usage = self._usage(scope, polled.used, polled.now_ms)
         place = polled.place
@@ -168,6 +181,7 @@ class Room:
                 token_expires_s=expires_s,
                 is_new=False,
                 usage=usage,
+                is_recovering=view.is_recovering,
             )
         if isinstance(place, places.Admitted):
             return await self._entry(
@@ -241,12 +255,12 @@ class Room:
             SessionExpired: the session is over; for activity also: no such session.
             RateLimited: too many calls in this window.
         """
-        visited = await self._store.visit(
-            claims.queue_id,
-            VisitCall(
-                position_id=claims.position_id, kind=kind, subject=session_id_bytes(claims.position_id)
-            ),
+        asked = VisitCall(
+            position_id=claims.position_id, kind=kind, subject=session_id_bytes(claims.position_id)
         )
+        visited = await self._store.visit(claims.queue_id, asked)
+        if isinstance(visited.state, places.Unknown) and await self._was_forgotten(claims):
+            visited = await self._store.visit(claims.queue_id, asked)
         scope = "status" if kind is VisitKind.STATUS else "activity"
         usage = self._usage(scope, visited.used, visited.now_ms)
         state = visited.state
@@ -262,11 +276,32 @@ class Room:
             raise session_expired(claims.position_id, usage=usage)
         raise self._not_served(state, claims.queue_id, usage)
 
+    async def _was_forgotten(self, claims: PositionClaims | SessionClaims) -> bool:
+        """Whether the store had forgotten what a token tells of, and has it again now."""
+        (is_there,) = await self._store.restore(claims.queue_id, [claims])
+        return is_there
+
     def _line(
-        self, view: QueueView, joined: Joined, place: InLine, proof: PositionProof | None, usage: Usage | None
+        self,
+        view: QueueView,
+        joined: Joined,
+        place: InLine,
+        visitor: Visitor,
+        join: Join,
+        usage: Usage | None,
     ) -> Line:
         token, expires_s = self._proof_of(
-            joined.position_id, view.config.id, proof, place.priority, place.enqueued_ms
+            PositionClaims(
+                position_id=joined.position_id,
+                queue_id=view.config.id,
+                priority=place.priority,
+                enqueued_ms=place.enqueued_ms,
+                issued_s=0,
+                expires_s=0,
+                enqueued_part=place.enqueued_part,
+                holder=holder_of(visitor, join, place),
+            ),
+            visitor.proof,
         )
         return Line(
             position_id=joined.position_id,
@@ -279,6 +314,7 @@ class Room:
             token_expires_s=expires_s,
             is_new=place.is_new,
             usage=usage,
+            is_recovering=view.is_recovering,
         )
 
     async def _entry(
@@ -302,32 +338,29 @@ class Room:
             usage=usage,
         )
 
-    def _proof_of(
-        self, position_id: bytes, queue_id: str, proof: PositionProof | None, priority: int, since_ms: int
-    ) -> tuple[str, int]:
+    def _proof_of(self, wanted: PositionClaims, proof: PositionProof | None) -> tuple[str, int]:
         """Give the token of a place: the one that was sent, as long as it is fresh, or a new one."""
-        is_known = proof is not None and proof.claims.position_id == position_id
         # A pass may have raised the place since its token was signed.
-        if proof is not None and is_known and proof.claims.priority == priority:
+        if (
+            proof is not None
+            and proof.claims.position_id == wanted.position_id
+            and proof.claims.priority == wanted.priority
+        ):
             return self._fresh(proof)
-        return self._sign(position_id, queue_id, priority, since_ms)
+        return self._sign(wanted)
 
     def _fresh(self, proof: PositionProof) -> tuple[str, int]:
         """Hand the token back unchanged until half its life is over, then a new one."""
         claims = proof.claims
         if self._clock_ms() < claims.half_over_ms:
             return proof.token, claims.expires_s
-        return self._sign(claims.position_id, claims.queue_id, claims.priority, claims.enqueued_ms)
+        return self._sign(claims)
 
-    def _sign(self, position_id: bytes, queue_id: str, priority: int, enqueued_ms: int) -> tuple[str, int]:
+    def _sign(self, wanted: PositionClaims) -> tuple[str, int]:
+        """Sign a token that says what `wanted` says, with the time from now on."""
         issued_s = self._clock_ms() // 1000
-        claims = PositionClaims(
-            position_id=position_id,
-            queue_id=queue_id,
-            priority=priority,
-            enqueued_ms=enqueued_ms,
-            issued_s=issued_s,
-            expires_s=issued_s + max(1, int(self._token_lifetime_s)),
+        claims = msgspec.structs.replace(
+            wanted, issued_s=issued_s, expires_s=issued_s + max(1, int(self._token_lifetime_s))
         )
         return self._keeper.sign_position(claims), claims.expires_s
 

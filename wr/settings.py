@@ -263,6 +263,14 @@ class Settings:
         group=Group.ADMISSION,
         form="SECONDS",
     )
+    recovery_wait: float = _setting(
+        60.0,
+        "Seconds at most that no visitor is let in after the store came back without places that it had "
+        "acknowledged; otherwise one heartbeat interval of the queue",
+        seconds,
+        group=Group.ADMISSION,
+        form="SECONDS",
+    )
     live_interval: float = _setting(
         2.0,
         "Seconds between two position updates on a live stream; people far back get them less often",

@@ -32,6 +32,7 @@ def test_updates_admission_and_the_end_come_as_events(site: Site) -> None:
                 "position": 2,
                 "queue_length": 2,
                 "estimated_wait_seconds": 1,
+                "heartbeat_timeout_seconds": 60,
                 "queue_status": "paused",
             },
         }

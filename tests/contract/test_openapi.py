@@ -354,6 +354,7 @@ def test_what_an_answer_always_brings_is_required_in_its_schema() -> None:
         "ChangedWebhookResponse": ["secret"],
         "EnqueueResponse": [
             "queue_status",
+            "recovering",
             "redirect_url",
             "session_expires_at",
             "session_token",
@@ -368,11 +369,12 @@ def test_what_an_answer_always_brings_is_required_in_its_schema() -> None:
             *("addresses", "ended_at", "expires_at", "last_activity", "page_views", "reason"),
             *("remaining_seconds", "started_at"),
         ],
+        "HealthResponse": ["recovering_queues"],
         "QueueResponse": ["page_template"],
-        "PositionUpdateEventData": ["heartbeat_timeout_seconds", "queue_status"],
+        "PositionUpdateEventData": ["heartbeat_timeout_seconds", "queue_status", "recovering"],
         "SessionCommandResponse": ["session_token"],
-        "WaitingHeartbeat": ["queue_status", "token"],
-        "WaitingStatus": ["queue_status", "token"],
+        "WaitingHeartbeat": ["queue_status", "recovering", "token"],
+        "WaitingStatus": ["queue_status", "recovering", "token"],
         "TerminateResponse": ["blocked_until"],
     }
 

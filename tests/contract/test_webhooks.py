@@ -211,4 +211,4 @@ def test_every_change_names_who_made_it_and_tells_no_secret(site: Site, store: r
 
 def test_the_schema_of_events_is_public(site: Site) -> None:
     schema = site.http.get(f"{BASE}/events.schema.json").json()
-    assert len(schema["oneOf"]) == 11
+    assert len(schema["oneOf"]) == 13

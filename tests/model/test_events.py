@@ -67,7 +67,7 @@ def test_the_example_of_the_readme_is_an_event_as_the_schema_says() -> None:
 
 @pytest.mark.parametrize(
     ("patterns", "count"),
-    [(["*"], 11), (["position.*"], 4), (["session.*", "queue.paused"], 3), (["position.admitted"], 1)],
+    [(["*"], 13), (["position.*"], 4), (["session.*", "queue.paused"], 3), (["position.admitted"], 1)],
 )
 def test_patterns_mean_the_kinds_they_look_like(patterns: list[str], count: int) -> None:
     assert len(kinds_of(patterns)) == count

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.clock import NO_GAP_MS
 from tests.support.engines import ENGINES, Engine, MissingEngine, running_engine
 from tests.support.lua54 import DialectClient
 from tests.support.scripted_queue import ScriptedQueue
@@ -37,9 +38,14 @@ def make_queue(client: Any, prefix: str) -> MakeQueue:
     """Makes queues with the settings given."""
 
     def make(
-        limits: dict[str, Any] | None = None, most_per_pass: int = 2000, **settings: Any
+        limits: dict[str, Any] | None = None,
+        most_per_pass: int = 2000,
+        least_gap_ms: int = NO_GAP_MS,
+        **settings: Any,
     ) -> ScriptedQueue:
-        queue = ScriptedQueue(client, prefix, limits or {}, most_per_pass=most_per_pass)
+        queue = ScriptedQueue(
+            client, prefix, limits or {}, most_per_pass=most_per_pass, least_gap_ms=least_gap_ms
+        )
         queue.configure(**settings)
         return queue
 

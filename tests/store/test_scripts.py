@@ -8,7 +8,7 @@ import pytest
 
 from wr.model.history import HistorySpan
 from wr.model.limits import Limit
-from wr.store.admissions import AdmitScript
+from wr.store.admissions import NOTHING_KNOWN, AdmitScript
 from wr.store.departures import LeaveScript
 from wr.store.figures import StatisticsScript
 from wr.store.finds import FindScript
@@ -16,8 +16,11 @@ from wr.store.gates import ExtendScript, GateScript
 from wr.store.histories import HistoryScript
 from wr.store.joins import JoinScript
 from wr.store.keys import Keys
+from wr.store.pass_revocations import RevokePassScript
 from wr.store.polls import PollScript
+from wr.store.recoveries import RestoreScript
 from wr.store.script import load_script
+from wr.store.silences import SilentScript
 from wr.store.visits import VisitScript
 
 FOLDER = files("wr.store") / "scripts"
@@ -33,7 +36,10 @@ CALLS: dict[str, Any] = {
     "statistics": lambda: StatisticsScript(KEYS).call("q", 0),
     "gate": lambda: GateScript(KEYS).call("q", 0, []),
     "extend": lambda: ExtendScript(KEYS).call("q", 0, b"", 1),
+    "restore": lambda: RestoreScript(KEYS).call("q", 0, NOTHING_KNOWN, []),
+    "revoke_pass": lambda: RevokePassScript(KEYS).call("q", b"", 0, 0),
     "find": lambda: FindScript(KEYS).call("q", 0, b""),
+    "silent": lambda: SilentScript(KEYS).call("q", 0, 1),
     "history": lambda: HistoryScript(KEYS).call("q", HistorySpan.DAY, 0),
 }
 

@@ -2,6 +2,9 @@
 
 import time
 
+NO_GAP_MS = 10**13
+"""Longer than any leap of a test's clock: with it, leaps are no gaps in which nobody could be heard."""
+
 
 class HandClock:
     """Milliseconds since 1970, as far ahead of the real ones as it was told to be."""

@@ -66,7 +66,7 @@ def running_engine(name: str, folder: Path) -> Iterator[Engine]:
     try:
         engine = Engine(name, f"redis://127.0.0.1:{port}")
         with engine.client() as client:
-            _wait_for_answer(client, process, folder)
+            wait_for_answer(client, process, folder)
             if name == "valkey-cluster":
                 client.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
                 _wait(lambda: b"cluster_state:ok" in client.execute_command("CLUSTER", "INFO"))
@@ -76,7 +76,7 @@ def running_engine(name: str, folder: Path) -> Iterator[Engine]:
         process.wait()
 
 
-def _wait_for_answer(client: redis.Redis, process: subprocess.Popen[bytes], folder: Path) -> None:
+def wait_for_answer(client: redis.Redis, process: subprocess.Popen[bytes], folder: Path) -> None:
     def answers() -> bool:
         if process.poll() is not None:
             raise RuntimeError(f"the store did not start: {(folder / 'log').read_text()}")

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any
 
+from tests.support.clock import NO_GAP_MS
 from wr.model.history import HistorySpan
 from wr.model.limits import Limit
 from wr.model.places import Reason
@@ -57,6 +58,7 @@ class ScriptedQueue:
     limits: dict[str, Limit] = field(default_factory=dict)
     now_ms: int = START_MS
     most_per_pass: int = 2000
+    least_gap_ms: int = NO_GAP_MS
 
     def __post_init__(self) -> None:
         self.queue_id = f"s-{secrets.token_hex(6)}"
@@ -137,7 +139,7 @@ class ScriptedQueue:
         return self._leave.replies(raw)[0]
 
     def admit(self) -> Pass:
-        script = AdmitScript(self.keys, self.most_per_pass)
+        script = AdmitScript(self.keys, self.most_per_pass, self.least_gap_ms)
         done = script.reply(self._call(script.script, script.call(self.queue_id, self.now_ms)))
         assert done is not None
         return done

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import trio
 
-from tests.support.clock import HandClock
+from tests.support.clock import NO_GAP_MS, HandClock
 from wr.process import Clocks, Ready, run
 from wr.settings import load_settings
 
@@ -21,7 +21,10 @@ def running_server(clock: HandClock | None, **settings: str) -> Iterator[Ready]:
     async def main() -> None:
         stop = trio.Event()
         stops.put((stop, trio.lowlevel.current_trio_token()))
-        clocks = Clocks() if clock is None else Clocks(store_ms=clock, token_ms=clock)
+        clocks = Clocks()
+        if clock is not None:
+            # Its leaps stand for time that passes, not for an outage.
+            clocks = Clocks(store_ms=clock, token_ms=clock, least_gap_ms=lambda _interval_s: NO_GAP_MS)
         async with trio.open_nursery() as nursery:
 
             async def serve(task_status: trio.TaskStatus[Ready]) -> None:

@@ -96,6 +96,8 @@ class Services(msgspec.Struct, frozen=True):
     uptime_s: Callable[[], float]
     nats_health: Callable[[], str]
     """`healthy`, `unhealthy` or `disabled`."""
+    recovering_queues: Callable[[], int]
+    """How many queues get places back that the store has lost."""
     webhooks: WebhookDesk
     desk: WaitingDesk
     qr_codes: QrCodes

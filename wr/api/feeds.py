@@ -6,6 +6,7 @@ from typing import Literal, Protocol
 
 import msgspec
 import trio
+from msgspec import UNSET
 
 from wr.api.calls import Call, Services
 from wr.api.concert_operations import caller_of
@@ -113,6 +114,7 @@ class QueueFeed:
                 place.estimated_wait_s,
                 place.config.status,
                 place.config.heartbeat_timeout_seconds,
+                place.is_recovering,
             )
             self.stream.told(moved)
             self._opening = [self._moved(moved)]
@@ -143,6 +145,7 @@ class QueueFeed:
                 queue_length=moved.queue_length,
                 estimated_wait_seconds=moved.estimated_wait_s,
                 queue_status=held_status(moved.queue_status),
+                recovering=moved.is_recovering or UNSET,
             )
         )
         if moved.heartbeat_timeout_s != self._timeout_s:
@@ -291,7 +294,12 @@ async def queue_feed(services: Services, call: Call) -> Feed:
     # The one feed that WebSockets carry too; the route's own word for them is above this file.
     kind = StreamKind.WEBSOCKET if call.route.method == "WEBSOCKET" else StreamKind.EVENTS
     stream = Stream(
-        claims.queue_id, claims.position_id, kind=kind, priority=claims.priority, address=call.address
+        claims.queue_id,
+        claims.position_id,
+        kind=kind,
+        priority=claims.priority,
+        address=call.address,
+        claims=claims,
     )
     return await _opened(services, QueueFeed(services, call.position, stream), Others.KEPT)
 

@@ -50,6 +50,13 @@ Time = Annotated[str, Meta(extra_json_schema={"format": "date-time"}, examples=[
 Timestamp = Annotated[int, Meta(ge=0, le=2**53, description="The client's clock, milliseconds since 1970")]
 Long = Annotated[int, Meta(ge=1, le=2**63 - 1, description="A positive 64-bit integer")]
 Count = Annotated[int, Meta(ge=0)]
+Recovering = Annotated[
+    bool,
+    Meta(
+        description="Sent, as true, while no visitor is let in because the store has lost places, which are "
+        "put back in their old order"
+    ),
+]
 HeldStatus = Annotated[
     Literal["paused", "maintenance"],
     Meta(description="Why nobody is being let in just now; left out while people are"),
@@ -65,6 +72,10 @@ class HealthResponse(msgspec.Struct, kw_only=True):
     version: str
     uptime_seconds: int
     components: dict[str, str]
+    recovering_queues: (
+        Annotated[int, Meta(ge=1, description="Queues whose places come back after the store has lost them")]
+        | UnsetType
+    ) = UNSET
 
 
 class EnqueueRequest(msgspec.Struct, kw_only=True):
@@ -98,6 +109,7 @@ class EnqueueResponse(msgspec.Struct, kw_only=True):
     redirect_url: str | UnsetType = UNSET
     session_expires_at: Time | UnsetType = UNSET
     queue_status: HeldStatus | UnsetType = UNSET
+    recovering: Recovering | UnsetType = UNSET
 
 
 class WaitingStatus(msgspec.Struct, kw_only=True):
@@ -113,6 +125,7 @@ class WaitingStatus(msgspec.Struct, kw_only=True):
     token: Annotated[str, _KEPT] | UnsetType
     expires_at: Time
     queue_status: HeldStatus | UnsetType = UNSET
+    recovering: Recovering | UnsetType = UNSET
 
 
 class AdmittedStatus(msgspec.Struct, kw_only=True):
@@ -149,6 +162,7 @@ class WaitingHeartbeat(msgspec.Struct, kw_only=True):
     next_heartbeat_seconds: int
     heartbeat_timeout_seconds: int
     queue_status: HeldStatus | UnsetType = UNSET
+    recovering: Recovering | UnsetType = UNSET
 
 
 class AdmittedHeartbeat(msgspec.Struct, kw_only=True):
@@ -218,6 +232,7 @@ class PositionUpdateEventData(msgspec.Struct, kw_only=True):
         | UnsetType
     ) = UNSET
     queue_status: HeldStatus | UnsetType = UNSET
+    recovering: Recovering | UnsetType = UNSET
 
 
 class PositionUpdateEvent(msgspec.Struct, kw_only=True):

@@ -7,6 +7,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from wr.api.messages import Count, Seconds, Time, Uuid
 from wr.model.audit import Action
+from wr.model.queue import WEEK_S
 
 Rate = Annotated[float, Meta(ge=0, description="People per second, over this step")]
 
@@ -46,6 +47,26 @@ class HistoryResponse(msgspec.Struct, kw_only=True):
     span: Literal["15m", "24h"]
     step_seconds: Annotated[int, Meta(description="How long each step lasts", examples=[10])]
     points: list[HistoryPoint]
+
+
+class SilentQuery(msgspec.Struct, kw_only=True):
+    """Which silence is asked about."""
+
+    timeout_seconds: Annotated[
+        int, Meta(ge=1, le=WEEK_S, description="A heartbeat timeout that the queue may be given")
+    ]
+
+
+class SilentResponse(msgspec.Struct, kw_only=True):
+    """What a heartbeat timeout would cost."""
+
+    queue_id: str
+    timeout_seconds: int
+    waiting: Annotated[Count, Meta(description="People in line")]
+    silent: Annotated[
+        Count,
+        Meta(description="Those of them not heard for so long: if they stay silent, they lose their places"),
+    ]
 
 
 class AuditQuery(msgspec.Struct, kw_only=True):

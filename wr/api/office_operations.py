@@ -14,6 +14,8 @@ from wr.api.office_messages import (
     HistoryQuery,
     HistoryResponse,
     PositionState,
+    SilentQuery,
+    SilentResponse,
 )
 from wr.model import places
 from wr.model.history import HistorySpan, Point
@@ -48,6 +50,22 @@ async def queue_history(services: Services, call: Call) -> Answer:
         200,
         HistoryResponse(
             queue_id=queue_id, span=wish.span, step_seconds=span.step_s, points=list(map(_point, points))
+        ),
+    )
+
+
+async def silent(services: Services, call: Call) -> Answer:
+    """Tell how many of those who wait a shorter heartbeat timeout would cost. Changes nothing."""
+    query: SilentQuery = call.query
+    queue_id = call.parameters["queue_id"]
+    found = await services.office.silent(queue_id, query.timeout_seconds)
+    return Answer(
+        200,
+        SilentResponse(
+            queue_id=queue_id,
+            timeout_seconds=query.timeout_seconds,
+            waiting=found.waiting,
+            silent=found.silent,
         ),
     )
 

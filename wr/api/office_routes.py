@@ -22,6 +22,14 @@ def office_routes(admin: Callable[..., Made]) -> tuple[Made, ...]:
         ),
         admin(
             "GET",
+            "/queues/{queue_id}/silent",
+            office_operations.silent,
+            query=office_messages.SilentQuery,
+            answers=((200, "How many are silent", office_messages.SilentResponse),),
+            refusals=(refusals.NotFound,),
+        ),
+        admin(
+            "GET",
             "/audit",
             office_operations.audit,
             query=office_messages.AuditQuery,

@@ -146,7 +146,7 @@ async def _place(
     services: Services, call: Call, place: Line, language: "Language", headers: Headers
 ) -> Answer:
     config = place.config
-    held = _HELD[config.status]
+    held = "recovering" if place.is_recovering else _HELD[config.status]
     # Kept in a cookie, so that it only moves forward; the place itself knows nothing of where it began.
     kept = read_cookie(call.request, _progress_cookie(config.id)) or ""
     first, reached = (int(part) for part in kept.split(".")) if _is_progress(kept) else (place.position, 0)

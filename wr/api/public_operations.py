@@ -1,6 +1,7 @@
 """Operations that need no token of a visitor: health, verification keys, the OpenAPI document, metrics."""
 
 import msgspec
+from msgspec import UNSET
 
 from wr import __version__
 from wr.api.calls import Answer, Call, Page, Services
@@ -22,6 +23,7 @@ async def health(services: Services, _call: Call) -> Answer:
                 "dragonflydb": "healthy" if is_healthy else "unhealthy",
                 "nats": services.nats_health(),
             },
+            recovering_queues=services.recovering_queues() or UNSET,
         ),
     )
 

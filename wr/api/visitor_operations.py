@@ -63,6 +63,7 @@ async def enqueue(services: Services, call: Call) -> Answer:
                 heartbeat_timeout_seconds=place.config.heartbeat_timeout_seconds,
                 expires_at=rfc3339(place.token_expires_s * 1000),
                 queue_status=held_status(place.config.status),
+                recovering=place.is_recovering or UNSET,
             ),
             place.usage,
         )
@@ -129,6 +130,7 @@ async def status(services: Services, call: Call) -> Answer:
                 token=place.token,
                 expires_at=rfc3339(place.token_expires_s * 1000),
                 queue_status=held_status(place.config.status),
+                recovering=place.is_recovering or UNSET,
             ),
             place.usage,
         )
@@ -161,6 +163,7 @@ async def heartbeat(services: Services, call: Call) -> Answer:
                 next_heartbeat_seconds=place.config.heartbeat_interval_seconds,
                 heartbeat_timeout_seconds=place.config.heartbeat_timeout_seconds,
                 queue_status=held_status(place.config.status),
+                recovering=place.is_recovering or UNSET,
             ),
             place.usage,
         )

@@ -123,6 +123,10 @@ class Hooks:
                 courier.outbox.want(webhook.kinds, webhook.queue_id)
                 courier.webhook = webhook
 
+    def webhooks(self) -> list[Webhook]:
+        """List the webhooks as of the last look."""
+        return [courier.webhook for courier, _ in self._couriers.values()]
+
     def knows(self, webhook_id: str) -> bool:
         """Whether there was such a webhook at the last look."""
         return webhook_id in self._couriers

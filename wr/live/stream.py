@@ -9,6 +9,7 @@ import trio
 from wr.live.updates import FORGOTTEN, QUEUE_DELETED, Ended, Farewell, LetIn, Moved, Update
 from wr.model.places import Admitted, Gone, NoQueue, Waiting
 from wr.model.queue import QueueStatus
+from wr.model.tokens import PositionClaims
 from wr.queue_book import QueueView
 from wr.store.polls import Polled
 
@@ -29,7 +30,7 @@ class Stream:
 
     __slots__ = (
         *("_latest", "_told", "due", "is_alive", "kind", "on_news", "position_id", "queue_id"),
-        *("address", "priority"),
+        *("address", "claims", "priority"),
     )
 
     def __init__(
@@ -41,7 +42,11 @@ class Stream:
         kind: StreamKind = StreamKind.EVENTS,
         priority: int = 0,
         address: str = "",
+        claims: PositionClaims | None = None,
     ) -> None:
+        self.claims = claims
+        """What the token says that the stream was opened with; with it a place comes back that the store has
+        forgotten."""
         self.priority = priority
         """Of the place; estimates of the wait depend on it."""
         self.address = address
@@ -133,6 +138,7 @@ def _update(polled: Polled, view: QueueView | None, priority: int) -> Update | N
             estimated_wait_s,
             view.config.status,
             view.config.heartbeat_timeout_seconds,
+            view.is_recovering,
         )
     if isinstance(place, Admitted):
         return None if view is None else LetIn(view.config, place, polled.queue_length, polled.now_ms)
@@ -145,7 +151,9 @@ def _gist(update: Update) -> object:
     """What makes an update news: the position, or that the line is held; not how the estimate wavers."""
     if isinstance(update, Moved):
         status = update.queue_status
-        return update.position if status is QueueStatus.ACTIVE else (update.position, status)
+        if status is QueueStatus.ACTIVE and not update.is_recovering:
+            return update.position
+        return (update.position, status, update.is_recovering)
     if isinstance(update, LetIn):
         return update.place
     return update

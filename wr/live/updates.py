@@ -15,6 +15,8 @@ class Moved(msgspec.Struct, frozen=True):
     queue_status: QueueStatus = QueueStatus.ACTIVE
     heartbeat_timeout_s: int = 0
     """How long the place is kept without a sign of life; 0 where the API does not tell."""
+    is_recovering: bool = False
+    """Whether no visitor is let in, because the store has forgotten and the line forms again."""
 
 
 class LetIn(msgspec.Struct, frozen=True):

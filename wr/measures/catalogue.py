@@ -36,6 +36,29 @@ QUEUE_MAX_ACTIVE = Metric(
 QUEUE_RATE = Metric(
     "wr_queue_admission_rate", Kind.GAUGE, "People a second that the queue's settings let in", _QUEUE
 )
+QUEUE_RECOVERING = Metric(
+    "wr_queue_recovering",
+    Kind.GAUGE,
+    "1 while no visitor is let in because the store has lost places, which come back from visitors' tokens",
+    _QUEUE,
+)
+QUEUE_ACKNOWLEDGED = Metric(
+    "wr_queue_acknowledged",
+    Kind.GAUGE,
+    "People that waited at the last pass before the store lost places; 0 where it has lost none",
+    _QUEUE,
+)
+QUEUE_RESTORED = Metric(
+    "wr_queue_restored",
+    Kind.GAUGE,
+    "Places and sessions that have come back from tokens since the store last lost some",
+    _QUEUE,
+)
+STORE_FORGOT = Metric(
+    "wr_store_forgot_total",
+    Kind.COUNTER,
+    "Times that this process noticed a store that came back without what it had acknowledged",
+)
 QUEUE_JOINS = Metric("wr_queue_joins_total", Kind.COUNTER, "People this process put in line", _QUEUE)
 QUEUE_ADMISSIONS = Metric(
     "wr_queue_admissions_total", Kind.COUNTER, "People that passes of this process let in", _QUEUE
@@ -60,6 +83,12 @@ QUEUE_CALLERS_REFUSED = Metric(
     Kind.COUNTER,
     "Times that the gate refused a session to a network or browser beyond its `session_binding`; each counts "
     "once a second at most",
+    _QUEUE,
+)
+QUEUE_GAPS = Metric(
+    "wr_queue_gaps_total",
+    Kind.COUNTER,
+    "Outages and leaps of the clock in which no visitor could be heard, as this process saw them",
     _QUEUE,
 )
 QUEUE_CANCELLATIONS = Metric(
@@ -166,9 +195,14 @@ METRICS: tuple[Metric, ...] = (
     QUEUE_ACTIVE,
     QUEUE_MAX_ACTIVE,
     QUEUE_RATE,
+    QUEUE_RECOVERING,
+    QUEUE_ACKNOWLEDGED,
+    QUEUE_RESTORED,
+    STORE_FORGOT,
     QUEUE_JOINS,
     QUEUE_ADMISSIONS,
     QUEUE_EXPIRIES,
+    QUEUE_GAPS,
     QUEUE_SESSIONS_ENDED,
     QUEUE_SESSIONS_SHARED,
     QUEUE_CALLERS_REFUSED,

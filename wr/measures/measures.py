@@ -46,6 +46,9 @@ class QueueReading:
     max_active: int
     rate: float
     """People per second."""
+    is_recovering: bool = False
+    acknowledged: int = 0
+    restored: int = 0
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,8 @@ class Readings:
     queues: tuple[QueueReading, ...] = ()
     streams: dict[str, int] = field(default_factory=dict)
     """Open live streams by kind."""
+    times_forgotten: int = 0
+    """How often the store was seen to have forgotten."""
 
 
 def snapshot(measures: Measures, readings: Readings) -> list[tuple[Metric, Samples]]:
@@ -76,6 +81,9 @@ def _queues(counted: QueueMeasures, read: Iterable[QueueReading]) -> dict[str, S
         catalogue.QUEUE_ACTIVE.name: [((queue.queue_id,), queue.active) for queue in readings],
         catalogue.QUEUE_MAX_ACTIVE.name: [((queue.queue_id,), queue.max_active) for queue in readings],
         catalogue.QUEUE_RATE.name: [((queue.queue_id,), queue.rate) for queue in readings],
+        catalogue.QUEUE_RECOVERING.name: [((queue.queue_id,), queue.is_recovering) for queue in readings],
+        catalogue.QUEUE_ACKNOWLEDGED.name: [((queue.queue_id,), queue.acknowledged) for queue in readings],
+        catalogue.QUEUE_RESTORED.name: [((queue.queue_id,), queue.restored) for queue in readings],
     }
     # A queue where nothing has happened yet counts from 0, so that the first to join is seen as a change.
     names = sorted(counted.names().union(queue.queue_id for queue in readings))
@@ -83,6 +91,7 @@ def _queues(counted: QueueMeasures, read: Iterable[QueueReading]) -> dict[str, S
     samples |= {
         catalogue.QUEUE_JOINS.name: [(labels, tally.joins) for labels, tally in tallies],
         catalogue.QUEUE_ADMISSIONS.name: [(labels, tally.admissions) for labels, tally in tallies],
+        catalogue.QUEUE_GAPS.name: [(labels, tally.gaps) for labels, tally in tallies],
         catalogue.QUEUE_EXPIRIES.name: [(labels, tally.expiries) for labels, tally in tallies],
         catalogue.QUEUE_SESSIONS_ENDED.name: [(labels, tally.sessions_ended) for labels, tally in tallies],
         catalogue.QUEUE_SESSIONS_SHARED.name: [(labels, tally.sessions_shared) for labels, tally in tallies],
@@ -128,6 +137,7 @@ def _server(measures: Measures, readings: Readings) -> dict[str, Samples]:
         catalogue.LIVE_STREAMS.name: [((kind,), count) for kind, count in readings.streams.items()],
         catalogue.EVENT_LOOP_DELAY.name: [((), measures.event_loop.spread())],
         **_events(measures.events),
+        catalogue.STORE_FORGOT.name: [((), readings.times_forgotten)],
         catalogue.BUILD.name: [((readings.version, readings.python), 1)],
     }
 

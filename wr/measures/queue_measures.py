@@ -18,6 +18,8 @@ class QueueTally:
         "cancellations",
         "expiries",
         "flushed",
+        "gaps",
+        "heard_ms",
         "joins",
         "rate_limited",
         "sessions_ended",
@@ -39,6 +41,10 @@ class QueueTally:
         self.cancellations = 0
         self.terminations = 0
         self.flushed = 0
+        self.gaps = 0
+        """Times in which no visitor could be heard, because no admission pass ran."""
+        self.heard_ms = -1
+        """When the last of them ended, in ms since 1970; 0 if there was none, below 0 until a pass."""
         self.turned_away: dict[str, int] = {}
         """Refused joins by reason, one of `TURNED_AWAY`."""
         self.rate_limited: dict[str, int] = {}

@@ -88,6 +88,20 @@ class Deleted(msgspec.Struct, forbid_unknown_fields=True):
     """An operator deleted a queue; the people in it have no events of their own."""
 
 
+class Recovering(msgspec.Struct, forbid_unknown_fields=True):
+    """The store came back without places that it had acknowledged; they come back from visitors' tokens."""
+
+    acknowledged: Annotated[int, Meta(ge=0, description="How many waited at the last pass before")]
+    restored: Annotated[int, Meta(ge=0, description="Places and sessions that have come back so far")]
+
+
+class Recovered(msgspec.Struct, forbid_unknown_fields=True):
+    """The line has formed again, and visitors are let in."""
+
+    acknowledged: Annotated[int, Meta(ge=0, description="How many waited at the last pass before")]
+    restored: Annotated[int, Meta(ge=0, description="Places and sessions that have come back so far")]
+
+
 DATA: dict[Kind, type[msgspec.Struct]] = {
     Kind.POSITION_ENQUEUED: Enqueued,
     Kind.POSITION_ADMITTED: Admitted,
@@ -100,6 +114,8 @@ DATA: dict[Kind, type[msgspec.Struct]] = {
     Kind.QUEUE_PAUSED: Paused,
     Kind.QUEUE_RESUMED: Resumed,
     Kind.QUEUE_DELETED: Deleted,
+    Kind.QUEUE_RECOVERING: Recovering,
+    Kind.QUEUE_RECOVERED: Recovered,
 }
 """What the `data` of each kind are: made as plain dictionaries, described here, compared by the tests."""
 

@@ -30,6 +30,8 @@ class Kind(StrEnum):
     QUEUE_PAUSED = "queue.paused"
     QUEUE_RESUMED = "queue.resumed"
     QUEUE_DELETED = "queue.deleted"
+    QUEUE_RECOVERING = "queue.recovering"
+    QUEUE_RECOVERED = "queue.recovered"
 
     @property
     def subject(self) -> str:

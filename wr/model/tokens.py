@@ -1,9 +1,10 @@
 """Tokens: what a position or session token says, how it is signed, and when it is believed."""
 
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import jwt
 import msgspec
+from msgspec import Meta
 
 from wr.model.compact_tokens import CompactSigner
 from wr.model.ids import id_text, parse_position_id, parse_session_id, session_id_text
@@ -21,7 +22,7 @@ _DECODE_OPTIONS: Any = {
 }
 
 
-class _PositionPayload(msgspec.Struct, frozen=True, kw_only=True):
+class _PositionPayload(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A position token's payload as it is spelled."""
 
     sub: str
@@ -33,6 +34,8 @@ class _PositionPayload(msgspec.Struct, frozen=True, kw_only=True):
     iss: Literal["wr"]
     aud: Literal["wr:position"]
     typ: Literal["position"]
+    part: Annotated[int, Meta(ge=0, le=255)] = 0
+    holder: Annotated[str, Meta(pattern=r"^([opt][0-9a-f]{32})?$")] = ""
 
 
 class _SessionPayload(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,6 +83,11 @@ class PositionClaims(msgspec.Struct, frozen=True, kw_only=True):
     enqueued_ms: int
     issued_s: int
     expires_s: int
+    enqueued_part: int = 0
+    """256ths of a millisecond after `enqueued_ms` at which the place was taken: they make the order exact."""
+    holder: bytes = b""
+    """The identity that holds the place: its kind (see `wr.store.joins.IdentityKind`) and 16 bytes; empty for
+    none. With it a store that has forgotten the place still gives the identity no second one."""
 
     @property
     def half_over_ms(self) -> int:
@@ -109,6 +117,8 @@ def sign_position(claims: PositionClaims, keys: KeyRing, now_ms: int) -> str:
             iss=ISSUER,
             aud="wr:position",
             typ="position",
+            part=claims.enqueued_part,
+            holder=claims.holder[:1].decode() + claims.holder[1:].hex(),
         ),
         Purpose.POSITION,
         keys,
@@ -154,6 +164,8 @@ def read_position(token: str, keys: KeyRing, now_ms: int) -> PositionClaims:
         enqueued_ms=payload.enqueued_ms,
         issued_s=payload.iat,
         expires_s=payload.exp,
+        enqueued_part=payload.part,
+        holder=payload.holder[:1].encode() + bytes.fromhex(payload.holder[1:]),
     )
     if now_ms >= claims.expires_s * 1000:
         raise ExpiredToken(claims)

@@ -87,6 +87,8 @@ class InLine(msgspec.Struct, frozen=True):
     position: int
     priority: int
     enqueued_ms: int
+    enqueued_part: int = 0
+    """256ths of a millisecond after `enqueued_ms`."""
 
 
 JoinPlace = (
@@ -164,6 +166,12 @@ class JoinScript:
         ]
 
 
+def line_score(priority: int, enqueued_ms: int, enqueued_part: int) -> int:
+    """Spell where a place stands in line: the score of its member of `waiting` (see lib/arrivals.lua)."""
+    arrival = (enqueued_ms - _ARRIVAL_EPOCH_MS) * _ARRIVALS_PER_MS + enqueued_part
+    return (3 - priority) * _ARRIVAL_SPAN + arrival
+
+
 def _proofs(join: Join) -> bytes:
     """Spell what a visitor brings, as the script's header says; nothing for one that brings nothing."""
     used = join.used_pass
@@ -182,6 +190,7 @@ def _place(outcome: int, first: Any, second: Any) -> JoinPlace:
             position=first,
             priority=3 - score // _ARRIVAL_SPAN,
             enqueued_ms=score % _ARRIVAL_SPAN // _ARRIVALS_PER_MS + _ARRIVAL_EPOCH_MS,
+            enqueued_part=score % _ARRIVALS_PER_MS,
         )
     if outcome == 3:
         return places.Admitted(int(first), int(second))

@@ -22,6 +22,8 @@ QUEUE_PARTS = (
     "pass_ends",
     "blocks",
     "block_notes",
+    "revoked",
+    "recalled",
     "limit_status",
     "limit_heartbeat",
     "limit_activity",

@@ -25,9 +25,10 @@ class RevokePassScript:
     def __init__(self, keys: Keys) -> None:
         self._keys = keys
 
-    def call(self, queue_id: str, digest: bytes, until_ms: int) -> tuple[list[str], list[Any]]:
+    def call(self, queue_id: str, digest: bytes, until_ms: int, now_ms: int) -> tuple[list[str], list[Any]]:
         """Spell KEYS and ARGV; `until_ms` is when the pass would have ended by itself."""
-        return self._keys.queue(queue_id, "config", "passes", "pass_ends"), [digest, until_ms]
+        keys = self._keys.queue(queue_id, "config", "passes", "pass_ends", "revoked")
+        return keys, [digest, until_ms, now_ms]
 
     def reply(self, raw: list[Any]) -> Revoked | None:
         """Read the reply; None when there is no such queue."""

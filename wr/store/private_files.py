@@ -14,7 +14,7 @@ log = structlog.get_logger("wr.store")
 PRIVATE_UMASK = 0o077
 _OTHERS = 0o077
 _KEPT = (
-    *("lock", "store.lock", "store.log", "store.sock", "admin-key"),
+    *("lock", "store.lock", "store.log", "store.sock", "admin-key", "recovery.json"),
     *("appendonlydir", "wr.rdb", "temp-*.rdb", "temp-rewriteaof-*.aof", "wr*.dfs"),
 )
 """What a server and its store keep in a data folder. The folder itself may hold what belongs to others."""

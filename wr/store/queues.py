@@ -1,7 +1,7 @@
 """Queues and their settings: the registry, `configure.lua`, `delete.lua` and `flush.lua`."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 import redis
@@ -9,6 +9,7 @@ import structlog
 import trio
 
 from wr.model.queue import QueueConfig
+from wr.model.refusals import Unavailable
 from wr.store.connection import Connection
 from wr.store.keys import Keys
 from wr.store.script import load_script
@@ -21,10 +22,23 @@ _FLUSH = load_script("flush")
 _FLUSH_SLICE = 2_000
 FLUSH_PARTS = ("config", "waiting", "seen", "extras", "people", "tombstones", "counters", "addresses")
 """The keys of `flush.lua`, in its order."""
+LOST = "The waiting room's store has lost this queue and is being told again"
 _KEPT_BY_SCRIPT = {"created_ms", "updated_ms", "version"}
 
 Gone = Callable[[int, list[bytes]], None]
 """Is told when people were sent away, in milliseconds since 1970, and who."""
+
+
+class RemembersQueues(Protocol):
+    """What is needed of the server's memory of queues."""
+
+    def remembers(self, queue_id: str, /) -> bool:
+        """Whether the queue was there, and is not known to have been deleted."""
+        ...
+
+    def learn_settings(self, config: QueueConfig, /) -> None:
+        """Take in the settings of a queue as they were read."""
+        ...
 
 
 class QueueShelf:
@@ -44,6 +58,8 @@ class QueueShelf:
         self._connection = connection
         self._keys = keys
         self._registry = keys.shared("queues")
+        self.memory: RemembersQueues | None = None
+        """The server's memory of queues, if it has one."""
 
     async def names(self) -> list[str]:
         """List the ids in the registry, in order; some may have no settings."""
@@ -51,10 +67,21 @@ class QueueShelf:
         return sorted(member.decode() for member in members)
 
     async def read(self, queue_id: str) -> QueueConfig | None:
-        """Read a queue's settings; None when there is none of that id. One round trip."""
+        """Read a queue's settings; None when there is none of that id. One round trip.
+
+        Raises:
+            Unavailable: the store is away, or does not know a queue that the server remembers.
+        """
         (key,) = self._keys.queue(queue_id, "config")
         fields: Any = await self._connection.run(lambda client: client.hgetall(key))
-        return _config(queue_id, fields) if fields else None
+        if not fields:
+            if self.memory is not None and self.memory.remembers(queue_id):
+                raise Unavailable(LOST)
+            return None
+        config = _config(queue_id, fields)
+        if self.memory is not None:
+            self.memory.learn_settings(config)
+        return config
 
     async def read_many(self, queue_ids: Sequence[str]) -> list[QueueConfig | None]:
         """Read the settings of these queues, in their order; None where there is none. One round trip.
@@ -86,7 +113,7 @@ class QueueShelf:
         arguments: list[Any] = [now_ms, config.version]
         for field, value in msgspec.to_builtins(config).items():
             if field not in _KEPT_BY_SCRIPT:
-                arguments += (field, repr(value) if isinstance(value, float) else str(value))
+                arguments += (field, setting_text(value))
         with trio.CancelScope(shield=True):
             written, _, _ = await self._connection.call(
                 _CONFIGURE, self._keys.queue(config.id, "config"), arguments
@@ -152,6 +179,11 @@ class QueueShelf:
             if sent_away == 0:
                 break
         return removed
+
+
+def setting_text(value: object) -> str:
+    """Spell the value of a setting as a queue's hash keeps it."""
+    return repr(value) if isinstance(value, float) else str(value)
 
 
 def _config_or_none(queue_id: str, fields: dict[bytes, bytes] | Exception) -> QueueConfig | None:

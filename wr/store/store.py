@@ -7,6 +7,7 @@ from contextvars import Context
 from functools import partial
 from typing import Any, Protocol, TypeVar
 
+import msgspec
 import redis
 import structlog
 import trio
@@ -16,7 +17,10 @@ from wr.measures.queue_measures import NO_QUEUE
 from wr.model import places
 from wr.model.history import HistorySpan
 from wr.model.limits import Limit, Usage
-from wr.store.admissions import AdmitScript, Pass
+from wr.model.queue import QueueConfig
+from wr.model.refusals import Unavailable
+from wr.model.tokens import PositionClaims, SessionClaims
+from wr.store.admissions import LEAST_GAP_MS, NOTHING_KNOWN, AdmitScript, Known, Pass
 from wr.store.announcements import Announcements
 from wr.store.audit import AuditShelf
 from wr.store.batcher import Batcher
@@ -34,9 +38,11 @@ from wr.store.keys import GLOBAL_TAG, Keys
 from wr.store.noting import Noting
 from wr.store.pass_revocations import Revoked, RevokePassScript
 from wr.store.polls import Poll, Polled, PollKind, PollScript
-from wr.store.queues import QueueShelf
+from wr.store.queues import LOST, QueueShelf
+from wr.store.recoveries import Recoveries, RestoreScript
 from wr.store.script import Script
 from wr.store.secrets import SecretShelf
+from wr.store.silences import Silent, SilentScript
 from wr.store.visits import VisitCall, Visited, VisitKind, VisitScript
 from wr.store.webhooks import WebhookShelf
 
@@ -55,6 +61,15 @@ def store_clock() -> int:
     return 0
 
 
+class StoreTimes(msgspec.Struct, frozen=True):
+    """The time that scripts work with."""
+
+    now_ms: Callable[[], int] = store_clock
+    """Gives the time; 0, the default, is the clock of the store."""
+    least_gap_ms: int = LEAST_GAP_MS
+    """When no admission pass ran for so long, no visitor could be heard."""
+
+
 class _Batched(Protocol[ItemT, ReplyT]):
     """A script that does many items in one call."""
 
@@ -63,6 +78,51 @@ class _Batched(Protocol[ItemT, ReplyT]):
     def call(self, queue_id: str, now_ms: int, items: Sequence[ItemT], /) -> tuple[list[str], list[Any]]: ...
 
     def replies(self, raw: list[Any], /) -> Sequence[ReplyT]: ...
+
+
+class Remembering(Protocol):
+    """What the store needs of the server's memory of what it has acknowledged."""
+
+    def known(self, queue_id: str, /) -> Known:
+        """Tell what the server knows of a queue."""
+        ...
+
+    def learn(self, queue_id: str, done: Pass, /) -> None:
+        """Take in what a pass did."""
+        ...
+
+    def learn_settings(self, config: QueueConfig, /) -> None:
+        """Take in the settings of a queue as they were read."""
+        ...
+
+    def remembers(self, queue_id: str, /) -> bool:
+        """Whether the server knows of the queue, and of no deletion."""
+        ...
+
+    def forget(self, queue_id: str, /) -> None:
+        """Drop a queue: it was deleted."""
+        ...
+
+
+class NoMemory:
+    """Remembers nothing: for stores that no server serves from."""
+
+    def known(self, queue_id: str, /) -> Known:  # noqa: ARG002
+        """Tell that nothing is known."""
+        return NOTHING_KNOWN
+
+    def learn(self, queue_id: str, done: Pass, /) -> None:
+        """Take in nothing."""
+
+    def learn_settings(self, config: QueueConfig, /) -> None:
+        """Take in nothing."""
+
+    def remembers(self, queue_id: str, /) -> bool:  # noqa: ARG002
+        """Tell that no queue is known."""
+        return False
+
+    def forget(self, queue_id: str, /) -> None:
+        """Drop nothing."""
 
 
 class Tracing(Protocol):
@@ -76,9 +136,8 @@ class Tracing(Protocol):
 class Store:
     """Every operation on the store. All methods raise `Unavailable` when it cannot be reached.
 
-    `now_ms` gives the time each script works with; 0, the default, is the clock of the store. `measures`
-    takes in what happened to whom: here, because both APIs, live streams and operators come by. `noting`
-    takes notes of it for other systems.
+    `measures` takes in what happened to whom: here, because both APIs, live streams and operators come by.
+    `noting` takes notes of it for other systems.
     """
 
     def __init__(
@@ -87,19 +146,27 @@ class Store:
         nursery: trio.Nursery,
         keys: Keys,
         limits: Mapping[str, Limit],
-        now_ms: Callable[[], int] = store_clock,
+        times: StoreTimes,
         measures: Measures | None = None,
         tracing: Tracing | None = None,
         noting: Noting | None = None,
     ) -> None:
         self._noting = noting
+        self._keys = keys
+        self._memory: Remembering = NoMemory()
         self._connection = connection
-        self._now_ms = now_ms
+        self._now_ms = times.now_ms
+        self.now_ms = times.now_ms
+        """The time that scripts are given: 0 for the store's own."""
         self._measures = measures or Measures(time.perf_counter)
-        self._admit = AdmitScript(keys)
+        self._least_gap_ms = times.least_gap_ms
+        self._admit = AdmitScript(keys, gap_ms=times.least_gap_ms)
+        self._restore = RestoreScript(keys)
+        self.recoveries = Recoveries(connection, keys)
         self._statistics = StatisticsScript(keys)
         self._history = HistoryScript(keys)
         self._find = FindScript(keys)
+        self._silent = SilentScript(keys)
         self._limit = LimitScript(keys, dict(limits))
         self.queues = QueueShelf(connection, keys)
         self.secrets = SecretShelf(connection, keys)
@@ -134,10 +201,21 @@ class Store:
             nursery, self._count, around=self._around(self._limit.script)
         )
 
+    def remember_with(self, memory: Remembering, longest_hold_s: float) -> None:
+        """Have `memory` take in what passes do, and compare the store with it.
+
+        When the store has forgotten, no visitor is let in for `longest_hold_s` seconds at most.
+        """
+        self._memory = memory
+        self.queues.memory = memory
+        self._admit = AdmitScript(self._keys, gap_ms=self._least_gap_ms, longest_hold_s=longest_hold_s)
+        self._restore = RestoreScript(self._keys, longest_hold_s)
+
     async def join(self, queue_id: str, join: Join) -> Joined:
         """Put someone in line. To count it costs 0.2 µs."""
         joined = await self._joins.submit(queue_id, join)
         place = joined.place
+        self._check(queue_id, place)
         if isinstance(place, InLine):
             if place.is_new:
                 self._measures.queues.of(queue_id).joins += 1
@@ -160,6 +238,7 @@ class Store:
     async def poll(self, queue_id: str, poll: Poll) -> Polled:
         """Tell where someone stands; with a heartbeat, keep the place."""
         polled = await self._polls.submit(queue_id, poll)
+        self._check(queue_id, polled.place)
         if polled.place is places.LIMITED:
             scope = "heartbeat" if poll.kind is PollKind.HEARTBEAT else "status"
             self._measures.queues.of(queue_id).limit(scope)
@@ -168,11 +247,14 @@ class Store:
     async def poll_many(self, queue_id: str, polls: Sequence[Poll]) -> Sequence[Polled]:
         """Tell where many people stand, in one call of its own."""
         replies: Sequence[Polled] = await self._poll_now(queue_id, polls)
+        if replies:
+            self._check(queue_id, replies[0].place)
         return replies
 
     async def visit(self, queue_id: str, call: VisitCall) -> Visited:
         """Tell how a session stands; with activity, count it."""
         visited = await self._visits.submit(queue_id, call)
+        self._check(queue_id, visited.state)
         if visited.state is places.LIMITED:
             scope = "status" if call.kind is VisitKind.STATUS else "activity"
             self._measures.queues.of(queue_id).limit(scope)
@@ -181,6 +263,8 @@ class Store:
     async def gate(self, queue_id: str, calls: Sequence[GateCall]) -> Sequence[Gated]:
         """Tell how these sessions stand, and count what was done in them. One round trip."""
         answers: Sequence[Gated] = await self._gate_now(queue_id, calls)
+        if answers:
+            self._check(queue_id, answers[0].state)
         for gated in answers:
             self._count_gated(queue_id, gated)
         return answers
@@ -188,6 +272,7 @@ class Store:
     async def gate_one(self, queue_id: str, call: GateCall) -> Gated:
         """Tell how a session stands, and count what was done in it, together with others who ask."""
         gated = await self._gates.submit(queue_id, call)
+        self._check(queue_id, gated.state)
         self._count_gated(queue_id, gated)
         return gated
 
@@ -204,12 +289,13 @@ class Store:
 
     async def revoke_pass(self, queue_id: str, digest: bytes, until_ms: int) -> Revoked | None:
         """Have a pass give no place any more; None when there is no such queue."""
-        keys, arguments = self._revoke_pass.call(queue_id, digest, until_ms)
+        keys, arguments = self._revoke_pass.call(queue_id, digest, until_ms, self._now_ms())
         return self._revoke_pass.reply(await self._connection.call(self._revoke_pass.script, keys, arguments))
 
     async def depart(self, queue_id: str, departure: Departure) -> Departed:
         """End a place or a session."""
         departed = await self._departures.submit(queue_id, departure)
+        self._check(queue_id, departed.state)
         if departed.ended_now:
             tally = self._measures.queues.of(queue_id)
             if departure.reason is places.Reason.TERMINATED:
@@ -243,16 +329,42 @@ class Store:
         # Once it is sent a pass is carried out, and nobody but the one who sent it knows whom it let in. The
         # connection's patience for a call bounds it.
         with trio.CancelScope(shield=True):
-            replies = await self._of_each(
-                self._admit.script, queue_ids, lambda queue_id: self._admit.call(queue_id, self._now_ms())
-            )
+            replies = await self._of_each(self._admit.script, queue_ids, self._pass_call)
         passes = {queue_id: self._admit.reply(reply) for queue_id, reply in replies.items()}
         for queue_id, done in passes.items():
             if done is not None:
+                self._memory.learn(queue_id, done)
                 self._count_pass(queue_id, done)
                 if self._noting is not None and self._noting.wanted:
                     self._noting.passed(queue_id, done)
         return passes
+
+    def _pass_call(self, queue_id: str) -> tuple[list[str], list[Any]]:
+        return self._admit.call(queue_id, self._now_ms(), self._memory.known(queue_id))
+
+    async def restore(
+        self, queue_id: str, claims: Sequence[PositionClaims | SessionClaims]
+    ) -> Sequence[bool]:
+        """Put back what verified tokens of a queue tell of and the store has forgotten.
+
+        Returns for each whether its place or session is there now. One round trip.
+        """
+        known = self._memory.known(queue_id)
+        keys, arguments = self._restore.call(queue_id, self._now_ms(), known, claims)
+        return self._restore.replies(await self._connection.call(self._restore.script, keys, arguments))
+
+    def forget_queue(self, queue_id: str) -> None:
+        """Remember a queue no longer, because it was deleted."""
+        self._memory.forget(queue_id)
+
+    def _check(self, queue_id: str, place: object) -> None:
+        """Refuse to believe that a queue is gone that was there a moment ago: the store may have lost it.
+
+        Raises:
+            Unavailable: the store does not know a queue that the server remembers.
+        """
+        if place is places.NO_QUEUE and self._memory.remembers(queue_id):
+            raise Unavailable(LOST)
 
     def _count_pass(self, queue_id: str, done: Pass) -> None:
         """Count what a pass did; 0.2 µs for each person let in."""
@@ -260,6 +372,17 @@ class Store:
         tally.admissions += len(done.admitted)
         tally.expiries += len(done.dropped)
         tally.sessions_ended += len(done.ended)
+        if done.heard_ms != tally.heard_ms:
+            # Another server's pass may have seen the gap, or one whose reply was lost with the store. Gaps
+            # from before this process started are not its own.
+            if tally.heard_ms >= 0 or done.heard_ms == done.now_ms:
+                tally.gaps += 1
+                log.warning(
+                    "visitors could not be heard: their places are kept, their sessions last longer",
+                    queue_id=queue_id,
+                    gap_s=done.gap_ms / 1000,
+                )
+            tally.heard_ms = done.heard_ms
         for waited_ms in done.waits_ms:
             tally.waits.observe(waited_ms / 1000)
 
@@ -279,6 +402,11 @@ class Store:
             lambda queue_id: self._statistics.call(queue_id, self._now_ms()),
         )
         return {queue_id: self._statistics.reply(reply) for queue_id, reply in replies.items()}
+
+    async def silent(self, queue_id: str, timeout_s: int) -> Silent | None:
+        """Count those who wait, and those of them not heard for so long; None when there is no such queue."""
+        keys, arguments = self._silent.call(queue_id, self._now_ms(), timeout_s)
+        return self._silent.reply(await self._connection.call(self._silent.script, keys, arguments))
 
     async def history(self, queue_id: str, span: HistorySpan) -> Notes | None:
         """Read the notes of a queue's history; None when there is no such queue."""
@@ -411,6 +539,7 @@ async def open_store(
     measures: Measures | None = None,
     tracing: Tracing | None = None,
     noting: Noting | None = None,
+    least_gap_ms: int = LEAST_GAP_MS,
 ) -> AsyncIterator[Store]:
     """Open the store at `url`.
 
@@ -423,7 +552,8 @@ async def open_store(
         raise StoreFailure(f"store_url: {error}") from error
     try:
         async with trio.open_nursery() as nursery:
-            yield Store(connection, nursery, Keys(prefix), limits, now_ms, measures, tracing, noting)
+            times = StoreTimes(now_ms, least_gap_ms)
+            yield Store(connection, nursery, Keys(prefix), limits, times, measures, tracing, noting)
             # Callers are gone by now; a batch nobody waits for need not be waited for either.
             nursery.cancel_scope.cancel()
     finally:

@@ -81,7 +81,7 @@ class Witness:
     def __init__(
         self,
         book: Knowing,
-        tell: Callable[[str, Iterable[bytes]], None],
+        tell: Callable[[str, Iterable[bytes] | None], None],
         *others: Remembering,
     ) -> None:
         self._book = book
@@ -113,7 +113,10 @@ class Witness:
         # First: settings may have to be asked for, and a store that is away by then changes nothing about who
         # was let in.
         for queue_id, admission in passes.items():
-            if admission is not None:
+            if admission is not None and admission.heard_ms == admission.now_ms:
+                # Sessions end later than their streams were told.
+                self._tell(queue_id, None)
+            elif admission is not None:
                 self._tell(queue_id, [*admission.admitted, *admission.dropped, *admission.ended])
         for queue_id, admission in passes.items():
             await self._book.learn(queue_id, admission)

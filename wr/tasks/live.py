@@ -8,8 +8,9 @@ import trio
 
 from wr.live.registry import Registry
 from wr.live.stream import Stream
-from wr.model.places import Waiting
+from wr.model.places import Unknown, Waiting
 from wr.model.refusals import NotFound, Unavailable
+from wr.model.tokens import PositionClaims
 from wr.queue_book import QueueView
 from wr.store.polls import Poll, Polled, PollKind
 
@@ -24,6 +25,10 @@ class Looking(Protocol):
 
     async def poll_many(self, queue_id: str, polls: Sequence[Poll], /) -> Sequence[Polled]:
         """Tell where these people stand."""
+        ...
+
+    async def restore(self, queue_id: str, claims: Sequence[PositionClaims], /) -> Sequence[bool]:
+        """Put back what these tokens tell of, if the store has forgotten it; for each whether it is there."""
         ...
 
 
@@ -93,6 +98,13 @@ class LiveLoops:
             for stream in streams
         ]
         answers = await self._store.poll_many(queue_id, polls)
+        forgotten = [
+            stream.claims
+            for stream, polled in zip(streams, answers, strict=True)
+            if stream.claims is not None and isinstance(polled.place, Unknown)
+        ]
+        if forgotten and any(await self._store.restore(queue_id, forgotten)):
+            answers = await self._store.poll_many(queue_id, polls)
         try:
             view = await self._book.get(queue_id)
         except NotFound:

@@ -1,30 +1,56 @@
---@use clock chunks arrivals extras departures addresses statistics history shares
+--@use clock chunks arrivals extras departures addresses statistics history shares silence recovery
 -- One admission pass over one queue: drops the silent, ends sessions whose time is over, and lets people in
 -- from the front, no faster than the rate and no more than the room holds. One step, so that any number of
 -- replicas may run it at any moment: the tokens and the room are counted here and nowhere else.
 --
 -- KEYS  config waiting seen sessions records extras people tombstones counters bucket ring history_fine history_coarse
 --       addresses passes pass_ends blocks block_notes
--- ARGV  now_ms, most (ids handled per kind in one call; what is left over is reported as more)
+-- ARGV  now_ms, most (ids handled per kind in one call; what is left over is reported as more),
+--       least gap_ms (a longer time without a pass is one in which no visitor could be heard),
+--       what the server knows of this queue: created_ms, passes (0 = nothing), how many waited,
+--       longest hold_ms (how long nobody is let in after the store has forgotten, at most)
 -- reply exists (0, 1), now_ms, config version, waiting, active, more (0, 1),
 --       list of dropped ids, list of ended session ids, list of admitted ids,
 --       list of 'second:admitted:ended' of the last two minutes, session end ms of those admitted,
---       list of how many ms each of those admitted had waited, list of how many wait of priority 0, 1, 2 and 3
+--       list of how many ms each of those admitted had waited, list of how many wait of priority 0, 1, 2 and 3,
+--       when visitors could be heard again after the last gap (0 = there was none), how many ms that gap lasted
+--       (below 0: the clock went back so far),
+--       [passes over this queue, when the store forgot (ms, 0 = never), until when nobody is let in because of that
+--       (ms), how many waited before it forgot, how many places and sessions came back]
 -- cost  about 17 commands when idle; then O(log waiting) for each person dropped, ended or let in; 6 or 7 more
 --       in the first pass of each 10 seconds, which notes the history and forgets passes and blocks that are over;
---       4 more while several priorities wait.
+--       4 more while several priorities wait; 1 more for a while after the heartbeat timeout was shortened. The
+--       pass after a gap moves the end of every session: 2 commands for each 500 of them, 250 ms for 100,000.
 --       Tokens refill with the time that passed, never beyond one second's worth (at least one person),
 --       and what is left of a person is carried over.
 local now = clock_ms(ARGV[1])
 local most = tonumber(ARGV[2])
 local config = redis.call('HMGET', KEYS[1], 'status', 'admission_rate', 'max_active_users',
-  'session_timeout_seconds', 'heartbeat_timeout_seconds', 'version', 'priority_share')
+  'session_timeout_seconds', 'heartbeat_timeout_seconds', 'version', 'priority_share',
+  'timeout_before_ms', 'shortened_ms', 'created_ms', 'heartbeat_interval_seconds')
 if not config[1] then
-  return {0, now, 0, 0, 0, 0, {}, {}, {}, {}, 0, {}, {0, 0, 0, 0}}
+  return {0, now, 0, 0, 0, 0, {}, {}, {}, {}, 0, {}, {0, 0, 0, 0}, 0, 0, {0, 0, 0, 0, 0}}
 end
 local rate = tonumber(config[2])
 local expires = now + tonumber(config[4]) * 1000
-local bucket = redis.call('HMGET', KEYS[10], 'tokens', 'at', 'owed')
+local BUCKET = {'tokens', 'at', 'owed', 'heard_ms', 'gap_ms', 'passes', 'forgot_ms', 'recovering_ms', 'acknowledged',
+  'restored'}
+local bucket = redis.call('HMGET', KEYS[10], unpack_values(BUCKET))
+-- Another queue of that name, made since, has forgotten nothing.
+if ARGV[4] == config[10] and note_forgetting(KEYS[10], tonumber(bucket[6] or '0'), tonumber(ARGV[5]), now,
+    tonumber(config[11]), tonumber(ARGV[7]), tonumber(ARGV[6])) then
+  bucket = redis.call('HMGET', KEYS[10], unpack_values(BUCKET))
+end
+local passes = tonumber(bucket[6] or '0') + 1
+local forgot_ms, recovering_ms = tonumber(bucket[7] or '0'), tonumber(bucket[8] or '0')
+local gap = gap_since(tonumber(bucket[2] or nil), now, tonumber(ARGV[3]))
+local heard_ms, gap_ms = tonumber(bucket[4] or '0'), tonumber(bucket[5] or '0')
+if gap then
+  heard_ms, gap_ms = now, gap
+end
+-- So much later the sessions end that were on before the gap: as if it had not been, but at most a whole session
+-- later, so that a server that was off for days does not open with a room full of people who have gone.
+local later_ms = math.min(gap or 0, tonumber(config[4]) * 1000)
 -- Before anything is done: what this pass does belongs to the step that begins with it.
 if note_steps(KEYS[12], KEYS[13], KEYS[9], KEYS[2], KEYS[4], tonumber(bucket[2] or nil), now) then
   -- Whatever went wrong before, such as a server of an older version, is over when the line is empty.
@@ -38,19 +64,25 @@ if note_steps(KEYS[12], KEYS[13], KEYS[9], KEYS[2], KEYS[4], tonumber(bucket[2] 
   end
 end
 
-local silent = redis.call('ZRANGEBYSCORE', KEYS[3], '-inf', whole(now - tonumber(config[5]) * 1000),
-  'LIMIT', 0, most)
+-- A store that has forgotten places has forgotten heartbeats, too.
+local silent = silent_ids(KEYS[3], now, math.max(heard_ms, forgot_ms), gap_ms, tonumber(ARGV[3]), most, tonumber(config[5]) * 1000,
+  tonumber(config[8] or '0'), tonumber(config[9] or '0'))
 in_chunks(silent, function(...) redis.call('ZREM', KEYS[2], ...) end)
 in_chunks(silent, function(...) redis.call('ZREM', KEYS[3], ...) end)
 release_places(KEYS[14], KEYS[6], silent)
 forget_person(KEYS[6], KEYS[7], silent)
 bury(KEYS[8], now, 1, silent)
 
-local over = redis.call('ZRANGEBYSCORE', KEYS[4], '-inf', whole(now), 'LIMIT', 0, most)
+local over = redis.call('ZRANGEBYSCORE', KEYS[4], '-inf', whole(now - later_ms), 'LIMIT', 0, most)
 in_chunks(over, function(...) redis.call('ZREM', KEYS[4], ...) end)
 in_chunks(over, function(...) redis.call('HDEL', KEYS[5], ...) end)
 forget_person(KEYS[6], KEYS[7], not_in_line(KEYS[2], over))
 bury(KEYS[8], now, 4, over)
+if gap then
+  -- Should the store have no memory for it, the pass fails here, and the next one finds the same gap and no session
+  -- moved. After this nothing may fail until `at` is written.
+  move_ends(KEYS[4], now - later_ms, later_ms)
+end
 
 -- A full second's worth at the start: an idle queue lets its first visitors in at once.
 local burst = math.max(rate, 1)
@@ -115,7 +147,7 @@ local admitted = {}
 local waits = {}
 local waited = 0
 local allowed = 0
-if config[1] == 'active' then
+if config[1] == 'active' and now >= recovering_ms then
   local space = tonumber(config[3]) - redis.call('ZCARD', KEYS[4])
   -- The small part of a token makes up for what adding fractions loses, so that 0.1 ten times is one person.
   allowed = math.max(0, math.min(math.floor(tokens + 0.000001), space))
@@ -143,7 +175,8 @@ if config[1] == 'active' then
     in_chunks(records, function(...) redis.call('HSET', KEYS[5], ...) end)
   end
 end
-redis.call('HSET', KEYS[10], 'tokens', string.format('%.6f', math.max(0, tokens - #admitted)), 'at', whole(now))
+redis.call('HSET', KEYS[10], 'tokens', string.format('%.6f', math.max(0, tokens - #admitted)), 'at', whole(now),
+  'heard_ms', whole(heard_ms), 'gap_ms', whole(gap_ms), 'passes', whole(passes))
 
 local waiting = redis.call('ZCARD', KEYS[2])
 open_day(KEYS[9], now, waiting)
@@ -164,4 +197,5 @@ if #silent == most or #over == most or (#admitted == most and allowed > most) th
   more = 1
 end
 return {1, now, tonumber(config[6]), waiting, redis.call('ZCARD', KEYS[4]), more, silent, over, admitted,
-  redis.call('HVALS', KEYS[11]), expires, waits, lengths}
+  redis.call('HVALS', KEYS[11]), expires, waits, lengths, heard_ms, gap_ms,
+  {passes, forgot_ms, recovering_ms, tonumber(bucket[9] or '0'), tonumber(bucket[10] or '0')}}

@@ -1,13 +1,16 @@
 --@use clock
--- Writes a queue's settings: creates the queue, or replaces settings that nobody else has changed since.
+-- Writes a queue's settings: creates the queue, or replaces settings that nobody else has changed since. When that
+-- shortens the heartbeat timeout, it keeps since when (`shortened_ms`) and which timeout holds for visitors not heard
+-- since (`timeout_before_ms`): see silence.lua.
 --
 -- KEYS  config
 -- ARGV  now_ms, expected version (0 = must not exist yet), then field, value, field, value, …
 -- reply written (0, 1), now_ms, version after this call (0 = there is no such queue)
--- cost  3 commands
+-- cost  3 commands and 1 for each field; 1 more to shorten the heartbeat timeout
 local now = clock_ms(ARGV[1])
 local expected = tonumber(ARGV[2])
-local version = tonumber(redis.call('HGET', KEYS[1], 'version') or '0')
+local before = redis.call('HMGET', KEYS[1], 'version', 'heartbeat_timeout_seconds', 'timeout_before_ms', 'shortened_ms')
+local version = tonumber(before[1] or '0')
 if version ~= expected then
   return {0, now, version}
 end
@@ -16,6 +19,14 @@ if expected == 0 then
 end
 for index = 3, #ARGV, 2 do
   redis.call('HSET', KEYS[1], ARGV[index], ARGV[index + 1])
+  local earlier_ms = tonumber(before[2] or '0') * 1000
+  if ARGV[index] == 'heartbeat_timeout_seconds' and tonumber(ARGV[index + 1]) * 1000 < earlier_ms then
+    -- Shortened again: some may not have been heard since the time before.
+    if now - tonumber(before[3] or '0') < tonumber(before[4] or '0') then
+      earlier_ms = math.max(earlier_ms, tonumber(before[3]))
+    end
+    redis.call('HSET', KEYS[1], 'timeout_before_ms', whole(earlier_ms), 'shortened_ms', whole(now))
+  end
 end
 redis.call('HSET', KEYS[1], 'updated_ms', whole(now), 'version', whole(version + 1))
 return {1, now, version + 1}

@@ -1,9 +1,10 @@
+--@use clock
 -- Takes a pass back: it gives no place any more.
 --
--- KEYS  config passes pass_ends
--- ARGV  digest of the pass's id (16 bytes), until when that is remembered (ms)
+-- KEYS  config passes pass_ends revoked
+-- ARGV  digest of the pass's id (16 bytes), until when that is remembered (ms), now_ms
 -- reply exists (0, 1), places that it gave, id of the last of them ('' = none)
--- cost  4 commands
+-- cost  6 commands
 if redis.call('EXISTS', KEYS[1]) == 0 then
   return {0, 0, ''}
 end
@@ -11,4 +12,7 @@ local known = redis.call('HGET', KEYS[2], ARGV[1]) or ''
 local used, id = string.match(known, '^R?(%d+):(.*)$')
 redis.call('HSET', KEYS[2], ARGV[1], 'R' .. (used or '0') .. ':' .. (id or ''))
 redis.call('ZADD', KEYS[3], ARGV[2], ARGV[1])
+-- Those taken back are listed apart, for servers to keep in case the store forgets.
+redis.call('ZREMRANGEBYSCORE', KEYS[4], '-inf', whole(clock_ms(ARGV[3])))
+redis.call('ZADD', KEYS[4], ARGV[2], ARGV[1])
 return {1, tonumber(used or '0'), id or ''}

@@ -1,0 +1,65 @@
+"""The visitors that were let in lately, 16 bytes each: who they are and when their sessions end."""
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+
+import msgspec
+
+from wr.store.recoveries import LetIn
+
+_ID_BYTES = 16
+
+
+class _Admission(msgspec.Struct, frozen=True):
+    """Visitors that one pass let in."""
+
+    started_ms: int
+    ends_ms: int
+    ids: bytes
+    """Their position ids, one after the other."""
+
+
+class AdmittedVisitors:
+    """Remembers the visitors of one queue that were let in and whose session may be on, the newest `most`."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._admissions: deque[_Admission] = deque()
+        self._ended: deque[_Admission] = deque()
+        self._count = 0
+        self._ended_count = 0
+
+    def let_in(self, ids: Sequence[bytes], started_ms: int, ends_ms: int) -> None:
+        """Take in whom a pass let in."""
+        if ids:
+            self._admissions.append(_Admission(started_ms, ends_ms, b"".join(ids)))
+            self._count += len(ids)
+            while self._admissions and (
+                self._admissions[0].ends_ms <= started_ms or self._count > self._most
+            ):
+                self._count -= len(self._admissions.popleft().ids) // _ID_BYTES
+
+    def ended(self, ids: Sequence[bytes], at_ms: int) -> None:
+        """Take in whose session is over."""
+        if ids and self._admissions:
+            self._ended.append(_Admission(at_ms, at_ms, b"".join(ids)))
+            self._ended_count += len(ids)
+            oldest_ms = self._admissions[0].started_ms
+            while self._ended and (self._ended[0].ends_ms < oldest_ms or self._ended_count > self._most):
+                self._ended_count -= len(self._ended.popleft().ids) // _ID_BYTES
+
+    def list(self, now_ms: int) -> list[LetIn]:
+        """List those whose session may be on. 1 µs for each that is remembered."""
+        gone = {position_id for each in self._ended for position_id in _ids(each)}
+        return [
+            LetIn(position_id, each.started_ms, each.ends_ms)
+            for each in self._admissions
+            if each.ends_ms > now_ms
+            for position_id in _ids(each)
+            if position_id not in gone
+        ]
+
+
+def _ids(admission: _Admission) -> Iterator[bytes]:
+    for start in range(0, len(admission.ids), _ID_BYTES):
+        yield admission.ids[start : start + _ID_BYTES]

@@ -1,0 +1,53 @@
+-- gap_since(at, now, least_ms): for how long no visitor could be heard, as no pass ran since `at` (nil = never): the
+-- store or all servers were away, or the clock leapt. Below 0 when the clock went back; nil where the time is shorter
+-- than `least_ms`.
+-- silent_ids(seen, now, heard_ms, gap_ms, least_ms, most, timeout_ms, before_ms, shortened_ms): those whose silence is
+-- longer than allowed, at most `most`. After a gap, which ended at `heard_ms`, every visitor has a whole timeout to be
+-- heard again. After the timeout was shortened, at `shortened_ms` (0 = never), the earlier `before_ms` holds for those
+-- not heard since. One command; up to 3 for a while after the timeout was shortened, a gap, or a clock that went back.
+-- move_ends(sessions, after_ms, later_ms): moves the end of each session that ends after `after_ms`; 2 commands for
+-- each 500 of them.
+local function gap_since(at, now, least_ms)
+  if at and (now - at > least_ms or at - now > least_ms) then
+    return now - at
+  end
+  return nil
+end
+
+local function silent_ids(seen, now, heard_ms, gap_ms, least_ms, most, timeout_ms, before_ms, shortened_ms)
+  local found = {}
+  local function take(from, to)
+    if #found < most then
+      local ids = redis.call('ZRANGEBYSCORE', seen, from, to, 'LIMIT', 0, most - #found)
+      for index = 1, #ids do
+        found[#found + 1] = ids[index]
+      end
+    end
+  end
+  local since = '-inf'
+  before_ms = math.max(before_ms, timeout_ms)
+  if shortened_ms > 0 and now < math.max(shortened_ms, heard_ms) + before_ms then
+    if now >= heard_ms + before_ms then
+      take('-inf', whole(math.min(shortened_ms, now - before_ms)))
+    end
+    since = '(' .. whole(shortened_ms)
+  end
+  if now >= heard_ms + timeout_ms and (since == '-inf' or now - timeout_ms > shortened_ms) then
+    take(since, whole(now - timeout_ms))
+    -- The clock went back: a last heartbeat that is still to come was sent before that. Shorter steps are no leap.
+    if gap_ms < 0 and now < heard_ms - gap_ms then
+      take('(' .. whole(now + least_ms), '+inf')
+    end
+  end
+  return found
+end
+
+local function move_ends(sessions, after_ms, later_ms)
+  local found = redis.call('ZRANGEBYSCORE', sessions, '(' .. whole(after_ms), '+inf', 'WITHSCORES')
+  local moved = {}
+  for index = 1, #found, 2 do
+    moved[index] = whole(tonumber(found[index + 1]) + later_ms)
+    moved[index + 1] = found[index]
+  end
+  in_chunks(moved, function(...) redis.call('ZADD', sessions, 'XX', ...) end)
+end

@@ -1,0 +1,30 @@
+--@use clock chunks extras departures addresses recovery
+-- Tells a store that has forgotten whom a server saw let in, so that nobody gets in twice.
+--
+-- KEYS  config waiting seen sessions records extras tombstones bucket addresses recalled
+-- ARGV  now_ms, then three per person: id (16 bytes), session start ms, session end ms
+-- reply people that stood in line as if they had not been let in, and have their session again
+-- cost  3 commands a person; O(log waiting)
+--
+-- The others are noted in `recalled` for as long as tokens are put back (see restore.lua).
+local now = clock_ms(ARGV[1])
+if redis.call('EXISTS', KEYS[1]) == 0 or not may_restore(KEYS[8], now) then
+  return 0
+end
+local moved = 0
+for item = 2, #ARGV, 3 do
+  local id, started, ends = ARGV[item], ARGV[item + 1], ARGV[item + 2]
+  if tonumber(ends) > now and not redis.call('ZSCORE', KEYS[4], id) and not tombstone(KEYS[7], id, now) then
+    if redis.call('ZREM', KEYS[2], id) == 1 then
+      redis.call('ZREM', KEYS[3], id)
+      release_places(KEYS[9], KEYS[6], {id})
+      redis.call('ZADD', KEYS[4], ends, id)
+      redis.call('HSET', KEYS[5], id, started .. ':' .. whole(now) .. ':0')
+      moved = moved + 1
+    else
+      redis.call('HSET', KEYS[10], id, started .. ':' .. ends)
+    end
+  end
+end
+redis.call('PEXPIRE', KEYS[10], whole(RESTORE_MS))
+return moved
