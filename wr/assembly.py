@@ -41,7 +41,6 @@ from wr.measures.event_measures import EventMeasures
 from wr.measures.measures import Measures, QueueReading, Readings, Samples, snapshot
 from wr.model.address_shares import AddressShares
 from wr.model.randomness import RandomPool
-from wr.model.refusals import Unavailable
 from wr.model.signing import Purpose
 from wr.office import Office
 from wr.pass_reader import PassReader, SiteKeys
@@ -53,6 +52,8 @@ from wr.recovery.recovery import Recovery
 from wr.room import Room
 from wr.settings import Settings
 from wr.store.admissions import least_gap_ms
+from wr.store.health import StoreHealth
+from wr.store.memory import StoreMemory
 from wr.store.store import Store, store_clock
 from wr.tasks.admission import Witness
 from wr.tasks.live import LiveLoops
@@ -62,8 +63,6 @@ from wr.webhooks import WebhookDesk
 
 if TYPE_CHECKING:
     from wr.events.nats_link import NatsLink
-
-_HEALTH_PATIENCE_S = 1.0
 
 
 class Clocks(msgspec.Struct, frozen=True):
@@ -215,12 +214,12 @@ def assemble(
             public_url=settings.public_url,
         ),
         trusted_proxies=settings.trusted_proxies,
-        is_store_healthy=lambda: _answers(store),
+        store_condition=StoreHealth(store, time.monotonic).condition,
         nats_health=lambda: events.nats_health,
         recovering_queues=lambda: sum(view.is_recovering for view in book.views()),
         webhooks=WebhookDesk(store, events.hooks, random_bytes=os.urandom),
         uptime_s=uptime_s,
-        scrape=_scraper(measures, book, registry, recovery),
+        scrape=_scraper(measures, book, registry, recovery, store.space),
         openapi=orjson.dumps(openapi_document()),
         assets=assets,
         desk=WaitingDesk(assets, template_check_command()),
@@ -274,7 +273,7 @@ def _events(store: Store, settings: Settings, measures: EventMeasures, book: Eve
 
 
 def _scraper(
-    measures: Measures, book: QueueBook, registry: Registry, recovery: Recovery
+    measures: Measures, book: QueueBook, registry: Registry, recovery: Recovery, memory: StoreMemory
 ) -> Callable[[str], Awaitable[tuple[bytes, str]]]:
     async def scrape(accept: str) -> tuple[bytes, str]:
         readings = Readings(
@@ -295,6 +294,9 @@ def _scraper(
             ),
             times_forgotten=recovery.times,
             streams={str(kind): count for kind, count in registry.kinds.items()},
+            memory_used=memory.used_bytes,
+            memory_max=memory.max_bytes,
+            is_full=memory.is_short,
         )
         return await trio.to_thread.run_sync(_spell, snapshot(measures, readings), accept)
 
@@ -305,14 +307,3 @@ def _spell(taken: list[tuple[Metric, Samples]], accept: str) -> tuple[bytes, str
     # Loaded here, in the thread: it takes 30 ms, and many a server is never asked.
     text, content_type = import_module("wr.measures.exposition").spell(taken, accept)
     return text, content_type
-
-
-async def _answers(store: Store) -> bool:
-    """Whether the store answers within a second."""
-    with trio.move_on_after(_HEALTH_PATIENCE_S):
-        try:
-            await store.ping()
-        except Unavailable:
-            return False
-        return True
-    return False

@@ -368,6 +368,8 @@ def _spell(value: Any) -> Text:
         return Text(f"{value:,}")
     if isinstance(value, float):
         return Text(f"{value:,.3f}".rstrip("0").rstrip("."))
+    if isinstance(value, dict):
+        return Text("\n").join(_plain(f"{name}: {each}") for name, each in value.items())
     return _plain(str(value))
 
 

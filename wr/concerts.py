@@ -104,7 +104,7 @@ class Concerts:
         user's token counts as that user, and the site itself is bounded by the queue alone.
 
         Raises:
-            Maintenance: no new place for now.
+            StoreFull, Maintenance: no new place for now.
             RateLimited: this caller asked too often.
             TooManyPlaces, Blocked, PassRequired: no new place for this caller.
         """

@@ -2,14 +2,17 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
+
+import msgspec
 
 from wr.events.book import EventBook
 from wr.model import places
-from wr.model.events import Kind, Note
+from wr.model.events import MOST_METADATA_BYTES, Kind, Note
 from wr.model.times import rfc3339_ms
 from wr.store.admissions import Forgotten, Pass
 from wr.store.departures import Departed, Departure
-from wr.store.joins import InLine, Joined
+from wr.store.joins import InLine, Join, Joined
 
 _SILENT = {"reason": places.Reason.HEARTBEAT_TIMEOUT.text}
 _OVER = {"reason": places.Reason.SESSION_TIMEOUT.text}
@@ -35,10 +38,10 @@ class Happenings:
         return self._events.wanted
 
     @contextmanager
-    def joining(self, queue_id: str) -> Iterator[Callable[[Sequence[Joined]], None]]:
+    def joining(self, queue_id: str) -> Iterator[Callable[[Sequence[Join], Sequence[Joined]], None]]:
         """Hold back what else happens in a queue until the joins that are under way have been noted."""
         with self._events.holding(queue_id) as first:
-            yield lambda replies: first.extend(_joins(queue_id, replies))
+            yield lambda joins, replies: first.extend(_joins(queue_id, joins, replies))
 
     def departed(self, queue_id: str, departures: Sequence[Departure], replies: Sequence[Departed]) -> None:
         """Take notes of what departures ended, if they ended anything."""
@@ -79,9 +82,11 @@ class Happenings:
         self._events.note_people(Kind.POSITION_CANCELLED, queue_id, at_ms, people, _FLUSHED)
 
 
-def _joins(queue_id: str, replies: Sequence[Joined]) -> Iterator[Note]:
-    for joined in replies:
+def _joins(queue_id: str, joins: Sequence[Join], replies: Sequence[Joined]) -> Iterator[Note]:
+    for join, joined in zip(joins, replies, strict=True):
         place = joined.place
         if isinstance(place, InLine) and place.is_new:
-            facts = {"position": place.position, "priority": place.priority}
+            facts: dict[str, Any] = {"position": place.position, "priority": place.priority}
+            if 0 < len(join.metadata) <= MOST_METADATA_BYTES:
+                facts["metadata"] = msgspec.Raw(join.metadata)
             yield Note(Kind.POSITION_ENQUEUED, queue_id, joined.now_ms, (joined.position_id,), facts)

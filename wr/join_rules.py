@@ -33,6 +33,7 @@ from wr.model.refusals import (
     PassRequired,
     QueueFull,
     Refusal,
+    StoreFull,
     TooManyPlaces,
 )
 from wr.model.times import rfc3339
@@ -170,14 +171,22 @@ def pass_invalid(reason: str, usage: Usage | None = None) -> PassInvalid:
     return PassInvalid(_PASS_SAID[reason], usage=usage, reason=reason)
 
 
+_NOBODY_NEW: dict[type, tuple[type[Refusal], str]] = {
+    places.Full: (QueueFull, "The queue is at its maximum capacity"),
+    places.Closed: (Maintenance, "The queue is in maintenance and takes no new visitors"),
+    places.NoMemory: (
+        StoreFull,
+        "The waiting room has no memory for more places just now; those that are held are kept",
+    ),
+}
+"""Why a line takes nobody, whoever it is."""
+
+
 def join_refusal(place: object, queue_id: str, usage: Usage | None) -> Refusal | None:
     """Tell why a join gave no place; None when that says nothing of the visitor or the line."""
-    if isinstance(place, places.Full):
-        return QueueFull("The queue is at its maximum capacity", usage=usage, queue_id=queue_id)
-    if isinstance(place, places.Closed):
-        return Maintenance(
-            "The queue is in maintenance and takes no new visitors", usage=usage, queue_id=queue_id
-        )
+    if type(place) in _NOBODY_NEW:
+        refusal, message = _NOBODY_NEW[type(place)]
+        return refusal(message, usage=usage, queue_id=queue_id)
     if isinstance(place, places.TooManyPlaces):
         return TooManyPlaces(
             f"Your network holds as many places in this line as one may: {place.most}",

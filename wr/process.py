@@ -41,6 +41,7 @@ from wr.store.store import Store, open_store
 from wr.tasks.admission import run_admission
 from wr.tasks.endless import keep_running
 from wr.tasks.event_loop import watch_event_loop
+from wr.tasks.memory import watch_memory
 from wr.tasks.telling import telling
 from wr.traces.asking import TracesFailure, Tracing, close_tracing, open_tracing
 
@@ -144,6 +145,7 @@ async def run(
             tasks.start_soon(keep_running, "positions", lambda _status: house.live.look_in_turn())
             tasks.start_soon(keep_running, "news", lambda _status: house.live.look_at_once())
             tasks.start_soon(keep_running, "telling", lambda _status: house.announcer.announce_for_ever())
+            tasks.start_soon(keep_running, "memory", lambda _status: watch_memory(store))
             tasks.start_soon(keep_running, "recovery", lambda _status: house.recovery.keep_for_ever())
             delays = measures.event_loop
             tasks.start_soon(keep_running, "event loop", lambda _status: watch_event_loop(delays))
@@ -253,7 +255,12 @@ async def _store_url(settings: Settings, stop: trio.Event) -> AsyncIterator[str]
     if settings.store_url:
         yield settings.store_url
         return
-    async with embedded_store(settings.data_dir, settings.store_fsync, give_up=stop.wait) as url:
+    async with embedded_store(
+        settings.data_dir,
+        settings.store_fsync,
+        memory=settings.store_memory * 2**20,
+        give_up=stop.wait,
+    ) as url:
         yield url
 
 

@@ -112,7 +112,7 @@ class Room:
         Raises:
             NotFound: no such queue.
             InvalidRequest: the metadata is longer than 4 KiB.
-            QueueFull, Maintenance, RateLimited: no new place for now.
+            QueueFull, StoreFull, Maintenance, RateLimited: no new place for now.
             IdentityTaken, TooManyPlaces, Blocked: no new place for this visitor, or this address.
             PassRequired, PassInvalid: no new place without a pass, or with this one.
         """

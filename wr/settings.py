@@ -190,6 +190,14 @@ class Settings:
         group=Group.STORE,
         form="everysec|always",
     )
+    store_memory: int = _setting(
+        0,
+        "Most memory of the embedded store in MiB; when it is nearly full, joins are refused; 0 is half of "
+        "what the machine or its container has, and with dragonfly what that takes by itself",
+        count,
+        group=Group.STORE,
+        form="MIB",
+    )
     store_patience: float = _setting(
         60.0,
         "Seconds that the start waits for a store that does not answer yet, then it fails; 0 does not wait",
@@ -360,7 +368,8 @@ class Settings:
     event_buffer: int = _setting(
         100_000,
         "Events kept for NATS, and for each webhook, while they cannot be sent; those beyond are dropped and "
-        "counted; each takes 100 to 450 bytes, and up to 1 KB while a webhook is to be tried again",
+        "counted; each takes 100 to 450 bytes and what metadata it has, and up to 1 KB more while a webhook "
+        "is to be tried again",
         positive_count,
         group=Group.EVENTS,
         form="COUNT",

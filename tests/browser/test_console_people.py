@@ -31,6 +31,16 @@ def test_somebody_in_line_is_found_by_the_position(page: Page, visited: Site) ->
     shows(page.get_by_role("heading", level=2), "Waiting in line")
 
 
+def test_what_a_visitor_sent_with_the_join_is_shown_as_text(page: Page, visited: Site) -> None:
+    queue_id = visited.make_queue(status="paused")
+    sent = {"campaign": "<img src=x onerror=alert(1)>", "is_member": True}
+    joined = visited.join(queue_id, {"metadata": sent}).json()
+    sign_in(page, visited, f"#/find/{joined['position_id']}")
+    shows(page.get_by_role("heading", level=2), "Waiting in line")
+    told = page.locator("dl.facts-list > div").filter(has_text="Sent with the join").locator("dd li")
+    expect(told).to_have_text(["campaign: <img src=x onerror=alert(1)>", "is_member: true"])
+
+
 def test_a_session_is_found_by_its_position_and_ended_with_a_reason(page: Page, visited: Site) -> None:
     visit = enter(visited, visited.make_queue(admission_rate=1000))
     sign_in(page, visited, f"#/find/{visit.position_id}")

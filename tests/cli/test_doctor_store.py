@@ -13,7 +13,14 @@ from wr.doctor.finding import Finding, Verdict
 from wr.doctor.store import StoreFacts
 
 VALKEY = StoreFacts(
-    engine="Valkey", version="9.1.0", is_append_only=True, fsync="everysec", save="", policy="noeviction"
+    engine="Valkey",
+    version="9.1.0",
+    is_append_only=True,
+    fsync="everysec",
+    save="",
+    policy="noeviction",
+    used_bytes=10 * 2**20,
+    max_bytes=100 * 2**20,
 )
 DRAGONFLY = StoreFacts(
     engine="DragonflyDB", version="1.40.0", snapshot_cron="* * * * *", snapshot_name="wr", policy="noeviction"
@@ -76,10 +83,11 @@ def test_a_real_store_without_persistence_is_found_out(valkey: Engine) -> None:
     assert verdicts(findings) == {
         "store": "✓",
         "store's data": "✗",
-        "store's memory": "✓",
+        "store's memory": "!",
         "store's clock": "✓",
     }
     assert findings[0].found.startswith("Valkey 9")
+    assert "has no limit" in findings[2].found
 
 
 def test_a_real_store_is_good_once_it_is_mended_as_the_findings_say(valkey: Engine) -> None:
@@ -87,6 +95,7 @@ def test_a_real_store_is_good_once_it_is_mended_as_the_findings_say(valkey: Engi
         client.config_set("maxmemory-policy", "allkeys-lru")
         assert verdicts(store.check_store(valkey.url))["store's memory"] == "✗"
         client.config_set("maxmemory-policy", "noeviction")
+        client.config_set("maxmemory", "100mb")
         client.config_set("save", "60 1")
         assert verdicts(store.check_store(valkey.url))["store's data"] == "!"
         client.config_set("save", "")
@@ -188,7 +197,26 @@ def test_what_a_crash_of_the_store_would_lose_is_judged(facts: StoreFacts, verdi
     ],
 )
 def test_a_store_that_forgets_people_when_it_is_full_is_bad(policy: str | None, verdict: Verdict) -> None:
-    assert store.judge_policy(changed(VALKEY, policy=policy)).verdict is verdict
+    assert store.judge_memory(changed(VALKEY, policy=policy)).verdict is verdict
+
+
+@pytest.mark.parametrize(
+    ("used", "most", "verdict"),
+    [
+        (79, 100, Verdict.GOOD),
+        (80, 100, Verdict.UNSURE),
+        (94, 100, Verdict.UNSURE),
+        (95, 100, Verdict.BAD),
+        (10, 0, Verdict.UNSURE),
+        (None, None, Verdict.UNSURE),
+    ],
+)
+def test_a_store_that_is_nearly_full_or_has_no_limit_is_warned_of(
+    used: int | None, most: int | None, verdict: Verdict
+) -> None:
+    finding = store.judge_memory(changed(VALKEY, used_bytes=used, max_bytes=most, machine_bytes=2**30))
+    assert finding.verdict is verdict
+    assert bool(finding.mend) is (verdict is not Verdict.GOOD)
 
 
 @pytest.mark.parametrize(("skew_s", "is_bad"), [(0.9, False), (-0.9, False), (1.1, True), (-1.1, True)])

@@ -67,6 +67,16 @@ def test_somebody_in_line_is_found_by_the_id_of_the_position(wr: Wr, server: Rea
     assert json.loads(wr("find", joined["position_id"], "--json").stdout)["queue_id"] == queue_id
 
 
+def test_what_a_visitor_sent_is_shown_and_commands_no_terminal(wr: Wr, server: Ready, queue_id: str) -> None:
+    sent = {"campaign": "[red]sale[/red]", "\x1b[2Jname": "\x1b]0;title\x07", "age": 4}
+    joined = httpx.post(f"{server.url}/api/v1/queues/{queue_id}/enqueue", json={"metadata": sent}).json()
+    shown = wr("find", joined["position_id"]).stdout
+    assert "campaign: [red]sale[/red]" in shown
+    assert "age: 4" in shown
+    assert "\x1b" not in shown
+    assert json.loads(wr("find", joined["position_id"], "--json").stdout)["metadata"] == sent
+
+
 def test_somebody_inside_is_found_by_the_id_of_the_session(wr: Wr, server: Ready, queue_id: str) -> None:
     wr("queue", "update", queue_id, "--status", "active")
     joined = join(server, queue_id)

@@ -214,3 +214,21 @@ def test_the_visitors_own_tokens_find_nobody_here(site: Site) -> None:
     headers = {"Authorization": f"Bearer {visit.session_token}"}
     response = site.http.get(f"{BASE}/admin/sessions/{visit.session_id}", headers=headers)
     assert_refused(response, 403, "FORBIDDEN")
+
+
+def test_what_a_visitor_sent_with_the_join_is_shown_in_line_and_inside_and_gone_with_the_session(
+    site: Site,
+) -> None:
+    queue_id = site.make_queue(status="paused")
+    sent = {"user_id": "u-1", "campaign": "<b>sale</b>", "age": 4, "ratio": 0.5, "is_member": True}
+    joined = site.join(queue_id, {"metadata": sent}).json()
+    assert position(site, joined["position_id"])["metadata"] == sent
+    site.admin("PATCH", f"/queues/{queue_id}", {"status": "active"})
+    site.admitted(queue_id, joined["token"])
+    found = position(site, joined["position_id"])
+    assert found["metadata"] == sent
+    assert session(site, found["session_id"])["metadata"] == sent
+    terminate(site, found["session_id"])
+    assert "metadata" not in session(site, found["session_id"])
+    # Nobody else is told: not even the visitor, whose page may be another's.
+    assert "metadata" not in joined

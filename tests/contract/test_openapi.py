@@ -362,12 +362,12 @@ def test_what_an_answer_always_brings_is_required_in_its_schema() -> None:
         ],
         "ErrorFacts": ["details"],
         "FoundPositionResponse": [
-            *("ended_at", "enqueued_at", "estimated_wait_seconds", "last_seen_at", "position", "priority"),
-            *("reason", "session_expires_at", "session_id", "session_started_at"),
+            *("ended_at", "enqueued_at", "estimated_wait_seconds", "last_seen_at", "metadata", "position"),
+            *("priority", "reason", "session_expires_at", "session_id", "session_started_at"),
         ],
         "FoundSessionResponse": [
-            *("addresses", "ended_at", "expires_at", "last_activity", "page_views", "reason"),
-            *("remaining_seconds", "started_at"),
+            *("addresses", "ended_at", "expires_at", "last_activity", "metadata", "page_views"),
+            *("reason", "remaining_seconds", "started_at"),
         ],
         "HealthResponse": ["recovering_queues"],
         "QueueResponse": ["page_template"],

@@ -368,3 +368,16 @@ def test_too_much_for_a_webhook_is_dropped_and_said(tmp_path: Path) -> None:
             assert site.join(queue_id).status_code == 201
         eventually(lambda: len({came.whose for came in receiver.came}) == 5, "those that are kept were tried")
         assert server.log.count("events are dropped") == 1
+
+
+def test_what_visitors_send_with_the_join_is_told_unless_it_is_long(tmp_path: Path) -> None:
+    with serving(tmp_path) as (_, site), receiving() as receiver:
+        queue_id = site.make_queue(status="paused")
+        add(site, receiver.url, "position.enqueued")
+        sent = {"campaign": "summer-sale", "age": 4, "quoted": '"\\\n'}
+        for metadata in (sent, {"campaign": "x" * 1100}, {}):
+            site.join(queue_id, {"metadata": metadata})
+        eventually(lambda: len(receiver.taken()) == 3, "all of it came")
+        told = [came.event["data"] for came in receiver.taken()]
+        assert sorted(data["position"] for data in told) == [1, 2, 3]
+        assert [data["metadata"] for data in told if "metadata" in data] == [sent]

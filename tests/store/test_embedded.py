@@ -17,6 +17,7 @@ import wr.store.embedded
 from tests.support.processes import eventually, runs
 from wr.store.embedded import embedded_store
 from wr.store.engine import Engine, StoreFailure, find_engine, foreign_data
+from wr.store.machine_memory import memory_bytes
 
 PATIENCE_S = 60
 
@@ -202,6 +203,20 @@ def test_dragonfly_takes_two_cores_at_most_for_each_wants_memory_of_its_own(
         monkeypatch.setattr(os, "sched_getaffinity", lambda _pid, cores=cores: set(range(cores)))
         command = Engine("dragonfly", "/dragonfly").command(tmp_path, tmp_path / "store.sock", "always")
         assert f"--proactor_threads={threads}" in command
+        assert not any("maxmemory" in part for part in command), "it finds out by itself"
+    command = Engine("dragonfly", "/dragonfly").command(tmp_path, tmp_path / "s", "always", 2**30)
+    assert f"--maxmemory={2**30}" in command
+
+
+@pytest.mark.parametrize(("memory", "most"), [(0, memory_bytes() // 2), (64 * 2**20, 64 * 2**20)])
+async def test_an_embedded_valkey_has_a_limit_and_evicts_nobody(
+    tmp_path: Path, memory: int, most: int
+) -> None:
+    with trio.fail_after(PATIENCE_S):
+        async with embedded_store(tmp_path, "everysec", memory=memory) as url:
+            with redis.Redis.from_url(url, protocol=2) as client:
+                told = client.info("memory")
+    assert (told["maxmemory"], told["maxmemory_policy"]) == (most, "noeviction")
 
 
 async def test_a_store_that_does_not_start_is_quoted_with_what_it_said_last_and_nothing_older(

@@ -3,6 +3,7 @@
 Each `redis.call` goes to the server; the differences from Valkey are those of DragonflyDB: undeclared
 keys are errors, scores arrive as numbers, a number that is not an integer keeps its fraction on the way out
 (so none may leave), and how a fraction is spelled in an argument is not to be relied on (so none may go in).
+A server without memory refuses here each command that may need some, whatever the script wrote before.
 """
 
 from typing import Any
@@ -42,10 +43,18 @@ class DialectClient:
             reply = self._client.execute_command(name.decode(), *parts)
             return _into_lua(runtime, name.upper(), reply)
 
+        def pcall(name: bytes, *parts: Any) -> Any:
+            try:
+                return call(name, *parts)
+            except redis.OutOfMemoryError as error:
+                return runtime.table_from({b"err": b"OOM " + str(error).encode()})
+            except redis.ResponseError as error:
+                return runtime.table_from({b"err": str(error).encode()})
+
         scope = runtime.globals()
         scope[b"KEYS"] = runtime.table_from(keys)
         scope[b"ARGV"] = runtime.table_from(values)
-        scope[b"redis"] = runtime.table_from({b"call": call})
+        scope[b"redis"] = runtime.table_from({b"call": call, b"pcall": pcall})
         runtime.execute(_SANDBOX)
         return _out_of_lua(runtime.execute(text))
 

@@ -91,7 +91,7 @@ class ScriptedQueue:
     def advance(self, seconds: float) -> None:
         self.now_ms += round(seconds * 1000)
 
-    def join_many(self, joins: list[Join]) -> list[Joined]:
+    def join_many(self, joins: list[Join], *, is_short: bool = False) -> list[Joined]:
         used = None
         if self._is_sharded:
             counter = lane_of(Counted(GLOBAL_TAG, "enqueue", b""))
@@ -99,9 +99,8 @@ class ScriptedQueue:
             used = [
                 usage.used for usage in self._limit.replies(counter, self._call(self._limit.script, call))
             ]
-        return self._join.replies(
-            self._call(self._join.script, self._join.call(self.queue_id, self.now_ms, joins, used))
-        )
+        call = self._join.call(self.queue_id, self.now_ms, joins, used, is_short=is_short)
+        return self._join.replies(self._call(self._join.script, call))
 
     def join(
         self,
@@ -111,9 +110,11 @@ class ScriptedQueue:
         person: bytes = b"",
         metadata: bytes = b"",
         subject: bytes = b"somebody",
+        is_short: bool = False,
         **more: Any,
     ) -> Joined:
-        return self.join_many([Join(new_id(), known, priority, subject, person, metadata, **more)])[0]
+        join = Join(new_id(), known, priority, subject, person, metadata, **more)
+        return self.join_many([join], is_short=is_short)[0]
 
     def poll(self, *ids: bytes, kind: PollKind = PollKind.STATUS) -> list[Polled]:
         polls = [Poll(position_id, kind, position_id) for position_id in ids]
@@ -138,9 +139,10 @@ class ScriptedQueue:
         raw = self._call(self._leave.script, self._leave.call(self.queue_id, self.now_ms, departures))
         return self._leave.replies(raw)[0]
 
-    def admit(self) -> Pass:
+    def admit(self, *, is_short: bool = False) -> Pass:
         script = AdmitScript(self.keys, self.most_per_pass, self.least_gap_ms)
-        done = script.reply(self._call(script.script, script.call(self.queue_id, self.now_ms)))
+        call = script.call(self.queue_id, self.now_ms, is_short=is_short)
+        done = script.reply(self._call(script.script, call))
         assert done is not None
         return done
 

@@ -23,6 +23,7 @@ from wr.office import Office
 from wr.pass_reader import PassReader
 from wr.pass_service import PassService
 from wr.room import Room
+from wr.store.health import Condition
 from wr.web.assets import AssetShelf
 from wr.webhooks import WebhookDesk
 
@@ -92,7 +93,7 @@ class Services(msgspec.Struct, frozen=True):
     blocks: BlockService
     cookies: PlaceCookies
     trusted_proxies: tuple[Network, ...]
-    is_store_healthy: Callable[[], Any]
+    store_condition: Callable[[], Awaitable[Condition]]
     uptime_s: Callable[[], float]
     nats_health: Callable[[], str]
     """`healthy`, `unhealthy` or `disabled`."""

@@ -10,6 +10,8 @@ RETRY_AFTER_S = 2
 
 PLACES_RETRY_AFTER_S = 30
 """When to ask again while an address holds as many places as it may: some of them will have been let in."""
+MEMORY_RETRY_AFTER_S = 15
+"""When to try to join again while the store has no memory for more places: some will have ended."""
 STREAM_RETRY_AFTER_S = 30
 """When to try to open a stream again where an address has too many: they last long."""
 
@@ -44,8 +46,19 @@ WIRE_FORMS: dict[type[Refusal], WireForm] = {
     refusals.PassInvalid: WireForm(403, "PASS_INVALID", "The pass gives no place"),
     refusals.TooManyStreams: WireForm(429, "RATE_LIMITED", "One address holds as many streams as it may"),
     refusals.QueueFull: WireForm(503, "QUEUE_FULL", "Queue is at maximum capacity"),
+    refusals.StoreFull: WireForm(503, "SERVICE_UNAVAILABLE", "The store has no memory for another place"),
+    refusals.OutOfMemory: WireForm(503, "SERVICE_UNAVAILABLE", "The store has no memory left"),
     refusals.Maintenance: WireForm(503, "MAINTENANCE_MODE", "Queue is in maintenance mode"),
     refusals.Unavailable: WireForm(503, "SERVICE_UNAVAILABLE", "The store cannot be reached just now"),
+}
+_RETRY_AFTER_S: dict[type[Refusal], int] = {
+    refusals.TooManyPlaces: PLACES_RETRY_AFTER_S,
+    refusals.StoreFull: MEMORY_RETRY_AFTER_S,
+    refusals.TooManyStreams: STREAM_RETRY_AFTER_S,
+    refusals.RateLimited: RETRY_AFTER_S,
+    refusals.Unavailable: RETRY_AFTER_S,
+    refusals.QueueFull: RETRY_AFTER_S,
+    refusals.Maintenance: RETRY_AFTER_S,
 }
 INTERNAL_ERROR = WireForm(500, "INTERNAL_ERROR", "Internal server error")
 
@@ -59,14 +72,9 @@ def refusal_headers(refusal: Refusal) -> list[tuple[str, str]]:
     """Give the headers that a refusal brings beside the envelope."""
     if isinstance(refusal, refusals.RateLimited) and refusal.usage is not None:
         return [("Retry-After", str(refusal.usage.retry_after_s))]
-    if isinstance(refusal, refusals.TooManyPlaces):
-        return [("Retry-After", str(PLACES_RETRY_AFTER_S))]
-    if isinstance(refusal, refusals.TooManyStreams):
-        return [("Retry-After", str(STREAM_RETRY_AFTER_S))]
-    if isinstance(
-        refusal, refusals.RateLimited | refusals.Unavailable | refusals.QueueFull | refusals.Maintenance
-    ):
-        return [("Retry-After", str(RETRY_AFTER_S))]
+    for kind, seconds in _RETRY_AFTER_S.items():
+        if isinstance(refusal, kind):
+            return [("Retry-After", str(seconds))]
     if isinstance(refusal, refusals.Unauthorized):
         return [("WWW-Authenticate", "Bearer")]
     if isinstance(refusal, refusals.UpgradeRequired):

@@ -137,7 +137,7 @@ async def _without_session(
         try:
             entry = await services.gatehouse.walk_in(config.id, visitor, may_wait=may_wait)
         except (
-            *(refusals.QueueFull, refusals.Maintenance, refusals.RateLimited),
+            *(refusals.QueueFull, refusals.StoreFull, refusals.Maintenance, refusals.RateLimited),
             *(refusals.NotFound, refusals.PositionExpired, refusals.IdentityTaken),
             *(refusals.TooManyPlaces, refusals.Blocked, refusals.PassRequired),
         ):

@@ -123,6 +123,12 @@ PositionState = Literal[
 Ended = Annotated[str, Meta(description="Why it ended", examples=["heartbeat_timeout"])]
 
 
+FoundMetadata = Annotated[
+    dict[str, str | int | float | bool],
+    Meta(description="What the visitor sent with the join, which nobody has verified"),
+]
+
+
 class FoundPositionResponse(msgspec.Struct, kw_only=True):
     """A place in line, or what became of it; what does not apply is left out."""
 
@@ -146,6 +152,7 @@ class FoundPositionResponse(msgspec.Struct, kw_only=True):
     session_expires_at: Time | UnsetType = UNSET
     ended_at: Time | UnsetType = UNSET
     reason: Ended | UnsetType = UNSET
+    metadata: FoundMetadata | UnsetType = UNSET
 
 
 class FoundSessionResponse(msgspec.Struct, kw_only=True):
@@ -176,3 +183,4 @@ class FoundSessionResponse(msgspec.Struct, kw_only=True):
     ) = UNSET
     ended_at: Time | UnsetType = UNSET
     reason: Ended | UnsetType = UNSET
+    metadata: FoundMetadata | UnsetType = UNSET

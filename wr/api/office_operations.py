@@ -2,6 +2,9 @@
 
 from typing import Literal
 
+import msgspec
+from msgspec import UNSET, UnsetType
+
 from wr.api.calls import Answer, Call, Services
 from wr.api.office_messages import (
     AuditChange,
@@ -17,6 +20,7 @@ from wr.api.office_messages import (
     SilentQuery,
     SilentResponse,
 )
+from wr.join_rules import Metadata
 from wr.model import places
 from wr.model.history import HistorySpan, Point
 from wr.model.ids import id_text, parse_position_id, parse_session_id, session_id_text
@@ -120,6 +124,7 @@ def _position(person: FoundPerson) -> FoundPositionResponse:
         answer.reason = place.reason.text
         if place.reason.ends_a_session:
             answer.session_id = session_id_text(person.position_id)
+    answer.metadata = _metadata(person)
     return answer
 
 
@@ -142,7 +147,13 @@ def _session(person: FoundPerson) -> FoundSessionResponse:
         answer.status = _SESSION_STATES[place.reason]
         answer.ended_at = rfc3339(place.ended_ms)
         answer.reason = place.reason.text
+    answer.metadata = _metadata(person)
     return answer
+
+
+def _metadata(person: FoundPerson) -> Metadata | UnsetType:
+    told = person.found.metadata
+    return msgspec.json.decode(told, type=Metadata) if told else UNSET
 
 
 def _entry(kept: KeptEntry) -> AuditEntryResponse:

@@ -7,12 +7,17 @@ from wr import __version__
 from wr.api.calls import Answer, Call, Page, Services
 from wr.api.http import JSON
 from wr.api.messages import HealthResponse, JwksResponse
+from wr.store.health import Condition
 
 
 async def health(services: Services, _call: Call) -> Answer:
-    """Tell whether the store answers: 200 when it does, 503 when not. Without NATS people are served all the
-    same, so it makes nothing unhealthy but itself."""
-    is_healthy = await services.is_store_healthy()
+    """Tell whether visitors are served: 200 when they are, 503 while the store is away or takes no writes.
+
+    A full store, which the component says, refuses joins on every server, and serves those with a place.
+    Without NATS people are served all the same. So neither has a load balancer take the server out.
+    """
+    condition = await services.store_condition()
+    is_healthy = condition is not Condition.UNHEALTHY
     return Answer(
         200 if is_healthy else 503,
         HealthResponse(
@@ -20,7 +25,7 @@ async def health(services: Services, _call: Call) -> Answer:
             version=__version__,
             uptime_seconds=int(services.uptime_s()),
             components={
-                "dragonflydb": "healthy" if is_healthy else "unhealthy",
+                "dragonflydb": condition.value,
                 "nats": services.nats_health(),
             },
             recovering_queues=services.recovering_queues() or UNSET,

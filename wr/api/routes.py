@@ -104,8 +104,8 @@ ROUTES: tuple[Route, ...] = (
             (201, "New position created", messages.EnqueueResponse),
         ),
         refusals=(
-            *(refusals.NotFound, refusals.QueueFull, refusals.Maintenance, refusals.Forbidden),
-            *(refusals.IdentityTaken, refusals.TooManyPlaces, refusals.Blocked),
+            *(refusals.NotFound, refusals.QueueFull, refusals.StoreFull, refusals.Maintenance),
+            *(refusals.Forbidden, refusals.IdentityTaken, refusals.TooManyPlaces, refusals.Blocked),
             *(refusals.PassRequired, refusals.PassInvalid),
         ),
     ),
@@ -211,7 +211,7 @@ ROUTES: tuple[Route, ...] = (
         body=messages.ConcertUser,
         answers=((200, "In line, inside, or rejected because the line is full", messages.JoinResponse),),
         refusals=(
-            *(refusals.NotFound, refusals.Maintenance, refusals.Forbidden),
+            *(refusals.NotFound, refusals.StoreFull, refusals.Maintenance, refusals.Forbidden),
             *(refusals.TooManyPlaces, refusals.Blocked, refusals.PassRequired),
         ),
     ),

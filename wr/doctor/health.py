@@ -4,10 +4,12 @@ import ssl
 
 from wr.api.messages import HealthResponse
 from wr.doctor.asking import NoAnswer, ask, read_url
-from wr.doctor.finding import Finding, bad, good
+from wr.doctor.finding import Finding, bad, good, unsure
 from wr.setting_values import split_bind
 from wr.settings import Settings
+from wr.store.health import Condition
 
+MORE_MEMORY = "raise the `maxmemory` of the store, or wait until places and sessions have ended"
 _ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared with, not bound to
 
 
@@ -45,4 +47,14 @@ def check_health(url: str, *, is_own: bool = False) -> Finding:
             f"wr {health.version} at {url} is unhealthy: {parts or 'it does not say why'}",
             "see its log",
         )
+    trouble = trouble_of(health)
+    if trouble:
+        return unsure(subject, f"wr {health.version} at {url} serves, but {trouble}", MORE_MEMORY)
     return good(subject, f"wr {health.version} at {url} is healthy")
+
+
+def trouble_of(health: HealthResponse) -> str:
+    """Tell what a server that serves visitors has to say all the same; empty where that is nothing."""
+    if health.components.get("dragonflydb") == Condition.FULL:
+        return "the store's memory is short: joins are refused"
+    return ""

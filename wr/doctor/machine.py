@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from wr.admin_client import ADMIN_KEY_FILE
 from wr.api.messages import HealthResponse
 from wr.doctor.finding import Finding, bad, good, unsure
+from wr.doctor.health import MORE_MEMORY, trouble_of
 from wr.setting_values import split_bind
 
 OLDEST_PYTHON = (3, 11)
@@ -85,6 +86,9 @@ def check_address(bind: str) -> Finding:
         return bad(subject, f"{bind} is taken by another program", "stop that, or give another --bind")
     if health.status != "healthy":
         return unsure(subject, f"wr {health.version} serves at {bind} and is unhealthy", "see its log")
+    trouble = trouble_of(health)
+    if trouble:
+        return unsure(subject, f"wr {health.version} serves at {bind}, but {trouble}", MORE_MEMORY)
     return good(subject, f"wr {health.version} serves at {bind} and is healthy")
 
 

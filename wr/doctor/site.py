@@ -10,6 +10,7 @@ from urllib.parse import unquote, urlsplit
 from wr.api.messages import HealthResponse
 from wr.doctor.asking import Answer, NoAnswer, NoCertificate, led_to
 from wr.doctor.finding import Finding, bad, good, unsure
+from wr.doctor.health import MORE_MEMORY, trouble_of
 from wr.doctor.visitor import SESSION_COOKIE, Visitor
 
 MOST_SKEW_S = 2.0
@@ -136,4 +137,7 @@ def check_room(seen: Observed) -> Finding:
         )
     if health.status != "healthy":
         return bad(subject, f"wr {health.version} at {room} is unhealthy", "see its log")
+    trouble = trouble_of(health)
+    if trouble:
+        return unsure(subject, f"wr {health.version} at {room} serves, but {trouble}", MORE_MEMORY)
     return good(subject, f"wr {health.version} at {room} is healthy")

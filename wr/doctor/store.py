@@ -13,10 +13,12 @@ import redis
 from wr.doctor.finding import Finding, bad, good, unsure
 from wr.store.connection import Connection
 from wr.store.engine import StoreFailure, find_engine, foreign_data
+from wr.store.memory import SHORT_FROM, WARN_AT
 
 OLDEST_REDIS = 7
 MOST_SKEW_S = 1.0
 _VERSION_S = 10.0
+_MIB = 2**20
 _VERSION = re.compile(r"v=?(\d[\w.]*)")
 
 
@@ -39,6 +41,11 @@ class StoreFacts:
     snapshot_name: str | None = None
     """DragonflyDB: the file of snapshots; empty for none at all."""
     policy: str | None = None
+    used_bytes: int | None = None
+    max_bytes: int | None = None
+    """How much memory it may use; 0 for any."""
+    machine_bytes: int | None = None
+    """How much its machine has."""
     skew_s: float = 0.0
     """How far its clock is ahead of ours."""
 
@@ -90,7 +97,7 @@ def check_store(url: str) -> list[Finding]:
     return [
         judge_version(facts, redacted(url)),
         judge_persistence(facts),
-        judge_policy(facts),
+        judge_memory(facts),
         judge_clock(facts),
     ]
 
@@ -141,6 +148,9 @@ def _facts(client: redis.Redis, skew_s: float) -> StoreFacts:
         snapshot_cron=config.get("snapshot_cron"),
         snapshot_name=config.get("dbfilename"),
         policy=None if policy is None else str(policy),
+        used_bytes=memory.get("used_memory"),
+        max_bytes=memory.get("maxmemory"),
+        machine_bytes=memory.get("total_system_memory"),
         skew_s=skew_s,
     )
 
@@ -206,19 +216,38 @@ def _judge_snapshots(subject: str, facts: StoreFacts) -> Finding:
     return good(subject, f"saved as a snapshot on the schedule {facts.snapshot_cron}")
 
 
-def judge_policy(facts: StoreFacts) -> Finding:
-    """Judge what the store does when its memory is full."""
+def judge_memory(facts: StoreFacts) -> Finding:
+    """Judge what the store does when its memory is full, and how near that is."""
     subject = "store's memory"
     if facts.policy is None:
         return unsure(subject, "it does not tell what it does when it is full", "ask who runs it")
     if facts.policy == "noeviction":
-        return good(subject, "full means full: it evicts nobody")
+        return _judge_fullness(subject, facts)
     mend = (
         "start it without --cache_mode"
         if facts.policy == "cache_mode"
         else "set `maxmemory-policy noeviction`"
     )
     return bad(subject, f"when it is full it forgets people in line ({facts.policy})", mend)
+
+
+def _judge_fullness(subject: str, facts: StoreFacts) -> Finding:
+    if facts.used_bytes is None or facts.max_bytes is None:
+        return unsure(subject, "it evicts nobody, and does not tell how full it is", "ask who runs it")
+    used = f"{facts.used_bytes / _MIB:,.0f} MiB"
+    if not facts.max_bytes:
+        machine = f" of {facts.machine_bytes / _MIB:,.0f} MiB" if facts.machine_bytes else ""
+        return unsure(
+            subject,
+            f"it uses {used}{machine} and has no limit: when the machine has no more, it is killed",
+            "set `maxmemory`, to half of what the machine has: nearly full, it then refuses joins only",
+        )
+    part = facts.used_bytes / facts.max_bytes
+    found = f"{used} of {facts.max_bytes / _MIB:,.0f} MiB used ({part:.0%}); it evicts nobody"
+    mend = "raise its `maxmemory`, and give the machine as much"
+    if part >= SHORT_FROM:
+        return bad(subject, f"{found}: joins are refused", mend)
+    return unsure(subject, found, mend) if part >= WARN_AT else good(subject, found)
 
 
 def judge_clock(facts: StoreFacts) -> Finding:

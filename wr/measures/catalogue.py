@@ -107,7 +107,8 @@ QUEUE_TURNED_AWAY = Metric(
     "wr_queue_turned_away_total",
     Kind.COUNTER,
     "Joins that this process refused: the line was `full` or in `maintenance`, the `address` held too many "
-    "places, the `identity` held one already, the visitor was `blocked`, the `pass` was missing or gave none",
+    "places, the `identity` held one already, the visitor was `blocked`, the `pass` was missing or gave "
+    "none, the store had no `memory`",
     ("queue", "reason"),
 )
 QUEUE_WAIT = Metric(
@@ -148,6 +149,21 @@ STORE_LATENCY = Metric(
 )
 STORE_BATCH = Metric(
     "wr_store_batch_items", Kind.HISTOGRAM, "People or requests that one call of a script did", _SCRIPT
+)
+STORE_MEMORY_USED = Metric(
+    "wr_store_memory_used_bytes",
+    Kind.GAUGE,
+    "Memory that the store uses, as it last told; of several nodes the fullest",
+)
+STORE_MEMORY_MAX = Metric(
+    "wr_store_memory_max_bytes",
+    Kind.GAUGE,
+    "Memory that the store may use (`maxmemory`); 0 where it has no limit",
+)
+STORE_IS_FULL = Metric(
+    "wr_store_is_full",
+    Kind.GAUGE,
+    "1 while nobody gets a new place because the store's memory is short, else 0",
 )
 HTTP_REQUESTS = Metric(
     "wr_http_requests_total",
@@ -219,6 +235,9 @@ METRICS: tuple[Metric, ...] = (
     STORE_ERRORS,
     STORE_LATENCY,
     STORE_BATCH,
+    STORE_MEMORY_USED,
+    STORE_MEMORY_MAX,
+    STORE_IS_FULL,
     HTTP_REQUESTS,
     HTTP_LATENCY,
     HTTP_CONNECTIONS,

@@ -60,6 +60,11 @@ class Readings:
     queues: tuple[QueueReading, ...] = ()
     streams: dict[str, int] = field(default_factory=dict)
     """Open live streams by kind."""
+    memory_used: int | None = None
+    """Bytes of the store; None where it does not tell."""
+    memory_max: int | None = None
+    is_full: bool = False
+    """Whether nobody gets a new place because the store's memory is short."""
     times_forgotten: int = 0
     """How often the store was seen to have forgotten."""
 
@@ -69,6 +74,7 @@ def snapshot(measures: Measures, readings: Readings) -> list[tuple[Metric, Sampl
     found: dict[str, Samples] = {
         **_queues(measures.queues, readings.queues),
         **_store(measures.store),
+        **_memory(readings),
         **_server(measures, readings),
     }
     return [(metric, found[metric.name]) for metric in catalogue.METRICS]
@@ -123,6 +129,14 @@ def _store(counted: StoreMeasures) -> dict[str, Samples]:
         catalogue.STORE_BATCH.name: [
             (labels, tally.items.spread()) for labels, tally in tallies if any(tally.items.spread().counts)
         ],
+    }
+
+
+def _memory(read: Readings) -> dict[str, Samples]:
+    return {
+        catalogue.STORE_MEMORY_USED.name: [] if read.memory_used is None else [((), read.memory_used)],
+        catalogue.STORE_MEMORY_MAX.name: [] if read.memory_max is None else [((), read.memory_max)],
+        catalogue.STORE_IS_FULL.name: [((), int(read.is_full))],
     }
 
 

@@ -5,7 +5,7 @@ from wr.measures.instruments import Histogram
 WAIT_BOUNDS_S = (1.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1200.0, 1800.0, 3600.0, 7200.0, 14400.0)
 NO_QUEUE = ""
 """Where limits are counted that belong to no queue."""
-TURNED_AWAY = ("full", "maintenance", "address", "identity", "blocked", "pass")
+TURNED_AWAY = ("full", "maintenance", "address", "identity", "blocked", "pass", "memory")
 """Why joins are refused."""
 
 

@@ -3,7 +3,7 @@
 from typing import Annotated, Any, Literal
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from wr.model.audit import Change
 from wr.model.events import VERSION, Event, Kind, Time, Uuid
@@ -18,6 +18,16 @@ class Enqueued(msgspec.Struct, forbid_unknown_fields=True):
     position_id: PositionId
     position: Annotated[int, Meta(ge=1, description="Place in line at that moment, from 1")]
     priority: Annotated[int, Meta(ge=0, le=3)]
+    metadata: (
+        Annotated[
+            dict[str, str | int | float | bool],
+            Meta(
+                description="What the visitor sent with the join, which nobody has verified; left out if "
+                "that was nothing, or more than 1 KiB as JSON"
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
 
 
 class Admitted(msgspec.Struct, forbid_unknown_fields=True):

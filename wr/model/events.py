@@ -14,6 +14,9 @@ from wr.model.times import rfc3339_ms
 VERSION: Literal[1] = 1
 """Of the form of events; what is added later does not change it."""
 SUBJECT_ROOT = "waitingroom"
+MOST_METADATA_BYTES = 1024
+"""Of a visitor's metadata in an event, as JSON; longer ones are left out. While a receiver is away, many
+events are kept in memory, and what a visitor sends is not to decide how much they take."""
 
 
 class Kind(StrEnum):

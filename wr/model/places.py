@@ -65,6 +65,10 @@ class Closed(msgspec.Struct, frozen=True):
     """Not let into line: the queue is in maintenance."""
 
 
+class NoMemory(msgspec.Struct, frozen=True):
+    """Not let into line: the store has no memory for another place."""
+
+
 class TooManyPlaces(msgspec.Struct, frozen=True):
     """Not let into line: the visitor's address holds as many places as it may."""
 
@@ -106,3 +110,4 @@ NO_QUEUE = NoQueue()
 FULL = Full()
 CLOSED = Closed()
 TAKEN = Taken()
+NO_MEMORY = NoMemory()

@@ -101,9 +101,17 @@ class QueueFull(Refusal):
     """The line is as long as it may be."""
 
 
+class StoreFull(Refusal):
+    """The store has no memory for another place. Places and sessions that are held are served."""
+
+
 class Maintenance(Refusal):
     """The queue takes nobody new for now."""
 
 
 class Unavailable(Refusal):
     """The store cannot be reached or has too much to do: nothing was promised, ask again shortly."""
+
+
+class OutOfMemory(Unavailable):
+    """The store has no memory for what was asked of it; nothing was done."""

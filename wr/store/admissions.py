@@ -123,11 +123,13 @@ class AdmitScript:
         self._gap_ms = gap_ms
         self._longest_hold_ms = int(longest_hold_s * 1000)
 
-    def call(self, queue_id: str, now_ms: int, known: Known = NOTHING_KNOWN) -> tuple[list[str], list[Any]]:
-        """Spell KEYS and ARGV for a pass over one queue."""
+    def call(
+        self, queue_id: str, now_ms: int, known: Known = NOTHING_KNOWN, *, is_short: bool = False
+    ) -> tuple[list[str], list[Any]]:
+        """Spell KEYS and ARGV for a pass over one queue; `is_short` says that the store's memory is."""
         arguments = [
             *(now_ms, self._most, self._gap_ms),
-            *(known.created_ms, known.passes, known.waiting, self._longest_hold_ms),
+            *(known.created_ms, known.passes, known.waiting, self._longest_hold_ms, int(is_short)),
         ]
         return self._keys.queue(queue_id, *_PARTS), arguments
 

@@ -140,4 +140,4 @@ class Batcher(Generic[Item, Reply]):
 
 def _own(error: Exception) -> Exception:
     """Give each caller an exception of its own: one raised in hundreds of tasks gathers all their frames."""
-    return Unavailable(error.message) if isinstance(error, Unavailable) else error
+    return type(error)(error.message) if isinstance(error, Unavailable) else error

@@ -12,7 +12,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from wr.measures.server_measures import COMMAND, StoreMeasures
-from wr.model.refusals import Unavailable
+from wr.model.refusals import OutOfMemory, Unavailable
 from wr.store.script import Script
 from wr.store.wire import Wire, open_wire
 
@@ -24,7 +24,6 @@ _UNAVAILABLE = (
     redis.TimeoutError,
     redis.exceptions.InvalidResponse,  # somebody else answers there, or a connection that lost its place
     redis.ReadOnlyError,
-    redis.OutOfMemoryError,
     redis.exceptions.NoPermissionError,
     redis.exceptions.ClusterDownError,
     redis.exceptions.MasterDownError,
@@ -33,6 +32,7 @@ _UNAVAILABLE = (
 )
 # What a server says when it is up but cannot serve for now, and the client has no class for it.
 _UNAVAILABLE_PREFIXES = ("MISCONF", "NOREPLICAS", "LOADING", "MASTERDOWN", "CLUSTERDOWN", "BUSY")
+_OUT_OF_MEMORY = ("OOM ", "ut of memory")
 _SHORT_S = 0.5
 _NO_ANSWER = "The waiting room's store cannot be reached just now"
 
@@ -79,6 +79,7 @@ class Connection:
         """Run `command` in a worker thread; a caller that is cancelled does not wait for it to end.
 
         Raises:
+            OutOfMemory: the store has no memory for it.
             Unavailable: the store cannot be reached or cannot serve; the command may have been carried out.
         """
         with self._measures.round_trip(COMMAND):
@@ -198,9 +199,16 @@ def _named_failures() -> Iterator[None]:
     except _UNAVAILABLE as error:
         raise Unavailable(_NO_ANSWER) from error
     except redis.ResponseError as error:
+        if is_out_of_memory(error):
+            raise OutOfMemory("The waiting room's store has no memory left") from error
         if str(error).startswith(_UNAVAILABLE_PREFIXES):
             raise Unavailable("The waiting room's store cannot serve just now") from error
         raise
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Tell whether a reply says that there is no memory, in the words of any of the engines."""
+    return isinstance(error, redis.OutOfMemoryError) or any(said in str(error) for said in _OUT_OF_MEMORY)
 
 
 def _client(url: str, timeout_s: float, connections: int) -> redis.Redis:

@@ -21,7 +21,7 @@ from redis.retry import Retry
 
 from wr.model.refusals import Unavailable
 from wr.store.connection import Connection
-from wr.store.engine import Engine, StoreFailure, find_engine, foreign_data
+from wr.store.engine import StoreFailure, find_engine, foreign_data
 from wr.store.private_files import PRIVATE_UMASK, close_to_others, open_private
 
 log = structlog.get_logger("wr.store")
@@ -36,9 +36,15 @@ _PR_SET_PDEATHSIG = 1
 
 @asynccontextmanager
 async def embedded_store(
-    data_dir: Path, fsync: str, *, give_up: Callable[[], Awaitable[None]] = trio.sleep_forever
+    data_dir: Path,
+    fsync: str,
+    *,
+    memory: int = 0,
+    give_up: Callable[[], Awaitable[None]] = trio.sleep_forever,
 ) -> AsyncIterator[str]:
     """Run an embedded store in `data_dir` and yield its URL; stopped, with its data saved, on leaving.
+
+    It has `memory` bytes at most; 0 leaves that to the engine (see `Engine.command`).
 
     Raises:
         StoreFailure: the folder cannot be used, another server uses it, it holds what another engine wrote,
@@ -68,7 +74,7 @@ async def embedded_store(
             raise StoreFailure(f"{foreign.found}: {foreign.mend}")
         url = f"unix://{socket}"
         await _retire_orphan(child_lock, url)
-        child = _Child(engine, folder, socket, fsync, child_lock)
+        child = _Child(engine.command(folder, socket, fsync, memory), engine.name, folder, child_lock)
         try:
             async with trio.open_nursery() as nursery:
                 async with trio.open_nursery() as patience:
@@ -88,9 +94,9 @@ class _Child:
     It inherits `lock`, so that the lock is held for as long as the process lives, whatever becomes of us.
     """
 
-    def __init__(self, engine: Engine, folder: Path, socket: Path, fsync: str, lock: IO[str]) -> None:
-        self._engine = engine
-        self._command = engine.command(folder, socket, fsync)
+    def __init__(self, command: list[str], name: str, folder: Path, lock: IO[str]) -> None:
+        self._name = name
+        self._command = command
         self._log_file = folder / "store.log"
         self._began_at = 0
         self._lock = lock
@@ -108,23 +114,20 @@ class _Child:
                 process = self._start()
             except (OSError, subprocess.SubprocessError) as error:
                 if not has_served:
-                    raise StoreFailure(
-                        f"the embedded {self._engine.name} cannot be started: {error}"
-                    ) from error
+                    raise StoreFailure(f"the embedded {self._name} cannot be started: {error}") from error
                 log.error("the embedded store cannot be started just now", error=str(error))  # noqa: TRY400 - no traceback for operators
             else:
                 if await self._answers(process, url):
                     pause_s = 0.05
                     if has_served:
-                        log.warning("the embedded store serves again", engine=self._engine.name)
+                        log.warning("the embedded store serves again", engine=self._name)
                     else:
                         has_served = True
                         task_status.started()
                     await trio.to_thread.run_sync(process.wait, abandon_on_cancel=True, limiter=self._waits)
                 elif not has_served:
                     raise StoreFailure(
-                        f"the embedded {self._engine.name} does not start; see {self._log_file}"
-                        f"{self._last_words()}"
+                        f"the embedded {self._name} does not start; see {self._log_file}{self._last_words()}"
                     )
                 log.error("the embedded store died and is started again", exit_code=process.returncode)
             await trio.sleep(pause_s)

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import msgspec
 
+from wr.store.machine_memory import memory_bytes
+
 _MOST_THREADS = 2
 """Of DragonflyDB, which else takes every core and refuses to start without 256 MiB for each; what is asked of
 an embedded store keeps no two busy."""
@@ -28,8 +30,12 @@ class Engine(msgspec.Struct, frozen=True):
     name: str
     binary: str
 
-    def command(self, folder: Path, socket: Path, fsync: str) -> list[str]:
-        """Spell the command that serves `folder` on `socket` and nowhere else."""
+    def command(self, folder: Path, socket: Path, fsync: str, memory: int = 0) -> list[str]:
+        """Spell the command that serves `folder` on `socket` and nowhere else, with `memory` bytes at most.
+
+        For 0, that is half of what there is to have: the other half is for the server, and for what Valkey
+        takes while it writes its file anew. A dragonfly finds out by itself how much it may have.
+        """
         if self.name == "dragonfly":
             return [
                 self.binary,
@@ -41,6 +47,7 @@ class Engine(msgspec.Struct, frozen=True):
                 "--snapshot_cron=* * * * *",
                 f"--proactor_threads={min(_MOST_THREADS, _cores())}",
                 "--noversion_check",
+                *([f"--maxmemory={memory}"] if memory else []),
                 "--logtostderr",
             ]
         return [
@@ -49,6 +56,7 @@ class Engine(msgspec.Struct, frozen=True):
             *("--dir", str(folder), "--dbfilename", "wr.rdb", "--save", ""),
             *("--appendonly", "yes", "--appendfsync", fsync, "--appendfilename", "wr.aof"),
             *("--daemonize", "no", "--maxmemory-policy", "noeviction"),
+            *("--maxmemory", str(memory or memory_bytes() // 2)),
         ]
 
 

@@ -8,7 +8,7 @@ from wr.model import places
 from wr.store.keys import Keys
 from wr.store.script import load_script
 
-_PARTS = ("config", "waiting", "seen", "sessions", "records", "tombstones")
+_PARTS = ("config", "waiting", "seen", "sessions", "records", "tombstones", "extras")
 
 
 class InLine(msgspec.Struct, frozen=True):
@@ -26,6 +26,8 @@ class Found(msgspec.Struct, frozen=True):
     now_ms: int
     queue_length: int
     place: InLine | places.Visit | places.Gone
+    metadata: bytes = b""
+    """What the visitor brought with the join, as JSON; empty for nothing, or once it is over."""
 
 
 class FindScript:
@@ -44,9 +46,11 @@ class FindScript:
         """Read the reply; None when the queue knows nobody of that id, or is none."""
         outcome, now_ms, queue_length, *facts = raw
         if outcome == 1:
-            return Found(now_ms, queue_length, InLine(*facts))
+            *seen, metadata = facts
+            return Found(now_ms, queue_length, InLine(*seen), metadata)
         if outcome == 2:
-            return Found(now_ms, queue_length, places.Visit(*facts))
+            *visit, metadata = facts
+            return Found(now_ms, queue_length, places.Visit(*visit), metadata)
         if outcome == 3:
             ended_ms, reason = facts
             return Found(now_ms, queue_length, places.Gone(ended_ms, places.Reason(reason)))

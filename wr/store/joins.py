@@ -102,6 +102,7 @@ JoinPlace = (
     | places.Taken
     | places.Blocked
     | places.PassRefused
+    | places.NoMemory
 )
 _OTHER: dict[int, JoinPlace] = {
     0: places.NO_QUEUE,
@@ -112,6 +113,7 @@ _OTHER: dict[int, JoinPlace] = {
     10: places.PassRefused.USED_UP,
     11: places.PassRefused.REVOKED,
     12: places.PassRefused.MISSING,
+    13: places.NO_MEMORY,
 }
 
 
@@ -136,16 +138,23 @@ class JoinScript:
         self._limit = limit
 
     def call(
-        self, queue_id: str, now_ms: int, joins: Sequence[Join], used: Sequence[int] | None = None
+        self,
+        queue_id: str,
+        now_ms: int,
+        joins: Sequence[Join],
+        used: Sequence[int] | None = None,
+        *,
+        is_short: bool = False,
     ) -> tuple[list[str], list[Any]]:
         """Spell KEYS and ARGV for these joins of one queue.
 
         The script itself counts the joins of each address over all queues. With `used`, one number for each
         join, they have been counted already: as they must be where the store keeps that count on another
-        shard than the queue.
+        shard than the queue. `is_short` says that the store's memory is: then nobody gets a new place.
         """
         used_text = "" if used is None else "".join(f"{count}," for count in used)
-        arguments: list[Any] = [now_ms, self._limit.count, self._limit.window_s * 1000, used_text]
+        limit = (self._limit.count, self._limit.window_s * 1000)
+        arguments: list[Any] = [now_ms, *limit, used_text, int(is_short)]
         for join in joins:
             counted = b"c" if join.is_counted else b"n"
             address = join.address or _NONE_4

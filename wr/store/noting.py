@@ -6,7 +6,7 @@ from typing import Protocol
 
 from wr.store.admissions import Pass
 from wr.store.departures import Departed, Departure
-from wr.store.joins import Joined
+from wr.store.joins import Join, Joined
 
 
 class Noting(Protocol):
@@ -19,9 +19,11 @@ class Noting(Protocol):
         """Whether anybody is to be told; unless, nothing else is called."""
         ...
 
-    def joining(self, queue_id: str, /) -> AbstractContextManager[Callable[[Sequence[Joined]], None]]:
-        """Open a block around a batch of joins: it takes the replies, and what else is noted of the queue
-        meanwhile comes after them. One at a time for each queue."""
+    def joining(
+        self, queue_id: str, /
+    ) -> AbstractContextManager[Callable[[Sequence[Join], Sequence[Joined]], None]]:
+        """Open a block around a batch of joins: it takes them and the replies, and what else is noted of the
+        queue meanwhile comes after them. One at a time for each queue."""
         ...
 
     def departed(

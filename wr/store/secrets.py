@@ -44,8 +44,12 @@ class SecretShelf:
 
     async def _first(self, key: str, generated: bytes) -> bytes:
         def keep(client: Any) -> bytes:
+            kept: bytes | None = client.get(key)
+            if kept is not None:
+                # Nothing is written: a full store would refuse it, and no server could be started there.
+                return kept
             client.set(key, generated, nx=True)
-            kept: bytes = client.get(key)
-            return kept
+            made: bytes = client.get(key)
+            return made
 
         return await self._connection.run(keep)

@@ -18,7 +18,7 @@ from wr.model import places
 from wr.model.history import HistorySpan
 from wr.model.limits import Limit, Usage
 from wr.model.queue import QueueConfig
-from wr.model.refusals import Unavailable
+from wr.model.refusals import OutOfMemory, Unavailable
 from wr.model.tokens import PositionClaims, SessionClaims
 from wr.store.admissions import LEAST_GAP_MS, NOTHING_KNOWN, AdmitScript, Known, Pass
 from wr.store.announcements import Announcements
@@ -35,6 +35,7 @@ from wr.store.gates import ExtendScript, GateCall, Gated, GateScript
 from wr.store.histories import HistoryScript, Notes
 from wr.store.joins import InLine, Join, Joined, JoinScript
 from wr.store.keys import GLOBAL_TAG, Keys
+from wr.store.memory import StoreMemory, read_memory
 from wr.store.noting import Noting
 from wr.store.pass_revocations import Revoked, RevokePassScript
 from wr.store.polls import Poll, Polled, PollKind, PollScript
@@ -54,6 +55,7 @@ ReplyT = TypeVar("ReplyT", covariant=True)
 log = structlog.get_logger("wr.store")
 
 QUEUES_PER_ROUND_TRIP = 64
+_HEALTH_KEPT_S = 60
 
 
 def store_clock() -> int:
@@ -155,6 +157,9 @@ class Store:
         self._keys = keys
         self._memory: Remembering = NoMemory()
         self._connection = connection
+        self.space = StoreMemory()
+        """What is known of the store's memory."""
+        self._health_key = keys.shared("health")
         self._now_ms = times.now_ms
         self.now_ms = times.now_ms
         """The time that scripts are given: 0 for the store's own."""
@@ -227,6 +232,8 @@ class Store:
             self._measures.queues.of(queue_id).limit("enqueue")
         elif isinstance(place, places.TooManyPlaces):
             self._measures.queues.of(queue_id).turn_away("address")
+        elif place is places.NO_MEMORY:
+            self._measures.queues.of(queue_id).turn_away("memory")
         elif place is places.TAKEN:
             self._measures.queues.of(queue_id).turn_away("identity")
         elif isinstance(place, places.Blocked):
@@ -340,7 +347,8 @@ class Store:
         return passes
 
     def _pass_call(self, queue_id: str) -> tuple[list[str], list[Any]]:
-        return self._admit.call(queue_id, self._now_ms(), self._memory.known(queue_id))
+        known, is_short = self._memory.known(queue_id), self.space.is_short
+        return self._admit.call(queue_id, self._now_ms(), known, is_short=is_short)
 
     async def restore(
         self, queue_id: str, claims: Sequence[PositionClaims | SessionClaims]
@@ -443,6 +451,20 @@ class Store:
         """Make one round trip."""
         await self._connection.run(lambda client: client.ping())
 
+    async def prove_write(self) -> None:
+        """Have the store write something small. One round trip."""
+        await self._connection.run(lambda client: client.set(self._health_key, 1, ex=_HEALTH_KEPT_S))
+
+    async def read_memory(self) -> None:
+        """Take in how much memory the store uses, and how much it may. One round trip."""
+        told = await self._connection.run(lambda client: read_memory(client.info))
+        self.space.take(*(told or (None, None)))
+
+    @property
+    def is_short(self) -> bool:
+        """Whether the store has no memory for new places."""
+        return self.space.is_short
+
     async def clock_ms(self) -> int:
         """Read the store's clock: milliseconds since 1970."""
         given = self._now_ms()
@@ -491,9 +513,8 @@ class Store:
         script = self._join.script
         self._measures.store.of(script.name).items.observe(len(joins))
         if not self._is_sharded:
-            keys, arguments = self._join.call(queue_id, self._now_ms(), joins)
             try:
-                return self._join.replies(await self._connection.call(script, keys, arguments))
+                return await self._put_in_line(queue_id, joins, None)
             except redis.exceptions.ClusterCrossSlotError:
                 # Nothing was done. A store of several slots says so at the first join, and for good.
                 self._is_sharded = True
@@ -504,8 +525,29 @@ class Store:
             usages = await self._count(lane, [joins[index].subject for index in counted])
             for index, usage in zip(counted, usages, strict=True):
                 used[index] = usage.used
-        keys, arguments = self._join.call(queue_id, self._now_ms(), joins, used)
-        return self._join.replies(await self._connection.call(script, keys, arguments))
+        return await self._put_in_line(queue_id, joins, used)
+
+    async def _put_in_line(
+        self, queue_id: str, joins: Sequence[Join], used: Sequence[int] | None
+    ) -> Sequence[Joined]:
+        """Give these places; where there is no memory for new ones, find those that are held."""
+        is_short = self.space.is_short
+        try:
+            replies = await self._join_once(queue_id, joins, used, is_short=is_short)
+        except OutOfMemory:
+            # Nobody got a place, and none was counted here: a script that counts goes on without memory.
+            is_short = True
+            self.space.found_full()
+            replies = await self._join_once(queue_id, joins, used, is_short=True)
+        if not is_short and any(joined.place is places.NO_MEMORY for joined in replies):
+            self.space.found_full()
+        return replies
+
+    async def _join_once(
+        self, queue_id: str, joins: Sequence[Join], used: Sequence[int] | None, *, is_short: bool
+    ) -> Sequence[Joined]:
+        keys, arguments = self._join.call(queue_id, self._now_ms(), joins, used, is_short=is_short)
+        return self._join.replies(await self._connection.call(self._join.script, keys, arguments))
 
     async def _join_and_note(self, queue_id: str, joins: Sequence[Join]) -> Sequence[Joined]:
         replies: Sequence[Joined]
@@ -514,7 +556,7 @@ class Store:
             return replies
         with self._noting.joining(queue_id) as note:
             replies = await self._join_now(queue_id, joins)
-            note(replies)
+            note(joins, replies)
         return replies
 
     async def _depart_and_note(self, queue_id: str, departures: Sequence[Departure]) -> Sequence[Departed]:

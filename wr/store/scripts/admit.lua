@@ -1,14 +1,18 @@
---@use clock chunks arrivals extras departures addresses statistics history shares silence recovery
+--@use memory clock chunks arrivals extras departures addresses statistics history shares silence recovery
 -- One admission pass over one queue: drops the silent, ends sessions whose time is over, and lets people in
 -- from the front, no faster than the rate and no more than the room holds. One step, so that any number of
 -- replicas may run it at any moment: the tokens and the room are counted here and nowhere else.
+-- What frees memory comes first and is done and reported whatever becomes of the rest; nobody leaves the line before
+-- the session is there, and nobody is let in whom the bucket does not count. So a full store recovers by itself.
 --
 -- KEYS  config waiting seen sessions records extras people tombstones counters bucket ring history_fine history_coarse
 --       addresses passes pass_ends blocks block_notes
 -- ARGV  now_ms, most (ids handled per kind in one call; what is left over is reported as more),
 --       least gap_ms (a longer time without a pass is one in which no visitor could be heard),
 --       what the server knows of this queue: created_ms, passes (0 = nothing), how many waited,
---       longest hold_ms (how long nobody is let in after the store has forgotten, at most)
+--       longest hold_ms (how long nobody is let in after the store has forgotten, at most),
+--       whether memory is short (0, 1): then nobody's end is remembered, and the oldest that is remembered is
+--       forgotten; unless places come back from their tokens, where what has ended must not
 -- reply exists (0, 1), now_ms, config version, waiting, active, more (0, 1),
 --       list of dropped ids, list of ended session ids, list of admitted ids,
 --       list of 'second:admitted:ended' of the last two minutes, session end ms of those admitted,
@@ -17,7 +21,7 @@
 --       (below 0: the clock went back so far),
 --       [passes over this queue, when the store forgot (ms, 0 = never), until when nobody is let in because of that
 --       (ms), how many waited before it forgot, how many places and sessions came back]
--- cost  about 17 commands when idle; then O(log waiting) for each person dropped, ended or let in; 6 or 7 more
+-- cost  about 17 commands when idle, 1 more while memory is short; then O(log waiting) for each person dropped, ended or let in; 6 or 7 more
 --       in the first pass of each 10 seconds, which notes the history and forgets passes and blocks that are over;
 --       4 more while several priorities wait; 1 more for a while after the heartbeat timeout was shortened. The
 --       pass after a gap moves the end of every session: 2 commands for each 500 of them, 250 ms for 100,000.
@@ -36,6 +40,8 @@ local expires = now + tonumber(config[4]) * 1000
 local BUCKET = {'tokens', 'at', 'owed', 'heard_ms', 'gap_ms', 'passes', 'forgot_ms', 'recovering_ms', 'acknowledged',
   'restored'}
 local bucket = redis.call('HMGET', KEYS[10], unpack_values(BUCKET))
+-- First of all, and not only to make room: after it Valkey and Redis let a pass write whatever it has to.
+redis.call('ZREMRANGEBYSCORE', KEYS[8], '-inf', whole((now - TOMBSTONE_MS) * 8 + 7))
 -- Another queue of that name, made since, has forgotten nothing.
 if ARGV[4] == config[10] and note_forgetting(KEYS[10], tonumber(bucket[6] or '0'), tonumber(ARGV[5]), now,
     tonumber(config[11]), tonumber(ARGV[7]), tonumber(ARGV[6])) then
@@ -43,6 +49,10 @@ if ARGV[4] == config[10] and note_forgetting(KEYS[10], tonumber(bucket[6] or '0'
 end
 local passes = tonumber(bucket[6] or '0') + 1
 local forgot_ms, recovering_ms = tonumber(bucket[7] or '0'), tonumber(bucket[8] or '0')
+local is_short = ARGV[8] == '1' and not (forgot_ms > 0 and now < forgot_ms + RESTORE_MS)
+if is_short then
+  redis.call('ZREMRANGEBYRANK', KEYS[8], 0, most - 1)
+end
 local gap = gap_since(tonumber(bucket[2] or nil), now, tonumber(ARGV[3]))
 local heard_ms, gap_ms = tonumber(bucket[4] or '0'), tonumber(bucket[5] or '0')
 if gap then
@@ -56,6 +66,10 @@ if note_steps(KEYS[12], KEYS[13], KEYS[9], KEYS[2], KEYS[4], tonumber(bucket[2] 
   -- Whatever went wrong before, such as a server of an older version, is over when the line is empty.
   if redis.call('ZCARD', KEYS[2]) == 0 then
     redis.call('UNLINK', KEYS[14])
+    -- What a join left that had no memory for its place: nobody holds it.
+    if redis.call('ZCARD', KEYS[4]) == 0 then
+      redis.call('UNLINK', KEYS[6], KEYS[7])
+    end
   end
   for _, kept in ipairs({{KEYS[16], KEYS[15]}, {KEYS[17], KEYS[18]}}) do
     local outdated = redis.call('ZRANGEBYSCORE', kept[1], '-inf', whole(now), 'LIMIT', 0, most)
@@ -65,22 +79,26 @@ if note_steps(KEYS[12], KEYS[13], KEYS[9], KEYS[2], KEYS[4], tonumber(bucket[2] 
 end
 
 -- A store that has forgotten places has forgotten heartbeats, too.
-local silent = silent_ids(KEYS[3], now, math.max(heard_ms, forgot_ms), gap_ms, tonumber(ARGV[3]), most, tonumber(config[5]) * 1000,
-  tonumber(config[8] or '0'), tonumber(config[9] or '0'))
+local silent = silent_ids(KEYS[3], now, math.max(heard_ms, forgot_ms), gap_ms, tonumber(ARGV[3]), most,
+  tonumber(config[5]) * 1000, tonumber(config[8] or '0'), tonumber(config[9] or '0'))
 in_chunks(silent, function(...) redis.call('ZREM', KEYS[2], ...) end)
 in_chunks(silent, function(...) redis.call('ZREM', KEYS[3], ...) end)
 release_places(KEYS[14], KEYS[6], silent)
 forget_person(KEYS[6], KEYS[7], silent)
-bury(KEYS[8], now, 1, silent)
+if not is_short then
+  bury(KEYS[8], now, 1, silent)
+end
 
 local over = redis.call('ZRANGEBYSCORE', KEYS[4], '-inf', whole(now - later_ms), 'LIMIT', 0, most)
 in_chunks(over, function(...) redis.call('ZREM', KEYS[4], ...) end)
 in_chunks(over, function(...) redis.call('HDEL', KEYS[5], ...) end)
 forget_person(KEYS[6], KEYS[7], not_in_line(KEYS[2], over))
-bury(KEYS[8], now, 4, over)
-if gap then
-  -- Should the store have no memory for it, the pass fails here, and the next one finds the same gap and no session
-  -- moved. After this nothing may fail until `at` is written.
+if not is_short then
+  bury(KEYS[8], now, 4, over)
+end
+if gap and attempt('HSET', KEYS[10], 'at', whole(now), 'heard_ms', whole(heard_ms), 'gap_ms', whole(gap_ms)) then
+  -- Noted before: a gap that could not be noted would be found by each pass, and move the sessions each time. Where
+  -- there is no memory for it the next pass finds the same gap, and no session moved.
   move_ends(KEYS[4], now - later_ms, later_ms)
 end
 
@@ -113,11 +131,12 @@ local function count_classes()
   return lengths, 2
 end
 
--- Takes so many from the front, each priority its part; returns ids and scores in turn.
-local function take_from_front(count, lengths, is_mixed)
+-- Chooses so many from the front, each priority its part; returns ids and scores in turn, and what lower priorities
+-- have coming after that ('' = as before).
+local function choose_from_front(count, lengths, is_mixed)
   local share = tonumber(config[7] or '0.8')
   if not is_mixed or share >= 1 then
-    return redis.call('ZPOPMIN', KEYS[2], count)
+    return redis.call('ZRANGE', KEYS[2], 0, count - 1, 'WITHSCORES'), ''
   end
   local owed = {0, 0, 0, 0}
   local kept = {string.match(bucket[3] or '', '^([%d.]+):([%d.]+):([%d.]+)$')}
@@ -125,21 +144,48 @@ local function take_from_front(count, lengths, is_mixed)
     owed[class] = tonumber(kept[class - 1] or '0')
   end
   local taken = split_admissions(count, lengths, share, owed)
-  redis.call('HSET', KEYS[10], 'owed', string.format('%.6f:%.6f:%.6f', owed[2], owed[3], owed[4]))
-  local popped, ids = {}, {}
+  local chosen = {}
   for class = 4, 1, -1 do
     if taken[class] > 0 then
       local found = redis.call('ZRANGEBYSCORE', KEYS[2], whole((4 - class) * ARRIVAL_SPAN),
         '(' .. whole((5 - class) * ARRIVAL_SPAN), 'WITHSCORES', 'LIMIT', 0, taken[class])
-      for index = 1, #found, 2 do
-        popped[#popped + 1] = found[index]
-        popped[#popped + 1] = found[index + 1]
-        ids[#ids + 1] = found[index]
+      for index = 1, #found do
+        chosen[#chosen + 1] = found[index]
       end
     end
   end
-  in_chunks(ids, function(...) redis.call('ZREM', KEYS[2], ...) end)
-  return popped
+  return chosen, string.format('%.6f:%.6f:%.6f', owed[2], owed[3], owed[4])
+end
+
+-- Notes how many tokens are left, and when; whether there was memory for it.
+local function keep_bucket(left, owed)
+  local kept = {'tokens', string.format('%.6f', math.max(0, left)), 'at', whole(now), 'heard_ms', whole(heard_ms),
+    'gap_ms', whole(gap_ms), 'passes', whole(passes)}
+  if owed ~= '' then
+    kept[#kept + 1] = 'owed'
+    kept[#kept + 1] = owed
+  end
+  return attempt('HSET', KEYS[10], unpack_values(kept))
+end
+
+-- Makes the sessions of those let in, all or none; whether there was memory for them.
+local function make_sessions(ids)
+  local sessions, records = {}, {}
+  local record = whole(now) .. ':' .. whole(now) .. ':0'
+  for index = 1, #ids do
+    sessions[index * 2 - 1] = whole(expires)
+    sessions[index * 2] = ids[index]
+    records[index * 2 - 1] = ids[index]
+    records[index * 2] = record
+  end
+  local are_made = true
+  in_chunks(sessions, function(...) are_made = are_made and attempt('ZADD', KEYS[4], ...) end)
+  in_chunks(records, function(...) are_made = are_made and attempt('HSET', KEYS[5], ...) end)
+  if not are_made then
+    in_chunks(ids, function(...) redis.call('ZREM', KEYS[4], ...) end)
+    in_chunks(ids, function(...) redis.call('HDEL', KEYS[5], ...) end)
+  end
+  return are_made
 end
 
 local lengths, classes = count_classes()
@@ -151,46 +197,44 @@ if config[1] == 'active' and now >= recovering_ms then
   local space = tonumber(config[3]) - redis.call('ZCARD', KEYS[4])
   -- The small part of a token makes up for what adding fractions loses, so that 0.1 ten times is one person.
   allowed = math.max(0, math.min(math.floor(tokens + 0.000001), space))
-  if allowed > 0 then
-    local popped = take_from_front(math.min(allowed, most), lengths, classes > 1)
-    local sessions = {}
-    local records = {}
-    local record = whole(now) .. ':' .. whole(now) .. ':0'
-    for index = 1, #popped, 2 do
-      local id = popped[index]
-      local at = #admitted + 1
-      admitted[at] = id
-      waits[at] = math.floor(math.max(0, now - arrived_ms(tonumber(popped[index + 1]))))
-      waited = waited + waits[at]
-      local class = 4 - math.floor(tonumber(popped[index + 1]) / ARRIVAL_SPAN)
-      lengths[class] = lengths[class] - 1
-      sessions[at * 2 - 1] = whole(expires)
-      sessions[at * 2] = id
-      records[at * 2 - 1] = id
-      records[at * 2] = record
-    end
+end
+local chosen, owed = {}, ''
+if allowed > 0 then
+  chosen, owed = choose_from_front(math.min(allowed, most), lengths, classes > 1)
+end
+local has_room = keep_bucket(tokens - #chosen / 2, owed)
+if #chosen > 0 and has_room then
+  local ids = {}
+  for index = 1, #chosen, 2 do
+    ids[#ids + 1] = chosen[index]
+  end
+  if make_sessions(ids) then
+    admitted = ids
+    in_chunks(admitted, function(...) redis.call('ZREM', KEYS[2], ...) end)
     in_chunks(admitted, function(...) redis.call('ZREM', KEYS[3], ...) end)
     release_places(KEYS[14], KEYS[6], admitted)
-    in_chunks(sessions, function(...) redis.call('ZADD', KEYS[4], ...) end)
-    in_chunks(records, function(...) redis.call('HSET', KEYS[5], ...) end)
+    for at = 1, #admitted do
+      local score = tonumber(chosen[at * 2])
+      waits[at] = math.floor(math.max(0, now - arrived_ms(score)))
+      waited = waited + waits[at]
+      local class = 4 - math.floor(score / ARRIVAL_SPAN)
+      lengths[class] = lengths[class] - 1
+    end
   end
 end
-redis.call('HSET', KEYS[10], 'tokens', string.format('%.6f', math.max(0, tokens - #admitted)), 'at', whole(now),
-  'heard_ms', whole(heard_ms), 'gap_ms', whole(gap_ms), 'passes', whole(passes))
 
 local waiting = redis.call('ZCARD', KEYS[2])
 open_day(KEYS[9], now, waiting)
 if #admitted > 0 then
-  redis.call('HINCRBY', KEYS[9], 'admitted', #admitted)
-  redis.call('HINCRBY', KEYS[9], 'waited_ms', whole(waited))
+  attempt('HINCRBY', KEYS[9], 'admitted', #admitted)
+  attempt('HINCRBY', KEYS[9], 'waited_ms', whole(waited))
 end
 if #silent > 0 then
-  redis.call('HINCRBY', KEYS[9], 'expired', #silent)
+  attempt('HINCRBY', KEYS[9], 'expired', #silent)
 end
 if #admitted > 0 or #over > 0 then
   note_second(KEYS[11], now, #admitted, #over)
 end
-redis.call('ZREMRANGEBYSCORE', KEYS[8], '-inf', whole((now - TOMBSTONE_MS) * 8 + 7))
 
 local more = 0
 if #silent == most or #over == most or (#admitted == most and allowed > most) then

@@ -1,5 +1,6 @@
---@use clock chunks extras
--- Keeps a visitor out of the line for a while: the person, the address, or both.
+--@use memory clock chunks extras
+-- Keeps a visitor out of the line for a while: the person, the address, or both. All of it or an error; a store
+-- without memory takes it where its engine allows any write.
 --
 -- KEYS  config extras sessions blocks block_notes
 -- ARGV  now_ms, until ms, note (JSON), id of a place or '' (16 bytes), whether its person (0, 1), whether its address
@@ -38,7 +39,7 @@ end
 if #members > 0 and tonumber(ARGV[2]) > now then
   -- Until then joins look for blocks; without any they are spared it.
   local last = tonumber(redis.call('HGET', KEYS[1], 'blocked_until') or '0')
-  redis.call('HSET', KEYS[1], 'blocked_until', whole(math.max(last, tonumber(ARGV[2]))))
+  attempt('HSET', KEYS[1], 'blocked_until', whole(math.max(last, tonumber(ARGV[2]))))
   for _, member in ipairs(members) do
     redis.call('ZADD', KEYS[4], ARGV[2], member)
     redis.call('HSET', KEYS[5], member, ARGV[3])

@@ -1,12 +1,12 @@
---@use clock
--- Writes a queue's settings: creates the queue, or replaces settings that nobody else has changed since. When that
--- shortens the heartbeat timeout, it keeps since when (`shortened_ms`) and which timeout holds for visitors not heard
--- since (`timeout_before_ms`): see silence.lua.
+--@use memory clock
+-- Writes a queue's settings: creates the queue, or replaces settings that nobody else has changed since, which a store
+-- without memory takes where its engine allows any write. When that shortens the heartbeat timeout, it keeps since when
+-- (`shortened_ms`) and which timeout holds for visitors not heard since (`timeout_before_ms`): see silence.lua.
 --
 -- KEYS  config
 -- ARGV  now_ms, expected version (0 = must not exist yet), then field, value, field, value, …
 -- reply written (0, 1), now_ms, version after this call (0 = there is no such queue)
--- cost  3 commands and 1 for each field; 1 more to shorten the heartbeat timeout
+-- cost  4 commands and 1 for each field; 1 more to shorten the heartbeat timeout
 local now = clock_ms(ARGV[1])
 local expected = tonumber(ARGV[2])
 local before = redis.call('HMGET', KEYS[1], 'version', 'heartbeat_timeout_seconds', 'timeout_before_ms', 'shortened_ms')
@@ -16,6 +16,8 @@ if version ~= expected then
 end
 if expected == 0 then
   redis.call('HSET', KEYS[1], 'created_ms', whole(now))
+else
+  attempt('HSET', KEYS[1], 'version', whole(version))
 end
 for index = 3, #ARGV, 2 do
   redis.call('HSET', KEYS[1], ARGV[index], ARGV[index + 1])

@@ -1,10 +1,11 @@
---@use clock chunks limits arrivals extras departures addresses statistics
+--@use memory clock chunks limits arrivals extras departures addresses statistics
 -- Joins the line: for each item, the place that the visitor has already, or a new one at the end of its priority.
 -- The limit counts joins of all queues; its key is left out where it lives on another shard than the queue.
 --
 -- KEYS  config waiting seen sessions records extras people counters addresses passes pass_ends blocks [limit]
 -- ARGV  now_ms, limit (joins per window, 0 = none), window_ms, joins used by each item, as '3,1,' ('' = counted here;
---       where the limit key is left out they were counted before), then three per item:
+--       where the limit key is left out they were counted before), whether memory is short (0, 1): then nobody gets a
+--       new place, then three per item:
 --       wish: new id (16 bytes), address tag (4 bytes, zeros = none), identity kind, whether the place counts for the
 --       address ('c', 'n'), priority 0-3
 --       limit subject ('' = not counted)
@@ -20,6 +21,7 @@
 --       3 admitted already: a session start ms, b session end ms
 --       4 full    5 maintenance    6 limited    7 too many places of the address: a the most it may hold
 --       8 identity taken    9 blocked: a until ms    10 pass used up    11 pass revoked    12 pass required
+--       13 no memory for another place
 --       0 no such queue
 -- cost  O(log waiting) an item; for visitors that bring nothing about 11 commands in all; 2 more an item for each of
 --       identity, name and pass; 4 more an item while anything is blocked;
@@ -28,7 +30,7 @@
 local now = clock_ms(ARGV[1])
 local limit = tonumber(ARGV[2])
 local ITEM = 3
-local FIRST = 5
+local FIRST = 6
 local reply = {now, 0}
 local config = redis.call('HMGET', KEYS[1], 'status', 'max_queue_size', 'max_places_per_address', 'blocked_until')
 local exists = config[1] and true or false
@@ -76,7 +78,7 @@ local function place_of(id)
   local rank = redis.call('ZRANK', KEYS[2], id)
   if rank then
     -- To join again is a sign of life.
-    redis.call('ZADD', KEYS[3], 'XX', now_text, id)
+    attempt('ZADD', KEYS[3], 'XX', now_text, id)
     return 2, rank + 1, whole(tonumber(redis.call('ZSCORE', KEYS[2], id)))
   end
   local expires = tonumber(redis.call('ZSCORE', KEYS[4], id) or nil)
@@ -267,6 +269,9 @@ local function join(wish, proofs)
   end
   if maximum > 0 and length >= maximum then
     return 4, '', 0, 0
+  end
+  if ARGV[5] == '1' or is_out_of_memory() then
+    return 13, '', 0, 0
   end
   local is_counted = counted == 'c' and tag ~= NO_ADDRESS
   if is_counted and most_of_address > 0 and held[tag] >= most_of_address then

@@ -1,4 +1,4 @@
---@use clock
+--@use memory clock
 -- Gives a session more time, or less: it ends so long from now.
 --
 -- KEYS  config sessions
@@ -14,5 +14,7 @@ if not expires or expires <= now then
   return {4, 0}
 end
 local ends = now + tonumber(ARGV[3]) * 1000
-redis.call('ZADD', KEYS[2], 'XX', whole(ends), ARGV[2])
+if not attempt('ZADD', KEYS[2], 'XX', whole(ends), ARGV[2]) then
+  redis.call('ZADD', KEYS[2], 'XX', whole(ends), ARGV[2])
+end
 return {1, ends}

@@ -1,5 +1,6 @@
---@use clock chunks extras departures addresses statistics
--- Sends people at the front of the line away; called again until as many are gone as waited at first.
+--@use memory clock chunks extras departures addresses statistics
+-- Sends people at the front of the line away; called again until as many are gone as waited at first. Works on a
+-- store without memory, too.
 --
 -- KEYS  config waiting seen extras people tombstones counters addresses
 -- ARGV  now_ms, most (people per call), whether to tell who they are (0, 1)
@@ -21,6 +22,6 @@ bury(KEYS[6], now, 3, ids)
 local waiting = redis.call('ZCARD', KEYS[2])
 if #ids > 0 then
   open_day(KEYS[7], now, waiting)
-  redis.call('HINCRBY', KEYS[7], 'cancelled', #ids)
+  attempt('HINCRBY', KEYS[7], 'cancelled', #ids)
 end
 return {1, #ids, waiting, now, ARGV[3] == '1' and ids or {}}

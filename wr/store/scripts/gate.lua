@@ -1,4 +1,4 @@
---@use clock chunks extras departures sessions
+--@use memory clock chunks extras departures sessions
 -- Tells how sessions stand for those at the gate, counts what their holders did since the last call, and keeps
 -- where they were used from. One step, so that all servers together keep a session to what it is bound to.
 --
@@ -107,7 +107,8 @@ local function look(id, hits, more_views, callers)
   end
   local changed = spell_record(started, last, views, addresses, marks)
   if changed ~= record then
-    redis.call('HSET', KEYS[3], id, changed)
+    -- Where there is no memory for it, its holder comes in all the same.
+    attempt('HSET', KEYS[3], id, changed)
   end
   return 2, tonumber(started), math.floor(expires), refused, shared
 end

@@ -1,4 +1,4 @@
---@use clock chunks limits extras departures addresses statistics
+--@use memory clock chunks limits extras departures addresses statistics
 -- Ends places and sessions before their time: a visitor leaves, or an operator terminates a session.
 --
 -- KEYS  config waiting seen sessions records extras people tombstones counters ring addresses limit_status
@@ -21,7 +21,7 @@ local function used_by(subject)
     return 0
   end
   window = window or open_window(KEYS[12], now, tonumber(ARGV[3]))
-  return redis.call('HINCRBY', window, subject, 1)
+  return count_all(window, {subject})[1]
 end
 
 local function end_session(id)
@@ -82,7 +82,7 @@ end
 local waiting = redis.call('ZCARD', KEYS[2])
 if cancelled > 0 then
   open_day(KEYS[9], now, waiting)
-  redis.call('HINCRBY', KEYS[9], 'cancelled', cancelled)
+  attempt('HINCRBY', KEYS[9], 'cancelled', cancelled)
 end
 if sessions_ended > 0 then
   note_second(KEYS[10], now, 0, sessions_ended)

@@ -1,4 +1,4 @@
---@use clock chunks limits
+--@use memory clock chunks limits
 -- Counts requests that reach no other script: those of operators, and those refused before their operation.
 --
 -- KEYS  window

@@ -1,4 +1,4 @@
---@use clock chunks limits extras departures
+--@use memory clock chunks limits extras departures
 -- Tells where people stand; for those who send a heartbeat, also keeps their place.
 --
 -- KEYS  config waiting seen sessions records tombstones limit_status limit_heartbeat
@@ -72,5 +72,10 @@ for item = 6, #ARGV, 3 do
   reply[at + 4] = used
   at = at + 4
 end
-in_chunks(kept, function(...) call('ZADD', seen, 'XX', ...) end)
+in_chunks(kept, function(...)
+  -- A heartbeat that cannot be kept is answered with an error: its sender must know.
+  if not attempt('ZADD', seen, 'XX', ...) then
+    call('ZADD', seen, 'XX', ...)
+  end
+end)
 return reply

@@ -1,4 +1,4 @@
---@use clock chunks extras departures addresses recovery
+--@use memory clock chunks extras departures addresses recovery
 -- Tells a store that has forgotten whom a server saw let in, so that nobody gets in twice.
 --
 -- KEYS  config waiting seen sessions records extras tombstones bucket addresses recalled

@@ -1,4 +1,4 @@
---@use clock chunks arrivals extras departures recovery
+--@use memory clock chunks arrivals extras departures recovery
 -- Puts back places and sessions that the store has forgotten, as their genuine tokens tell of them.
 --
 -- KEYS  config waiting seen sessions records extras people tombstones counters bucket addresses recalled

@@ -1,5 +1,5 @@
---@use clock
--- Takes a pass back: it gives no place any more.
+--@use memory clock
+-- Takes a pass back: it gives no place any more. A store without memory takes it where its engine allows any write.
 --
 -- KEYS  config passes pass_ends revoked
 -- ARGV  digest of the pass's id (16 bytes), until when that is remembered (ms), now_ms
@@ -10,7 +10,7 @@ if redis.call('EXISTS', KEYS[1]) == 0 then
 end
 local known = redis.call('HGET', KEYS[2], ARGV[1]) or ''
 local used, id = string.match(known, '^R?(%d+):(.*)$')
-redis.call('HSET', KEYS[2], ARGV[1], 'R' .. (used or '0') .. ':' .. (id or ''))
+attempt('HSET', KEYS[2], ARGV[1], 'R' .. (used or '0') .. ':' .. (id or ''))
 redis.call('ZADD', KEYS[3], ARGV[2], ARGV[1])
 -- Those taken back are listed apart, for servers to keep in case the store forgets.
 redis.call('ZREMRANGEBYSCORE', KEYS[4], '-inf', whole(clock_ms(ARGV[3])))

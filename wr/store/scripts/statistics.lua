@@ -1,4 +1,4 @@
---@use clock statistics
+--@use memory clock statistics
 -- Reads a queue's figures.
 --
 -- KEYS  config waiting sessions counters ring

@@ -1,4 +1,4 @@
---@use clock chunks limits extras departures sessions
+--@use memory clock chunks limits extras departures sessions
 -- Tells how sessions stand; for those that report activity, also counts it.
 --
 -- KEYS  config sessions records tombstones limit_status limit_activity
@@ -31,7 +31,7 @@ local function look(id, kind)
   if kind ~= 's' then
     last = whole(now)
     views = whole(tonumber(views) + (kind == 'v' and 1 or 0))
-    redis.call('HSET', KEYS[3], id, spell_record(started, last, views, addresses, marks))
+    attempt('HSET', KEYS[3], id, spell_record(started, last, views, addresses, marks))
   end
   return 2, tonumber(started), math.floor(expires), tonumber(last), tonumber(views)
 end

@@ -41,6 +41,7 @@ const LABELS = {
   addresses: "Addresses it was used from",
   ended_at: "Ended",
   reason: "Why",
+  metadata: "Sent with the join (not verified)",
   position_id: "Position id",
   session_id: "Session id",
 };
@@ -160,7 +161,18 @@ function factNode(name, value, id) {
   if (typeof value === "string" && TIME.test(value))
     return element("time", { datetime: value }, moment(new Date(value)));
   if (typeof value === "number") return count(value);
+  if (name === "metadata") return metadataNode(value);
   return typeof value === "string" ? value.replaceAll("_", " ") : JSON.stringify(value);
+}
+
+/** What the visitor sent, as it was sent. */
+function metadataNode(metadata) {
+  const entries = Object.entries(metadata);
+  return element(
+    "ul",
+    {},
+    entries.map(([name, value]) => element("li", {}, `${name}: ${value}`)),
+  );
 }
 
 async function end(facts, again) {

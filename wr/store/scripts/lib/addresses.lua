@@ -41,6 +41,13 @@ local function release_places(addresses, extras, ids)
     end
     at = at + #held
   end)
-  in_chunks(left, function(...) redis.call('HSET', addresses, ...) end)
+  in_chunks(left, function(...)
+    if not attempt('HSET', addresses, ...) then
+      -- An address that counts for too little does less harm than one that is refused for places that are gone.
+      for index = 1, select('#', ...), 2 do
+        none[#none + 1] = (select(index, ...))
+      end
+    end
+  end)
   in_chunks(none, function(...) redis.call('HDEL', addresses, ...) end)
 end

@@ -1,4 +1,5 @@
--- bury(key, now, reason, ids): remembers for an hour that these ended and why; score = time * 8 + reason.
+-- bury(key, now, reason, ids): remembers for an hour that these ended and why; score = time * 8 + reason. Where there
+-- is no memory for it, it is not remembered: they are answered as if they had never been there.
 -- forget_person(extras, people, ids): drops what was stored beside a place (see extras.lua), and the entries that
 -- find the place by an identity. A people value is the 16-byte id of the place and how it is given back (see
 -- enqueue.lua).
@@ -11,7 +12,7 @@ local function bury(key, now, reason, ids)
     pairs_of[index * 2 - 1] = score
     pairs_of[index * 2] = ids[index]
   end
-  in_chunks(pairs_of, function(...) redis.call('ZADD', key, ...) end)
+  in_chunks(pairs_of, function(...) attempt('ZADD', key, ...) end)
 end
 
 local function tombstone(key, id, now)

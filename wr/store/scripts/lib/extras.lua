@@ -6,6 +6,7 @@
 --   then         metadata (JSON, or nothing)
 -- A place without such a value counts for the address whose tag is in the last 4 bytes of its id (zeros = none).
 -- spell_extra(taken, raised, counted, tag, metadata), taken_by(extra), raised_by(extra): '' stands for no identity.
+-- metadata_of(extra): what the visitor brought, '' for nothing.
 -- address_of(id, extra): the address tag of a place or nil, and whether the place counts for it.
 local NOBODY = string.rep('\0', 16)
 local NO_ADDRESS = string.rep('\0', 4)
@@ -25,6 +26,10 @@ end
 
 local function raised_by(extra)
   return digest_or_none(extra, 17)
+end
+
+local function metadata_of(extra)
+  return string.sub(extra or '', 38)
 end
 
 local function address_of(id, extra)

@@ -21,10 +21,10 @@ local function note_steps(fine, coarse, counters, waiting, sessions, last, now)
     noted[index + 3] = whole(tonumber(counts[index] or '0') + tonumber(counts[index + 5] or '0'))
   end
   local note = table.concat(noted, ':')
-  redis.call('HSET', fine, whole(step % FINE_RING), note)
+  attempt('HSET', fine, whole(step % FINE_RING), note)
   local coarse_step = math.floor(now / COARSE_MS)
   if not last or coarse_step > math.floor(last / COARSE_MS) then
-    redis.call('HSET', coarse, whole(coarse_step % COARSE_RING), note)
+    attempt('HSET', coarse, whole(coarse_step % COARSE_RING), note)
   end
   return true
 end

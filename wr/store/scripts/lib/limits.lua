@@ -8,7 +8,7 @@ local function open_window(key, now, window_ms)
   if not begins or now < tonumber(begins) or now >= tonumber(ends) then
     local start = math.floor(now / window_ms) * window_ms
     redis.call('UNLINK', key)
-    redis.call('HSET', key, '#', whole(start) .. ':' .. whole(start + window_ms))
+    attempt('HSET', key, '#', whole(start) .. ':' .. whole(start + window_ms))
     redis.call('PEXPIRE', key, whole(window_ms * 2))
   end
   return key
@@ -16,10 +16,11 @@ end
 
 -- count_all(key, subjects): counts one more request of each subject, one that comes twice twice; returns how
 -- many each has used, in order. Two commands for all of them: a command each would take as long as the rest
--- of a heartbeat.
+-- of a heartbeat. Where there is no memory to count, the count stands as it was: who leaves, or makes room as an
+-- operator, is not refused for it.
 local function count_all(key, subjects)
   if #subjects == 1 then
-    return {redis.call('HINCRBY', key, subjects[1], 1)}
+    return {attempt('HINCRBY', key, subjects[1], 1) or tonumber(redis.call('HGET', key, subjects[1]) or '0') + 1}
   end
   local counts, distinct, used, pairs_of = {}, {}, {}, {}
   for index = 1, #subjects do
@@ -47,7 +48,7 @@ local function count_all(key, subjects)
     pairs_of[index * 2 - 1] = distinct[index]
     pairs_of[index * 2] = whole(counts[distinct[index]])
   end
-  in_chunks(pairs_of, function(...) redis.call('HSET', key, ...) end)
+  in_chunks(pairs_of, function(...) attempt('HSET', key, ...) end)
   return used
 end
 

@@ -5,8 +5,8 @@
 -- longer than allowed, at most `most`. After a gap, which ended at `heard_ms`, every visitor has a whole timeout to be
 -- heard again. After the timeout was shortened, at `shortened_ms` (0 = never), the earlier `before_ms` holds for those
 -- not heard since. One command; up to 3 for a while after the timeout was shortened, a gap, or a clock that went back.
--- move_ends(sessions, after_ms, later_ms): moves the end of each session that ends after `after_ms`; 2 commands for
--- each 500 of them.
+-- move_ends(sessions, after_ms, later_ms): moves the end of each session that ends after `after_ms`, as far as there
+-- is memory for it; 2 commands for each 500 of them.
 local function gap_since(at, now, least_ms)
   if at and (now - at > least_ms or at - now > least_ms) then
     return now - at
@@ -49,5 +49,5 @@ local function move_ends(sessions, after_ms, later_ms)
     moved[index] = whole(tonumber(found[index + 1]) + later_ms)
     moved[index + 1] = found[index]
   end
-  in_chunks(moved, function(...) redis.call('ZADD', sessions, 'XX', ...) end)
+  in_chunks(moved, function(...) attempt('ZADD', sessions, 'XX', ...) end)
 end

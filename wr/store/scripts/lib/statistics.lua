@@ -10,10 +10,10 @@ local function open_day(key, now, waiting)
   if redis.call('HGET', key, 'day') ~= day then
     for _, name in ipairs({'enqueued', 'admitted', 'expired', 'cancelled', 'waited_ms'}) do
       local counts = redis.call('HMGET', key, name, 'carried_' .. name)
-      redis.call('HSET', key, 'carried_' .. name,
+      attempt('HSET', key, 'carried_' .. name,
         whole(tonumber(counts[1] or '0') + tonumber(counts[2] or '0')))
     end
-    redis.call('HSET', key, 'day', day, 'enqueued', '0', 'admitted', '0', 'expired', '0', 'cancelled', '0',
+    attempt('HSET', key, 'day', day, 'enqueued', '0', 'admitted', '0', 'expired', '0', 'cancelled', '0',
       'waited_ms', '0', 'peak', whole(waiting))
   end
 end
@@ -29,5 +29,5 @@ local function note_second(key, now, admitted, ended)
       ended = ended + tonumber(e)
     end
   end
-  redis.call('HSET', key, field, whole(second) .. ':' .. whole(admitted) .. ':' .. whole(ended))
+  attempt('HSET', key, field, whole(second) .. ':' .. whole(admitted) .. ':' .. whole(ended))
 end
