@@ -113,7 +113,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "pass_lists": {"admin_client", "api", "command_tables"},
     "entry_commands": {"model", "admin_client", "command_options", "pass_lists"},
     "doctor": {"setting_values", "model", "store", "api", "settings", "admin_client"},
-    "rehearse": {"admin_client", "api", "command_options", "pass_lists"},
+    # Its faults need the engine that is embedded, to start one of its own.
+    "rehearse": {"store", "admin_client", "api", "command_options", "pass_lists"},
     "cli": {
         *("model", "store", "api", "process", "settings", "starting", "stopping", "logs", "web"),
         *("admin_client", "command_options", "command_tables", "doctor", "rehearse", "webhook_commands"),

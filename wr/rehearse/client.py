@@ -7,6 +7,7 @@ the answer was read, so that what follows from an answer can be told from what o
 import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from typing import Protocol
 from urllib.parse import urlsplit
 
 import h11
@@ -89,6 +90,43 @@ def parse_origin(url: str) -> Origin:
     )
 
 
+class VisitorClient(Protocol):
+    """What one visitor needs of a client."""
+
+    @property
+    def now_s(self) -> float:
+        """The clock that all times are told by, in seconds."""
+
+    def make(self, method: bytes, path: bytes, headers: Headers = (), body: bytes = b"") -> Request:
+        """Make a request that may be sent any number of times."""
+
+    async def send(self, request: Request) -> Response:
+        """Send a request and read its answer; raises `Unanswered`."""
+
+    async def open_websocket(self, path: bytes, headers: Headers = ()) -> WebSocket:
+        """Open a WebSocket on a connection of its own; raises `Refused` and `OSError`."""
+
+    def give_up_on_server(self) -> None:
+        """Take another server for what comes next, if there is another one."""
+
+
+class Client(Protocol):
+    """What a rehearsal needs of a client."""
+
+    @property
+    def requests(self) -> int:
+        """How many requests have been sent."""
+
+    def make(self, method: bytes, path: bytes, headers: Headers = (), body: bytes = b"") -> Request:
+        """Make a request that may be sent any number of times."""
+
+    async def send(self, request: Request) -> Response:
+        """Send a request and read its answer; raises `Unanswered`."""
+
+    def for_visitor(self, number: int) -> VisitorClient:
+        """Give a visitor its client."""
+
+
 class _Connection:
     """One keep-alive connection, used by one request at a time."""
 
@@ -169,6 +207,14 @@ class HttpClient:
         self._tls = ssl.create_default_context() if origin.is_tls else None
         self._host = (b"Host", origin.authority)
         self.requests = 0
+
+    def for_visitor(self, number: int) -> "HttpClient":
+        """Give a visitor its client: there is one server, and one client for all."""
+        del number
+        return self
+
+    def give_up_on_server(self) -> None:
+        """Stay: there is no other server."""
 
     def make(self, method: bytes, path: bytes, headers: Headers = (), body: bytes = b"") -> Request:
         """Make a request that may be sent any number of times; making it is a good part of its cost."""

@@ -7,8 +7,9 @@ from typing import Any
 from urllib.parse import quote
 
 import msgspec
+import trio
 
-from wr.rehearse.client import HttpClient, Request, Response, Unanswered
+from wr.rehearse.client import Request, Response, Unanswered, VisitorClient
 from wr.rehearse.observations import BEATS, Answer, Asked, Entry, Outcome, Visit
 from wr.rehearse.plan import Plan, Script
 from wr.rehearse.tally import Tally
@@ -87,7 +88,7 @@ class Conversation:
     """What one visitor and the server say to each other, from the join to the end."""
 
     def __init__(
-        self, client: HttpClient, plan: Plan, script: Script, tally: Tally, *, keeps_token: bool
+        self, client: VisitorClient, plan: Plan, script: Script, tally: Tally, *, keeps_token: bool
     ) -> None:
         self._client = client
         self._plan = plan
@@ -148,9 +149,12 @@ class Conversation:
                 Asked.STREAM, outcome, sent_s, self._client.now_s, status=status, reason=str(error)
             )
             return self._note(failure), None
-        messages = await socket.messages()
+        messages = []
+        with trio.move_on_after(self._plan.stream_patience_s):
+            messages = await socket.messages()
         if not messages:
             await socket.aclose()
+            self._client.give_up_on_server()
             return self._note(
                 Answer(Asked.STREAM, Outcome.UNANSWERED, sent_s, self._client.now_s, reason="closed at once")
             ), None
@@ -168,6 +172,11 @@ class Conversation:
             self._take_token(msgspec.convert(message, _Said).data.token)
             return None
         return self._heard(message, self._client.now_s, told_since_s=self._opened_s)
+
+    def lost_stream(self, heard_s: float) -> None:
+        """Note that the stream ended, or brought nothing for too long; it was last heard at `heard_s`."""
+        self._client.give_up_on_server()
+        self._note(Answer(Asked.STREAM, Outcome.CLOSED, heard_s, self._client.now_s))
 
     def hung_up(self) -> None:
         """Note that the stream is closed from this moment on, and nobody is there."""
@@ -297,6 +306,7 @@ class Conversation:
         row = (*kept[-2:], answer)
         if (
             len(row) == 3
+            and not self._plan.keeps_all_answers
             and all(map(_is_beat_in_line, row))
             and row[1].sent_s - row[0].sent_s < _KEPT_EVERY_S
         ):

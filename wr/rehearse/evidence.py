@@ -38,8 +38,12 @@ class Evidence(msgspec.Struct, frozen=True):
     """Answers that nobody should get, by outcome, status and reason."""
 
 
-def gather(seen: Observations) -> Evidence:
-    """Put together what was seen."""
+def gather(seen: Observations, known_offset: Offset | None = None) -> Evidence:
+    """Put together what was seen.
+
+    `known_offset` is what the server's clock is ahead of this machine's, where that is known; else it is
+    concluded from what was seen.
+    """
     facts = seen.plan.facts
     stories = tuple(story for story in map(tell, seen.visits) if story is not None)
     admissions = [
@@ -48,6 +52,8 @@ def gather(seen: Observations) -> Evidence:
         if story.entry is not None
     ]
     offset = clock_offset(admissions)
+    if offset is not None and known_offset is not None:
+        offset = known_offset
     entrants = tuple(_entrant(story, offset) for story in stories) if offset else ()
     lag_s = seen.effort.worst_lag_s + _LAG_S
     reasons = ((story, why_lost(story, facts, lag_s)) for story in stories)

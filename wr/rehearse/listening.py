@@ -1,6 +1,7 @@
 """Waiting in line on a live stream: the server tells, the visitor only has to be there."""
 
 import math
+from typing import Any
 
 import trio
 
@@ -22,6 +23,7 @@ class Listening:
         self._acts_s = math.inf
         """When a visitor does not only want to wait any more."""
         self._position = 0
+        self._has_lost_stream = False
 
     async def wait(self, joined: Answer) -> Answer:
         """Behave as the script says until no longer in line; returns the answer that said so."""
@@ -41,7 +43,7 @@ class Listening:
                 await socket.aclose()
             if final is not None:
                 return final
-            if self._acts_s is not math.inf and self._script.behaviour in (
+            if not self._has_lost_stream and self._script.behaviour in (
                 Behaviour.RETURNS,
                 Behaviour.VANISHES,
             ):
@@ -57,20 +59,34 @@ class Listening:
     async def _listen(self, opened: Answer, socket: WebSocket) -> Answer | None:
         """Listen until the server has said the last word, or something is to be done; then None."""
         answer = opened
+        self._has_lost_stream = False
         while True:
             if answer.outcome is not Outcome.WAITING:
                 return answer
             self._position = answer.position
-            with trio.move_on_at(self._acts_s if self._may_act() else math.inf) as until:
-                messages = await socket.messages()
-            if until.cancelled_caught:
+            acts_s = self._acts_s if self._may_act() else math.inf
+            messages = await self._messages(socket, acts_s)
+            if messages is None:
                 if self._script.behaviour is Behaviour.LEAVES:
                     return await self._leave()
                 return None
             if not messages:
+                self._has_lost_stream = True
+                self._talk.lost_stream(socket.heard_s)
                 return None
             for message in messages:
                 answer = self._talk.heard(message) or answer
+
+    async def _messages(self, socket: WebSocket, acts_s: float) -> list[Any] | None:
+        """Wait for the next messages; none when the stream is lost, None when it is time to act."""
+        while True:
+            quiet_s = socket.heard_s + self._plan.stream_patience_s
+            with trio.move_on_at(min(acts_s, quiet_s)) as until:
+                return await socket.messages()
+            if until.cancelled_caught and trio.current_time() >= acts_s:
+                return None
+            if trio.current_time() >= socket.heard_s + self._plan.stream_patience_s:
+                return []
 
     async def _leave(self) -> Answer:
         while True:

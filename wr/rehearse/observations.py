@@ -48,6 +48,8 @@ class Outcome(Enum):
     FAILED = "failed"
     """Any other answer from 500 on."""
     UNANSWERED = "unanswered"
+    CLOSED = "closed"
+    """A live stream that was open until then has ended, and not by the visitor's wish."""
 
     @property
     def is_gone(self) -> bool:

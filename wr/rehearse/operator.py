@@ -10,7 +10,7 @@ import trio
 from wr.admin_client import AdminClient, AdminFailure
 from wr.api.entry_messages import IssuedPassesResponse
 from wr.pass_lists import PassWish, issue_all
-from wr.rehearse.client import HttpClient, Unanswered
+from wr.rehearse.client import Client, Unanswered
 from wr.rehearse.plan import Plan, QueueFacts, Script
 
 _SPARE_S = 3600
@@ -97,7 +97,7 @@ async def issue_passes(
     return passes
 
 
-async def published_keys(client: HttpClient) -> dict[str, object] | None:
+async def published_keys(client: Client) -> dict[str, object] | None:
     """Read the key set that verifies session tokens (RFC 7517); None when it cannot be had."""
     try:
         response = await client.send(client.make(b"GET", b"/.well-known/jwks.json"))

@@ -3,7 +3,7 @@
 import gc
 import os
 import resource
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from random import Random
@@ -15,7 +15,7 @@ from rich.console import Console
 from wr.admin_client import AdminClient, find_admin_key
 from wr.rehearse.client import Origin, open_client, parse_origin
 from wr.rehearse.observations import Observations
-from wr.rehearse.operator import CannotPlay, check_playable, issue_passes, look_at
+from wr.rehearse.operator import CannotPlay, Look, check_playable, issue_passes, look_at
 from wr.rehearse.plan import Plan, Script, scripts
 from wr.rehearse.rehearsal import Rehearsal
 from wr.rehearse.report import announce, report, show_progress
@@ -54,7 +54,7 @@ def perform(
     except ValueError as error:
         raise CannotPlay(str(error)) from error
     failure: BaseException | None = None
-    with _garbage_collected_rarely():
+    with garbage_collected_rarely():
         try:
             seen = trio.run(_play, console, admin, origin, queue_id, visitors, join_rate, seed, is_live)
         except* CannotPlay as group:
@@ -68,7 +68,7 @@ def perform(
 
 
 @contextmanager
-def _garbage_collected_rarely() -> Iterator[None]:
+def garbage_collected_rarely() -> Iterator[None]:
     """Spare the collector from looking through everything that was seen again and again: with 4,000 visitors
     that took more than half of each request's time (667 µs instead of 296)."""
     thresholds = gc.get_threshold()
@@ -92,7 +92,7 @@ async def _play(
     clock = trio.current_time
     before = await look_at(admin, queue_id)
     check_playable(before.facts)
-    plan = Plan(before.facts, visitors, join_rate, seed, run_id=os.urandom(6).hex(), is_live=is_live)
+    plan = Plan(before.facts, visitors, join_rate, seed, run_id=new_run_id(), is_live=is_live)
     announce(console, plan, before, admin.url)
 
     def scripted() -> Iterator[Script]:
@@ -101,17 +101,32 @@ async def _play(
     passes = await issue_passes(admin, plan, scripted(), tell=console.print)
     cast = (msgspec.structs.replace(script, used_pass=passes.get(script.number, "")) for script in scripted())
     async with open_client(
-        origin, most_connections=_connections(visitors), patience_s=_PATIENCE_S, clock=clock
+        origin, most_connections=connections(visitors), patience_s=_PATIENCE_S, clock=clock
     ) as client:
-        rehearsal = Rehearsal(plan, cast, client, admin, clock)
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(show_progress, console, rehearsal, clock)
-            seen = await rehearsal.play(before)
-            nursery.cancel_scope.cancel()
+        return await play_out(console, Rehearsal(plan, cast, client, admin, clock), before, clock)
+
+
+async def play_out(
+    console: Console, rehearsal: Rehearsal, before: Look, clock: Callable[[], float]
+) -> Observations:
+    """Play a rehearsal and show how it goes.
+
+    Raises:
+        CannotPlay: the server takes all visitors for one; perhaps inside an exception group.
+    """
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(show_progress, console, rehearsal, clock)
+        seen = await rehearsal.play(before)
+        nursery.cancel_scope.cancel()
     return seen
 
 
-def _connections(visitors: int) -> int:
+def new_run_id() -> str:
+    """Make a name that no other run has."""
+    return os.urandom(6).hex()
+
+
+def connections(visitors: int) -> int:
     """Let this process open a connection for each visitor, or as many as the system grants.
 
     A server that answers at once needs few; but nobody must wait here because it is slow with others.

@@ -1,5 +1,6 @@
 """What is going to be played: how many visitors, when each comes, and what each will do. Pure."""
 
+import math
 from collections.abc import Iterator
 from enum import Enum
 from ipaddress import IPv4Address
@@ -89,6 +90,12 @@ class Plan(msgspec.Struct, frozen=True):
     """Unlike any other run's, so that nobody is taken for a visitor of an earlier one."""
     is_live: bool = False
     """Whether visitors wait on WebSockets instead of asking again and again."""
+    stream_patience_s: float = math.inf
+    """How long a live stream may bring nothing, not even a ping, before its visitor opens another."""
+    most_tries: int = 10
+    """How often a visitor asks for what it needs and gets no proper answer to."""
+    keeps_all_answers: bool = False
+    """Whether every answer is kept, also of a long row of heartbeats answered «waiting»."""
 
     @property
     def mean_dwell_s(self) -> float:
@@ -137,6 +144,8 @@ class Script(msgspec.Struct, frozen=True):
     """Whether the visitor asks once more after having left."""
     used_pass: str = ""
     """The pass that the visitor brings; empty for none."""
+    is_live: bool = False
+    """Whether this visitor waits on a WebSocket although others poll."""
 
 
 def scripts(plan: Plan, random: Random) -> Iterator[Script]:

@@ -1,13 +1,13 @@
 """The sale itself: visitors come, everything is watched, and what was seen is handed over to be judged."""
 
 import signal
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 
 import trio
 
 from wr.admin_client import AdminClient
-from wr.rehearse.client import HttpClient
+from wr.rehearse.client import Client
 from wr.rehearse.conversation import Conversation
 from wr.rehearse.observations import Observations
 from wr.rehearse.operator import CannotPlay, Look, look_at, published_keys
@@ -29,16 +29,30 @@ class Rehearsal:
         self,
         plan: Plan,
         cast: Iterable[Script],
-        client: HttpClient,
+        client: Client,
         admin: AdminClient,
         clock: Callable[[], float],
+        *,
+        before_last_word: Callable[[], Awaitable[None]] = trio.lowlevel.checkpoint,
+        patience_s: float | None = None,
     ) -> None:
+        """Nothing is played yet.
+
+        `before_last_word` is awaited when the last visitor has gone, before the server is looked at again.
+        `patience_s` is how long nothing may move: unless given, two minutes, or as long as letting in five
+        or dropping one takes.
+        """
         self.plan = plan
         self.tally = Tally()
         self._cast = cast
         self._client = client
         self._admin = admin
         self._clock = clock
+        self._before_last_word = before_last_word
+        facts = plan.facts
+        self.patience_s = patience_s or max(
+            120.0, 5 / facts.admission_rate, facts.heartbeat_timeout_seconds + 60.0
+        )
         self._watch = Watch(clock)
         self._talks: list[Conversation] = []
         self._is_interrupted = False
@@ -64,6 +78,7 @@ class Rehearsal:
                 await self._let_them_come(visitors, started_s)
             around.cancel_scope.cancel()
         duration_s = self._clock() - started_s
+        await self._before_last_word()
         keys = after = None
         with trio.move_on_after(_LAST_WORD_S), suppress(CannotPlay):
             keys = await published_keys(self._client)
@@ -81,19 +96,13 @@ class Rehearsal:
             stalled_s=self._stalled_s,
         )
 
-    @property
-    def patience_s(self) -> float:
-        """How long nothing may move: two minutes, or as long as letting in five or dropping one takes."""
-        facts = self.plan.facts
-        return max(120.0, 5 / facts.admission_rate, facts.heartbeat_timeout_seconds + 60.0)
-
     async def _let_them_come(self, visitors: trio.Nursery, started_s: float) -> None:
         keeps_every = -(-self.plan.visitors // MOST_VERIFIED)
         for script in self._cast:
             due_s = started_s + script.comes_at_s
             await trio.sleep_until(due_s)
             talk = Conversation(
-                self._client,
+                self._client.for_visitor(script.number),
                 self.plan,
                 script,
                 self.tally,

@@ -160,7 +160,8 @@ def _beats_since_confirmed(story: Story, lost: Answer) -> list[Answer]:
         if answer is lost:
             break
         if answer.asked in BEATS:
-            if answer.outcome is Outcome.WAITING:
+            # A stream that was cut had been heard until then: its visitor was there.
+            if answer.outcome in (Outcome.WAITING, Outcome.CLOSED):
                 beats.clear()
             beats.append(answer)
     return beats

@@ -1,6 +1,7 @@
 """The judgement of a whole rehearsal: figures, promises, and what one should know beside them. Pure."""
 
 import math
+from collections.abc import Iterable
 
 import msgspec
 
@@ -73,7 +74,13 @@ def judge(seen: Observations) -> Verdict:
         if evidence.is_changed and promise in promises.DEPENDS_ON_SETTINGS:
             judgement = Promise(judgement.name, None, "the settings were changed meanwhile")
         judged.append(judgement)
-    return Verdict(_figures(evidence), tuple(judged), tuple(_notes(evidence)), seen.is_interrupted)
+    return verdict_on(evidence, judged)
+
+
+def verdict_on(evidence: Evidence, judged: Iterable[Promise]) -> Verdict:
+    """Put what was judged together with the figures and notes."""
+    notes = tuple(_notes(evidence))
+    return Verdict(_figures(evidence), tuple(judged), notes, evidence.seen.is_interrupted)
 
 
 def _figures(evidence: Evidence) -> Figures:

@@ -11,7 +11,6 @@ from wr.rehearse.polling import Polling
 from wr.rehearse.tally import Tally
 from wr.rehearse.watch import Watch
 
-_MOST_TRIES = 10
 _LOOKS_BACK_AFTER_S = 1.0
 
 
@@ -24,11 +23,12 @@ async def play(
         CannotPlay: the server takes all visitors of this machine for one.
     """
     try:
-        answer = await _join(talk)
+        answer = await _join(plan, talk)
         watch.join_left(due_s, talk.first_sent_s)
         if answer.outcome is Outcome.WAITING:
             tally.joined += 1
-            waiting = Listening(plan, script, talk) if plan.is_live else Polling(plan, script, talk, watch)
+            is_live = plan.is_live or script.is_live
+            waiting = Listening(plan, script, talk) if is_live else Polling(plan, script, talk, watch)
             answer = await waiting.wait(answer)
         elif answer.outcome is Outcome.ADMITTED:
             tally.joined += 1
@@ -36,7 +36,7 @@ async def play(
             return
         if answer.outcome is Outcome.ADMITTED:
             tally.admitted += 1
-            if (await _use_session(script, talk)).outcome is Outcome.LEFT:
+            if (await _use_session(plan, script, talk)).outcome is Outcome.LEFT:
                 tally.finished += 1
                 await _look_back(script, talk)
         elif answer.outcome is Outcome.LEFT:
@@ -45,14 +45,14 @@ async def play(
         elif answer.outcome.is_gone:
             tally.expired += 1
         else:
-            await _insist(talk, Asked.LEAVE)
+            await _insist(plan, talk, Asked.LEAVE)
             tally.left += 1
     finally:
         tally.over += 1
 
 
-async def _join(talk: Conversation) -> Answer:
-    answer = await _insist(talk, Asked.JOIN)
+async def _join(plan: Plan, talk: Conversation) -> Answer:
+    answer = await _insist(plan, talk, Asked.JOIN)
     if answer.status == 429:
         raise CannotPlay(
             "the server takes all visitors of this machine for one and limits their joins (429): "
@@ -62,7 +62,7 @@ async def _join(talk: Conversation) -> Answer:
     return answer
 
 
-async def _use_session(script: Script, talk: Conversation) -> Answer:
+async def _use_session(plan: Plan, script: Script, talk: Conversation) -> Answer:
     """Look at some pages, then give the session up; returns the answer that says that it is over."""
     pause_s = script.dwell_s / (script.page_views + 1)
     for _ in range(script.page_views):
@@ -72,7 +72,7 @@ async def _use_session(script: Script, talk: Conversation) -> Answer:
         await trio.sleep(pause_s)
     await talk.ask(Asked.SESSION)
     await trio.sleep(pause_s)
-    return await _insist(talk, Asked.LEAVE)
+    return await _insist(plan, talk, Asked.LEAVE)
 
 
 async def _look_back(script: Script, talk: Conversation) -> None:
@@ -81,9 +81,9 @@ async def _look_back(script: Script, talk: Conversation) -> None:
         await talk.ask(Asked.STATUS)
 
 
-async def _insist(talk: Conversation, asked: Asked) -> Answer:
+async def _insist(plan: Plan, talk: Conversation, asked: Asked) -> Answer:
     """Ask until there is an answer, or it is hopeless."""
-    for _ in range(_MOST_TRIES - 1):
+    for _ in range(plan.most_tries - 1):
         answer = await talk.ask(asked)
         if not answer.outcome.is_fault or answer.status == 429:
             return answer

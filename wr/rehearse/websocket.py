@@ -32,6 +32,8 @@ class WebSocket:
     def __init__(self, stream: trio.abc.Stream, connection: Connection) -> None:
         self._stream = stream
         self._connection = connection
+        self.heard_s = trio.current_time()
+        """When something was last received, a ping at the least."""
         self.close_code: int | None = None
         """Why the server closed; None while it has not, and when it did without saying."""
 
@@ -55,6 +57,7 @@ class WebSocket:
                 return []
             if not data:
                 return []
+            self.heard_s = trio.current_time()
             self._connection.receive_data(data)
 
     async def say(self, text: str) -> None:

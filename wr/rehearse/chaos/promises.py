@@ -1,0 +1,255 @@
+"""The promises of a sale with faults: those of any sale, allowing for each fault what the README allows.
+
+What is allowed: requests may fail while something is down. Silent visitors may stay until one whole
+heartbeat timeout after an outage. After the store forgot, visitors that are back may be let in before those
+that are not, what was dropped or cancelled may reappear for one timeout, and a session counts against the
+room when its visitor has come back. Everything else is judged as without faults. Pure.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Callable
+
+import msgspec
+
+from wr.rehearse import promises
+from wr.rehearse.chaos.allowed import Overtaking, most_known_at_once, overtaken
+from wr.rehearse.chaos.incidents import HEALS_WITHIN_S, RATE_HOLDS_S, Rates, Record
+from wr.rehearse.evidence import Evidence
+from wr.rehearse.observations import Answer, Outcome
+from wr.rehearse.plan import MARGIN_S, Behaviour
+from wr.rehearse.promises import Promise
+from wr.rehearse.story import Loss, Story
+
+Judge = Callable[[Evidence, Record], Promise]
+
+_SLACK_S = 1.5
+"""How long after everything was healthy again a request may fail that had been under way."""
+
+_ROUNDING = 0.01
+_EXCUSED = (Loss.SILENT, Loss.SENT_AWAY)
+_WHY = {
+    Loss.TOO_EARLY: "before the timeout was over",
+    Loss.TOO_SLOW: "although heartbeats left in time",
+    Loss.LIMITED: "because heartbeats were refused as too many (429)",
+    Loss.UNREACHABLE: "although they tried again and again",
+    Loss.MISSED: "let in, but the session was over before they could hear of it",
+}
+
+
+def order(evidence: Evidence, record: Record) -> Promise:
+    """First come, first served inside a priority, and higher priority first."""
+    name = "First come, first served, higher priority first"
+    if len(evidence.admitted_ms) < 2 or evidence.offset is None:
+        return Promise(name, None, "fewer than two were let in")
+    found: Overtaking = overtaken(evidence, record.forgetting)
+    detail = f"{len(evidence.admitted_ms):,} let in, {found.broken:,} pairs in the wrong order"
+    if found.excused:
+        detail += f"; {found.excused:,} more where the first was not back yet after the store forgot"
+    if found.example:
+        detail += f"; {found.example}"
+    return Promise(name, found.broken == 0, detail)
+
+
+def cap(evidence: Evidence, record: Record) -> Promise:
+    """Never more sessions at once than allowed."""
+    most = evidence.facts.max_active_users
+    name = f"Never more than {most:,} sessions at once"
+    if not evidence.admitted_ms or evidence.offset is None:
+        return Promise(name, None, "nobody was let in")
+    seen = most_known_at_once(evidence.stories, evidence.offset, record.forgetting)
+    detail = f"{seen:,} surely active when somebody was let in"
+    if evidence.most_active > seen:
+        detail += f"; {evidence.most_active:,} with those that a forgetful store had not been told of again"
+    return Promise(name, seen <= most, detail)
+
+
+def rate(evidence: Evidence, record: Record) -> Promise:
+    """Never faster than the admission rate of the moment, one second's burst aside."""
+    facts = evidence.facts
+    if not evidence.admitted_ms or evidence.offset is None:
+        return Promise("Never faster than the admission rate", None, "nobody was let in")
+    offset = evidence.offset
+    rates = Rates(
+        facts.admission_rate, record.rate_changes, offset.earliest_ms, offset.latest_ms, RATE_HOLDS_S
+    )
+    burst = max(rates.fastest, 1.0)
+    changes = len({(change.sent_s, change.rate) for change in record.rate_changes})
+    name = f"Never faster than {facts.admission_rate:g}/s"
+    name += f", or what it was changed to ({changes:,} times)" if changes else f", with a burst of {burst:g}"
+    beyond = rates.most_beyond(evidence.admitted_ms)
+    return Promise(
+        name, beyond <= burst + _ROUNDING, f"at the most {beyond:.1f} beyond the rate; {burst:g} are allowed"
+    )
+
+
+def kept(evidence: Evidence, record: Record) -> Promise:
+    """A visitor whose place was answered once and that sends heartbeats whenever it can ends up let in."""
+    name = "Nobody with a place is lost"
+    lost = [(story, loss) for story, loss in evidence.losses if loss not in _EXCUSED]
+    missing = [story for story in evidence.stories if story.is_still_waiting]
+    is_cut_off = evidence.seen.is_interrupted
+    if lost or (missing and not is_cut_off):
+        parts = [f"{count:,} {_WHY[loss]}" for loss, count in Counter(loss for _, loss in lost).items()]
+        parts += [f"{len(missing):,} still in line when nothing moved any more"] if missing else []
+        parts += [_example(lost[0][0], record)] if lost else []
+        return Promise(name, False, "; ".join(parts))
+    ended = [story for story in evidence.stories if story.entry is not None or not math.isinf(story.left_s)]
+    if not ended:
+        return Promise(name, None, "nobody got in line")
+    returned = sum(story.visit.behaviour is Behaviour.RETURNS for story in ended)
+    return Promise(
+        name, True, f"{len(ended):,} let in or left, {returned:,} of them after a silence of their own"
+    )
+
+
+def _example(story: Story, record: Record) -> str:
+    """Say of one who was lost when that was, and after what."""
+    if story.lost is None:
+        raise AssertionError("only of somebody who was lost")
+    at_s = story.lost.received_s
+    before = [incident for incident in record.incidents if incident.began_s <= at_s]
+    after = f", {at_s - before[-1].began_s:.1f} s after fault {before[-1].number} began" if before else ""
+    status = story.lost.status or "the stream"
+    return f"for example visitor {story.visit.number} ({status}: {story.lost.reason or 'no reason'}{after})"
+
+
+def silent(evidence: Evidence, record: Record) -> Promise:
+    """Who stays silent is dropped, later by what could not be heard."""
+    timeout_s = evidence.facts.heartbeat_timeout_seconds
+    name = f"Who is silent for {timeout_s:,} s is dropped, outages aside"
+    dropped = wrong = unsure = 0
+    for story in evidence.stories:
+        for answer in story.visit.answers:
+            is_late = answer.silent_s >= timeout_s + MARGIN_S
+            if not is_late or answer.sent_s > min(story.left_s, story.heard_s) or answer.outcome.is_fault:
+                continue
+            limit_s = record.dropped_by_s(answer.sent_s - answer.silent_s, timeout_s, MARGIN_S)
+            if answer.outcome is Outcome.EXPIRED:
+                dropped += 1
+            elif answer.sent_s <= limit_s or answer.outcome in (Outcome.ADMITTED, Outcome.UNKNOWN):
+                # Let in before being dropped, or dropped and forgotten.
+                unsure += 1
+            elif answer.outcome is Outcome.WAITING:
+                wrong += 1
+    detail = f"{dropped:,} were, {unsure:,} within what outages allow"
+    if wrong:
+        return Promise(name, False, f"{wrong:,} kept the place for too long, {detail}")
+    return Promise(name, True if dropped else None, detail)
+
+
+def once(evidence: Evidence, record: Record) -> Promise:
+    """Nobody gets in twice, no two share a place, and who has left stays out."""
+    name = "Nobody gets in twice, and who has left stays out"
+    strict = promises.once(evidence)
+    if strict.is_kept is not False or not record.forgetting:
+        return Promise(name, strict.is_kept, strict.detail)
+    timeout_s = evidence.facts.heartbeat_timeout_seconds
+    back = 0
+    stories = []
+    for story in evidence.stories:
+        answers = story.visit.answers
+        reappeared = [
+            answer
+            for answer in answers
+            if answer.sent_s > story.left_s
+            and answer.outcome in (Outcome.WAITING, Outcome.ADMITTED, Outcome.ACTIVE)
+            and any(
+                incident.began_s <= answer.sent_s <= incident.healed_s + 2 * timeout_s + MARGIN_S
+                and incident.lost_since_s <= story.left_s
+                for incident in record.forgetting
+            )
+        ]
+        back += bool(reappeared)
+        stories.append(_without(story, reappeared))
+    judged = promises.once(_with_stories(evidence, tuple(stories)))
+    detail = f"{judged.detail}; {back:,} reappeared after the store forgot that they had left"
+    return Promise(name, judged.is_kept, detail)
+
+
+def _without(story: Story, answers: list[Answer]) -> Story:
+    if not answers:
+        return story
+    kept_answers = tuple(answer for answer in story.visit.answers if answer not in answers)
+    return msgspec.structs.replace(story, visit=msgspec.structs.replace(story.visit, answers=kept_answers))
+
+
+def _with_stories(evidence: Evidence, stories: tuple[Story, ...]) -> Evidence:
+    return msgspec.structs.replace(evidence, stories=stories)
+
+
+def served(evidence: Evidence, record: Record) -> Promise:
+    """Requests fail only while something is down, and only as they should: 503, or no answer."""
+    name = "Requests fail only while something is down"
+    lag_s = evidence.seen.effort.worst_lag_s
+    wrong: Counter[str] = Counter()
+    allowed = 0
+    for visit in evidence.seen.visits:
+        for answer in visit.answers:
+            if not answer.outcome.is_fault:
+                continue
+            is_outage = answer.outcome is Outcome.UNANSWERED or answer.status == 503
+            if is_outage and record.during(answer.sent_s, answer.received_s, _SLACK_S + lag_s):
+                allowed += 1
+            else:
+                when = "" if is_outage else "at any time: "
+                what = f"{when}{answer.status or answer.outcome.value} {answer.reason}".strip()
+                wrong[f"{what} ({answer.asked.value})"] += 1
+    total = f"{evidence.seen.effort.requests:,} requests, {allowed:,} failed while something was down"
+    if not wrong:
+        return Promise(name, True, total)
+    worst = ", ".join(f"{count:,} × {what}" for what, count in wrong.most_common(3))
+    return Promise(name, False, f"{sum(wrong.values()):,} failed otherwise: {worst}; {total}")
+
+
+def healed(evidence: Evidence, record: Record) -> Promise:
+    """Every server serves again by itself after a fault."""
+    del evidence
+    name = f"Every server is healthy within {HEALS_WITHIN_S:g} s of a fault's end"
+    if not record.incidents:
+        return Promise(name, None, "nothing was done")
+    late = [incident for incident in record.incidents if math.isinf(incident.healed_s)]
+    took_s = [each.healed_s - each.undone_s for each in record.incidents if not math.isinf(each.healed_s)]
+    if late:
+        return Promise(name, False, f"not after {', '.join(f'fault {each.number}' for each in late[:5])}")
+    return Promise(name, True, f"{len(took_s):,} faults, at the longest {max(took_s):.1f} s")
+
+
+def lives(evidence: Evidence, record: Record) -> Promise:
+    """No process ends but by what was done to it."""
+    del evidence
+    name = "No server ends by itself"
+    if record.deaths:
+        first = record.deaths[0]
+        detail = f"{len(record.deaths):,} times, first {first.name} with exit code {first.exit_code}"
+        return Promise(name, False, detail)
+    return Promise(name, True, "none did")
+
+
+def _alike(promise: Callable[[Evidence], Promise]) -> Judge:
+    def judge(evidence: Evidence, record: Record) -> Promise:
+        del record
+        return promise(evidence)
+
+    judge.__name__ = promise.__name__
+    return judge
+
+
+lasting = _alike(promises.lasting)
+tokens = _alike(promises.tokens)
+moving = _alike(promises.moving)
+
+ALL: tuple[Judge, ...] = (
+    order,
+    cap,
+    rate,
+    kept,
+    silent,
+    once,
+    lasting,
+    tokens,
+    served,
+    healed,
+    lives,
+    moving,
+)
