@@ -174,7 +174,7 @@ def assemble(
         random_bytes=RandomPool(os.urandom),
         token_lifetime_s=settings.position_token_lifetime,
     )
-    memory = Memory()
+    memory = Memory(time.monotonic)
     store.remember_with(memory, settings.recovery_wait)
     recovery = Recovery(
         store,

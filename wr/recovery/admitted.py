@@ -1,4 +1,4 @@
-"""The visitors that were let in lately, 16 bytes each: who they are and when their sessions end."""
+"""The visitors that were let in lately, 16 bytes each, and when their sessions end or have ended."""
 
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -8,6 +8,8 @@ import msgspec
 from wr.store.recoveries import LetIn
 
 _ID_BYTES = 16
+_LEAST_MS = 3_600_000
+"""How long a visitor is remembered at least: so long the token of the place may be shown."""
 
 
 class _Admission(msgspec.Struct, frozen=True):
@@ -20,7 +22,10 @@ class _Admission(msgspec.Struct, frozen=True):
 
 
 class AdmittedVisitors:
-    """Remembers the visitors of one queue that were let in and whose session may be on, the newest `most`."""
+    """Remembers the visitors of one queue that were let in: for an hour, and while their session may be on.
+
+    At most `most` of them, the newest.
+    """
 
     def __init__(self, most: int) -> None:
         self._most = most
@@ -35,7 +40,7 @@ class AdmittedVisitors:
             self._admissions.append(_Admission(started_ms, ends_ms, b"".join(ids)))
             self._count += len(ids)
             while self._admissions and (
-                self._admissions[0].ends_ms <= started_ms or self._count > self._most
+                _kept_until(self._admissions[0]) <= started_ms or self._count > self._most
             ):
                 self._count -= len(self._admissions.popleft().ids) // _ID_BYTES
 
@@ -49,15 +54,19 @@ class AdmittedVisitors:
                 self._ended_count -= len(self._ended.popleft().ids) // _ID_BYTES
 
     def list(self, now_ms: int) -> list[LetIn]:
-        """List those whose session may be on. 1 µs for each that is remembered."""
+        """List them; a session that was seen to end, or whose time is over, has an end in the past. 1 µs for
+        each that is remembered."""
         gone = {position_id for each in self._ended for position_id in _ids(each)}
         return [
-            LetIn(position_id, each.started_ms, each.ends_ms)
+            LetIn(position_id, each.started_ms, 0 if position_id in gone else each.ends_ms)
             for each in self._admissions
-            if each.ends_ms > now_ms
+            if _kept_until(each) > now_ms
             for position_id in _ids(each)
-            if position_id not in gone
         ]
+
+
+def _kept_until(admission: _Admission) -> int:
+    return max(admission.ends_ms, admission.started_ms + _LEAST_MS)
 
 
 def _ids(admission: _Admission) -> Iterator[bytes]:

@@ -3,7 +3,7 @@
 Nothing here asks anybody; admission passes and the recovery loop bring what it keeps.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -21,6 +21,10 @@ RESTORE_MS = 3_540_000
 """How long after the store forgot places and sessions come back from their tokens (see lib/recovery.lua)."""
 
 
+_BLIND_S = 2.0
+_UNSURE_S = 5.0
+
+
 class QueueRecord(msgspec.Struct, kw_only=True):
     """What a server keeps durably of one queue."""
 
@@ -36,7 +40,10 @@ class QueueRecord(msgspec.Struct, kw_only=True):
 class Memory:
     """What one server knows of every queue, whatever becomes of the store."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock_s: Callable[[], float]) -> None:
+        self._clock_s = clock_s
+        self._learned_at: dict[str, float] = {}
+        self._resumed_at: dict[str, float] = {}
         self.rounds = 0
         """Rounds of admission passes that the server knows of, of all servers; 0 before the first."""
         self._records: dict[str, QueueRecord] = {}
@@ -54,6 +61,10 @@ class Memory:
 
     def learn(self, queue_id: str, done: Pass) -> None:
         """Take in what a pass did."""
+        now = self._clock_s()
+        if now - self._learned_at.get(queue_id, now) > _BLIND_S:
+            self._resumed_at[queue_id] = now
+        self._learned_at[queue_id] = now
         record = self._records.get(queue_id)
         if record is not None:
             record.passes, record.waiting = done.passes, done.waiting
@@ -89,9 +100,21 @@ class Memory:
         """Whether the queue was there, and is not known to have been deleted."""
         return queue_id in self._records
 
+    def may_be_outdated(self, queue_id: str) -> bool:
+        """Whether this server has run no pass over a queue for a while, or only just runs them again: then it
+        may know too little to see that the store has forgotten, which another server is about to see."""
+        now = self._clock_s()
+        return (
+            now - self._learned_at.get(queue_id, now) > _BLIND_S
+            or now - self._resumed_at.get(queue_id, -_UNSURE_S) < _UNSURE_S
+        )
+
     def forget(self, queue_id: str) -> None:
         """Drop a queue: it was deleted."""
-        for kept in (self._records, self._admitted, self._forgotten, self._recalled):
+        for kept in (
+            *(self._records, self._admitted, self._forgotten, self._recalled),
+            *(self._learned_at, self._resumed_at),
+        ):
             kept.pop(queue_id, None)
 
     def keep_only(self, queue_ids: Iterable[str]) -> None:

@@ -72,10 +72,10 @@ class RestoreScript:
         arguments: list[Any] = [now_ms, known.created_ms, known.passes, known.waiting, self._longest_hold_ms]
         for each in claims:
             if isinstance(each, SessionClaims):
-                arguments += ("s", each.position_id, each.admitted_ms, each.expires_s * 1000)
+                arguments += ("s", each.position_id, each.admitted_ms, each.expires_s * 1000, 0)
             else:
                 score = line_score(each.priority, each.enqueued_ms, each.enqueued_part)
-                arguments += ("p", each.position_id, score, each.holder)
+                arguments += ("p", each.position_id, score, each.holder, each.expires_s * 1000)
         return self._keys.queue(queue_id, *self._PARTS), arguments
 
     def replies(self, raw: list[int]) -> list[bool]:

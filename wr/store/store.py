@@ -102,6 +102,10 @@ class Remembering(Protocol):
         """Whether the server knows of the queue, and of no deletion."""
         ...
 
+    def may_be_outdated(self, queue_id: str, /) -> bool:
+        """Whether the server may know too little to see that the store has forgotten."""
+        ...
+
     def forget(self, queue_id: str, /) -> None:
         """Drop a queue: it was deleted."""
         ...
@@ -122,6 +126,10 @@ class NoMemory:
 
     def remembers(self, queue_id: str, /) -> bool:  # noqa: ARG002
         """Tell that no queue is known."""
+        return False
+
+    def may_be_outdated(self, queue_id: str, /) -> bool:  # noqa: ARG002
+        """Tell that there is nothing to be known."""
         return False
 
     def forget(self, queue_id: str, /) -> None:
@@ -359,10 +367,17 @@ class Store:
         """Put back what verified tokens of a queue tell of and the store has forgotten.
 
         Returns for each whether its place or session is there now. One round trip.
+
+        Raises:
+            Unavailable: the store is away, or this server has been without it for so long that it may not see
+                what the store has forgotten.
         """
         known = self._memory.known(queue_id)
         keys, arguments = self._restore.call(queue_id, self._now_ms(), known, claims)
-        return self._restore.replies(await self._connection.call(self._restore.script, keys, arguments))
+        are_there = self._restore.replies(await self._connection.call(self._restore.script, keys, arguments))
+        if not all(are_there) and self._memory.may_be_outdated(queue_id):
+            raise Unavailable("The waiting room has lost sight of its store for a while")
+        return are_there
 
     def forget_queue(self, queue_id: str) -> None:
         """Remember a queue no longer, because it was deleted."""

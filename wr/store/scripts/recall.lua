@@ -2,7 +2,8 @@
 -- Tells a store that has forgotten whom a server saw let in, so that nobody gets in twice.
 --
 -- KEYS  config waiting seen sessions records extras tombstones bucket addresses recalled
--- ARGV  now_ms, then three per person: id (16 bytes), session start ms, session end ms
+-- ARGV  now_ms, then three per person: id (16 bytes), session start ms, session end ms (in the past for one that is
+--       over)
 -- reply people that stood in line as if they had not been let in, and have their session again
 -- cost  3 commands a person; O(log waiting)
 --
@@ -14,10 +15,13 @@ end
 local moved = 0
 for item = 2, #ARGV, 3 do
   local id, started, ends = ARGV[item], ARGV[item + 1], ARGV[item + 2]
-  if tonumber(ends) > now and not redis.call('ZSCORE', KEYS[4], id) and not tombstone(KEYS[7], id, now) then
-    if redis.call('ZREM', KEYS[2], id) == 1 then
+  if not redis.call('ZSCORE', KEYS[4], id) and not tombstone(KEYS[7], id, now) then
+    local did_wait = redis.call('ZREM', KEYS[2], id) == 1
+    if did_wait then
       redis.call('ZREM', KEYS[3], id)
       release_places(KEYS[9], KEYS[6], {id})
+    end
+    if did_wait and tonumber(ends) > now then
       redis.call('ZADD', KEYS[4], ends, id)
       redis.call('HSET', KEYS[5], id, started .. ':' .. whole(now) .. ':0')
       moved = moved + 1

@@ -4,9 +4,10 @@
 -- KEYS  config waiting seen sessions records extras people tombstones counters bucket addresses recalled
 -- ARGV  now_ms, what the server knows of this queue: created_ms, passes (0 = nothing), how many waited,
 --       hold_ms (how long nobody is let in after the store has forgotten, at most),
---       then four per item: kind ('p' a place, 's' a session), id (16 bytes),
---       of a place: its score in line, how it is given back and to which identity ('' or 17 bytes)
---       of a session: start ms, end ms
+--       then five per item: kind ('p' a place, 's' a session), id (16 bytes),
+--       of a place: its score in line, how it is given back and to which identity ('' or 17 bytes), when the time of
+--       its token is over (ms)
+--       of a session: start ms, end ms, 0
 -- reply one per item: 1 put back or there already    0 not: it ended, or the store has not forgotten it
 -- cost  3 commands for all together; 3 an item, 8 for one that is put back; O(log waiting)
 --
@@ -34,7 +35,7 @@ local function put_session_back(id, started, ends)
   return 1
 end
 
-local function restore_place(id, score, holder)
+local function restore_place(id, score, holder, token_ends)
   if redis.call('ZSCORE', KEYS[2], id) then
     return 1
   end
@@ -44,7 +45,8 @@ local function restore_place(id, score, holder)
   end
   local arrival = tonumber(score) % ARRIVAL_SPAN
   local arrived = arrived_ms(tonumber(score))
-  if arrived > forgot or arrived < created then
+  -- A token whose time was over when the store forgot says nothing about what was there then.
+  if arrived > forgot or arrived < created or token_ends <= forgot then
     return 0
   end
   if holder ~= '' then
@@ -77,7 +79,7 @@ local function restore_session(id, started, ends)
   return put_session_back(id, started, ends)
 end
 
-for item = 6, #ARGV, 4 do
+for item = 6, #ARGV, 5 do
   local outcome = 0
   local id = ARGV[item + 1]
   if created and is_open and not tombstone(KEYS[8], id, now) then
@@ -86,7 +88,7 @@ for item = 6, #ARGV, 4 do
     elseif ARGV[item] == 's' then
       outcome = restore_session(id, ARGV[item + 2], ARGV[item + 3])
     else
-      outcome = restore_place(id, ARGV[item + 2], ARGV[item + 3])
+      outcome = restore_place(id, ARGV[item + 2], ARGV[item + 3], tonumber(ARGV[item + 4]))
     end
   end
   reply[#reply + 1] = outcome
