@@ -60,9 +60,8 @@ def heartbeat(site: Site, queue_id: str, token: str) -> dict[str, Any]:
     return dict(response.json())
 
 
-def forget(store: ForgetfulStore, *queue_ids: str) -> None:
-    """Have the store forget, once every server has run passes over these queues: what a server has never seen
-    it cannot tell again."""
+def wait_for_passes(store: ForgetfulStore, *queue_ids: str) -> None:
+    """Wait until every server has run passes over these queues."""
     with store.engine.client() as client:
         for queue_id in queue_ids:
             before = int(client.hget(f"wr:{{{queue_id}}}:bucket", "passes") or 0)
@@ -72,6 +71,12 @@ def forget(store: ForgetfulStore, *queue_ids: str) -> None:
                 ),
                 "each server has run passes",
             )
+
+
+def forget(store: ForgetfulStore, *queue_ids: str) -> None:
+    """Have the store forget, once every server has run passes over these queues: what a server has never seen
+    it cannot tell again."""
+    wait_for_passes(store, *queue_ids)
     store.forget()
 
 
@@ -308,3 +313,18 @@ def test_health_metrics_and_the_log_say_what_was_lost_and_what_is_back(
         )
         eventually(lambda: "recovering_queues" not in site.http.get("/health").json(), "it is over")
         assert "the store has forgotten what it had acknowledged" in server.log
+
+
+def test_a_queue_whose_machine_alone_has_forgotten_comes_back_too(
+    tmp_path: Path, store: ForgetfulStore
+) -> None:
+    with servers(tmp_path, store, 2) as (one, other):
+        queue_id = one.make_queue(status="paused", **QUEUE)
+        tokens = [one.join(queue_id).json()["token"] for _ in range(3)]
+        heartbeat(other, queue_id, tokens[0])
+        wait_for_passes(store, queue_id)
+        with store.engine.client() as client:
+            client.delete(*client.keys(f"wr:{{{queue_id}}}:*"))
+        for token in reversed(tokens):
+            heartbeat(other, queue_id, token)
+        assert [heartbeat(one, queue_id, token)["position"] for token in tokens] == [1, 2, 3]

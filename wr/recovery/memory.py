@@ -23,6 +23,7 @@ RESTORE_MS = 3_540_000
 
 _BLIND_S = 2.0
 _UNSURE_S = 5.0
+_PASSES_TO_BE_LOST = 3
 
 
 class QueueRecord(msgspec.Struct, kw_only=True):
@@ -44,6 +45,7 @@ class Memory:
         self._clock_s = clock_s
         self._learned_at: dict[str, float] = {}
         self._resumed_at: dict[str, float] = {}
+        self._not_found: dict[str, int] = {}
         self.rounds = 0
         """Rounds of admission passes that the server knows of, of all servers; 0 before the first."""
         self._records: dict[str, QueueRecord] = {}
@@ -65,6 +67,7 @@ class Memory:
         if now - self._learned_at.get(queue_id, now) > _BLIND_S:
             self._resumed_at[queue_id] = now
         self._learned_at[queue_id] = now
+        self._not_found.pop(queue_id, None)
         record = self._records.get(queue_id)
         if record is not None:
             record.passes, record.waiting = done.passes, done.waiting
@@ -96,6 +99,21 @@ class Memory:
         if record is not None:
             record.blocks, record.revoked = blocks, revoked
 
+    def not_found(self, queue_id: str) -> None:
+        """Take in that a pass found no settings of a queue."""
+        self._not_found[queue_id] = self._not_found.get(queue_id, 0) + 1
+
+    def lost(self, listed: Iterable[str]) -> list[QueueRecord]:
+        """List remembered queues that are listed, and whose settings several passes in a row did not find.
+
+        One that is being deleted is listed for a moment only.
+        """
+        return [
+            self._records[queue_id]
+            for queue_id in listed
+            if self._not_found.get(queue_id, 0) >= _PASSES_TO_BE_LOST and queue_id in self._records
+        ]
+
     def remembers(self, queue_id: str) -> bool:
         """Whether the queue was there, and is not known to have been deleted."""
         return queue_id in self._records
@@ -113,7 +131,7 @@ class Memory:
         """Drop a queue: it was deleted."""
         for kept in (
             *(self._records, self._admitted, self._forgotten, self._recalled),
-            *(self._learned_at, self._resumed_at),
+            *(self._learned_at, self._resumed_at, self._not_found),
         ):
             kept.pop(queue_id, None)
 

@@ -13,7 +13,6 @@ from wr.model.signing import SigningKey
 from wr.model.webhooks import Webhook
 from wr.recovery.kept import Kept, KeptSecrets, read_kept, write_kept
 from wr.recovery.memory import Memory, QueueRecord
-from wr.store.blocks import Blocking
 from wr.store.recoveries import LetIn, Round
 from wr.store.store import Store
 
@@ -116,6 +115,9 @@ class Recovery:
         elif not is_first:
             self._memory.keep_only(found.queue_ids)
             self._webhooks = self._webhooks_seen()
+            for record in self._memory.lost(found.queue_ids):
+                # Its machine alone has forgotten: what is of all queues is on another.
+                await self._put_queue_back(record)
         await self._recall()
         return found.queue_ids
 
@@ -141,17 +143,12 @@ class Recovery:
         await shelf.put_back_secrets(secrets.signing_keys, secrets.admin_key, secrets.address_key)
         await shelf.put_back_webhooks(self._webhooks)
         for record in records:
-            if await shelf.reinstate(record.config):
-                log.warning("a queue's settings were put back", queue_id=record.config.id)
-            await self._put_lists_back(record)
+            await self._put_queue_back(record)
 
-    async def _put_lists_back(self, record: QueueRecord) -> None:
-        now_ms = self._store.now_ms()
-        for block in record.blocks:
-            blocking = Blocking(until_ms=block.until_ms, note=block.note, members=[block.member])
-            await self._store.blocks.add(record.config.id, now_ms, blocking)
-        for taken_back in record.revoked:
-            await self._store.revoke_pass(record.config.id, taken_back.digest, taken_back.until_ms)
+    async def _put_queue_back(self, record: QueueRecord) -> None:
+        shelf = self._store.recoveries
+        if await shelf.reinstate(record.config, record.blocks, record.revoked):
+            log.warning("a queue's settings were put back", queue_id=record.config.id)
 
     async def _recall(self) -> None:
         """Tell the store whom this server saw let in, once for each time that it forgot."""

@@ -12,6 +12,7 @@ from wr.model.signing import SigningKey
 from wr.model.tokens import PositionClaims, SessionClaims
 from wr.model.webhooks import Webhook
 from wr.store.admissions import LONGEST_HOLD_S, Known
+from wr.store.blocks import Block
 from wr.store.connection import Connection
 from wr.store.joins import line_score
 from wr.store.keys import Keys
@@ -97,16 +98,26 @@ class Recoveries:
         count, forgot, forgot_ms, names = await self._connection.call(_ROUND, keys, [now_ms, known_rounds])
         return Round(count, bool(forgot), forgot_ms, sorted(name.decode() for name in names))
 
-    async def reinstate(self, config: QueueConfig) -> bool:
-        """Write a queue's settings back and list the queue, unless the store has them as new or newer.
+    async def reinstate(
+        self, config: QueueConfig, blocks: Sequence[Block], revoked: Sequence[RevokedPass]
+    ) -> bool:
+        """Write a queue's settings, its blocks and its revoked passes back, and list the queue.
 
-        Returns whether they were written. Two round trips.
+        What the store has as new or newer stays. Returns whether settings were written. Two round trips.
         """
-        arguments: list[Any] = [config.created_ms, config.version]
+        settings: list[Any] = []
         for field, value in msgspec.to_builtins(config).items():
             if field not in ("created_ms", "version"):
-                arguments += (field, setting_text(value))
-        written = await self._connection.call(_REINSTATE, self._keys.queue(config.id, "config"), arguments)
+                settings += (field, setting_text(value))
+        blocked_until_ms = max((block.until_ms for block in blocks), default=0)
+        counts = (len(settings) // 2, len(blocks))
+        arguments: list[Any] = [config.created_ms, config.version, blocked_until_ms, *counts, *settings]
+        for block in blocks:
+            arguments += (block.member, block.until_ms, msgspec.json.encode(block.note))
+        for taken_back in revoked:
+            arguments += (taken_back.digest, taken_back.until_ms)
+        parts = ("config", "blocks", "block_notes", "passes", "pass_ends", "revoked")
+        written = await self._connection.call(_REINSTATE, self._keys.queue(config.id, *parts), arguments)
         registry = self._keys.shared("queues")
         await self._connection.run(registry, lambda client: client.sadd(registry, config.id))
         return bool(written)

@@ -102,6 +102,10 @@ class Remembering(Protocol):
         """Whether the server knows of the queue, and of no deletion."""
         ...
 
+    def not_found(self, queue_id: str, /) -> None:
+        """Take in that a pass found no settings of a queue."""
+        ...
+
     def may_be_outdated(self, queue_id: str, /) -> bool:
         """Whether the server may know too little to see that the store has forgotten."""
         ...
@@ -127,6 +131,9 @@ class NoMemory:
     def remembers(self, queue_id: str, /) -> bool:  # noqa: ARG002
         """Tell that no queue is known."""
         return False
+
+    def not_found(self, queue_id: str, /) -> None:
+        """Take in nothing."""
 
     def may_be_outdated(self, queue_id: str, /) -> bool:  # noqa: ARG002
         """Tell that there is nothing to be known."""
@@ -350,7 +357,9 @@ class Store:
             replies = await self._of_each(self._admit.script, queue_ids, self._pass_call)
         passes = {queue_id: self._admit.reply(reply) for queue_id, reply in replies.items()}
         for queue_id, done in passes.items():
-            if done is not None:
+            if done is None:
+                self._memory.not_found(queue_id)
+            else:
                 self._memory.learn(queue_id, done)
                 self._count_pass(queue_id, done)
                 if self._noting is not None and self._noting.wanted:
