@@ -69,7 +69,7 @@ def test_somebody_in_line_is_found_in_whichever_queue_it_is(site: Site) -> None:
 def test_the_last_sign_of_life_is_told_and_to_look_is_none(site: Site) -> None:
     queue_id = site.make_queue(status="paused")
     joined = site.join(queue_id).json()
-    site.clock.advance(30)
+    site.clock.advance(20)
     site.heartbeat(queue_id, joined["token"])
     heard_s = site.clock() // 1000
     site.clock.advance(20)

@@ -16,6 +16,7 @@ from wr.measures.measures import Measures
 from wr.model.queue import QueueConfig
 from wr.pass_reader import SiteKeys
 from wr.settings import Settings
+from wr.store.link import Link
 from wr.store.store import open_store
 
 
@@ -42,14 +43,15 @@ async def test_a_list_of_queues_takes_three_round_trips_for_each_64_of_them_at_m
             for number in range(count):
                 config = QueueConfig(id=f"q-{number:03}", name="Q", target_url="https://shop.example/")
                 assert await store.queues.write(config, await store.clock_ms())
-            run = store._connection._in_thread
+            run = Link._in_thread
 
-            async def counted(command: Callable[[redis.Redis], Any]) -> Any:
+            async def counted(link: Link, command: Callable[[redis.Redis], Any]) -> Any:
                 nonlocal made
                 made += 1
-                return await run(command)
+                return await run(link, command)
 
-            monkeypatch.setattr(store._connection, "_in_thread", counted)
+            await store.queues.names()
+            monkeypatch.setattr(Link, "_in_thread", counted)
             listed = await office.queues()
             with engine.client() as client:
                 for key in client.scan_iter(match=f"{prefix}:*", count=1000):
