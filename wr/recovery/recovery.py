@@ -170,10 +170,6 @@ class Recovery:
                     log.debug("blocks cannot be read while the store is away")
             await self._write(even_counts=looks % _COUNTS_EVERY == 0)
 
-    async def keep_now(self) -> None:
-        """Write the recovery file."""
-        await self._write(even_counts=True)
-
     async def _read_lists(self, turn: int) -> None:
         now_ms = self._clock_ms()
         records = self._memory.records()
