@@ -119,7 +119,7 @@ class Room:
         view = await self._book.get(queue_id)
         proof = visitor.proof
         if proof is not None and proof.claims.queue_id == queue_id:
-            await self._store.restore(queue_id, [proof.claims])
+            await self._bring_back(proof.claims)
         join = join_of(
             view.config,
             visitor,
@@ -226,17 +226,16 @@ class Room:
             RateLimited: too many calls in this window.
         """
         is_session = isinstance(claims, SessionClaims)
-        departed = await self._store.depart(
-            claims.queue_id,
-            Departure(
-                position_id=claims.position_id,
-                reason=places.Reason.CANCELLED,
-                session_only=is_session,
-                # Counted apart from questions: to leave is possible however often one looked.
-                subject=b"leave"
-                + (session_id_bytes(claims.position_id) if is_session else claims.position_id),
-            ),
+        departure = Departure(
+            position_id=claims.position_id,
+            reason=places.Reason.CANCELLED,
+            session_only=is_session,
+            # Counted apart from questions: to leave is possible however often one looked.
+            subject=b"leave" + (session_id_bytes(claims.position_id) if is_session else claims.position_id),
         )
+        departed = await self._store.depart(claims.queue_id, departure)
+        if isinstance(departed.state, places.Unknown) and await self._was_forgotten(claims):
+            departed = await self._store.depart(claims.queue_id, departure)
         usage = self._usage("status", departed.used, departed.now_ms)
         state = departed.state
         if departed.ended_now and isinstance(state, places.Gone):
@@ -281,6 +280,15 @@ class Room:
                 )
             raise session_expired(claims.position_id, usage=usage)
         raise self._not_served(state, claims.queue_id, usage)
+
+    async def _bring_back(self, claims: PositionClaims) -> None:
+        """Have the place of a token back, if the store has forgotten it.
+
+        Asked together with what others ask; one call more if the store does not know the place.
+        """
+        looked = await self._store.poll(claims.queue_id, Poll(claims.position_id, PollKind.LOOK, b""))
+        if isinstance(looked.place, places.Unknown):
+            await self._was_forgotten(claims)
 
     async def _was_forgotten(self, claims: PositionClaims | SessionClaims) -> bool:
         """Whether the store had forgotten what a token tells of, and has it again now."""

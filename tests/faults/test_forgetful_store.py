@@ -328,3 +328,29 @@ def test_a_queue_whose_machine_alone_has_forgotten_comes_back_too(
         for token in reversed(tokens):
             heartbeat(other, queue_id, token)
         assert [heartbeat(one, queue_id, token)["position"] for token in tokens] == [1, 2, 3]
+
+
+def test_to_join_again_and_to_leave_find_the_old_place_and_the_old_session(
+    tmp_path: Path, store: ForgetfulStore
+) -> None:
+    with servers(tmp_path, store, 1) as (site,):
+        queue_id = site.make_queue(admission_rate=100, max_active_users=1, **QUEUE)
+        tokens = [site.join(queue_id).json()["token"] for _ in range(4)]
+        site.admitted(queue_id, tokens[0])
+        forget(store, queue_id)
+        again = ask_until_it_serves(lambda: site.join(queue_id, token=tokens[3]))
+        assert (again.status_code, again.json()["position"]) == (200, 1)
+        again = site.join(queue_id, token=tokens[1])
+        assert (again.status_code, again.json()["position"]) == (200, 1)
+
+        def has_left() -> bool:
+            left = site.call("DELETE", f"/queues/{queue_id}/position", tokens[2])
+            assert left.status_code == 200, left.text
+            return True
+
+        assert has_left()
+        eventually(
+            lambda: site.call("DELETE", f"/queues/{queue_id}/position", tokens[0]).status_code == 200,
+            "the visitor that was let in leaves",
+        )
+        assert stats(site, queue_id)["current_waiting"] == 2
