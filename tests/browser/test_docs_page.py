@@ -104,7 +104,7 @@ def test_an_operator_tries_out_admin_operations_with_the_admin_key(page: Page, v
     queues.open()
     status, body = queues.execute()
     assert status == 200
-    assert [queue["queue"]["id"] for queue in body["queues"]] == ["demo"]
+    assert [queue["queue"]["id"] for queue in body["queues"]] == ["concert-1", "concert-tickets", "demo"]
 
 
 def test_an_address_leads_to_its_operation_and_an_open_operation_has_one(page: Page) -> None:

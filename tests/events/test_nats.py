@@ -58,7 +58,8 @@ def test_everything_that_happens_is_told_once_on_its_subject_as_the_schema_says(
             "all is told",
         )
     assert Counter(types_of(told, queue_id)) == expected
-    assert set(Kind) == set(expected), "every kind of event was made to happen"
+    of_a_store_that_forgot = {Kind.QUEUE_RECOVERING, Kind.QUEUE_RECOVERED}
+    assert set(Kind) - of_a_store_that_forgot == set(expected), "every other kind was made to happen"
     validator = Draft202012Validator(schema, format_checker=Draft202012Validator.FORMAT_CHECKER)
     for subject, event in told:
         validator.validate(event)

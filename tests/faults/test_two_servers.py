@@ -169,7 +169,8 @@ def test_a_queue_made_at_one_is_usable_at_the_other_and_gone_there_when_deleted(
     token = pair.other.join(queue_id).json()["token"]
     assert pair.one.admitted(queue_id, token)["admitted"]
     assert pair.other.admin("DELETE", f"/queues/{queue_id}").status_code == 200
-    assert pair.one.join(queue_id).status_code == 404
+    # The store may have forgotten a queue that is missing all at once: for two rounds the answer is 503.
+    eventually(lambda: pair.one.join(queue_id).status_code == 404, "the other server knows")
 
 
 def test_tokens_of_one_are_accepted_by_the_other(pair: Pair) -> None:

@@ -7,6 +7,7 @@ import structlog
 import trio
 import wsproto.utilities
 from quart import Request, Response, request
+from quart.wrappers import BaseRequestWebsocket
 from quart_trio import QuartTrio
 from werkzeug.exceptions import RequestEntityTooLarge
 
@@ -28,9 +29,16 @@ log = structlog.get_logger("wr.general_lane")
 _LAST_WORDS_S = 10.0
 
 
+class _App(QuartTrio):
+    """The framework without its routing, which refuses, with a traceback, hosts that it cannot spell."""
+
+    def create_url_adapter(self, _request: BaseRequestWebsocket | None) -> None:
+        """Give no routes: `make_app` has all requests answered ahead of them."""
+
+
 def make_app(api: Api, body_patience_s: float) -> QuartTrio:
     """Make the ASGI application: every request, whatever its method and path, goes to `api`."""
-    app = QuartTrio("wr", static_folder=None)
+    app = _App("wr", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
 
     async def answer() -> Response:

@@ -8,7 +8,7 @@ const viewer = document.getElementById("viewer");
 /** Whether the operation goes on for ever: its answer would never be shown. */
 function isStream(operation) {
   const isWebSocket = operation.operationId.endsWith("_websocket");
-  return isWebSocket || Object.values(operation.responses).some((answer) => "text/event-stream" in answer.content);
+  return isWebSocket || Object.values(operation.responses).some((answer) => "text/event-stream" in (answer.content ?? {}));
 }
 
 /** A part of Swagger UI that knows what can be tried out, and that links do not stand inside buttons. */
