@@ -10,7 +10,7 @@ def person(number: int) -> bytes:
 
 
 def ends_of(visitors: AdmittedVisitors, now_ms: int) -> dict[int, int]:
-    return {int.from_bytes(each.position_id, "big"): each.ends_ms for each in visitors.list(now_ms)}
+    return {int.from_bytes(each.position_id, "big"): each.ends_ms for each in visitors.listed(now_ms)}
 
 
 def test_everyone_is_remembered_for_an_hour_and_while_the_session_is_on() -> None:
@@ -42,3 +42,18 @@ def test_what_is_kept_does_not_grow_with_time() -> None:
         visitors.ended([person(number)], HOUR_MS * number + 400)
     assert len(visitors._admissions) == 1
     assert len(visitors._ended) <= 2
+
+
+def test_the_most_recent_are_listed_without_looking_at_the_others() -> None:
+    visitors = AdmittedVisitors(most=100)
+    for number in range(10):
+        visitors.let_in([person(2 * number), person(2 * number + 1)], 1_000 * number, HOUR_MS)
+    visitors.ended([person(19), person(3)], 9_500)
+
+    def recent(since_ms: int, most: int) -> dict[int, int]:
+        listed = visitors.recent(since_ms, most)
+        return {int.from_bytes(each.position_id, "big"): each.ends_ms for each in listed}
+
+    assert recent(7_000, 100) == {16: HOUR_MS, 17: HOUR_MS, 18: HOUR_MS, 19: 0}
+    assert len(recent(0, 3)) == 3
+    assert set(recent(0, 2)) == {18, 19}

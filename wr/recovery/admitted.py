@@ -53,7 +53,7 @@ class AdmittedVisitors:
             while self._ended and (self._ended[0].ends_ms < oldest_ms or self._ended_count > self._most):
                 self._ended_count -= len(self._ended.popleft().ids) // _ID_BYTES
 
-    def list(self, now_ms: int) -> list[LetIn]:
+    def listed(self, now_ms: int) -> list[LetIn]:
         """List them; a session that was seen to end, or whose time is over, has an end in the past. 1 µs for
         each that is remembered."""
         gone = {position_id for each in self._ended for position_id in _ids(each)}
@@ -63,6 +63,23 @@ class AdmittedVisitors:
             if _kept_until(each) > now_ms
             for position_id in _ids(each)
         ]
+
+    def recent(self, since_ms: int, most: int) -> list[LetIn]:
+        """List the newest `most` of those that were let in after `since_ms`, as `listed` does. 1 µs for each."""
+        gone: set[bytes] = set()
+        for each in reversed(self._ended):
+            if each.started_ms <= since_ms:
+                break
+            gone.update(_ids(each))
+        found: list[LetIn] = []
+        for each in reversed(self._admissions):
+            if each.started_ms <= since_ms or len(found) >= most:
+                break
+            found += (
+                LetIn(position_id, each.started_ms, 0 if position_id in gone else each.ends_ms)
+                for position_id in _ids(each)
+            )
+        return found[:most][::-1]
 
 
 def _kept_until(admission: _Admission) -> int:

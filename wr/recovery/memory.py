@@ -170,7 +170,12 @@ class Memory:
     def admitted(self, queue_id: str, now_ms: int) -> list[LetIn]:
         """List the visitors of a queue that this server saw let in and whose session may be on."""
         kept = self._admitted.get(queue_id)
-        return kept.list(now_ms) if kept is not None else []
+        return kept.listed(now_ms) if kept is not None else []
+
+    def recently_admitted(self, queue_id: str, since_ms: int, most: int) -> list[LetIn]:
+        """List the newest `most` of those that were let in after `since_ms`."""
+        kept = self._admitted.get(queue_id)
+        return kept.recent(since_ms, most) if kept is not None else []
 
     def was_recalled(self, queue_id: str, forgot_ms: int) -> None:
         """Note that the store was told whom the queue let in before it forgot."""

@@ -27,7 +27,7 @@ _LISTS_EVERY = 2
 _LISTS_AT_ONCE = 32
 """Queues whose blocks are read at once; the others have their turn."""
 _RECENT_MS = 120_000
-_MOST_RECENT = 20_000
+_MOST_RECENT = 5_000
 
 
 class Keys(Protocol):
@@ -208,12 +208,8 @@ class Recovery:
         admitted: dict[str, Sequence[LetIn]] = {}
         left = _MOST_RECENT
         for record in records:
-            recent = [
-                each
-                for each in self._memory.admitted(record.config.id, now_ms)
-                if each.started_ms > now_ms - _RECENT_MS
-            ][-left:]
-            if recent and left > 0:
+            recent = self._memory.recently_admitted(record.config.id, now_ms - _RECENT_MS, left)
+            if recent:
                 admitted[record.config.id] = recent
                 left -= len(recent)
         return Kept(
