@@ -65,7 +65,7 @@ class AdmittedVisitors:
         ]
 
     def recent(self, since_ms: int, most: int) -> list[LetIn]:
-        """List the newest `most` of those that were let in after `since_ms`, as `listed` does. 1 µs for each."""
+        """List the newest `most` of those let in after `since_ms`, as `listed` does. 1 µs for each."""
         gone: set[bytes] = set()
         for each in reversed(self._ended):
             if each.started_ms <= since_ms:

@@ -87,7 +87,10 @@ class Memory:
         Older ones than are known change nothing: the store has forgotten the newer.
         """
         record = self._records.get(config.id)
-        if record is None or record.config.created_ms < config.created_ms:
+        if record is None:
+            # The first pass of this server may have let visitors in before the settings are read.
+            self._records[config.id] = QueueRecord(config=config)
+        elif record.config.created_ms < config.created_ms:
             self._records[config.id] = QueueRecord(config=config)
             self._admitted.pop(config.id, None)
         elif record.config.version < config.version:
