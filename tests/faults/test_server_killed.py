@@ -55,7 +55,7 @@ def test_nobody_is_let_in_twice_or_out_of_turn_across_a_kill(tmp_path: Path) -> 
     ends = [end for _, end in sessions]  # type: ignore[misc]
     assert ends == sorted(ends), "somebody was let in before those ahead"
     assert [who for who, _ in sessions[: len(before)]] == [who for who, _ in before]  # type: ignore[misc]
-    # A restart of more than two seconds is an outage, by which all sessions end later. One that was begun again
+    # A restart of more than two seconds is an outage: all sessions end later by it. One that was begun again
     # would end later than the others.
     moved = [
         (datetime.fromisoformat(after) - datetime.fromisoformat(then)).total_seconds()
