@@ -104,8 +104,14 @@ class Gatehouse:
                 return None
             if known.refused_at(caller) >= now:
                 raise BoundElsewhere(claims.position_id)
-        if isinstance(known.state, places.Unknown) and await self._was_forgotten(claims):
-            known = await self._ask(key, None, caller, is_page_view=is_page_view)
+        if isinstance(known.state, places.Unknown):
+            try:
+                was_forgotten = await self._store.restore(claims.queue_id, claims)
+            except Unavailable:
+                self._gone_away(claims.queue_id)
+                return None
+            if was_forgotten:
+                known = await self._ask(key, None, caller, is_page_view=is_page_view)
             if known is None:
                 return None
         if isinstance(known.state, Passing):
@@ -113,15 +119,6 @@ class Gatehouse:
         if isinstance(known.state, places.Gone):
             raise session_expired(claims.position_id, known.state.ended_ms, known.state.reason.text)
         raise session_expired(claims.position_id)
-
-    async def _was_forgotten(self, claims: SessionClaims) -> bool:
-        """Whether the store had forgotten the session that a token tells of, and has it again now."""
-        try:
-            (is_there,) = await self._store.restore(claims.queue_id, [claims])
-        except Unavailable:
-            self._gone_away(claims.queue_id)
-            return False
-        return is_there
 
     async def walk_in(self, queue_id: str, visitor: Visitor, *, may_wait: bool) -> Entry | Line | None:
         """Let somebody in at once where nobody has to wait; None where there is a line, or no room.

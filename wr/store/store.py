@@ -17,10 +17,9 @@ from wr.measures.queue_measures import NO_QUEUE
 from wr.model import places
 from wr.model.history import HistorySpan
 from wr.model.limits import Limit, Usage
-from wr.model.queue import QueueConfig
 from wr.model.refusals import OutOfMemory, Unavailable
 from wr.model.tokens import PositionClaims, SessionClaims
-from wr.store.admissions import LEAST_GAP_MS, NOTHING_KNOWN, AdmitScript, Known, Pass
+from wr.store.admissions import LEAST_GAP_MS, AdmitScript, Pass
 from wr.store.announcements import Announcements
 from wr.store.audit import AuditShelf
 from wr.store.batcher import Batcher
@@ -42,6 +41,7 @@ from wr.store.pass_revocations import Revoked, RevokePassScript
 from wr.store.polls import Poll, Polled, PollKind, PollScript
 from wr.store.queues import LOST, QueueShelf
 from wr.store.recoveries import Recoveries, RestoreScript
+from wr.store.remembering import NoMemory, Remembering
 from wr.store.script import Script
 from wr.store.secrets import SecretShelf
 from wr.store.silences import Silent, SilentScript
@@ -81,66 +81,6 @@ class _Batched(Protocol[ItemT, ReplyT]):
     def call(self, queue_id: str, now_ms: int, items: Sequence[ItemT], /) -> tuple[list[str], list[Any]]: ...
 
     def replies(self, raw: list[Any], /) -> Sequence[ReplyT]: ...
-
-
-class Remembering(Protocol):
-    """What the store needs of the server's memory of what it has acknowledged."""
-
-    def known(self, queue_id: str, /) -> Known:
-        """Tell what the server knows of a queue."""
-        ...
-
-    def learn(self, queue_id: str, done: Pass, /) -> None:
-        """Take in what a pass did."""
-        ...
-
-    def learn_settings(self, config: QueueConfig, /) -> None:
-        """Take in the settings of a queue as they were read."""
-        ...
-
-    def remembers(self, queue_id: str, /) -> bool:
-        """Whether the server knows of the queue, and of no deletion."""
-        ...
-
-    def not_found(self, queue_id: str, /) -> None:
-        """Take in that a pass found no settings of a queue."""
-        ...
-
-    def may_be_outdated(self, queue_id: str, /) -> bool:
-        """Whether the server may know too little to see that the store has forgotten."""
-        ...
-
-    def forget(self, queue_id: str, /) -> None:
-        """Drop a queue: it was deleted."""
-        ...
-
-
-class NoMemory:
-    """Remembers nothing: for stores that no server serves from."""
-
-    def known(self, queue_id: str, /) -> Known:  # noqa: ARG002
-        """Tell that nothing is known."""
-        return NOTHING_KNOWN
-
-    def learn(self, queue_id: str, done: Pass, /) -> None:
-        """Take in nothing."""
-
-    def learn_settings(self, config: QueueConfig, /) -> None:
-        """Take in nothing."""
-
-    def remembers(self, queue_id: str, /) -> bool:  # noqa: ARG002
-        """Tell that no queue is known."""
-        return False
-
-    def not_found(self, queue_id: str, /) -> None:
-        """Take in nothing."""
-
-    def may_be_outdated(self, queue_id: str, /) -> bool:  # noqa: ARG002
-        """Tell that there is nothing to be known."""
-        return False
-
-    def forget(self, queue_id: str, /) -> None:
-        """Drop nothing."""
 
 
 class Tracing(Protocol):
@@ -219,6 +159,9 @@ class Store:
         self._depart_now = self._executor(departures)
         self._departures: Batcher[Departure, Departed] = Batcher(
             nursery, self._depart_and_note, around=self._around(departures.script)
+        )
+        self._restores: Batcher[PositionClaims | SessionClaims, bool] = Batcher(
+            nursery, self._restore_now, around=self._around(self._restore.script)
         )
         self._counts: Batcher[bytes, Usage] = Batcher(
             nursery, self._count, around=self._around(self._limit.script)
@@ -370,23 +313,36 @@ class Store:
         known, is_short = self._memory.known(queue_id), self.space.is_short
         return self._admit.call(queue_id, self._now_ms(), known, is_short=is_short)
 
-    async def restore(
-        self, queue_id: str, claims: Sequence[PositionClaims | SessionClaims]
-    ) -> Sequence[bool]:
-        """Put back what verified tokens of a queue tell of and the store has forgotten.
+    async def restore(self, queue_id: str, claims: PositionClaims | SessionClaims) -> bool:
+        """Put back what a verified token tells of and the store has forgotten, together with others that ask.
 
-        Returns for each whether its place or session is there now. One round trip.
+        Returns whether its place or session is there now.
 
         Raises:
             Unavailable: the store is away, or this server has been without it for so long that it may not see
                 what the store has forgotten.
         """
-        known = self._memory.known(queue_id)
-        keys, arguments = self._restore.call(queue_id, self._now_ms(), known, claims)
-        are_there = self._restore.replies(await self._connection.call(self._restore.script, keys, arguments))
+        is_there = await self._restores.submit(queue_id, claims)
+        if not is_there and self._memory.may_be_outdated(queue_id):
+            raise Unavailable("The waiting room has lost sight of its store for a while")
+        return is_there
+
+    async def restore_many(
+        self, queue_id: str, claims: Sequence[PositionClaims | SessionClaims]
+    ) -> Sequence[bool]:
+        """Put back what these tokens of a queue tell of, in one call of its own; raises as `restore`."""
+        are_there = await self._restore_now(queue_id, claims)
         if not all(are_there) and self._memory.may_be_outdated(queue_id):
             raise Unavailable("The waiting room has lost sight of its store for a while")
         return are_there
+
+    async def _restore_now(
+        self, queue_id: str, claims: Sequence[PositionClaims | SessionClaims]
+    ) -> Sequence[bool]:
+        known = self._memory.known(queue_id)
+        self._measures.store.of(self._restore.script.name).items.observe(len(claims))
+        keys, arguments = self._restore.call(queue_id, self._now_ms(), known, claims)
+        return self._restore.replies(await self._connection.call(self._restore.script, keys, arguments))
 
     def forget_queue(self, queue_id: str) -> None:
         """Remember a queue no longer, because it was deleted."""

@@ -27,7 +27,7 @@ class Looking(Protocol):
         """Tell where these people stand."""
         ...
 
-    async def restore(self, queue_id: str, claims: Sequence[PositionClaims], /) -> Sequence[bool]:
+    async def restore_many(self, queue_id: str, claims: Sequence[PositionClaims], /) -> Sequence[bool]:
         """Put back what these tokens tell of, if the store has forgotten it; for each whether it is there."""
         ...
 
@@ -103,7 +103,7 @@ class LiveLoops:
             for stream, polled in zip(streams, answers, strict=True)
             if stream.claims is not None and isinstance(polled.place, Unknown)
         ]
-        if forgotten and any(await self._store.restore(queue_id, forgotten)):
+        if forgotten and any(await self._store.restore_many(queue_id, forgotten)):
             answers = await self._store.poll_many(queue_id, polls)
         try:
             view = await self._book.get(queue_id)
