@@ -163,16 +163,32 @@ def show_queue(api: AdminClient, queue_id: str) -> Struct:
 @queue.command("update")
 @_queue_id
 @message_options(UpdateQueueRequest, heading="Settings to change")
+@yes_option
 @admin_command
-def update_queue(api: AdminClient, queue_id: str, **changes: object) -> Struct:
+def update_queue(api: AdminClient, queue_id: str, yes: bool, **changes: object) -> Struct:
     """Change settings of a queue; the rest stays.
 
     A change holds at every server within one admission interval. --status paused keeps the line and lets
-    nobody in; maintenance takes nobody new either; active ends both.
+    nobody in; maintenance takes nobody new either; active ends both. A shorter heartbeat timeout that may
+    cost visitors their places is asked about.
     """
     if not changes:
         raise click.UsageError("Give at least one setting to change.")
+    timeout = changes.get("heartbeat_timeout_seconds")
+    if isinstance(timeout, int) and not yes:
+        _ask_about_timeout(api, queue_id, timeout)
     return api.update_queue(queue_id, changes)
+
+
+def _ask_about_timeout(api: AdminClient, queue_id: str, timeout_s: int) -> None:
+    if timeout_s >= api.queue(queue_id).heartbeat_timeout_seconds:
+        return
+    found = api.silent(queue_id, timeout_s)
+    if found.silent:
+        confirm(
+            f"{found.silent:,} of {found.waiting:,} in line have not been heard for {timeout_s} seconds, and "
+            "lose their places if they stay silent. Change it?"
+        )
 
 
 @queue.command("silent")

@@ -243,7 +243,8 @@ class Room:
             return Left(claims.position_id, state.ended_ms, usage)
         if is_session and isinstance(state, places.Gone):
             raise session_expired(claims.position_id, state.ended_ms, state.reason.text, usage)
-        if is_session and isinstance(state, places.Unknown):
+        if isinstance(claims, SessionClaims) and isinstance(state, places.Unknown):
+            self._refuse_if_over(claims, usage)
             session_id = session_id_text(claims.position_id)
             raise NotFound("There is no such session", usage=usage, session_id=session_id)
         if isinstance(state, places.Gone | places.Unknown):
@@ -274,12 +275,20 @@ class Room:
         if isinstance(state, places.Gone):
             raise session_expired(claims.position_id, state.ended_ms, state.reason.text, usage)
         if isinstance(state, places.Unknown):
+            self._refuse_if_over(claims, usage)
             if kind is VisitKind.STATUS:
                 raise NotFound(
                     "There is no such session", usage=usage, session_id=session_id_text(claims.position_id)
                 )
             raise session_expired(claims.position_id, usage=usage)
         raise self._not_served(state, claims.queue_id, usage)
+
+    def _refuse_if_over(self, claims: SessionClaims, usage: Usage | None) -> None:
+        """Refuse a session that the store does not know, by the time that its token says it ended."""
+        ended_ms = claims.expires_s * 1000
+        if self._clock_ms() >= ended_ms:
+            reason = places.Reason.SESSION_TIMEOUT.text
+            raise session_expired(claims.position_id, ended_ms, reason, usage)
 
     async def _bring_back(self, claims: PositionClaims) -> None:
         """Have the place of a token back, if the store has forgotten it.
@@ -292,8 +301,7 @@ class Room:
 
     async def _was_forgotten(self, claims: PositionClaims | SessionClaims) -> bool:
         """Whether the store had forgotten what a token tells of, and has it again now."""
-        (is_there,) = await self._store.restore(claims.queue_id, [claims])
-        return is_there
+        return await self._store.restore(claims.queue_id, claims)
 
     def _line(
         self,

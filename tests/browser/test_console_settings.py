@@ -218,3 +218,27 @@ def test_the_console_foresees_what_the_server_does(page: Page, visited: Site, ca
     else:
         rates = [case["rate"], case["rate"] * 2, case["rate"] / 2]
         assert foreseen == pytest.approx([server(rate) for rate in rates], rel=0.02, abs=1.5)
+
+
+def test_a_shorter_silence_that_may_cost_places_is_asked_about(page: Page, visited: Site) -> None:
+    queue_id = visited.make_queue(
+        status="paused", heartbeat_timeout_seconds=600, heartbeat_interval_seconds=1
+    )
+    for _ in range(3):
+        assert visited.heartbeat(queue_id, visited.join(queue_id).json()["token"]).status_code == 200
+    visited.wait_for(
+        lambda: visited.admin("GET", f"/queues/{queue_id}/silent?timeout_seconds=2"),
+        lambda answer: answer.json()["silent"] == 3,
+    )
+    open_queue(page, visited, queue_id)
+    page.get_by_label("Silence that loses a place").fill("2")
+    page.get_by_role("button", name="Save changes").click()
+    dialog = page.get_by_role("dialog")
+    shows(dialog, "3 of 3 people in line have not been heard for that long.")
+    dialog.get_by_role("button", name="Cancel").click()
+    has_gone(dialog)
+    assert settings_of(visited, queue_id)["heartbeat_timeout_seconds"] == 600
+    page.get_by_role("button", name="Save changes").click()
+    dialog.get_by_role("button", name="Save changes").click()
+    shows(said(page), "Silence that loses a place is now 2")
+    assert settings_of(visited, queue_id)["heartbeat_timeout_seconds"] == 2

@@ -7,6 +7,7 @@ import httpx
 import pytest
 
 from tests.cli.conftest import Wr
+from tests.support.processes import eventually
 from wr.process import Ready
 
 
@@ -80,6 +81,29 @@ def test_an_update_changes_what_is_given_and_leaves_the_rest(wr: Wr, queue_id: s
         "status": "maintenance",
         "updated_at": after["updated_at"],
     }
+
+
+def test_a_shorter_heartbeat_timeout_that_may_cost_places_is_asked_about(
+    wr: Wr, server: Ready, queue_id: str
+) -> None:
+    shorten = ("queue", "update", queue_id, "--heartbeat-interval-seconds", "1")
+    assert wr(*shorten, "--heartbeat-timeout-seconds", "30").exit_code == 0, "nobody waits"
+    join(server, queue_id)
+
+    def is_silent() -> bool:
+        counted = wr("queue", "silent", queue_id, "--timeout-seconds", "2", "--json")
+        return bool(json.loads(counted.stdout)["silent"] == 1)
+
+    eventually(is_silent, "the visitor has not been heard for two seconds")
+    refused = wr(*shorten, "--heartbeat-timeout-seconds", "2", answer="n\n")
+    assert refused.exit_code == 1
+    asked = "1 of 1 in line have not been heard for 2 seconds, and lose their places if they stay silent."
+    assert asked in refused.stderr
+    assert settings_of(wr, queue_id)["heartbeat_timeout_seconds"] == 30
+    longer = wr("queue", "update", queue_id, "--heartbeat-timeout-seconds", "31")
+    assert (longer.exit_code, longer.stderr) == (0, "")
+    assert wr(*shorten, "--heartbeat-timeout-seconds", "2", answer="y\n").exit_code == 0
+    assert settings_of(wr, queue_id)["heartbeat_timeout_seconds"] == 2
 
 
 def test_an_update_of_nothing_is_a_usage_error(wr: Wr, queue_id: str) -> None:

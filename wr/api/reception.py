@@ -30,9 +30,8 @@ from wr.model import refusals
 from wr.model.audit import read_operator
 from wr.model.client_address import Network, client_address, limited_address
 from wr.model.ids import is_queue_id, parse_session_id, session_id_bytes
-from wr.model.places import Reason
 from wr.model.tokens import ExpiredToken, InvalidToken, PositionClaims
-from wr.room import rate_limited, session_expired, token_expired
+from wr.room import rate_limited, token_expired
 from wr.store.counts import Counted
 from wr.store.keys import GLOBAL_TAG
 from wr.store.store import Store
@@ -241,7 +240,6 @@ class Reception:
 
     async def _authenticate_session(self, request: HttpRequest, call: Call) -> None:
         token = _required_bearer(request)
-        expired = False
         try:
             claims = await self._keeper.read_session(token)
         except InvalidToken as error:
@@ -249,11 +247,10 @@ class Reception:
         except ExpiredToken as error:
             if isinstance(error.claims, PositionClaims):
                 raise
-            claims, expired = error.claims, True
+            # The session may have been given more time than the token says: the store knows.
+            claims = error.claims
         if claims.position_id != parse_session_id(call.parameters["session_id"]):
             raise refusals.Unauthorized("The token is of another session")
-        if expired:
-            raise session_expired(claims.position_id, claims.expires_s * 1000, Reason.SESSION_TIMEOUT.text)
         call.session = claims
 
     def _read_body(self, kind: type[msgspec.Struct], request: HttpRequest) -> Any:

@@ -70,6 +70,8 @@ export const listQueues = () => guarded("GET", "/queues");
 export const getQueue = (id) => guarded("GET", `/queues/${encodeURIComponent(id)}`);
 export const createQueue = (settings) => guarded("POST", "/queues", settings);
 export const updateQueue = (id, changes) => guarded("PATCH", `/queues/${encodeURIComponent(id)}`, changes);
+export const silentOf = (id, seconds) =>
+  guarded("GET", `/queues/${encodeURIComponent(id)}/silent?timeout_seconds=${seconds}`);
 export const deleteQueue = (id) => guarded("DELETE", `/queues/${encodeURIComponent(id)}`);
 export const flushQueue = (id) => guarded("POST", `/queues/${encodeURIComponent(id)}/flush`);
 export const history = (id, span) => guarded("GET", `/queues/${encodeURIComponent(id)}/history?span=${span}`);

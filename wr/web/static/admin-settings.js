@@ -1,10 +1,11 @@
 /** A queue's settings, each changed where it stands, with what the change would do. */
 
-import { Left, updateQueue } from "./admin-api.js";
-import { announce, say } from "./admin-dialogs.js";
+import { Left, silentOf, updateQueue } from "./admin-api.js";
+import { announce, confirm, say } from "./admin-dialogs.js";
 import { element, fill, newId, write } from "./admin-dom.js";
 import { effectOf } from "./admin-effects.js";
 import { endingPace } from "./admin-forecast.js";
+import { count, duration, people } from "./admin-formats.js";
 import { GROUPS, inputText, labelOf, makeInput, readInput, valueText } from "./admin-fields.js";
 
 /** What was typed and not saved, by queue: it is still there for somebody who comes back to the queue. */
@@ -112,7 +113,9 @@ export function settingsForm(queueId, refresh) {
     save.setAttribute("aria-busy", "true");
     write(trouble, "");
     try {
-      saved = { ...saved, ...(await updateQueue(queueId, changes)) };
+      const answer = await saveOrAsk(queueId, saved, changes);
+      if (!answer) return;
+      saved = { ...saved, ...answer };
       for (const row of changed) {
         // Typed on while the server was asked: that is the next change.
         if (row.read().value === changes[row.field.name]) typed.delete(row.field.name);
@@ -138,6 +141,25 @@ export function settingsForm(queueId, refresh) {
     }
   });
   return { node: form, update };
+}
+
+/** Save changes; where they may cost visitors their places, ask first. Gives nothing if that is called off. */
+async function saveOrAsk(queueId, saved, changes) {
+  const run = () => updateQueue(queueId, changes);
+  const seconds = changes.heartbeat_timeout_seconds;
+  if (!(seconds < saved.heartbeat_timeout_seconds)) return run();
+  const { silent, waiting } = await silentOf(queueId, seconds);
+  if (!silent) return run();
+  return confirm({
+    title: `Drop places after ${duration(seconds)} of silence?`,
+    text: [
+      `${count(silent)} of ${people(waiting)} in line have not been heard for that long.`,
+      `Each keeps the place until the next heartbeat, or for the ${duration(saved.heartbeat_timeout_seconds)} that hold now. Those who stay silent for longer lose it.`,
+    ],
+    action: "Save changes",
+    isDanger: true,
+    run,
+  });
 }
 
 /** The setting that the server's error is about. */
