@@ -10,7 +10,8 @@ from tests.support.clock import NO_GAP_MS
 from wr.model.history import HistorySpan
 from wr.model.limits import Limit
 from wr.model.places import Reason
-from wr.store.admissions import AdmitScript, Pass
+from wr.model.tokens import PositionClaims, SessionClaims
+from wr.store.admissions import NOTHING_KNOWN, AdmitScript, Known, Pass
 from wr.store.counts import Counted, LimitScript, lane_of
 from wr.store.departures import Departed, Departure, LeaveScript
 from wr.store.figures import Figures, StatisticsScript
@@ -21,6 +22,7 @@ from wr.store.joins import Join, Joined, JoinScript
 from wr.store.keys import GLOBAL_TAG, Keys
 from wr.store.polls import Poll, Polled, PollKind, PollScript
 from wr.store.queues import FLUSH_PARTS
+from wr.store.recoveries import RECALL_PARTS, LetIn, RestoreScript
 from wr.store.script import evaluate, load_script
 from wr.store.visits import VisitCall, Visited, VisitKind, VisitScript
 
@@ -139,12 +141,43 @@ class ScriptedQueue:
         raw = self._call(self._leave.script, self._leave.call(self.queue_id, self.now_ms, departures))
         return self._leave.replies(raw)[0]
 
-    def admit(self, *, is_short: bool = False) -> Pass:
+    def admit(self, known: Known = NOTHING_KNOWN, *, is_short: bool = False) -> Pass:
         script = AdmitScript(self.keys, self.most_per_pass, self.least_gap_ms)
-        call = script.call(self.queue_id, self.now_ms, is_short=is_short)
+        call = script.call(self.queue_id, self.now_ms, known, is_short=is_short)
         done = script.reply(self._call(script.script, call))
         assert done is not None
         return done
+
+    def restore(self, *claims: PositionClaims | SessionClaims, known: Known = NOTHING_KNOWN) -> list[bool]:
+        """Put back what these tokens tell of, as a server that knows of so many passes."""
+        script = RestoreScript(self.keys)
+        call = script.call(self.queue_id, self.now_ms, known, claims)
+        return script.replies(self._call(script.script, call))
+
+    def recall(self, *people: LetIn) -> int:
+        """Tell whom a server saw let in; returns how many of them stood in line again."""
+        arguments: list[Any] = [self.now_ms]
+        for each in people:
+            arguments += (each.position_id, each.started_ms, each.ends_ms)
+        keys = self.keys.queue(self.queue_id, *RECALL_PARTS)
+        moved: int = evaluate(self.client, load_script("recall"), keys, arguments)
+        return moved
+
+    def join_at(self, address_tag: bytes, person: bytes = b"", **more: Any) -> Joined:
+        """Join from an address: the place's id ends with its tag, as servers make ids."""
+        position_id = new_id()[:12] + address_tag
+        return self.join_many([Join(position_id, b"", 0, b"", person, b"", address=address_tag, **more)])[0]
+
+    def forget_place(self, position_id: bytes) -> None:
+        """Lose one place in line, without a trace."""
+        for key in self.keys.queue(self.queue_id, "waiting", "seen"):
+            self.client.zrem(key, position_id)
+
+    def forget(self) -> None:
+        """Lose all of the queue but its settings, as a store that was told those again."""
+        for key in self.keys.all_of(self.queue_id):
+            if not key.endswith(":config"):
+                self.client.delete(key)
 
     def figures(self) -> Figures:
         script = StatisticsScript(self.keys)

@@ -26,6 +26,13 @@ _RECALLED_PER_CALL = 1_000
 MOST_REVOKED = 10_000
 
 
+RECALL_PARTS = (
+    *("config", "waiting", "seen", "sessions", "records", "extras", "tombstones"),
+    *("bucket", "addresses", "recalled"),
+)
+"""The keys of `recall.lua`, in its order."""
+
+
 class Round(msgspec.Struct, frozen=True):
     """What the store says at the beginning of a round of admission passes."""
 
@@ -157,16 +164,13 @@ class Recoveries:
     async def recall(self, queue_id: str, now_ms: int, people: Sequence[LetIn]) -> int:
         """Tell the store who was let in; returns how many of them stood in line again. One round trip for
         each 1,000 people."""
-        parts = (
-            *("config", "waiting", "seen", "sessions", "records", "extras", "tombstones"),
-            *("bucket", "addresses", "recalled"),
-        )
         moved = 0
         for start in range(0, len(people), _RECALLED_PER_CALL):
             arguments: list[Any] = [now_ms]
             for each in people[start : start + _RECALLED_PER_CALL]:
                 arguments += (each.position_id, each.started_ms, each.ends_ms)
-            moved += await self._connection.call(_RECALL, self._keys.queue(queue_id, *parts), arguments)
+            keys = self._keys.queue(queue_id, *RECALL_PARTS)
+            moved += await self._connection.call(_RECALL, keys, arguments)
         return moved
 
     async def revoked_passes(self, queue_id: str, now_ms: int) -> list[RevokedPass]:

@@ -1,4 +1,4 @@
---@use memory clock chunks arrivals extras departures recovery
+--@use memory clock chunks arrivals extras departures addresses recovery
 -- Puts back places and sessions that the store has forgotten, as their genuine tokens tell of them.
 --
 -- KEYS  config waiting seen sessions records extras people tombstones counters bucket addresses recalled
@@ -26,8 +26,10 @@ local reply = {}
 local restored = 0
 
 local function put_session_back(id, started, ends)
-  redis.call('ZREM', KEYS[2], id)
-  redis.call('ZREM', KEYS[3], id)
+  if redis.call('ZREM', KEYS[2], id) == 1 then
+    redis.call('ZREM', KEYS[3], id)
+    release_places(KEYS[11], KEYS[6], {id})
+  end
   redis.call('ZADD', KEYS[4], ends, id)
   redis.call('HSET', KEYS[5], id, started .. ':' .. whole(now) .. ':0')
   redis.call('HDEL', KEYS[12], id)
