@@ -69,9 +69,10 @@ def test_a_pass_that_knows_of_more_passes_than_the_store_notices_and_lets_nobody
     forgotten = done.forgotten
     assert (forgotten.at_ms, forgotten.acknowledged, forgotten.restored) == (queue.now_ms, 3, 0)
     assert (done.is_held, done.admitted) == (True, [])
+    queue.advance(0.001)
     again = queue.admit(Known(START_MS, passes=8, waiting=3))
     assert again.forgotten == done.forgotten, "other servers, which know of a little more, notice nothing new"
-    queue.advance(9.999)
+    queue.advance(9.998)
     assert queue.admit().admitted == []
     queue.advance(0.001)
     done = queue.admit()
@@ -222,7 +223,12 @@ def test_a_session_comes_back_with_its_times_and_counts_against_the_room(queue: 
     queue.advance(10)
     assert queue.admit().active == 2, "one came back, one was let in"
     late = session_of(queue, new_id(), queue.now_ms)
-    over = session_of(queue, new_id(), queue.now_ms - 3_600_000)
+    over = SessionClaims(
+        position_id=new_id(),
+        queue_id=queue.queue_id,
+        admitted_ms=START_MS,
+        expires_s=queue.now_ms // 1000,
+    )
     assert queue.restore(late, over) == [False, False]
 
 
@@ -235,6 +241,29 @@ def test_whom_a_server_saw_let_in_gets_the_same_session_and_no_second_one(queue:
     assert queue.restore(*tokens) == [True, False]
     assert queue.poll(inside)[0].place == Admitted(START_MS, ends_ms)
     assert isinstance(queue.poll(left)[0].place, Unknown)
+
+
+def test_a_server_that_tells_late_whom_it_let_in_brings_back_nobody_who_left_meanwhile(
+    queue: ScriptedQueue,
+) -> None:
+    (token,) = joins(queue, 1)
+    forgotten(queue)
+    assert queue.restore(token) == [True]
+    queue.leave(token.position_id)
+    assert queue.recall(LetIn(token.position_id, START_MS, queue.now_ms + 100_000)) == 0
+    assert queue.size("recalled") == 0
+
+
+def test_a_line_that_the_store_remembers_has_a_whole_timeout_to_be_heard_again(make_queue: MakeQueue) -> None:
+    queue = make_queue(status="paused", heartbeat_timeout_seconds=60, heartbeat_interval_seconds=10)
+    (token,) = joins(queue, 1)
+    queue.heartbeat(token.position_id)
+    queue.advance(70)
+    assert queue.admit(KNOWN).dropped == []
+    queue.advance(59.999)
+    assert queue.admit().dropped == []
+    queue.advance(0.001)
+    assert queue.admit().dropped == [token.position_id]
 
 
 def test_whom_a_server_saw_let_in_waits_no_more_in_an_older_store(queue: ScriptedQueue) -> None:
@@ -278,6 +307,7 @@ def test_rounds_are_counted_and_a_lower_count_than_is_known_means_that_the_store
     noticed_ms = queue.now_ms
     queue.advance(1)
     assert round_of(queue, 9)[:3] == [1008, 0, noticed_ms], "the others notice nothing new"
+    assert round_of(queue, 1009)[1] == 1, "the round that the server knows of last was another"
 
 
 def reinstated(queue: ScriptedQueue, version: int, name: str, *lists: Any, blocked_ms: int = 0) -> int:
@@ -299,6 +329,9 @@ def test_settings_are_written_back_unless_the_store_has_newer_ones_and_blocks_wi
     assert reinstated(queue, 1, "Older") == 0
     assert queue.client.hget(config, "name") == b"Newer"
     assert (queue.size("blocks"), queue.size("block_notes")) == (1, 1)
+    queue.client.hset(config, "created_ms", START_MS + 1)
+    assert reinstated(queue, 9, "Of the queue before") == 0
+    assert queue.client.hget(config, "name") == b"Newer"
     queue.client.delete(config)
     assert reinstated(queue, 1, "Anew") == 1
     kept = queue.client.hmget(config, "name", "version", "created_ms")
