@@ -4,6 +4,7 @@ import base64
 import re
 import secrets
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -98,6 +99,12 @@ def waiting(site: Site, queue_id: str, body: Any = None) -> str:
     response = site.join(queue_id, body)
     assert response.status_code == 201, response.text
     return str(response.json()["token"])
+
+
+def use_tokens(site: Site, queue_id: str, tokens: Iterable[str]) -> None:
+    """Ask with each token once: places whose tokens are never used are dropped early."""
+    for token in tokens:
+        assert site.status(queue_id, token).status_code == 200
 
 
 def session_call(site: Site, visit: Visit, token: str | None = None) -> httpx.Response:

@@ -20,6 +20,7 @@ from tests.contract.helpers import (
     open_queue,
     picture,
     stats_of,
+    use_tokens,
     wait_until,
     waiting,
 )
@@ -328,6 +329,7 @@ def test_a_heartbeat_with_a_bad_field_is_400_and_names_it(scene: Scene, field: s
 def test_a_bad_heartbeat_keeps_no_place(site: Site) -> None:
     queue_id = site.make_queue(status="paused")
     token = waiting(site, queue_id)
+    use_tokens(site, queue_id, [token])
     site.clock.advance(50)
     refused = site.call("POST", f"/queues/{queue_id}/heartbeat", token, {"timestamp": "now"})
     assert_refused(refused, 400, "INVALID_REQUEST")

@@ -12,6 +12,7 @@ from tests.contract.helpers import (
     open_queue,
     position_token,
     stats_of,
+    use_tokens,
     waiting,
 )
 from tests.support.site import Site
@@ -72,6 +73,7 @@ def test_heartbeats_keep_a_place_that_silence_loses(site: Site) -> None:
     queue_id = site.make_queue(status="paused")
     silent = waiting(site, queue_id)
     alive = waiting(site, queue_id)
+    use_tokens(site, queue_id, [silent, alive])
     for _ in range(3):
         site.clock.advance(45)
         assert site.heartbeat(queue_id, alive).status_code == 200

@@ -11,6 +11,7 @@ from tests.contract.helpers import (
     open_queue,
     stats_of,
     terminate,
+    use_tokens,
     wait_until,
     waiting,
 )
@@ -105,6 +106,7 @@ def test_a_session_counts_as_active_until_its_time_is_over_or_it_is_ended(site: 
 def test_expired_counts_places_lost_by_silence_and_cancelled_those_given_up(site: Site) -> None:
     queue_id = site.make_queue(status="paused")
     tokens = [waiting(site, queue_id) for _ in range(6)]
+    use_tokens(site, queue_id, tokens)
     site.call("DELETE", f"/queues/{queue_id}/position", tokens[0])
     site.clock.advance(30)
     site.heartbeat(queue_id, tokens[1])
@@ -183,6 +185,7 @@ def test_a_new_day_starts_at_zero_and_with_the_line_as_long_as_it_is(site: Site)
     enter(site, queue_id)
     set_status(site, queue_id, "paused")
     tokens = [waiting(site, queue_id) for _ in range(3)]
+    use_tokens(site, queue_id, tokens)
     site.call("DELETE", f"/queues/{queue_id}/position", tokens[0])
     fresh_day(site.clock)
     stats = stats_of(site, queue_id)

@@ -13,6 +13,7 @@ from tests.contract.helpers import (
     session_call,
     stats_of,
     terminate,
+    use_tokens,
     waiting,
 )
 from tests.support.site import Site
@@ -126,6 +127,7 @@ def test_a_token_is_handed_back_unchanged_until_half_its_life_is_over_and_then_r
 def test_a_status_call_is_no_sign_of_life(site: Site) -> None:
     queue_id = site.make_queue(status="paused")
     token = waiting(site, queue_id)
+    use_tokens(site, queue_id, [token])
     site.clock.advance(50)
     assert site.status(queue_id, token).status_code == 200
     site.clock.advance(11)
