@@ -32,8 +32,10 @@ class Crowd:
 
     def join(self, people: int, priority: int = 0) -> None:
         for _ in range(people):
-            joined = self.site.join(self.queue_id, {"priority": priority})
-            self.tokens.append(joined.json()["token"])
+            token = self.site.join(self.queue_id, {"priority": priority}).json()["token"]
+            # A place whose token is never used is dropped early.
+            self.site.heartbeat(self.queue_id, token)
+            self.tokens.append(token)
 
     def leave(self, people: int) -> None:
         for _ in range(people):
