@@ -17,7 +17,7 @@ import httpx
 from bench.load_report import Outcome, show_outcome, write_json
 from bench.locust_run import LocustFailed, LocustRun, interrupts_held_back
 from bench.servers import ADMIN_KEY, Server, running_servers
-from wr.command_tables import make_console
+from wr.cli.tables import make_console
 
 QUEUE = "demo"
 RESULTS = Path(__file__).parent / "results"

@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 
 import redis
 
-from wr.store.engine import find_engine
+from wr.store.engines import find_engine
 
 ADMIN_KEY = "bench-admin-key-of-no-value"
 _NO_LIMITS = {f"WR_LIMIT_{scope}": "0" for scope in ("ENQUEUE", "STATUS", "HEARTBEAT", "ACTIVITY", "ADMIN")}

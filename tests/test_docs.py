@@ -6,7 +6,7 @@ import pytest
 
 from tests.support.commands import COMMANDS
 from tests.support.readme import MADE, README, block, filled, package_folders, settings_table
-from wr.settings import describe_settings
+from wr.server.settings import describe_settings
 
 HOW = "write it with `.venv/bin/python -m tests.support.readme`"
 TEXT = README.read_text()

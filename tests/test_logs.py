@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 import structlog
 
-from wr.logs import name_request, set_up_logs, without_secrets
+from wr.api.request_id import name_request
+from wr.server.logs import set_up_logs, without_secrets
 
 SECRET = "eyJhbGciOiJIUzI1NiJ9.visitor"
 

@@ -2,15 +2,15 @@
 
 import os
 
-from wr.loading import load_logs_without_drawings
-from wr.traces.asking import load_nothing_unasked
+from wr.cli.skipped_imports import load_logs_without_drawings
+from wr.tracing.setup import load_nothing_unasked
 
 
 def main() -> None:
     """Run the command line, after seeing to it that it loads no more than it needs."""
     load_nothing_unasked(os.environ)
     load_logs_without_drawings()
-    from wr.cli import main as commands
+    from wr.cli.main import main as commands
 
     commands()
 

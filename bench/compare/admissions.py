@@ -4,11 +4,11 @@ import time
 
 from bench.compare.crowd import Line
 from bench.compare.figures import Finding
-from bench.compare.office import Office
+from bench.compare.operators import OperatorService
 from bench.compare.run import Run, Stage
 from bench.compare.shrinking import rate_of, watch
 from bench.servers import Server, StoreServer
-from wr.store.admissions import MOST_PER_CALL
+from wr.store.admit import MOST_PER_CALL
 
 RATES = (100, 1_000, 20_000)
 _REPLICA_RATE = 1_000
@@ -55,26 +55,26 @@ def measure_replicas(run: Run) -> list[Finding]:
 
 
 def _rate(run: Run, server: Server, store: StoreServer, rate: int, queue_id: str) -> float:
-    office, line = Office(server), Line(store, queue_id)
+    operators, line = OperatorService(server), Line(store, queue_id)
     seconds = run.options.admission_s + 1.5
     people = int(rate * (seconds + 4))
-    office.make_queue(queue_id, rate=rate)
+    operators.make_queue(queue_id, rate=rate)
     try:
         with run.bar(f"{people:,} people join", people) as advance:
             line.fill(people, advance=advance)
         run.doing(f"letting in {rate:,} a second for {seconds:.0f} s")
-        office.set_status(queue_id, "active")
+        operators.set_status(queue_id, "active")
         samples = watch(line.waiting, seconds)
-        office.set_status(queue_id, "paused")
+        operators.set_status(queue_id, "paused")
         time.sleep(_PAUSE_S)
-        gone, admitted = people - line.waiting(), office.admitted(queue_id)
+        gone, admitted = people - line.waiting(), operators.admitted(queue_id)
         if gone != admitted:
             raise Disagreement(f"{gone:,} left the line of {queue_id}, which says it let in {admitted:,}")
         takes_several_calls = rate * _INTERVAL_S > MOST_PER_CALL
         return rate_of(samples, together_s=0.1 if takes_several_calls else 0.02)
     finally:
-        office.delete(queue_id)
-        office.close()
+        operators.delete(queue_id)
+        operators.close()
         line.close()
 
 

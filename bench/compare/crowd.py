@@ -16,10 +16,10 @@ from wr.model.limits import Limit
 from wr.model.signing import KeyRing
 from wr.model.tokens import PositionClaims, sign_position
 from wr.store.connection import Connection
-from wr.store.joins import InLine, Join, JoinScript
-from wr.store.keys import Keys
+from wr.store.enqueue import EnqueueScript, InLine, Join
+from wr.store.key_names import KeyNames
 from wr.store.script import evaluate
-from wr.store.secrets import SecretShelf
+from wr.store.secret_repository import SecretRepository
 
 MANY = "999999999/60"
 """A limit that nobody reaches: the counting, which is part of the price, is done all the same."""
@@ -53,7 +53,7 @@ class Line:
     def __init__(self, store: StoreServer, queue_id: str) -> None:
         self.client: Any = redis.Redis.from_url(store.url, protocol=2)
         self.queue_id = queue_id
-        self._keys = Keys()
+        self._keys = KeyNames()
         (self._waiting_key,) = self._keys.queue(queue_id, "waiting")
 
     def waiting(self) -> int:
@@ -74,7 +74,7 @@ class Line:
         Raises:
             TurnedAway: somebody was.
         """
-        script = JoinScript(self._keys, limit)
+        script = EnqueueScript(self._keys, limit)
         wanted = iter([number * people // chosen for number in range(chosen)])
         next_wanted = next(wanted, people)
         places: list[Place] = []
@@ -103,7 +103,7 @@ def read_ring(store: StoreServer) -> KeyRing:
     async def read() -> KeyRing:
         connection = Connection(store.url)
         try:
-            return KeyRing(await SecretShelf(connection, Keys()).signing_keys())
+            return KeyRing(await SecretRepository(connection, KeyNames()).signing_keys())
         finally:
             connection.close()
 

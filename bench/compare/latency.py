@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bench.compare.crowd import Line, read_ring, write_tokens
 from bench.compare.figures import Finding
-from bench.compare.office import Office
+from bench.compare.operators import OperatorService
 from bench.compare.run import Run, Stage
 from bench.compare.subjects import observe
 from bench.compare.throughput import (
@@ -41,22 +41,22 @@ class TooFew(Exception):
 def measure_latency(run: Run) -> list[Finding]:
     """Measure the median and the 99th percentile, in milliseconds, as wrk sees them."""
     with run.folder() as folder, run.store() as store, run.servers(store) as (server,):
-        office = Office(server)
-        kinds = _kinds(run, office, store, folder)
-        office.set_status(_QUEUE, "active")
+        operators = OperatorService(server)
+        kinds = _kinds(run, operators, store, folder)
+        operators.set_status(_QUEUE, "active")
         time.sleep(_BURST_S)
-        let_in, began = office.admitted(_QUEUE), time.monotonic()
+        let_in, began = operators.admitted(_QUEUE), time.monotonic()
         findings = [
             finding for kind, ask_for in kinds.items() for finding in _half(run, kind, ask_for, server, store)
         ]
-        rate = (office.admitted(_QUEUE) - let_in) / (time.monotonic() - began)
+        rate = (operators.admitted(_QUEUE) - let_in) / (time.monotonic() - began)
         if Line(store, _QUEUE).waiting() < run.options.visitors:
             raise TooFew("those who ask were let in themselves")
     return [*findings, Finding(key="latency.admissions", values=(rate,), note=f"set to {_RATE}")]
 
 
-def _kinds(run: Run, office: Office, store: StoreServer, folder: Path) -> dict[str, PacedAsk]:
-    office.make_queue(_QUEUE, rate=_RATE)
+def _kinds(run: Run, operators: OperatorService, store: StoreServer, folder: Path) -> dict[str, PacedAsk]:
+    operators.make_queue(_QUEUE, rate=_RATE)
     line = Line(store, _QUEUE)
     line.fill(_RATE * _LONGEST_S, priority=_IN_FRONT)
     visitor_count = run.options.visitors

@@ -7,7 +7,7 @@ import msgspec
 
 from bench.compare.crowd import Line, read_ring, write_tokens
 from bench.compare.figures import Finding, ratios
-from bench.compare.office import Office
+from bench.compare.operators import OperatorService
 from bench.compare.run import Run, Stage
 from bench.compare.subjects import observe
 from bench.compare.throughput import HEARTBEAT_BODY, POLL_CONNECTIONS, queue_path
@@ -41,7 +41,7 @@ def measure_cost(run: Run) -> list[Finding]:
     whose tokens the server no longer remembers and whose places are no longer all in the processor's cache.
     """
     with run.folder() as folder, run.store() as store, run.servers(store) as (server,):
-        crowds = _fill(run, Office(server), store, folder)
+        crowds = _fill(run, OperatorService(server), store, folder)
         seen: dict[str, list[float]] = {crowd.key: [] for crowd in crowds}
         run.doing("warming up")
         for crowd in crowds:
@@ -57,14 +57,14 @@ def measure_cost(run: Run) -> list[Finding]:
     ]
 
 
-def _fill(run: Run, office: Office, store: StoreServer, folder: Path) -> Sequence[_Crowd]:
+def _fill(run: Run, operators: OperatorService, store: StoreServer, folder: Path) -> Sequence[_Crowd]:
     people = run.options.people
     lines = (("cost.short", _VISITORS), ("cost.middle", min(_MIDDLE, people)), ("cost.long", people))
     ring = read_ring(store)
     crowds: list[_Crowd] = []
     for key, length in lines:
         queue_id = key.replace(".", "-")
-        office.make_queue(queue_id)
+        operators.make_queue(queue_id)
         chosen = _VISITORS * 20 if key == "cost.long" else _VISITORS
         with run.bar(f"{length:,} people join", length) as advance:
             line = Line(store, queue_id)

@@ -16,8 +16,8 @@ import trio
 
 from bench.compare.punctuality import Diary, Gap
 from bench.servers import raise_file_limit
-from wr.process import collect_rarely
 from wr.rehearse.websocket import Refused, WebSocket, upgrade
+from wr.server.lifecycle import collect_rarely
 
 _OPENERS = 16
 _TELL_EVERY = 50

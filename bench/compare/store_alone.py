@@ -6,12 +6,12 @@ from typing import Any
 
 from bench.compare.crowd import Line, newcomer
 from bench.compare.figures import Finding
-from bench.compare.office import Office
+from bench.compare.operators import OperatorService
 from bench.compare.run import Run, Stage
 from wr.model.limits import Limit
-from wr.store.joins import JoinScript
-from wr.store.keys import Keys
-from wr.store.polls import Poll, PollKind, PollScript
+from wr.store.enqueue import EnqueueScript
+from wr.store.key_names import KeyNames
+from wr.store.poll import Poll, PollKind, PollScript
 from wr.store.script import Script, evaluate
 
 BATCHES = (1, 16, 256)
@@ -24,11 +24,11 @@ def measure_store(run: Run) -> list[Finding]:
     """Measure microseconds for each item, from the call to the reply in redis-py's hands."""
     calls = 20 if run.options.is_quick else 400
     with run.store() as store, run.servers(store) as (server,):
-        Office(server).make_queue(_QUEUE)
+        OperatorService(server).make_queue(_QUEUE)
         line = Line(store, _QUEUE)
         places = line.fill(_PEOPLE, chosen=_PEOPLE)
-        joins = JoinScript(Keys(), _COUNTED)
-        polls = PollScript(Keys(), _COUNTED, _COUNTED)
+        joins = EnqueueScript(KeyNames(), _COUNTED)
+        polls = PollScript(KeyNames(), _COUNTED, _COUNTED)
         asked = 0
 
         def join_calls(batch: int) -> tuple[list[str], list[Any]]:

@@ -14,7 +14,7 @@ from bench.compare.crowd import Line, read_ring, write_tokens
 from bench.compare.effort import Effort, in_words
 from bench.compare.figures import Finding, percentile
 from bench.compare.listeners import Heard, Orders
-from bench.compare.office import Office
+from bench.compare.operators import OperatorService
 from bench.compare.punctuality import GROUPS, group_of, share_on_time
 from bench.compare.run import Run, Stage
 from bench.servers import Measured, Server, raise_file_limit
@@ -77,8 +77,8 @@ def measure_streams(run: Run) -> list[Finding]:
     """Measure as many streams as asked for, or as the limit on open files allows."""
     wanted = min(run.options.streams, _file_limit() - _SPARE_FILES)
     with run.folder() as folder, run.store() as store, run.servers(store) as (server,):
-        office, line = Office(server), Line(store, _QUEUE)
-        office.make_queue(_QUEUE, rate=_RATE)
+        operators, line = OperatorService(server), Line(store, _QUEUE)
+        operators.make_queue(_QUEUE, rate=_RATE)
         # The first to be let in hold no stream, so that every stream has updates to wait for until the end.
         line.fill(int(_RATE * (run.options.moving_s + _SETTLE_S)) + 20)
         places = line.fill(wanted, chosen=wanted)
@@ -92,7 +92,7 @@ def measure_streams(run: Run) -> list[Finding]:
             run.doing(f"the line moves; {wanted:,} streams are watched")
             watched = [server, *(crowd.measured for crowd in crowds)]
             efforts = [Effort(each) for each in watched]
-            office.set_status(_QUEUE, "active")
+            operators.set_status(_QUEUE, "active")
             time.sleep(1)
             for crowd in crowds:
                 crowd.watch()

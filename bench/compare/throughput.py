@@ -6,7 +6,7 @@ from pathlib import Path
 
 from bench.compare.crowd import Line, read_ring, write_tokens
 from bench.compare.figures import Finding, ratios
-from bench.compare.office import Office
+from bench.compare.operators import OperatorService
 from bench.compare.run import Run, Stage
 from bench.compare.subjects import NAMES, Observed, Subjects, observe, subjects
 from bench.compare.wrk import Ask, joiners, visitors
@@ -29,14 +29,14 @@ def queue_path(queue_id: str, operation: str) -> str:
 def measure_enqueue(run: Run) -> list[Finding]:
     """Measure joins a second, each run into an empty queue, each join from another address."""
     with subjects(run) as servers:
-        office = Office(servers.fast)
+        operators = OperatorService(servers.fast)
         turn = 0
 
         def take_turn(name: str, seconds: float) -> Observed:
             nonlocal turn
             turn += 1
             queue_id = f"joins-{turn}"
-            office.make_queue(queue_id)
+            operators.make_queue(queue_id)
             try:
                 ask = joiners(
                     queue_path(queue_id, "enqueue"),
@@ -47,7 +47,7 @@ def measure_enqueue(run: Run) -> list[Finding]:
                 )
                 return observe(run, servers.find(name), servers.store, ask)
             finally:
-                office.delete(queue_id)
+                operators.delete(queue_id)
 
         seen = _rounds(run, take_turn)
     return _findings("enqueue", seen)
@@ -75,7 +75,7 @@ def _measure_polls(run: Run, kind: str, method: str, body: str) -> list[Finding]
 def _crowd(
     run: Run, servers: Subjects, kind: str, method: str, body: str, tokens: Path
 ) -> Callable[[float], Ask]:
-    Office(servers.fast).make_queue(kind)
+    OperatorService(servers.fast).make_queue(kind)
     visitor_count = run.options.visitors
     places = Line(servers.store, kind).fill(visitor_count, chosen=visitor_count)
     write_tokens(tokens, kind, places, read_ring(servers.store))

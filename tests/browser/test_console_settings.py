@@ -18,8 +18,8 @@ from tests.support.console import (
     shows,
 )
 from tests.support.site import Site
-from wr.model.pace import Pace, forecast
 from wr.model.queue import QueueConfig
+from wr.model.wait_estimate import Pace, forecast
 
 SET_ELSEWHERE = {"status": "the buttons above the figures pause, resume and begin maintenance"}
 """What PATCH takes and no field sets, and why."""

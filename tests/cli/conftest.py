@@ -8,8 +8,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from tests.support.server import running_server
-from wr.cli import main
-from wr.process import Ready
+from wr.cli.main import main
+from wr.server.lifecycle import Ready
 
 Wr = Callable[..., Result]
 

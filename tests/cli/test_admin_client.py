@@ -10,11 +10,18 @@ import pytest
 
 from tests.cli.conftest import run_wr
 from tests.support.engines import free_port
-from wr import process
-from wr.admin_client import ADMIN_KEY_FILE, ADMIN_PATH, AdminClient, AdminFailure, AdminKey, find_admin_key
 from wr.api.route import Auth
 from wr.api.routes import ROUTES
-from wr.process import Ready
+from wr.client.admin_client import (
+    ADMIN_KEY_FILE,
+    ADMIN_PATH,
+    AdminClient,
+    AdminFailure,
+    AdminKey,
+    find_admin_key,
+)
+from wr.server import lifecycle
+from wr.server.lifecycle import Ready
 
 KEY = AdminKey("key", "a test")
 
@@ -83,7 +90,7 @@ def test_the_key_of_the_data_folder_is_used_unless_one_is_given(tmp_path: Path) 
 
 
 def test_server_and_commands_agree_on_the_file_of_the_key() -> None:
-    assert ADMIN_KEY_FILE == process.ADMIN_KEY_FILE
+    assert ADMIN_KEY_FILE == lifecycle.ADMIN_KEY_FILE
 
 
 def test_the_admin_routes_are_where_the_client_asks_for_them() -> None:

@@ -9,9 +9,9 @@ import redis
 
 from tests.support.clusters import StoreCluster
 from tests.support.engines import Engine, free_port, running_engine
-from wr.doctor import store
-from wr.doctor.finding import Finding, Verdict
-from wr.doctor.store import StoreFacts
+from wr.doctor import store_server
+from wr.doctor.finding import Finding, Severity
+from wr.doctor.store_server import StoreFacts
 
 VALKEY = StoreFacts(
     engine="Valkey",
@@ -46,8 +46,8 @@ def test_the_embedded_engine_is_named_with_its_version(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", "")
-    finding = store.check_engine(tmp_path)
-    assert finding.verdict is Verdict.GOOD
+    finding = store_server.check_engine(tmp_path)
+    assert finding.verdict is Severity.GOOD
     assert finding.found.startswith("valkey 9.")
 
 
@@ -58,13 +58,13 @@ def test_an_embedded_dragonfly_is_warned_of_for_what_its_crash_costs(
     fake.write_text("#!/bin/sh\necho dragonfly v1.40.0-0123abc\n")
     fake.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
-    finding = store.check_engine(tmp_path)
-    assert finding.verdict is Verdict.UNSURE
+    finding = store_server.check_engine(tmp_path)
+    assert finding.verdict is Severity.UNSURE
     assert finding.found.startswith(f"dragonfly 1.40.0, {fake}: ")
     assert "before anything is in the data folder" in finding.mend
     (tmp_path / "appendonlydir").mkdir()
     (tmp_path / "appendonlydir" / "wr.aof.manifest").touch()
-    finding = store.check_engine(tmp_path)
+    finding = store_server.check_engine(tmp_path)
     assert finding.is_bad
     assert "holds appendonlydir of valkey" in finding.found
 
@@ -74,13 +74,13 @@ def test_an_engine_that_does_not_run_is_bad(tmp_path: Path, monkeypatch: pytest.
     broken.write_text("#!/bin/sh\nexit 1\n")
     broken.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
-    finding = store.check_engine(tmp_path)
+    finding = store_server.check_engine(tmp_path)
     assert finding.is_bad
     assert str(broken) in finding.found
 
 
 def test_a_real_store_without_persistence_is_found_out(valkey: Engine) -> None:
-    findings = store.check_store(valkey.url)
+    findings = store_server.check_store(valkey.url)
     assert verdicts(findings) == {
         "store": "✓",
         "store's data": "✗",
@@ -94,14 +94,14 @@ def test_a_real_store_without_persistence_is_found_out(valkey: Engine) -> None:
 def test_a_real_store_is_good_once_it_is_mended_as_the_findings_say(valkey: Engine) -> None:
     with valkey.client() as client:
         client.config_set("maxmemory-policy", "allkeys-lru")
-        assert verdicts(store.check_store(valkey.url))["store's memory"] == "✗"
+        assert verdicts(store_server.check_store(valkey.url))["store's memory"] == "✗"
         client.config_set("maxmemory-policy", "noeviction")
         client.config_set("maxmemory", "100mb")
         client.config_set("save", "60 1")
-        assert verdicts(store.check_store(valkey.url))["store's data"] == "!"
+        assert verdicts(store_server.check_store(valkey.url))["store's data"] == "!"
         client.config_set("save", "")
         client.config_set("appendonly", "yes")
-        assert set(verdicts(store.check_store(valkey.url)).values()) == {"✓"}
+        assert set(verdicts(store_server.check_store(valkey.url)).values()) == {"✓"}
         client.config_set("appendonly", "no")
 
 
@@ -111,7 +111,7 @@ def test_a_store_that_tells_little_is_warned_of_not_condemned(valkey: Engine) ->
             *("ACL", "SETUSER", "guest", "on", ">my-secret", "~*", "+@all", "-config", "-info")
         )
     url = valkey.url.replace("redis://", "redis://guest:my-secret@")
-    findings = store.check_store(url)
+    findings = store_server.check_store(url)
     assert verdicts(findings) == {
         "store": "✓",
         "store's data": "!",
@@ -119,14 +119,14 @@ def test_a_store_that_tells_little_is_warned_of_not_condemned(valkey: Engine) ->
         "store's clock": "✓",
     }
     assert "my-secret" not in " ".join(map(str, findings))
-    (refused,) = store.check_store(url.replace("my-secret", "my-other-secret"))
+    (refused,) = store_server.check_store(url.replace("my-secret", "my-other-secret"))
     assert refused.is_bad
     assert "another user name or password" in refused.found
     assert "secret" not in str(refused)
 
 
 def test_a_store_that_is_not_there_is_bad() -> None:
-    (finding,) = store.check_store(f"redis://:my-secret@127.0.0.1:{free_port()}")
+    (finding,) = store_server.check_store(f"redis://:my-secret@127.0.0.1:{free_port()}")
     assert finding.is_bad
     assert "Connection refused" in finding.found
     assert "my-secret" not in str(finding)
@@ -145,8 +145,8 @@ def test_a_store_that_is_not_there_is_bad() -> None:
     ],
 )
 def test_a_url_is_shown_without_its_secrets(url: str, shown: str) -> None:
-    assert store.redacted(url) == shown
-    assert "secret" not in " ".join(map(str, store.check_store(f"nonsense{url}")))
+    assert store_server.redacted(url) == shown
+    assert "secret" not in " ".join(map(str, store_server.check_store(f"nonsense{url}")))
 
 
 @pytest.mark.parametrize(
@@ -159,84 +159,84 @@ def test_a_url_is_shown_without_its_secrets(url: str, shown: str) -> None:
     ],
 )
 def test_a_url_that_is_none_is_not_repeated_in_parts(url: str) -> None:
-    (finding,) = store.check_store(url)
+    (finding,) = store_server.check_store(url)
     assert finding.is_bad
-    assert "my-secret" not in finding.found.replace(store.redacted(url), "")
+    assert "my-secret" not in finding.found.replace(store_server.redacted(url), "")
 
 
 @pytest.mark.parametrize(
     ("facts", "verdict"),
     [
-        (VALKEY, Verdict.GOOD),
-        (changed(VALKEY, fsync="always"), Verdict.GOOD),
-        (changed(VALKEY, fsync=None), Verdict.GOOD),
-        (changed(VALKEY, fsync="no"), Verdict.UNSURE),
-        (changed(VALKEY, is_append_only=False, save="60 1"), Verdict.UNSURE),
-        (changed(VALKEY, is_append_only=False, save=""), Verdict.BAD),
-        (changed(VALKEY, is_append_only=False, save=None), Verdict.UNSURE),
-        (changed(VALKEY, is_append_only=None, save=None), Verdict.UNSURE),
-        (DRAGONFLY, Verdict.GOOD),
-        (changed(DRAGONFLY, snapshot_cron=""), Verdict.UNSURE),
-        (changed(DRAGONFLY, snapshot_cron=None), Verdict.UNSURE),
-        (changed(DRAGONFLY, snapshot_name=""), Verdict.BAD),
+        (VALKEY, Severity.GOOD),
+        (changed(VALKEY, fsync="always"), Severity.GOOD),
+        (changed(VALKEY, fsync=None), Severity.GOOD),
+        (changed(VALKEY, fsync="no"), Severity.UNSURE),
+        (changed(VALKEY, is_append_only=False, save="60 1"), Severity.UNSURE),
+        (changed(VALKEY, is_append_only=False, save=""), Severity.BAD),
+        (changed(VALKEY, is_append_only=False, save=None), Severity.UNSURE),
+        (changed(VALKEY, is_append_only=None, save=None), Severity.UNSURE),
+        (DRAGONFLY, Severity.GOOD),
+        (changed(DRAGONFLY, snapshot_cron=""), Severity.UNSURE),
+        (changed(DRAGONFLY, snapshot_cron=None), Severity.UNSURE),
+        (changed(DRAGONFLY, snapshot_name=""), Severity.BAD),
     ],
 )
-def test_what_a_crash_of_the_store_would_lose_is_judged(facts: StoreFacts, verdict: Verdict) -> None:
-    finding = store.judge_persistence(facts)
+def test_what_a_crash_of_the_store_would_lose_is_judged(facts: StoreFacts, verdict: Severity) -> None:
+    finding = store_server.judge_persistence(facts)
     assert finding.verdict is verdict
-    assert bool(finding.mend) is (verdict is not Verdict.GOOD)
+    assert bool(finding.mend) is (verdict is not Severity.GOOD)
 
 
 @pytest.mark.parametrize(
     ("policy", "verdict"),
     [
-        ("noeviction", Verdict.GOOD),
-        ("allkeys-lru", Verdict.BAD),
-        ("volatile-ttl", Verdict.BAD),
-        ("cache_mode", Verdict.BAD),
-        (None, Verdict.UNSURE),
+        ("noeviction", Severity.GOOD),
+        ("allkeys-lru", Severity.BAD),
+        ("volatile-ttl", Severity.BAD),
+        ("cache_mode", Severity.BAD),
+        (None, Severity.UNSURE),
     ],
 )
-def test_a_store_that_forgets_people_when_it_is_full_is_bad(policy: str | None, verdict: Verdict) -> None:
-    assert store.judge_memory(changed(VALKEY, policy=policy)).verdict is verdict
+def test_a_store_that_forgets_people_when_it_is_full_is_bad(policy: str | None, verdict: Severity) -> None:
+    assert store_server.judge_memory(changed(VALKEY, policy=policy)).verdict is verdict
 
 
 @pytest.mark.parametrize(
     ("used", "most", "verdict"),
     [
-        (79, 100, Verdict.GOOD),
-        (80, 100, Verdict.UNSURE),
-        (94, 100, Verdict.UNSURE),
-        (95, 100, Verdict.BAD),
-        (10, 0, Verdict.UNSURE),
-        (None, None, Verdict.UNSURE),
+        (79, 100, Severity.GOOD),
+        (80, 100, Severity.UNSURE),
+        (94, 100, Severity.UNSURE),
+        (95, 100, Severity.BAD),
+        (10, 0, Severity.UNSURE),
+        (None, None, Severity.UNSURE),
     ],
 )
 def test_a_store_that_is_nearly_full_or_has_no_limit_is_warned_of(
-    used: int | None, most: int | None, verdict: Verdict
+    used: int | None, most: int | None, verdict: Severity
 ) -> None:
-    finding = store.judge_memory(changed(VALKEY, used_bytes=used, max_bytes=most, machine_bytes=2**30))
+    finding = store_server.judge_memory(changed(VALKEY, used_bytes=used, max_bytes=most, machine_bytes=2**30))
     assert finding.verdict is verdict
-    assert bool(finding.mend) is (verdict is not Verdict.GOOD)
+    assert bool(finding.mend) is (verdict is not Severity.GOOD)
 
 
 @pytest.mark.parametrize(("skew_s", "is_bad"), [(0.9, False), (-0.9, False), (1.1, True), (-1.1, True)])
 def test_a_clock_more_than_a_second_away_is_bad(skew_s: float, is_bad: bool) -> None:
-    finding = store.judge_clock(changed(VALKEY, skew_s=skew_s))
+    finding = store_server.judge_clock(changed(VALKEY, skew_s=skew_s))
     assert finding.is_bad is is_bad
     assert ("ahead" in finding.found) is (skew_s > 0)
 
 
 def test_a_redis_older_than_7_is_bad() -> None:
-    assert store.judge_version(changed(VALKEY, engine="Redis", version="6.2.14"), "").is_bad
-    assert not store.judge_version(changed(VALKEY, engine="Redis", version="7.0.15"), "").is_bad
-    assert not store.judge_version(changed(DRAGONFLY, version="1.40.0"), "").is_bad
+    assert store_server.judge_version(changed(VALKEY, engine="Redis", version="6.2.14"), "").is_bad
+    assert not store_server.judge_version(changed(VALKEY, engine="Redis", version="7.0.15"), "").is_bad
+    assert not store_server.judge_version(changed(DRAGONFLY, version="1.40.0"), "").is_bad
 
 
 def test_what_dragonfly_tells_of_itself_is_understood() -> None:
-    facts = store._facts(Dragonfly(cache_mode="store", maxmemory_policy="noeviction"), 0.25)  # type: ignore[arg-type]
+    facts = store_server._facts(Dragonfly(cache_mode="store", maxmemory_policy="noeviction"), 0.25)  # type: ignore[arg-type]
     assert facts == changed(DRAGONFLY, skew_s=0.25)
-    assert store._facts(Dragonfly(cache_mode="cache"), 0.0).policy == "cache_mode"  # type: ignore[arg-type]
+    assert store_server._facts(Dragonfly(cache_mode="cache"), 0.0).policy == "cache_mode"  # type: ignore[arg-type]
 
 
 class Dragonfly:
@@ -257,7 +257,7 @@ class Dragonfly:
 
 
 def test_of_a_cluster_each_primary_is_looked_at(cluster: StoreCluster) -> None:
-    findings = store.check_store(cluster.nodes[-1].url)
+    findings = store_server.check_store(cluster.nodes[-1].url)
     by_subject = [finding for finding in findings if finding.subject == "store's cluster"]
     assert [str(finding.verdict) for finding in by_subject] == ["✓"], findings
     assert by_subject[0].found.startswith("3 primaries: ")
@@ -269,7 +269,7 @@ def test_a_cluster_that_stops_as_a_whole_is_warned_of(cluster: StoreCluster) -> 
     node = cluster.primaries()[0]
     node.client.config_set("cluster-require-full-coverage", "yes")
     try:
-        findings = store.check_store(cluster.url)
+        findings = store_server.check_store(cluster.url)
     finally:
         node.client.config_set("cluster-require-full-coverage", "no")
     warned = [finding for finding in findings if str(finding.verdict) == "!" and "cluster" in finding.subject]
@@ -288,5 +288,5 @@ def test_a_cluster_that_stops_as_a_whole_is_warned_of(cluster: StoreCluster) -> 
     ],
 )
 def test_addresses_of_several_machines_that_make_no_sense_are_refused(url: str) -> None:
-    (finding,) = store.check_store(url)
+    (finding,) = store_server.check_store(url)
     assert "no URL of a store" in finding.found

@@ -8,7 +8,7 @@ from tests.support.engines import free_port
 from tests.support.processes import running_server_process
 from tests.support.server import running_server
 from tests.support.target_site import running_target_site
-from wr.process import Ready
+from wr.server.lifecycle import Ready
 
 
 def test_a_server_that_does_its_work_is_exit_code_0(server: Ready) -> None:

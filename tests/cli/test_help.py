@@ -5,9 +5,9 @@ import pytest
 
 from tests.cli.conftest import run_wr
 from tests.support.commands import COMMANDS, every_command
-from wr.cli import main
-from wr.command_options import known_variables
-from wr.settings import Group, describe_settings
+from wr.cli.main import main
+from wr.cli.options import known_variables
+from wr.server.settings import Group, describe_settings
 
 PROMISED = {
     "serve",

@@ -8,10 +8,10 @@ import msgspec
 import pytest
 from msgspec import UNSET, Meta, UnsetType
 
-from wr.api.messages import CreateQueueRequest, UpdateQueueRequest
-from wr.cli import main
-from wr.command_options import message_options
-from wr.message_fields import meanings, message_fields
+from wr.api.operators.queue_messages import CreateQueueRequest, UpdateQueueRequest
+from wr.cli.main import main
+from wr.cli.message_fields import meanings, message_fields
+from wr.cli.options import message_options
 
 
 class Size(StrEnum):

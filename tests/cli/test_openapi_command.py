@@ -6,7 +6,7 @@ from pathlib import Path
 import httpx
 
 from tests.cli.conftest import run_wr
-from wr.process import Ready
+from wr.server.lifecycle import Ready
 
 
 def test_it_prints_the_document_that_the_server_serves(server: Ready) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from tests.cli.conftest import Wr
 from tests.support.processes import eventually
-from wr.process import Ready
+from wr.server.lifecycle import Ready
 
 
 @pytest.fixture

@@ -7,9 +7,9 @@ import click
 import pytest
 
 from tests.cli.conftest import run_wr
-from wr.command_options import setting_options
-from wr.setting_values import split_bind
-from wr.settings import BadSetting, Settings, describe_settings, load_settings
+from wr.cli.options import setting_options
+from wr.server.setting_values import split_bind
+from wr.server.settings import BadSetting, Settings, describe_settings, load_settings
 
 DESCRIBED = {setting.name: setting for setting in describe_settings()}
 

@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from tests.support.image import ROOT
-from wr.settings import load_settings
+from wr.server.settings import load_settings
 
 FILE = ROOT / "compose.yaml"
 COMPOSE: dict[str, Any] = yaml.safe_load(FILE.read_text())

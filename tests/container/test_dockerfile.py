@@ -7,7 +7,7 @@ import tomllib
 from pathlib import Path
 
 from tests.support.image import ROOT, stages
-from wr.settings import load_settings
+from wr.server.settings import load_settings
 
 DOCKERFILE = ROOT / "Dockerfile"
 FINAL = stages(DOCKERFILE)[-1]

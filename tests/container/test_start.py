@@ -12,8 +12,8 @@ from types import ModuleType
 import pytest
 
 from tests.support.image import ROOT
-from wr.settings import load_settings
-from wr.store import embedded
+from wr.server.settings import load_settings
+from wr.store import embedded_store
 
 UNIT = ROOT / "scripts/examples/wr.service"
 
@@ -68,5 +68,5 @@ def test_systemd_takes_the_unit(tmp_path: Path) -> None:
 def test_the_unit_signals_the_first_process_alone_and_waits_for_the_store() -> None:
     told = dict(re.findall(r"^(\w+)=(.*)$", UNIT.read_text(), re.MULTILINE))
     assert told["KillMode"] == "mixed"
-    assert float(told["TimeoutStopSec"]) > load_settings({}, {}).grace + embedded._STOP_S + 5
+    assert float(told["TimeoutStopSec"]) > load_settings({}, {}).grace + embedded_store._STOP_S + 5
     assert int(told["LimitNOFILE"]) >= 65536

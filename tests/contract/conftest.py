@@ -17,8 +17,8 @@ from tests.support.clock import HandClock
 from tests.support.engines import Engine, running_engine
 from tests.support.server import running_server
 from tests.support.site import BASE, Site
-from wr.logs import log_processors
-from wr.store.keys import Keys
+from wr.server.logs import log_processors
+from wr.store.key_names import KeyNames
 
 made_queues: list[tuple[str, str]] = []
 """Prefix and id of every queue made since the module's own were."""
@@ -164,7 +164,7 @@ def tidy(request: pytest.FixtureRequest) -> Iterator[None]:
 def remove_queues(store: redis.Redis, made: Sequence[tuple[str, str]]) -> None:
     with store.pipeline(transaction=False) as pipeline:
         for prefix, queue_id in made:
-            keys = Keys(prefix)
+            keys = KeyNames(prefix)
             pipeline.srem(keys.shared("queues"), queue_id)
             pipeline.unlink(*keys.all_of(queue_id))
         pipeline.execute()

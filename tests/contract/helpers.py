@@ -19,7 +19,7 @@ from tests.support.site import BASE, Site, error_code
 from wr.model.ids import new_position_id
 from wr.model.signing import KeyRing, SigningKey
 from wr.model.tokens import PositionClaims, SessionClaims, sign_position, sign_session
-from wr.store.keys import Keys
+from wr.store.key_names import KeyNames
 
 MINUTE_MS = 60_000
 DAY_MS = 86_400_000
@@ -160,7 +160,7 @@ def fresh_day(clock: HandClock) -> None:
 def key_ring(site: Site) -> KeyRing:
     """Read the real signing keys from the store."""
     with site.engine.client() as client:
-        values: Any = client.hvals(Keys(site.prefix).shared("signing_keys"))
+        values: Any = client.hvals(KeyNames(site.prefix).shared("signing_keys"))
     return KeyRing(msgspec.json.decode(value, type=SigningKey) for value in values)
 
 

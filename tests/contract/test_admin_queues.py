@@ -18,7 +18,7 @@ from tests.contract.helpers import (
     waiting,
 )
 from tests.support.site import BASE, Site
-from wr.store.keys import Keys
+from wr.store.key_names import KeyNames
 
 CONTRACT_EXAMPLE = {
     "name": "Concert Ticket Sale",
@@ -249,9 +249,9 @@ def test_the_list_tells_how_long_the_last_in_line_waits_as_that_person_is_told(s
 
 def test_an_entry_of_the_registry_that_has_no_settings_is_not_listed(site: Site, store: redis.Redis) -> None:
     made, half_made = site.make_queue(), new_id()
-    store.sadd(Keys(site.prefix).shared("queues"), half_made)
+    store.sadd(KeyNames(site.prefix).shared("queues"), half_made)
     ids = [entry["queue"]["id"] for entry in site.admin("GET", "/queues").json()["queues"]]
-    store.srem(Keys(site.prefix).shared("queues"), half_made)
+    store.srem(KeyNames(site.prefix).shared("queues"), half_made)
     assert made in ids
     assert half_made not in ids
 
@@ -259,7 +259,7 @@ def test_an_entry_of_the_registry_that_has_no_settings_is_not_listed(site: Site,
 @pytest.mark.parametrize("part", ["config", "ring"])
 def test_a_queue_whose_data_is_spoilt_hides_no_other(site: Site, store: redis.Redis, part: str) -> None:
     good, bad = site.make_queue(), site.make_queue()
-    (key,) = Keys(site.prefix).queue(bad, part)
+    (key,) = KeyNames(site.prefix).queue(bad, part)
     store.delete(key)
     store.set(key, "no hash")
     ids = [entry["queue"]["id"] for entry in site.admin("GET", "/queues").json()["queues"]]

@@ -9,11 +9,11 @@ import redis
 from tests.contract.conftest import Stranded
 from tests.contract.helpers import assert_refused, enter, open_queue, seconds_of, terminate, waiting
 from tests.support.site import BASE, Site, new_address
-from wr.block_service import block_id
 from wr.model.audit import Action
 from wr.model.identities import subject_digest
-from wr.store.blocks import subject_member
-from wr.store.keys import Keys
+from wr.room.blocks import block_id
+from wr.store.block import subject_member
+from wr.store.key_names import KeyNames
 
 ENTRY = {"id", "at", "operator", "address", "action", "queue_id", "changes", "facts"}
 
@@ -211,7 +211,7 @@ def test_a_change_whose_entry_cannot_be_kept_is_made_and_logged_as_an_error(
     site: Site, store: redis.Redis, capsys: pytest.CaptureFixture[str]
 ) -> None:
     queue_id = site.make_queue(admission_rate=1)
-    key = Keys(site.prefix).shared("audit")
+    key = KeyNames(site.prefix).shared("audit")
     store.rename(key, key + "-aside")
     store.set(key, "no stream")
     capsys.readouterr()
@@ -247,7 +247,7 @@ def test_no_secret_is_in_the_trail(site: Site, store: redis.Redis) -> None:
     terminate(site, visit.session_id)
     site.admin("POST", "/keys/rotate")
     site.http.get(f"{BASE}/admin/audit", headers={"X-Admin-Key": site.admin_key})
-    kept = repr(store.xrange(Keys(site.prefix).shared("audit")))
+    kept = repr(store.xrange(KeyNames(site.prefix).shared("audit")))
     assert visit.session_id in kept
     for secret in (site.admin_key, visit.token, visit.session_token):
         assert secret not in kept

@@ -26,7 +26,7 @@ from tests.contract.helpers import (
 )
 from tests.support.site import BASE, Site, new_address
 from wr.model.queue import WEEK_S
-from wr.store.keys import Keys
+from wr.store.key_names import KeyNames
 
 JSON = "application/json"
 LIMIT = 16 * 1024
@@ -44,7 +44,7 @@ class Scene:
 
     def look(self) -> list[Any]:
         """Read all that is kept of the two queues, and which queues there are."""
-        keys = Keys(self.site.prefix)
+        keys = KeyNames(self.site.prefix)
         with self.store.pipeline(transaction=False) as pipeline:
             pipeline.smembers(keys.shared("queues"))
             for queue_id in (self.paused, self.inside.queue_id):

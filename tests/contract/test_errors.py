@@ -23,7 +23,7 @@ from tests.contract.helpers import (
     waiting,
 )
 from tests.support.site import BASE, Site, error_code, new_address
-from wr.store.keys import Keys
+from wr.store.key_names import KeyNames
 
 
 def cancelled_heartbeat(site: Site) -> httpx.Response:
@@ -78,7 +78,7 @@ def test_a_failure_on_our_side_is_500_internal_error_and_tells_nothing_of_it(
     site: Site, store: redis.Redis
 ) -> None:
     queue_id = site.make_queue(status="paused")
-    (broken,) = Keys(site.prefix).queue(queue_id, "addresses")
+    (broken,) = KeyNames(site.prefix).queue(queue_id, "addresses")
     store.set(broken, "not what a script expects here")
     response = site.join(queue_id)
     assert assert_refused(response, 500, "INTERNAL_ERROR") == {}

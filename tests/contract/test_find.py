@@ -21,7 +21,7 @@ from tests.contract.helpers import (
 )
 from tests.support.site import BASE, Site
 from wr.model.ids import id_text, new_position_id, session_id_text
-from wr.store.keys import Keys
+from wr.store.key_names import KeyNames
 
 IN_LINE = {
     *("position_id", "queue_id", "status", "queue_length", "position", "priority"),
@@ -193,7 +193,7 @@ def test_to_look_changes_nothing_and_takes_nothing_of_the_visitors_limits(
     waiting_left = left(limited.status(queue_id, joined["token"]))
     inside_left = left(session_call(limited, visit))
     limited.admin("PATCH", f"/queues/{visit.queue_id}", {"status": "paused"})
-    keys = Keys(limited.prefix)
+    keys = KeyNames(limited.prefix)
     kept = [key for each in (queue_id, visit.queue_id) for key in keys.queue(each, *LOOKED_AT)]
     before = [store.dump(key) for key in kept]
     for _ in range(5):

@@ -28,7 +28,7 @@ from tests.support.raw_http import connected
 from tests.support.scrape import Scrape, scrape
 from tests.support.site import BASE, Site, new_address
 from tests.support.sockets import websocket
-from wr.measures.catalogue import METRICS
+from wr.metrics.catalogue import METRICS
 
 QUEUE_PATH = f"{BASE}/queues/{{queue_id}}"
 

@@ -8,7 +8,7 @@ import pytest
 
 from tests.contract.conftest import Stranded
 from tests.support.site import Site, error_code
-from wr.api.page_routes import PAGE_ROUTES
+from wr.api.pages.routes import PAGE_ROUTES
 from wr.web.assets import own_assets
 
 PAGES = ["/", "/docs"]

@@ -10,7 +10,7 @@ import redis
 
 from tests.support.site import BASE, Site, error_code, new_address
 from wr.model.webhooks import MOST_WEBHOOKS, DeadLetter
-from wr.store.keys import Keys
+from wr.store.key_names import KeyNames
 
 ORIGIN = "http://127.0.0.1:9"
 NOWHERE = f"{ORIGIN}/nobody"
@@ -26,7 +26,7 @@ def no_webhooks(site: Site, store: redis.Redis) -> Any:
 
 
 def forget_all(site: Site, store: redis.Redis) -> None:
-    keys = Keys(site.prefix)
+    keys = KeyNames(site.prefix)
     owners: Any = store.zrange(keys.shared("dead_letters"), 0, -1)
     parts = ("webhooks", "dead_letters", *(f"dead_letters:{owner.decode()}" for owner in owners))
     # One by one: in a cluster they may be at several nodes.
@@ -57,7 +57,7 @@ def bury(site: Site, store: redis.Redis, webhook_id: str) -> str:
         error="status 500",
         died_ms=time.time_ns() // 1_000_000,
     )
-    keys = Keys(site.prefix)
+    keys = KeyNames(site.prefix)
     store.zadd(keys.shared("dead_letters"), {webhook_id: letter.died_ms})
     key = keys.shared(f"dead_letters:{webhook_id}")
     entry_id = bytes(store.xadd(key, {"letter": msgspec.json.encode(letter)})).decode()

@@ -8,7 +8,7 @@ from trio_websocket import ConnectionClosed, ConnectionRejected
 
 from tests.support.site import BASE, Site, error_code
 from tests.support.sockets import websocket
-from wr.serve.conversation import MOST_FRAMES
+from wr.http.websocket_rules import MOST_FRAMES
 
 
 def place(site: Site, queue_id: str) -> str:

@@ -23,7 +23,7 @@ from tests.support.processes import (
     starting_server,
 )
 from tests.support.site import BASE, Site
-from wr.model.events import Kind
+from wr.model.events import EventType
 
 Told = list[tuple[str, dict[str, Any]]]
 
@@ -40,7 +40,7 @@ def types_of(told: Told, queue_id: str) -> list[str]:
     return [event["type"] for _, event in told if event["queue_id"] == queue_id]
 
 
-def positions_of(told: Told, kind: Kind) -> list[str]:
+def positions_of(told: Told, kind: EventType) -> list[str]:
     return [event["data"]["position_id"] for _, event in told if event["type"] == kind]
 
 
@@ -58,8 +58,8 @@ def test_everything_that_happens_is_told_once_on_its_subject_as_the_schema_says(
             "all is told",
         )
     assert Counter(types_of(told, queue_id)) == expected
-    of_a_store_that_forgot = {Kind.QUEUE_RECOVERING, Kind.QUEUE_RECOVERED}
-    assert set(Kind) - of_a_store_that_forgot == set(expected), "every other kind was made to happen"
+    of_a_store_that_forgot = {EventType.QUEUE_RECOVERING, EventType.QUEUE_RECOVERED}
+    assert set(EventType) - of_a_store_that_forgot == set(expected), "every other kind was made to happen"
     validator = Draft202012Validator(schema, format_checker=Draft202012Validator.FORMAT_CHECKER)
     for subject, event in told:
         validator.validate(event)
@@ -183,9 +183,9 @@ def test_of_two_servers_on_one_store_each_person_is_told_of_exactly_once(
             assert server.process.wait(30) == 0
     told = nats_server.stored()
     everybody = sorted(join["position_id"] for join in joined)
-    for kind in (Kind.POSITION_ENQUEUED, Kind.POSITION_ADMITTED, Kind.SESSION_STARTED):
+    for kind in (EventType.POSITION_ENQUEUED, EventType.POSITION_ADMITTED, EventType.SESSION_STARTED):
         assert sorted(positions_of(told, kind)) == everybody
-    sources = {event["source"] for _, event in told if event["type"] == Kind.POSITION_ADMITTED}
+    sources = {event["source"] for _, event in told if event["type"] == EventType.POSITION_ADMITTED}
     assert sources == {"one", "other"}, "both let people in, or this says nothing"
 
 
@@ -220,8 +220,8 @@ def test_when_nats_is_killed_and_comes_back_nothing_is_lost_and_nothing_comes_tw
     told = nats_server.stored()
     ids = [event["id"] for _, event in told]
     assert len(ids) == len(set(ids))
-    assert positions_of(told, Kind.POSITION_ENQUEUED) == joined, "in order, published again or not"
-    assert set(positions_of(told, Kind.POSITION_ADMITTED)) <= set(joined)
+    assert positions_of(told, EventType.POSITION_ENQUEUED) == joined, "in order, published again or not"
+    assert set(positions_of(told, EventType.POSITION_ADMITTED)) <= set(joined)
 
 
 def test_while_nats_hangs_joins_are_as_quick_as_ever_and_what_is_too_much_is_dropped_and_counted(
@@ -252,10 +252,10 @@ def test_while_nats_hangs_joins_are_as_quick_as_ever_and_what_is_too_much_is_dro
             lambda: len(found := nats_server.stored()) >= 1 + buffer and found, "what was kept is told"
         )
         # Who came first is kept, so that there is no hole in what is told.
-        assert positions_of(told, Kind.POSITION_ENQUEUED) == joined[:buffer]
+        assert positions_of(told, EventType.POSITION_ENQUEUED) == joined[:buffer]
         later = site.join(queue_id).json()["position_id"]
         eventually(
-            lambda: positions_of(nats_server.stored(), Kind.POSITION_ENQUEUED)[-1] == later,
+            lambda: positions_of(nats_server.stored(), EventType.POSITION_ENQUEUED)[-1] == later,
             "there is room again",
         )
 
@@ -291,7 +291,7 @@ def test_a_server_that_is_stopped_tells_what_it_still_knows(nats_server: NatsSer
         nats_server.thaw()
         assert server.process.wait(30) == 0
         assert "events are lost" not in server.log
-    assert positions_of(nats_server.stored(), Kind.POSITION_ENQUEUED) == joined
+    assert positions_of(nats_server.stored(), EventType.POSITION_ENQUEUED) == joined
 
 
 def test_a_server_that_is_stopped_says_how_many_events_nats_never_took(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from tests.support.engines import free_port
 from tests.support.nats import BINARY, NatsServer
 from tests.support.processes import eventually, running_server_process, serve_command
 from tests.support.site import Site
-from wr.model.events import Kind
+from wr.model.events import EventType
 
 
 def counted(site: Site, what: str) -> float:
@@ -54,7 +54,7 @@ def test_events_that_no_stream_takes_are_dropped_and_told_of_and_do_not_hold_up_
         assert counted(site, "wr_events_delivered_total") == 8
         assert nats_of(site) == "healthy"
         assert server.log.count("no stream of NATS takes some events") == 1
-        assert Kind.SESSION_STARTED.subject in server.log
+        assert EventType.SESSION_STARTED.subject in server.log
         assert server.log.count("NATS refuses an event") == 1
         assert "NATS does not take events" not in server.log
 
@@ -71,7 +71,7 @@ def test_an_event_that_is_too_big_is_dropped_and_those_after_it_are_told(
         queue_id = site.make_queue(status="paused")
         site.join(queue_id)
         told = eventually(nats_server.stored, "what came after it is told")
-        assert [event["type"] for _, event in told] == [Kind.POSITION_ENQUEUED]
+        assert [event["type"] for _, event in told] == [EventType.POSITION_ENQUEUED]
         eventually(lambda: counted(site, "wr_events_waiting") == 0, "nothing waits")
         assert counted(site, "wr_events_dropped_total") == 1
         assert server.log.count("NATS refuses an event") == 1

@@ -9,18 +9,18 @@ import pytest
 import trio
 from hypercorn.events import RawData
 
-import wr.serve.connections
-import wr.serve.general_connections
+import wr.http.general_connections
+import wr.http.listener
 from tests.support.crowd import until
 from tests.support.processes import unread_by
 from tests.support.raw_http import CutOff, connected
+from wr.http.connection_limits import ConnectionLimits
+from wr.http.general_connections import GeneralLane
+from wr.http.http2_lane import Http2Lane
+from wr.http.listener import serve_connections, start_listening
+from wr.http.strict_http1 import GeneralConfig
+from wr.http.transports import PlainTransport
 from wr.model.address_shares import AddressShares
-from wr.serve.connections import serve_connections, start_listening
-from wr.serve.general_connections import GeneralLane
-from wr.serve.http2_lane import Http2Lane
-from wr.serve.limits import ConnectionLimits
-from wr.serve.strict_http1 import GeneralConfig
-from wr.serve.transport import PlainTransport
 
 LONG_S = 60.0
 LONG_ANSWER = b"x" * 20_000_000
@@ -80,7 +80,7 @@ async def serving(app: Any, grace_s: float, stop: trio.Event | None = None) -> A
 async def test_a_connection_that_fails_in_a_way_nobody_foresaw_ends_alone(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    class Failing(wr.serve.general_connections.TCPServer):
+    class Failing(wr.http.general_connections.TCPServer):
         async def _read_data(self) -> None:
             data = await self.stream.receive_some()
             if b"/fail" in data:
@@ -88,7 +88,7 @@ async def test_a_connection_that_fails_in_a_way_nobody_foresaw_ends_alone(
             await self.protocol.handle(RawData(bytes(data)))
             await super()._read_data()
 
-    monkeypatch.setattr(wr.serve.general_connections, "TCPServer", Failing)
+    monkeypatch.setattr(wr.http.general_connections, "TCPServer", Failing)
     async with serving(hello, grace_s=5) as address, connected(address) as other:
         async with connected(address) as failing:
             with pytest.raises(CutOff):
@@ -118,7 +118,7 @@ async def test_an_idle_connection_does_not_hold_up_the_end() -> None:
 async def test_an_idle_connection_may_still_bring_a_request_and_is_told_that_it_is_the_last(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(wr.serve.connections, "FAREWELL_S", LONG_S / 2)
+    monkeypatch.setattr(wr.http.listener, "FAREWELL_S", LONG_S / 2)
     stop = trio.Event()
     async with serving(hello, grace_s=LONG_S, stop=stop) as address, connected(address) as client:
         assert "connection" not in (await client.request("GET", "/")).headers

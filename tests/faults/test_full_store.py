@@ -20,7 +20,7 @@ from tests.support.processes import eventually
 from tests.support.scrape import scrape
 from tests.support.server import running_server
 from tests.support.site import BASE, Site, error_code
-from wr.store.keys import Keys
+from wr.store.key_names import KeyNames
 
 MIB = 2**20
 METADATA = {f"field-{number:02}": "x" * 180 for number in range(20)}
@@ -212,7 +212,7 @@ def test_a_server_starts_on_a_full_store_and_frees_it(
         queue_id = first.make_queue(status="paused", heartbeat_timeout_seconds=60)
         for _ in range(20):
             assert first.join(queue_id, {"metadata": METADATA}).status_code == 201
-    (extras,) = Keys().queue(queue_id, "extras")
+    (extras,) = KeyNames().queue(queue_id, "extras")
     assert own_store.hlen(extras) == 20
     own_store.config_set("maxmemory", 1)
     with serving(own_engine, tmp_path, clock) as second:

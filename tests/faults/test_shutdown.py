@@ -16,7 +16,7 @@ from tests.support.engines import free_port
 from tests.support.processes import ServerProcess, eventually, running_server_process
 from tests.support.raw_http import RawConnection, Response, connected
 from tests.support.site import BASE, new_address
-from wr.stopping import IMPATIENCE_S
+from wr.server.shutdown import IMPATIENCE_S
 
 STOP_SIGNALS = pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "Ctrl-C"])
 LONG = "60"

@@ -11,13 +11,13 @@ import pytest
 import redis
 import trio
 
-import wr.process
+import wr.server.lifecycle
 from tests.support.raw_http import connected
-from wr.process import Ready, run
-from wr.settings import load_settings
-from wr.starting import StartUpFailure
+from wr.server.lifecycle import Ready, run
+from wr.server.settings import load_settings
+from wr.server.startup import StartUpFailure
 from wr.store.announcements import Announcements
-from wr.store.embedded import embedded_store
+from wr.store.embedded_store import embedded_store
 
 SETTINGS = {"bind": "127.0.0.1:0", "admin_key": "key", "admission_interval": "0.01"}
 

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from tests.support import odd_stores
 from tests.support.engines import free_port
 from tests.support.processes import eventually, serve_command, starting_server
-from wr.cli import main
+from wr.cli.main import main
 
 NOT_FOR_EVER_S = 60
 

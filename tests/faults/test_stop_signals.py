@@ -7,7 +7,7 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from wr.stopping import Grace, stop_on_signal
+from wr.server.shutdown import Grace, stop_on_signal
 
 
 @dataclass

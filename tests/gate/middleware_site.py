@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from jwt.algorithms import ECAlgorithm
 
 from wr.gate import AsgiGate, PublishedKeys
-from wr.gate.passes import Passes
+from wr.gate.decision import Passes
 
 NOW_S = 1_800_000_000
 QUEUE = "demo"

@@ -6,8 +6,8 @@ import pytest
 
 from tests.gate.conftest import Gated
 from tests.gate.proxies import PROXIES
-from wr.doctor.finding import Verdict
-from wr.doctor.outside import Deployment, examine_deployment
+from wr.doctor.deployment import Deployment, examine_deployment
+from wr.doctor.finding import Severity
 
 
 @pytest.fixture(params=PROXIES)
@@ -28,7 +28,7 @@ def test_a_look_at_a_real_gate_leaves_no_session_and_no_place_behind(gated: Gate
     assert "lets in at once" in found["gate"].found
     assert not [finding for finding in found.values() if finding.is_bad], found
     assert "left behind" not in found
-    assert found["way in"].verdict is Verdict.GOOD
+    assert found["way in"].verdict is Severity.GOOD
     stats = gated.room.admin("GET", "/queues/demo/stats").json()
     assert stats["total_admitted_today"] >= 2
     assert (stats["current_waiting"], stats["current_active"]) == (0, 0)

@@ -24,7 +24,7 @@ from tests.support.engines import Engine
 from tests.support.server import running_server
 from tests.support.site import Site
 from wr.gate import AsgiGate, Commands, PublishedKeys, WsgiGate
-from wr.gate.passes import Passes
+from wr.gate.decision import Passes
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,7 @@ from tests.gate.middleware_site import (
 )
 from wr.gate import AsgiGate, Commands, Passes, WsgiGate
 from wr.gate.commands import Command, read_command
-from wr.gate.ended import Ended
+from wr.gate.ended_sessions import Ended
 
 DONE = answer(b"{}")
 GONE = f"{COOKIE}=; Path=/; HttpOnly; SameSite=None; Secure; Max-Age=0"

@@ -24,9 +24,9 @@ from tests.gate.middleware_site import (
     token,
 )
 from wr.gate import AsgiGate, PublishedKeys
-from wr.gate.asking import NoAnswer
-from wr.gate.asking import ask as request
-from wr.gate.keys import fetch
+from wr.gate.http_client import NoAnswer
+from wr.gate.http_client import ask as request
+from wr.gate.published_keys import fetch
 
 PATIENCE_S = 10
 RUBBISH = {

@@ -9,9 +9,9 @@ import pytest
 
 from tests.gate.middleware_site import COOKIE, NOW_S, SERVER, ask, holding, passes, saying, token
 from wr.gate import AsgiGate, WsgiGate
+from wr.gate.decision import Passes
 from wr.gate.open_paths import is_open, read_open_paths
-from wr.gate.passes import Passes
-from wr.model.gate import is_open_path
+from wr.model.gate_rules import is_open_path
 
 OPEN = "/robots.txt /pub/*"
 TRICKS = [

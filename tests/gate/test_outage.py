@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from wr.gatehouse import Gatehouse
-from wr.model.gate import OutagePolicy
+from wr.model.gate_rules import OutagePolicy
 from wr.model.queue import QueueConfig
+from wr.room.gate_sessions import GateSessionService
 
 
 class Clock:
@@ -18,10 +18,10 @@ class Clock:
         return self.now
 
 
-def gatehouse(clock: Clock) -> Gatehouse:
+def gate_sessions(clock: Clock) -> GateSessionService:
     """A gatehouse whose store is away: to decide on outages it asks nobody."""
     nobody: Any = None
-    return Gatehouse(nobody, nobody, nobody, nobody, nobody, nobody, clock)
+    return GateSessionService(nobody, nobody, nobody, nobody, nobody, nobody, clock)
 
 
 def queue(policy: OutagePolicy, **settings: Any) -> QueueConfig:
@@ -29,7 +29,7 @@ def queue(policy: OutagePolicy, **settings: Any) -> QueueConfig:
 
 
 def let_in(
-    house: Gatehouse, config: QueueConfig, clock: Clock, seconds: int, per_second: int = 10
+    house: GateSessionService, config: QueueConfig, clock: Clock, seconds: int, per_second: int = 10
 ) -> list[int]:
     """How many of those who ask pass in each second."""
     passed = []
@@ -57,4 +57,4 @@ def test_the_policy_decides_from_the_moment_the_store_went_away(
     config: QueueConfig, expected: list[int]
 ) -> None:
     clock = Clock()
-    assert let_in(gatehouse(clock), config, clock, 5) == expected
+    assert let_in(gate_sessions(clock), config, clock, 5) == expected

@@ -4,11 +4,11 @@ from typing import Any
 
 import trio
 
-from wr.gatehouse import Gatehouse
-from wr.join_rules import Visitor
 from wr.model.queue import QueueConfig
-from wr.room import Line
-from wr.store.admissions import Pass
+from wr.room.gate_sessions import GateSessionService
+from wr.room.join_rules import JoiningVisitor
+from wr.room.visitors import Line
+from wr.store.admit import AdmissionPass
 
 CONFIG = QueueConfig(id="q", name="Q", target_url="https://shop.example/")
 LINE = Line(b"p" * 16, CONFIG, 1, 1, 1, 0, "token", 0, True, None)
@@ -19,10 +19,10 @@ class Beside:
 
     waiting, active, config = 0, 0, CONFIG
 
-    def __init__(self, visitor_gone: trio.CancelScope, done: dict[str, Pass]) -> None:
+    def __init__(self, visitor_gone: trio.CancelScope, done: dict[str, AdmissionPass]) -> None:
         self._visitor_gone = visitor_gone
         self._done = done
-        self.learned: list[dict[str, Pass]] = []
+        self.learned: list[dict[str, AdmissionPass]] = []
 
     async def get(self, _queue_id: str) -> "Beside":
         return self
@@ -30,12 +30,12 @@ class Beside:
     async def enqueue(self, *_: object) -> Line:
         return LINE
 
-    async def admit(self, _queue_ids: list[str]) -> dict[str, Pass]:
+    async def admit(self, _queue_ids: list[str]) -> dict[str, AdmissionPass]:
         self._visitor_gone.cancel()
         await trio.lowlevel.checkpoint()
         return self._done
 
-    async def learn(self, done: dict[str, Pass], /) -> None:
+    async def learn(self, done: dict[str, AdmissionPass], /) -> None:
         await trio.lowlevel.checkpoint()
         self.learned.append(done)
 
@@ -44,11 +44,11 @@ class Beside:
 
 
 async def test_a_pass_is_learned_of_though_the_visitor_for_whom_it_came_early_has_gone() -> None:
-    done: dict[str, Pass] = {}
+    done: dict[str, AdmissionPass] = {}
     with trio.CancelScope() as visitor_gone:
         beside = Beside(visitor_gone, done)
         told: Any = beside
-        house = Gatehouse(told, told, told, told, told, told, lambda: 0.0)
-        await house.walk_in("q", Visitor("192.0.2.1", "test"), may_wait=True)
+        house = GateSessionService(told, told, told, told, told, told, lambda: 0.0)
+        await house.walk_in("q", JoiningVisitor("192.0.2.1", "test"), may_wait=True)
     assert visitor_gone.cancelled_caught
     assert beside.learned == [done]

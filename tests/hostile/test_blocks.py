@@ -10,8 +10,8 @@ from tests.contract.helpers import assert_refused, claims_of, open_queue, second
 from tests.hostile.conftest import ORIGIN_KEY
 from tests.support.passes import site_pass
 from tests.support.site import BASE, Site, new_address
-from wr.concerts import user_position
 from wr.model.ids import parse_position_id, session_id_text
+from wr.room.user_queue import user_position
 
 ADA = {"metadata": {"user_id": "ada"}}
 

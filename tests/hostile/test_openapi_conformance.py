@@ -16,7 +16,7 @@ import pytest
 
 from tests.support.processes import ADMIN_KEY, ServerProcess, running_server_process
 from tests.support.site import BASE
-from wr.settings import describe_settings
+from wr.server.settings import describe_settings
 
 CONFIGURATION = Path(__file__).with_name("openapi_conformance.toml")
 ROOT = Path(__file__).parents[2]

@@ -5,11 +5,11 @@ import trio
 import trio.testing
 
 from wr.live.stream import Stream
-from wr.live.updates import Ended, Farewell, LetIn, Moved, Update
+from wr.live.updates import AdmittedUpdate, EndedUpdate, Farewell, PositionUpdate, Update
 from wr.model.places import NO_QUEUE, UNKNOWN, Admitted, Gone, Reason, Waiting
 from wr.model.queue import QueueConfig
-from wr.queue_book import view_of
-from wr.store.polls import Place, Polled
+from wr.room.queue_cache import view_of
+from wr.store.poll import Place, Polled
 
 VIEW = view_of(QueueConfig(id="q", name="Q", target_url="https://shop.example/"))
 
@@ -34,7 +34,7 @@ async def test_a_slow_reader_gets_the_newest_position_only() -> None:
     following = stream()
     for position in (9, 8, 7):
         following.offer(at(Waiting(position)), VIEW)
-    assert await told(following) == [Moved(7, 10, 1, heartbeat_timeout_s=60)]
+    assert await told(following) == [PositionUpdate(7, 10, 1, heartbeat_timeout_s=60)]
 
 
 async def test_the_same_position_is_told_once() -> None:
@@ -60,7 +60,7 @@ async def test_an_admission_overtakes_positions_and_is_told_once() -> None:
     following.offer(at(Waiting(1)), VIEW)
     following.offer(at(admitted), VIEW)
     following.offer(at(admitted), VIEW)
-    assert await told(following) == [LetIn(VIEW.config, admitted, 10, 1_000)]
+    assert await told(following) == [AdmittedUpdate(VIEW.config, admitted, 10, 1_000)]
     following.offer(at(admitted), VIEW)
     assert await told(following) == []
 
@@ -77,7 +77,7 @@ async def test_an_admission_overtakes_positions_and_is_told_once() -> None:
 async def test_an_end_names_its_reason(place: Place, reason: str) -> None:
     following = stream()
     following.offer(at(place), None)
-    assert await told(following) == [Ended(reason)]
+    assert await told(following) == [EndedUpdate(reason)]
 
 
 async def test_nothing_is_said_of_a_place_whose_queue_is_not_known_just_now() -> None:
@@ -97,7 +97,7 @@ async def test_a_farewell_is_not_overtaken() -> None:
 async def test_what_the_reader_knows_from_elsewhere_is_not_told_again() -> None:
     following = stream()
     following.offer(at(Waiting(3)), VIEW)
-    following.told(Moved(2, 10, 1, heartbeat_timeout_s=60))
+    following.told(PositionUpdate(2, 10, 1, heartbeat_timeout_s=60))
     following.offer(at(Waiting(2)), VIEW)
     assert await told(following) == []
 
@@ -106,7 +106,7 @@ async def test_a_reader_that_waits_is_woken_by_news_and_by_nothing_else(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     following = stream()
-    following.told(Moved(4, 10, 1, heartbeat_timeout_s=60))
+    following.told(PositionUpdate(4, 10, 1, heartbeat_timeout_s=60))
     heard: list[tuple[float, Update | None]] = []
 
     async def read() -> None:
@@ -121,7 +121,7 @@ async def test_a_reader_that_waits_is_woken_by_news_and_by_nothing_else(
         following.offer(at(Waiting(4)), VIEW)
         await trio.sleep(10)
         following.offer(at(Waiting(3)), VIEW)
-    assert heard == [(20, Moved(3, 10, 1, heartbeat_timeout_s=60)), (80, None)]
+    assert heard == [(20, PositionUpdate(3, 10, 1, heartbeat_timeout_s=60)), (80, None)]
 
 
 async def test_a_cancelled_reader_leaves_the_news_for_the_next(
@@ -131,4 +131,4 @@ async def test_a_cancelled_reader_leaves_the_news_for_the_next(
     with trio.move_on_after(1):
         await following.next(60)
     following.offer(at(Waiting(3)), VIEW)
-    assert await told(following) == [Moved(3, 10, 1, heartbeat_timeout_s=60)]
+    assert await told(following) == [PositionUpdate(3, 10, 1, heartbeat_timeout_s=60)]

@@ -10,7 +10,7 @@ from jsonschema import Draft202012Validator
 
 from tests.support.readme import README, block
 from wr.model.event_schema import DATA, event_schema
-from wr.model.events import Kind, Note, event_id, events_of
+from wr.model.events import EventNote, EventType, event_id, events_of
 from wr.model.refusals import InvalidRequest
 from wr.model.webhooks import check_webhook, kinds_of, retry_pause_s, signature
 
@@ -18,7 +18,7 @@ A, B, C = (bytes([n]) * 16 for n in (1, 2, 3))
 
 
 def test_whoever_reports_an_event_and_however_often_gives_it_the_same_id() -> None:
-    note = Note(Kind.POSITION_ADMITTED, "q", 1_700_000_000_123, [A, B])
+    note = EventNote(EventType.POSITION_ADMITTED, "q", 1_700_000_000_123, [A, B])
     one = [event.id for _, event in events_of(note, "one")]
     assert one == [event.id for _, event in events_of(note, "other")]
     assert len(set(one)) == 2
@@ -28,18 +28,20 @@ def test_whoever_reports_an_event_and_however_often_gives_it_the_same_id() -> No
 @pytest.mark.parametrize(
     "other",
     [
-        (Kind.POSITION_EXPIRED, "q", 5, A),
-        (Kind.POSITION_ADMITTED, "r", 5, A),
-        (Kind.POSITION_ADMITTED, "q", 6, A),
-        (Kind.POSITION_ADMITTED, "q", 5, B),
+        (EventType.POSITION_EXPIRED, "q", 5, A),
+        (EventType.POSITION_ADMITTED, "r", 5, A),
+        (EventType.POSITION_ADMITTED, "q", 6, A),
+        (EventType.POSITION_ADMITTED, "q", 5, B),
     ],
 )
-def test_another_kind_queue_moment_or_person_is_another_event(other: tuple[Kind, str, int, bytes]) -> None:
-    assert event_id(Kind.POSITION_ADMITTED, "q", 5, A) != event_id(*other)
+def test_another_kind_queue_moment_or_person_is_another_event(
+    other: tuple[EventType, str, int, bytes],
+) -> None:
+    assert event_id(EventType.POSITION_ADMITTED, "q", 5, A) != event_id(*other)
 
 
 def test_a_divided_note_stands_for_the_same_events() -> None:
-    note = Note(Kind.POSITION_ADMITTED, "q", 5, [A, B, C], None, [10, 20, 30])
+    note = EventNote(EventType.POSITION_ADMITTED, "q", 5, [A, B, C], None, [10, 20, 30])
     first, rest = note.split(1)
     assert (first.size, rest.size) == (1, 2)
     divided = [*events_of(first, "s"), *events_of(rest, "s")]
@@ -48,19 +50,19 @@ def test_a_divided_note_stands_for_the_same_events() -> None:
 
 
 def test_a_wait_of_whole_seconds_is_told_as_an_integer() -> None:
-    note = Note(Kind.POSITION_ADMITTED, "q", 5, [A, B], None, [3000, 2500])
+    note = EventNote(EventType.POSITION_ADMITTED, "q", 5, [A, B], None, [3000, 2500])
     told = [msgspec.json.encode(event.data["waited_seconds"]) for _, event in events_of(note, "s")]
     assert told == [b"3", b"2.5"]
 
 
 def test_a_time_is_told_with_its_milliseconds() -> None:
-    ((_, event),) = events_of(Note(Kind.QUEUE_DELETED, "q", 1_704_112_200_007), "s")
+    ((_, event),) = events_of(EventNote(EventType.QUEUE_DELETED, "q", 1_704_112_200_007), "s")
     assert event.timestamp == "2024-01-01T12:30:00.007Z"
 
 
 def test_every_kind_has_its_alternative_in_the_schema() -> None:
-    assert set(DATA) == set(Kind)
-    assert [each["title"] for each in event_schema()["oneOf"]] == [kind.value for kind in Kind]
+    assert set(DATA) == set(EventType)
+    assert [each["title"] for each in event_schema()["oneOf"]] == [kind.value for kind in EventType]
     assert msgspec.json.encode(event_schema())
 
 

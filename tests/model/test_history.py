@@ -4,18 +4,18 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wr.model.history import HistorySpan, Note, points_of
+from wr.model.history import HistoryNote, HistorySpan, points_of
 
 FINE = HistorySpan.QUARTER_HOUR
 START_MS = 1_800_000_000_000
-EMPTY = Note(START_MS, 0, 0, 0, 0, 0, 0, 0)
+EMPTY = HistoryNote(START_MS, 0, 0, 0, 0, 0, 0, 0)
 
 
-def note(step: int, late_ms: int = 0, **counts: int) -> Note:
+def note(step: int, late_ms: int = 0, **counts: int) -> HistoryNote:
     return msgspec.structs.replace(EMPTY, at_ms=START_MS + step * 10_000 + late_ms, **counts)
 
 
-def steps_of(notes: list[Note], now_step: float) -> list[int]:
+def steps_of(notes: list[HistoryNote], now_step: float) -> list[int]:
     points = points_of(notes, round(START_MS + now_step * 10_000), FINE)
     return [(point.at_ms - START_MS) // 10_000 for point in points]
 

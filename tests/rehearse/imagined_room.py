@@ -8,7 +8,16 @@ from typing import Any
 
 import msgspec
 
-from wr.rehearse.observations import BEATS, Answer, Asked, Effort, Entry, Observations, Outcome, Visit
+from wr.rehearse.observations import (
+    BEATS,
+    Effort,
+    Observations,
+    ObservedAnswer,
+    ObservedEntry,
+    ObservedVisit,
+    Outcome,
+    RequestKind,
+)
 from wr.rehearse.plan import MARGIN_S, Behaviour, Plan, QueueFacts, Script, scripts
 
 FACTS = QueueFacts(
@@ -25,7 +34,7 @@ PASS_EVERY_S = 0.25
 ENDS_S = 300.0
 """When a sale is broken off: in a false room somebody may wait for ever."""
 
-Talk = Generator[tuple[Asked, float], tuple[Answer, dict[str, Any]], None]
+Talk = Generator[tuple[RequestKind, float], tuple[ObservedAnswer, dict[str, Any]], None]
 Reply = tuple[Outcome, dict[str, Any]]
 
 
@@ -39,7 +48,7 @@ class ImaginedRoom:
         self._arrivals = itertools.count()
         self.waiting: dict[str, tuple[int, int]] = {}
         self.seen: dict[str, float] = {}
-        self.sessions: dict[str, Entry] = {}
+        self.sessions: dict[str, ObservedEntry] = {}
         self.gone: dict[str, Outcome] = {}
         self.dropped: set[str] = set()
         self.tokens = facts.burst
@@ -96,7 +105,7 @@ class ImaginedRoom:
     def let_in(self, name: str, time_s: float) -> None:
         lasts_s = self.facts.session_timeout_seconds
         admitted_ms = self.now_ms(time_s)
-        self.sessions[name] = Entry(
+        self.sessions[name] = ObservedEntry(
             f"s-{name}", name, self.facts.id, admitted_ms, admitted_ms // 1000 + 1 + lasts_s
         )
 
@@ -127,17 +136,17 @@ class ImaginedRoom:
         outcome = self.gone.get(name, Outcome.UNKNOWN)
         return outcome, {"reason": "heartbeat_timeout"} if name in self.dropped else {}
 
-    def answer(self, asked: Asked, name: str, priority: int, time_s: float) -> Reply:
+    def answer(self, asked: RequestKind, name: str, priority: int, time_s: float) -> Reply:
         """Answer a request that arrives at `time_s`."""
-        if asked is Asked.JOIN:
+        if asked is RequestKind.JOIN:
             self.waiting[name] = (-priority, next(self._arrivals))
             self.seen[name] = time_s
-        elif asked is Asked.HEARTBEAT and name in self.waiting:
+        elif asked is RequestKind.HEARTBEAT and name in self.waiting:
             self.seen[name] = time_s
-        elif asked is Asked.LEAVE and (name in self.waiting or name in self.sessions):
+        elif asked is RequestKind.LEAVE and (name in self.waiting or name in self.sessions):
             self.leave(name)
             return Outcome.LEFT, {}
-        elif asked in (Asked.SESSION, Asked.ACTIVITY) and name in self.sessions:
+        elif asked in (RequestKind.SESSION, RequestKind.ACTIVITY) and name in self.sessions:
             return Outcome.ACTIVE, {}
         return self.place_of(name)
 
@@ -157,7 +166,7 @@ class Habits(msgspec.Struct, frozen=True):
 def visitor(script: Script, plan: Plan, start_s: float, habits: Habits) -> Talk:
     """A visitor, spoken to with answers, who says what is asked next and when; like `wr.rehearse.visitor`."""
     facts = plan.facts
-    answer, _ = yield Asked.JOIN, start_s
+    answer, _ = yield RequestKind.JOIN, start_s
     joined_s = answer.received_s
     has_acted = False
     while answer.outcome is Outcome.WAITING:
@@ -167,23 +176,23 @@ def visitor(script: Script, plan: Plan, start_s: float, habits: Habits) -> Talk:
         acts = not has_acted and answer.received_s - joined_s >= script.acts_after_s
         has_acted = has_acted or acts
         if acts and script.behaviour is Behaviour.LEAVES:
-            answer, _ = yield Asked.LEAVE, answer.received_s
+            answer, _ = yield RequestKind.LEAVE, answer.received_s
         elif acts and script.behaviour is Behaviour.VANISHES:
             answer, _ = yield (
-                Asked.STATUS,
+                RequestKind.STATUS,
                 answer.received_s + facts.heartbeat_timeout_seconds + MARGIN_S + 0.1,
             )
             if answer.outcome is not Outcome.ADMITTED:
                 return
         elif acts and script.behaviour is Behaviour.RETURNS:
-            answer, _ = yield Asked.HEARTBEAT, answer.sent_s + script.silence_s
+            answer, _ = yield RequestKind.HEARTBEAT, answer.sent_s + script.silence_s
         else:
-            answer, _ = yield Asked.HEARTBEAT, next_s
+            answer, _ = yield RequestKind.HEARTBEAT, next_s
     if answer.outcome is Outcome.ADMITTED:
-        answer, _ = yield Asked.ACTIVITY, answer.received_s
-        answer, _ = yield Asked.LEAVE, answer.received_s + script.dwell_s
+        answer, _ = yield RequestKind.ACTIVITY, answer.received_s
+        answer, _ = yield RequestKind.LEAVE, answer.received_s + script.dwell_s
     if answer.outcome is Outcome.LEFT and script.looks_back:
-        yield Asked.STATUS, answer.received_s + 1
+        yield RequestKind.STATUS, answer.received_s + 1
 
 
 def play(
@@ -201,16 +210,16 @@ def play(
     random = Random(seed)
     room = make_room(facts, clock_ahead_ms, random)
     cast = list(scripts(plan, random))
-    answers: dict[int, list[Answer]] = {script.number: [] for script in cast}
+    answers: dict[int, list[ObservedAnswer]] = {script.number: [] for script in cast}
     confirmed_s: dict[int, float] = {}
     talks = {script.number: visitor(script, plan, script.comes_at_s, habits) for script in cast}
     order = itertools.count()
-    agenda: list[tuple[float, int, int, Asked, float]] = []
+    agenda: list[tuple[float, int, int, RequestKind, float]] = []
 
     def latency_s() -> float:
         return random.uniform(*habits.latency_s)
 
-    def say(number: int, line: tuple[Asked, float]) -> None:
+    def say(number: int, line: tuple[RequestKind, float]) -> None:
         asked, sent_s = line
         heapq.heappush(agenda, (sent_s + latency_s(), next(order), number, asked, sent_s))
 
@@ -227,7 +236,7 @@ def play(
             next_pass_s = next(passes)
         outcome, facts_told = room.answer(asked, f"p-{number}", cast[number].priority, time_s)
         silent_s = max(0.0, sent_s - confirmed_s.get(number, sent_s))
-        answer = Answer(asked, outcome, sent_s, time_s + latency_s(), silent_s, **facts_told)
+        answer = ObservedAnswer(asked, outcome, sent_s, time_s + latency_s(), silent_s, **facts_told)
         answers[number].append(answer)
         if asked in BEATS:
             confirmed_s[number] = answer.received_s
@@ -238,7 +247,7 @@ def play(
     return Observations(
         plan=plan,
         visits=tuple(
-            Visit(
+            ObservedVisit(
                 script.number,
                 script.priority,
                 script.behaviour,

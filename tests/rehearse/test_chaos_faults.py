@@ -10,10 +10,10 @@ import pytest
 from click.testing import CliRunner
 
 from tests.support.processes import eventually
-from wr.cli import main
+from wr.cli.main import main
 from wr.rehearse.chaos.faults import Fault, FaultKind, parse_kinds, schedule
-from wr.rehearse.chaos.processes import OwnProcess, own_environment
-from wr.rehearse.chaos.store import BadCommand, OwnStore
+from wr.rehearse.chaos.own_processes import OwnProcess, own_environment
+from wr.rehearse.chaos.own_store import BadCommand, OwnStore
 
 SLEEPS = [sys.executable, "-c", "import time; print('up', flush=True); time.sleep(60)"]
 

@@ -24,7 +24,7 @@ from wr.rehearse.chaos.incidents import Death, Incident, RateChange, Record
 from wr.rehearse.chaos.promises import Judge
 from wr.rehearse.chaos.verdict import judge
 from wr.rehearse.evidence import gather
-from wr.rehearse.observations import Answer, Asked, Entry, Observations, Outcome
+from wr.rehearse.observations import Observations, ObservedAnswer, ObservedEntry, Outcome, RequestKind
 from wr.rehearse.plan import MARGIN_S, Behaviour
 
 QUIET = Record(())
@@ -48,7 +48,7 @@ def after(*incidents: Incident, **more: object) -> Record:
 
 
 def with_visit(
-    *answers: Answer,
+    *answers: ObservedAnswer,
     behaviour: Behaviour = Behaviour.STAYS,
     number: int = 99,
     seen: Observations | None = None,
@@ -131,9 +131,9 @@ def test_a_visitor_whose_own_silence_was_too_long_is_not_lost() -> None:
 
 def test_a_visitor_on_a_stream_that_was_cut_and_then_had_no_place_is_lost() -> None:
     """Long after its last message, yet the stream was open until just now."""
-    told = Answer(Asked.STREAM, Outcome.WAITING, 1001.0, 1001.1)
-    cut = Answer(Asked.STREAM, Outcome.CLOSED, 1019.5, 1020.0)
-    gone = Answer(Asked.STREAM, Outcome.EXPIRED, 1021.0, 1021.1, status=410)
+    told = ObservedAnswer(RequestKind.STREAM, Outcome.WAITING, 1001.0, 1001.1)
+    cut = ObservedAnswer(RequestKind.STREAM, Outcome.CLOSED, 1019.5, 1020.0)
+    gone = ObservedAnswer(RequestKind.STREAM, Outcome.EXPIRED, 1021.0, 1021.1, status=410)
     assert kept(promises.kept, with_visit(joined(1000.0, 1000.1), told, cut, gone)) is False
     assert kept(promises.kept, with_visit(joined(1000.0, 1000.1), told, gone))
 
@@ -151,13 +151,15 @@ def test_who_was_not_back_after_the_store_forgot_may_be_overtaken_and_nobody_els
     second = (
         joined(1002.0, 1002.1),
         beat(Outcome.WAITING, 1011.4, 1011.45),
-        beat(Outcome.ADMITTED, 1011.55, 1011.6, entry=Entry("s-98", "p-98", "demo", 1_011_500, 1_100)),
+        beat(
+            Outcome.ADMITTED, 1011.55, 1011.6, entry=ObservedEntry("s-98", "p-98", "demo", 1_011_500, 1_100)
+        ),
     )
     forgot = after(incident(1010.0, 1010.5, forgets=True))
 
     def seen(back_s: float) -> Observations:
         back = beat(Outcome.WAITING, back_s, back_s + 0.05)
-        own = Entry("s-99", "p-99", "demo", 1_020_000, 1_100)
+        own = ObservedEntry("s-99", "p-99", "demo", 1_020_000, 1_100)
         let_in = beat(Outcome.ADMITTED, 1020.1, 1020.2, entry=own)
         first = with_visit(joined(1000.0, 1000.1), *first_waits, back, let_in)
         return with_visit(*second, number=98, seen=first)
@@ -174,14 +176,14 @@ def test_a_store_that_forgets_does_not_excuse_a_wrong_order_before() -> None:
     assert kept(promises.order, seen, after(incident(seen.duration_s + 500, 1000.0, forgets=True))) is False
 
 
-def session(number: int, admitted_s: float, *active_s: float, left_s: float) -> tuple[Answer, ...]:
-    entry = Entry(f"s-{number}", f"p-{number}", "demo", int(admitted_s * 1000), int(admitted_s) + 100)
+def session(number: int, admitted_s: float, *active_s: float, left_s: float) -> tuple[ObservedAnswer, ...]:
+    entry = ObservedEntry(f"s-{number}", f"p-{number}", "demo", int(admitted_s * 1000), int(admitted_s) + 100)
     return (
         joined(admitted_s - 1, admitted_s - 0.9),
         beat(Outcome.WAITING, admitted_s - 0.02, admitted_s - 0.01),
         beat(Outcome.ADMITTED, admitted_s + 0.01, admitted_s + 0.02, entry=entry),
-        *(Answer(Asked.ACTIVITY, Outcome.ACTIVE, at_s, at_s + 0.1) for at_s in active_s),
-        Answer(Asked.LEAVE, Outcome.LEFT, left_s, left_s + 0.1),
+        *(ObservedAnswer(RequestKind.ACTIVITY, Outcome.ACTIVE, at_s, at_s + 0.1) for at_s in active_s),
+        ObservedAnswer(RequestKind.LEAVE, Outcome.LEFT, left_s, left_s + 0.1),
     )
 
 
@@ -244,7 +246,7 @@ def test_requests_may_fail_with_503_while_something_is_down_and_not_otherwise(
 ) -> None:
     outcome = Outcome.FAILED if status >= 500 else Outcome.REFUSED
     failed = beat(outcome, at_s, at_s + 0.1, status=status)
-    done = Answer(Asked.LEAVE, Outcome.LEFT, 1020.0, 1020.1)
+    done = ObservedAnswer(RequestKind.LEAVE, Outcome.LEFT, 1020.0, 1020.1)
     seen = with_visit(joined(1000.0, 1000.1), failed, done, behaviour=Behaviour.LEAVES)
     assert kept(promises.served, seen, after(incident(1009.0, 1012.5))) is is_kept
 
@@ -270,7 +272,9 @@ def test_who_is_silent_is_dropped_one_timeout_after_an_outage_at_the_latest(
     record: Record, is_kept: bool
 ) -> None:
     def seen(looks_s: float) -> Observations:
-        look = Answer(Asked.STATUS, Outcome.WAITING, looks_s, looks_s + 0.1, silent_s=looks_s - 1000.0)
+        look = ObservedAnswer(
+            RequestKind.STATUS, Outcome.WAITING, looks_s, looks_s + 0.1, silent_s=looks_s - 1000.0
+        )
         return with_visit(joined(999.9, 1000.0), look, behaviour=Behaviour.VANISHES)
 
     assert (kept(promises.silent, seen(1000.0 + TIMEOUT_S + MARGIN_S + 1), record) is not False) is is_kept
@@ -279,7 +283,7 @@ def test_who_is_silent_is_dropped_one_timeout_after_an_outage_at_the_latest(
 
 def test_who_left_may_reappear_for_a_while_when_the_store_forgot_it_and_not_for_ever() -> None:
     class Reappearing(KeepsWhoLeft):
-        def answer(self, asked: Asked, name: str, priority: int, time_s: float) -> Reply:
+        def answer(self, asked: RequestKind, name: str, priority: int, time_s: float) -> Reply:
             return super().answer(asked, name, priority, time_s)
 
     seen = play(Reappearing, visitors=600, clock_ahead_ms=0.0)
@@ -287,8 +291,8 @@ def test_who_left_may_reappear_for_a_while_when_the_store_forgot_it_and_not_for_
     assert kept(promises.once, seen, BUSY) is False
 
     def left_and_looked(looks_s: float) -> Observations:
-        left = Answer(Asked.LEAVE, Outcome.LEFT, 1001.0, 1001.1)
-        look = Answer(Asked.STATUS, Outcome.WAITING, looks_s, looks_s + 0.1)
+        left = ObservedAnswer(RequestKind.LEAVE, Outcome.LEFT, 1001.0, 1001.1)
+        look = ObservedAnswer(RequestKind.STATUS, Outcome.WAITING, looks_s, looks_s + 0.1)
         return with_visit(joined(1000.0, 1000.1), left, look, behaviour=Behaviour.LEAVES)
 
     forgot = after(incident(1001.5, 1002.0, forgets=True))
@@ -298,7 +302,12 @@ def test_who_left_may_reappear_for_a_while_when_the_store_forgot_it_and_not_for_
 
 def test_a_second_session_is_never_excused() -> None:
     twice = [
-        beat(Outcome.ADMITTED, at_s, at_s + 0.1, entry=Entry("s-99", "p-99", "demo", int(at_s * 1000), 1_100))
+        beat(
+            Outcome.ADMITTED,
+            at_s,
+            at_s + 0.1,
+            entry=ObservedEntry("s-99", "p-99", "demo", int(at_s * 1000), 1_100),
+        )
         for at_s in (1005.0, 1009.0)
     ]
     seen = with_visit(joined(1000.0, 1000.1), *twice)
@@ -318,7 +327,7 @@ def test_a_visitor_told_to_wait_after_it_was_let_in_makes_the_clock_no_less_sure
     told_late = (
         joined(1000.0, 1000.1),
         beat(Outcome.WAITING, 1900.0, 1900.1),
-        beat(Outcome.ADMITTED, 1901.0, 1901.1, entry=Entry("s-99", "p-99", "demo", 1_002_000, 2_000)),
+        beat(Outcome.ADMITTED, 1901.0, 1901.1, entry=ObservedEntry("s-99", "p-99", "demo", 1_002_000, 2_000)),
     )
     sale = with_visit(*told_late, seen=seen)
     known = judge(sale, after(clock_ahead_ms=0.0))

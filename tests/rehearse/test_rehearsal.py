@@ -10,9 +10,9 @@ import trio.testing
 from rich.console import Console
 
 from tests.rehearse.imagined_room import FACTS
-from wr.admin_client import AdminClient, AdminKey
+from wr.client.admin_client import AdminClient, AdminKey
 from wr.rehearse.client import HttpClient, Request, Response, parse_origin
-from wr.rehearse.observations import Asked, Observations, Outcome
+from wr.rehearse.observations import Observations, Outcome, RequestKind
 from wr.rehearse.operator import Look
 from wr.rehearse.plan import Behaviour, Plan, scripts
 from wr.rehearse.rehearsal import Rehearsal
@@ -93,17 +93,17 @@ async def test_of_a_long_wait_few_answers_are_kept_and_the_last_is_among_them(
     seen = await played(a_rehearsal(Unmoved(), visitors=1))
     answers = seen.visits[0].answers
     assert len(answers) < seen.effort.beats / 2
-    assert answers[0].asked is Asked.JOIN
+    assert answers[0].asked is RequestKind.JOIN
     assert answers[-1].received_s > seen.duration_s - 6
     # What is left out must not look like silence.
     assert max(answer.silent_s for answer in answers) < 5
 
 
 @pytest.mark.parametrize(
-    ("behaviour", "asked"), [(Behaviour.STAYS, Asked.HEARTBEAT), (Behaviour.LEAVES, Asked.LEAVE)]
+    ("behaviour", "asked"), [(Behaviour.STAYS, RequestKind.HEARTBEAT), (Behaviour.LEAVES, RequestKind.LEAVE)]
 )
 async def test_a_fault_is_kept_and_followed_by_another_try_a_second_later(
-    autojump_clock: trio.testing.MockClock, behaviour: Behaviour, asked: Asked
+    autojump_clock: trio.testing.MockClock, behaviour: Behaviour, asked: RequestKind
 ) -> None:
     client = Unmoved()
     client.status = 500
@@ -111,7 +111,7 @@ async def test_a_fault_is_kept_and_followed_by_another_try_a_second_later(
     first, second = [answer for answer in seen.visits[0].answers if answer.asked is asked][:2]
     assert first.outcome is Outcome.FAILED
     assert second.sent_s - first.received_s == pytest.approx(1.0)
-    if asked is Asked.HEARTBEAT:
+    if asked is RequestKind.HEARTBEAT:
         # The first may have arrived all the same: from then on nobody can say how long the silence is.
         assert first.silent_s > 0
         assert second.silent_s == 0
@@ -121,7 +121,7 @@ async def test_a_success_that_the_contract_does_not_give_is_a_fault(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     seen = await played(a_rehearsal(Unmoved(), visitors=1, behaviour=Behaviour.LEAVES))
-    (first, *_) = [answer for answer in seen.visits[0].answers if answer.asked is Asked.LEAVE]
+    (first, *_) = [answer for answer in seen.visits[0].answers if answer.asked is RequestKind.LEAVE]
     assert (first.outcome, first.reason) == (Outcome.FAILED, "unexpected: waiting")
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.rehearse.imagined_room import FACTS, Habits, ImaginedRoom, Reply, play
 from wr.rehearse import promises
 from wr.rehearse.evidence import Evidence, gather
-from wr.rehearse.observations import Answer, Asked, Entry, Observations, Outcome
+from wr.rehearse.observations import Observations, ObservedAnswer, ObservedEntry, Outcome, RequestKind
 from wr.rehearse.plan import Behaviour, QueueFacts
 from wr.rehearse.promises import Promise
 from wr.rehearse.verdict import Verdict, judge
@@ -111,8 +111,8 @@ class KeepsWhoLeft(ImaginedRoom):
 class LetsInTwice(ImaginedRoom):
     """Hands a fresh session to whoever asks again."""
 
-    def answer(self, asked: Asked, name: str, priority: int, time_s: float) -> Reply:
-        if asked is Asked.ACTIVITY and name in self.sessions:
+    def answer(self, asked: RequestKind, name: str, priority: int, time_s: float) -> Reply:
+        if asked is RequestKind.ACTIVITY and name in self.sessions:
             self.let_in(name, time_s)
             return self.place_of(name)
         return super().answer(asked, name, priority, time_s)
@@ -129,8 +129,8 @@ class SharesPlaces(ImaginedRoom):
 
 
 class EndsSessionsEarly(ImaginedRoom):
-    def answer(self, asked: Asked, name: str, priority: int, time_s: float) -> Reply:
-        if asked is Asked.ACTIVITY and name.endswith("3"):
+    def answer(self, asked: RequestKind, name: str, priority: int, time_s: float) -> Reply:
+        if asked is RequestKind.ACTIVITY and name.endswith("3"):
             self.sessions.pop(name, None)
             self.gone[name] = Outcome.EXPIRED
         return super().answer(asked, name, priority, time_s)
@@ -145,8 +145,8 @@ class NamesStrangers(ImaginedRoom):
 
 
 class Failing(ImaginedRoom):
-    def answer(self, asked: Asked, name: str, priority: int, time_s: float) -> Reply:
-        if asked is Asked.ACTIVITY and name == "p-17":
+    def answer(self, asked: RequestKind, name: str, priority: int, time_s: float) -> Reply:
+        if asked is RequestKind.ACTIVITY and name == "p-17":
             return Outcome.FAILED, {"status": 500, "reason": "INTERNAL_ERROR"}
         return super().answer(asked, name, priority, time_s)
 
@@ -201,7 +201,7 @@ def test_shares_are_not_judged_where_they_cannot_be_known() -> None:
     assert promises.priorities(gather(others)).is_kept is None
     changed = msgspec.structs.replace(seen, facts_after=FACTS)
     assert not judge(changed).broken
-    lost = Answer(Asked.JOIN, Outcome.UNANSWERED, 0.0, 30.0)
+    lost = ObservedAnswer(RequestKind.JOIN, Outcome.UNANSWERED, 0.0, 30.0)
     visit = msgspec.structs.replace(seen.visits[0], answers=(lost,))
     in_doubt = msgspec.structs.replace(seen, visits=(*seen.visits, visit))
     assert promises.priorities(gather(in_doubt)).is_kept is None
@@ -270,7 +270,7 @@ def test_the_figures_of_a_sale_add_up() -> None:
     assert figures.estimate_median_s < figures.estimate_p90_s
 
 
-def lost_place(*answers: Answer, effort_lag_s: float = 0.0) -> Verdict:
+def lost_place(*answers: ObservedAnswer, effort_lag_s: float = 0.0) -> Verdict:
     """The verdict on a true sale after which one more visitor came, and got these answers."""
     seen = play(visitors=30)
     later = tuple(
@@ -284,12 +284,12 @@ def lost_place(*answers: Answer, effort_lag_s: float = 0.0) -> Verdict:
     return judge(msgspec.structs.replace(seen, visits=(*seen.visits, visit), effort=effort))
 
 
-def joined(sent_s: float = 0.0, received_s: float = 0.1) -> Answer:
-    return Answer(Asked.JOIN, Outcome.WAITING, sent_s, received_s)
+def joined(sent_s: float = 0.0, received_s: float = 0.1) -> ObservedAnswer:
+    return ObservedAnswer(RequestKind.JOIN, Outcome.WAITING, sent_s, received_s)
 
 
-def beat(outcome: Outcome, sent_s: float, received_s: float, **more: object) -> Answer:
-    return Answer(Asked.HEARTBEAT, outcome, sent_s, received_s, **more)  # type: ignore[arg-type]
+def beat(outcome: Outcome, sent_s: float, received_s: float, **more: object) -> ObservedAnswer:
+    return ObservedAnswer(RequestKind.HEARTBEAT, outcome, sent_s, received_s, **more)  # type: ignore[arg-type]
 
 
 def broken(verdict: Verdict) -> str:
@@ -355,8 +355,12 @@ def test_a_place_that_an_operator_flushed_is_no_broken_promise() -> None:
 
 
 def test_a_place_that_is_gone_after_an_unanswered_wish_to_leave_is_left_and_not_lost() -> None:
-    unanswered = Answer(Asked.LEAVE, Outcome.UNANSWERED, 2.0, 2.1, reason="the connection was lost")
-    verdict = lost_place(joined(), unanswered, Answer(Asked.LEAVE, Outcome.UNKNOWN, 3.2, 3.3, status=404))
+    unanswered = ObservedAnswer(
+        RequestKind.LEAVE, Outcome.UNANSWERED, 2.0, 2.1, reason="the connection was lost"
+    )
+    verdict = lost_place(
+        joined(), unanswered, ObservedAnswer(RequestKind.LEAVE, Outcome.UNKNOWN, 3.2, 3.3, status=404)
+    )
     assert broken(verdict).startswith("No request fails")
     assert len(verdict.broken) == 1
     assert verdict.figures.lost == 0
@@ -365,11 +369,13 @@ def test_a_place_that_is_gone_after_an_unanswered_wish_to_leave_is_left_and_not_
 @pytest.mark.parametrize(("over_at_s", "is_kept"), [(61.5, True), (55.0, False)])
 def test_a_session_may_be_over_when_its_token_says_so_and_not_before(over_at_s: float, is_kept: bool) -> None:
     seen = play(visitors=30, clock_ahead_ms=0.0)
-    entry = Entry("s-99", "p-99", "demo", 1_000_500, 1_061)
+    entry = ObservedEntry("s-99", "p-99", "demo", 1_000_500, 1_061)
     answers = (
-        Answer(Asked.JOIN, Outcome.WAITING, 1000.0, 1000.1),
-        Answer(Asked.STATUS, Outcome.ADMITTED, 1000.6, 1000.7, entry=entry),
-        Answer(Asked.ACTIVITY, Outcome.EXPIRED, 1000 + over_at_s, 1000.1 + over_at_s, status=410),
+        ObservedAnswer(RequestKind.JOIN, Outcome.WAITING, 1000.0, 1000.1),
+        ObservedAnswer(RequestKind.STATUS, Outcome.ADMITTED, 1000.6, 1000.7, entry=entry),
+        ObservedAnswer(
+            RequestKind.ACTIVITY, Outcome.EXPIRED, 1000 + over_at_s, 1000.1 + over_at_s, status=410
+        ),
     )
     visit = msgspec.structs.replace(seen.visits[0], number=99, position_id="p-99", answers=answers)
     evidence = gather(msgspec.structs.replace(seen, visits=(*seen.visits, visit)))
@@ -379,11 +385,11 @@ def test_a_session_may_be_over_when_its_token_says_so_and_not_before(over_at_s: 
 def test_who_left_before_another_was_let_in_was_not_overtaken_however_unsure_the_clocks() -> None:
     """The only admission is known to within three seconds, and in the middle of them the other one left."""
     seen = play(visitors=1)
-    entry = Entry("s-1", "p-1", "demo", 10_500, 100)
+    entry = ObservedEntry("s-1", "p-1", "demo", 10_500, 100)
     ahead = (
         joined(),
         beat(Outcome.WAITING, 10.0, 10.1),
-        Answer(Asked.LEAVE, Outcome.LEFT, 10.2, 10.3),
+        ObservedAnswer(RequestKind.LEAVE, Outcome.LEFT, 10.2, 10.3),
     )
     behind = (
         joined(1.0, 1.1),
@@ -400,9 +406,9 @@ def test_who_left_before_another_was_let_in_was_not_overtaken_however_unsure_the
 def test_what_a_stream_told_late_does_not_prove_that_somebody_was_overtaken() -> None:
     """Told on a stream to be in line, a second after somebody behind was let in; then the visitor is gone."""
     seen = play(visitors=1)
-    entry = Entry("s-1", "p-1", "demo", 10_500, 100)
-    opened = Answer(Asked.STREAM, Outcome.WAITING, 0.2, 0.3)
-    told_late = Answer(Asked.STREAM, Outcome.WAITING, 11.5, 11.5, told_since_s=0.2)
+    entry = ObservedEntry("s-1", "p-1", "demo", 10_500, 100)
+    opened = ObservedAnswer(RequestKind.STREAM, Outcome.WAITING, 0.2, 0.3)
+    told_late = ObservedAnswer(RequestKind.STREAM, Outcome.WAITING, 11.5, 11.5, told_since_s=0.2)
     behind = (
         joined(1.0, 1.1),
         beat(Outcome.WAITING, 10.4, 10.45),
@@ -438,13 +444,13 @@ def test_a_line_that_does_not_move_is_a_broken_promise_unless_the_queue_was_paus
 
 
 def test_being_turned_away_from_a_queue_without_a_maximum_is_a_broken_promise() -> None:
-    full = Answer(Asked.JOIN, Outcome.TURNED_AWAY, 1.0, 1.1, status=503, reason="QUEUE_FULL")
+    full = ObservedAnswer(RequestKind.JOIN, Outcome.TURNED_AWAY, 1.0, 1.1, status=503, reason="QUEUE_FULL")
     verdict = lost_place(full)
     assert "QUEUE_FULL" in broken(verdict)
 
 
 def test_being_turned_away_from_a_full_queue_is_told_and_nothing_broken() -> None:
-    full = Answer(Asked.JOIN, Outcome.TURNED_AWAY, 1.0, 1.1, status=503, reason="QUEUE_FULL")
+    full = ObservedAnswer(RequestKind.JOIN, Outcome.TURNED_AWAY, 1.0, 1.1, status=503, reason="QUEUE_FULL")
     seen = play(visitors=30, facts=msgspec.structs.replace(FACTS, max_queue_size=30))
     visit = msgspec.structs.replace(seen.visits[0], number=99, position_id="", answers=(full,))
     verdict = judge(msgspec.structs.replace(seen, visits=(*seen.visits, visit)))

@@ -12,8 +12,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from tests.support.server import running_server
-from wr.cli import main
-from wr.process import Ready
+from wr.cli.main import main
+from wr.server.lifecycle import Ready
 
 SALE = {
     "admission_rate": 12,

@@ -8,7 +8,7 @@ from tests.store.conftest import MakeQueue
 from tests.support.scripted_queue import new_id
 from wr.model import places
 from wr.model.places import Reason
-from wr.store.joins import InLine, Join
+from wr.store.enqueue import InLine, Join
 
 HOME, WORK = b"home", b"work"
 

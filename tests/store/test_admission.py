@@ -7,8 +7,8 @@ import pytest
 from tests.store.conftest import MakeQueue
 from tests.support.scripted_queue import ScriptedQueue, new_id
 from wr.model.places import Admitted, Gone, Reason, Visit
-from wr.store.joins import Join
-from wr.store.visits import VisitKind
+from wr.store.enqueue import Join
+from wr.store.visit import VisitKind
 
 
 def fill(queue: ScriptedQueue, count: int) -> list[bytes]:

@@ -5,7 +5,7 @@ import trio
 from tests.support.engines import Engine
 from wr.store.announcements import Announcements
 from wr.store.connection import Connection
-from wr.store.keys import Keys
+from wr.store.key_names import KeyNames
 
 IDS = [bytes([n]) * 16 for n in (1, 42, 43, 255)]  # 42 and 43 are the marks of the message form
 
@@ -26,7 +26,7 @@ class Ear:
 
 async def test_what_one_replica_announces_all_hear(engine: Engine, prefix: str) -> None:
     connections = [Connection(engine.url), Connection(engine.url)]
-    here, there = (Announcements(connection, Keys(prefix)) for connection in connections)
+    here, there = (Announcements(connection, KeyNames(prefix)) for connection in connections)
     ear = Ear(3)
     async with trio.open_nursery() as nursery:
         await nursery.start(there.listen, ear)
@@ -41,8 +41,8 @@ async def test_what_one_replica_announces_all_hear(engine: Engine, prefix: str) 
 
 async def test_rooms_with_another_prefix_hear_nothing(engine: Engine, prefix: str) -> None:
     connection = Connection(engine.url)
-    stranger = Announcements(connection, Keys(f"{prefix}-other"))
-    ours = Announcements(connection, Keys(prefix))
+    stranger = Announcements(connection, KeyNames(f"{prefix}-other"))
+    ours = Announcements(connection, KeyNames(prefix))
     ear = Ear(1)
     async with trio.open_nursery() as nursery:
         await nursery.start(ours.listen, ear)

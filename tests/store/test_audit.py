@@ -8,19 +8,19 @@ import pytest
 
 from tests.support.engines import Engine
 from wr.model.audit import Action, AuditEntry, Change
-from wr.store.audit import AuditPage, AuditShelf
+from wr.store.audit_repository import AuditPage, AuditRepository
 from wr.store.connection import Connection
-from wr.store.keys import Keys
+from wr.store.key_names import KeyNames
 
 
 @asynccontextmanager
-async def opened(engine: Engine, most: int = 10_000) -> AsyncIterator[AuditShelf]:
+async def opened(engine: Engine, most: int = 10_000) -> AsyncIterator[AuditRepository]:
     prefix = f"wr-test-{secrets.token_hex(4)}"
     connection = Connection(engine.url)
-    yield AuditShelf(connection, Keys(prefix), most)
+    yield AuditRepository(connection, KeyNames(prefix), most)
     connection.close()
     with engine.client() as client:
-        client.delete(Keys(prefix).shared("audit"))
+        client.delete(KeyNames(prefix).shared("audit"))
 
 
 def entry(number: int, queue_id: str | None = "q") -> AuditEntry:

@@ -13,20 +13,20 @@ from tests.support.odd_stores import odd_store
 from wr.model.refusals import Unavailable
 from wr.store.address import read_store_url
 from wr.store.connection import Connection
-from wr.store.link import Link
 from wr.store.script import Script
+from wr.store.server_link import ServerLink
 
 
 def an_error(text: str) -> odd_stores.Answer:
     return lambda _received: f"-{text}\r\n".encode()
 
 
-def link(url: str, timeout_s: float) -> Link:
+def link(url: str, timeout_s: float) -> ServerLink:
     """What a connection to one server is, once that has said that it is no node of a cluster."""
-    return Link(read_store_url(url).make_client(), timeout_s=timeout_s)
+    return ServerLink(read_store_url(url).make_client(), timeout_s=timeout_s)
 
 
-async def ping(connection: Link) -> None:
+async def ping(connection: ServerLink) -> None:
     await connection.ping()
 
 

@@ -3,9 +3,9 @@
 from tests.store.conftest import MakeQueue
 from tests.support.scripted_queue import new_id
 from wr.model.places import Gone, Reason, Visit
-from wr.store.finds import Found, InLine
-from wr.store.joins import Join
-from wr.store.visits import VisitKind
+from wr.store.enqueue import Join
+from wr.store.find import Found, FoundWaiting
+from wr.store.visit import VisitKind
 
 
 def test_somebody_in_line_is_found_with_priority_arrival_and_last_heartbeat(make_queue: MakeQueue) -> None:
@@ -16,9 +16,9 @@ def test_somebody_in_line_is_found_with_priority_arrival_and_last_heartbeat(make
     queue.advance(5)
     queue.join_many([Join(urgent, b"", 3, b"x", b"", b"")])
     queue.heartbeat(second)
-    assert queue.find(first) == Found(queue.now_ms, 3, InLine(3, 0, arrived, arrived))
-    assert queue.find(second) == Found(queue.now_ms, 3, InLine(2, 1, arrived, arrived + 5_000))
-    assert queue.find(urgent) == Found(queue.now_ms, 3, InLine(1, 3, arrived + 5_000, arrived + 5_000))
+    assert queue.find(first) == Found(queue.now_ms, 3, FoundWaiting(3, 0, arrived, arrived))
+    assert queue.find(second) == Found(queue.now_ms, 3, FoundWaiting(2, 1, arrived, arrived + 5_000))
+    assert queue.find(urgent) == Found(queue.now_ms, 3, FoundWaiting(1, 3, arrived + 5_000, arrived + 5_000))
 
 
 def test_somebody_inside_is_found_with_activity_until_the_very_end(make_queue: MakeQueue) -> None:

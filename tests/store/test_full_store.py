@@ -16,8 +16,8 @@ from tests.support.engines import Engine
 from tests.support.scripted_queue import ScriptedQueue, new_id
 from wr.model.limits import Limit
 from wr.model.places import LIMITED, NO_MEMORY, Admitted, Gone, Reason, Unknown, Visit, Waiting
-from wr.store.joins import InLine, Join
-from wr.store.visits import VisitKind
+from wr.store.enqueue import InLine, Join
+from wr.store.visit import VisitKind
 
 Full = Callable[[], AbstractContextManager[None]]
 

@@ -6,9 +6,9 @@ from tests.store.conftest import MakeQueue
 from tests.support.scripted_queue import ScriptedQueue, new_id
 from wr.model.places import Gone, Reason, Visit
 from wr.model.session_binding import SessionBinding, caller_of
-from wr.store.gates import GateCall, Gated, Passing
-from wr.store.joins import Join
-from wr.store.visits import VisitKind
+from wr.store.enqueue import Join
+from wr.store.gate import GateCall, Gated, Passing
+from wr.store.visit import VisitKind
 
 HOUR_S = 3600
 

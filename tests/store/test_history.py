@@ -7,8 +7,8 @@ import pytest
 
 from tests.store.conftest import MakeQueue
 from tests.support.scripted_queue import ScriptedQueue, new_id
-from wr.model.history import HistorySpan, Note, Point, points_of
-from wr.store.joins import Join
+from wr.model.history import HistoryNote, HistorySpan, Point, points_of
+from wr.store.enqueue import Join
 
 FINE, COARSE = HistorySpan.QUARTER_HOUR, HistorySpan.DAY
 DAY_MS = 86_400_000
@@ -25,7 +25,7 @@ def join(queue: ScriptedQueue, count: int) -> list[bytes]:
     return ids
 
 
-def notes_of(queue: ScriptedQueue, span: HistorySpan = FINE) -> list[Note]:
+def notes_of(queue: ScriptedQueue, span: HistorySpan = FINE) -> list[HistoryNote]:
     return sorted(queue.history(span).notes, key=lambda note: note.at_ms)
 
 

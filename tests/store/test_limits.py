@@ -6,10 +6,10 @@ from tests.store.conftest import MakeQueue
 from tests.support.scripted_queue import NO_LIMIT, new_id
 from wr.model import places
 from wr.model.limits import Limit
-from wr.store.joins import Join
-from wr.store.polls import Poll, PollKind, PollScript
+from wr.store.enqueue import Join
+from wr.store.poll import Poll, PollKind, PollScript
 from wr.store.script import evaluate
-from wr.store.visits import VisitKind
+from wr.store.visit import VisitKind
 
 
 def test_a_window_allows_its_count_to_each_subject_and_the_next_begins_anew(make_queue: MakeQueue) -> None:

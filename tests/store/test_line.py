@@ -4,7 +4,7 @@ from tests.store.conftest import MakeQueue
 from tests.support.scripted_queue import new_id
 from wr.model import places
 from wr.model.places import Gone, Reason, Waiting
-from wr.store.joins import InLine, Join, Joined
+from wr.store.enqueue import InLine, Join, Joined
 
 
 def position(joined: Joined) -> int:

@@ -10,14 +10,14 @@ import redis
 import trio
 
 from tests.support.engines import Engine
-from wr.assembly import PRODUCTION_CLOCKS, assemble
-from wr.events.book import EventBook
-from wr.measures.measures import Measures
+from wr.events.event_bus import EventBus
+from wr.metrics.process_metrics import ProcessMetrics
 from wr.model.queue import QueueConfig
-from wr.pass_reader import SiteKeys
-from wr.settings import Settings
+from wr.room.pass_reader import SiteKeys
+from wr.server.settings import Settings
+from wr.server.wiring import PRODUCTION_CLOCKS, assemble
 from wr.store.cluster import Cluster
-from wr.store.link import Link
+from wr.store.server_link import ServerLink
 from wr.store.store import open_store
 
 
@@ -29,24 +29,24 @@ async def test_a_list_of_queues_takes_three_round_trips_for_each_64_of_them_at_m
     made = 0
     with trio.fail_after(30):
         async with open_store(engine.url, Settings().limits, prefix=prefix) as store:
-            measures = Measures(time.perf_counter)
+            metrics = ProcessMetrics(time.perf_counter)
             house = assemble(
                 store,
                 Settings(),
                 PRODUCTION_CLOCKS,
-                measures,
-                EventBook(),
+                metrics,
+                EventBus(),
                 SiteKeys(),
                 most_streams_per_address=1,
                 uptime_s=lambda: 0.0,
             )
-            office = house.office
+            operators = house.operators
             for number in range(count):
                 config = QueueConfig(id=f"q-{number:03}", name="Q", target_url="https://shop.example/")
                 assert await store.queues.write(config, await store.clock_ms())
-            run = Link._in_thread
+            run = ServerLink._in_thread
 
-            async def counted(link: Link, command: Callable[[redis.Redis], Any]) -> Any:
+            async def counted(link: ServerLink, command: Callable[[redis.Redis], Any]) -> Any:
                 nonlocal made
                 # Other stores of this process run in other threads.
                 made += link in own
@@ -55,8 +55,8 @@ async def test_a_list_of_queues_takes_three_round_trips_for_each_64_of_them_at_m
             await store.queues.names()
             servers = store._connection._servers
             own = servers._links.values() if isinstance(servers, Cluster) else [servers]
-            monkeypatch.setattr(Link, "_in_thread", counted)
-            listed = await office.queues()
+            monkeypatch.setattr(ServerLink, "_in_thread", counted)
+            listed = await operators.queues()
             with engine.client() as client:
                 for key in client.scan_iter(match=f"{prefix}:*", count=1000):
                     client.delete(key)

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.support.engines import Engine
-from wr.store.memory import StoreMemory, read_memory
+from wr.store.memory_usage import StoreMemory, read_memory
 
 
 def test_places_stop_at_95_percent_and_come_back_below_90() -> None:

@@ -8,7 +8,7 @@ import trio
 from tests.support.engines import Engine
 from wr.model.limits import Limit
 from wr.model.queue import QueueConfig
-from wr.store.keys import Keys
+from wr.store.key_names import KeyNames
 from wr.store.store import open_store
 
 LIMITS = {scope: Limit(0) for scope in ("enqueue", "status", "heartbeat", "activity", "admin")}
@@ -21,7 +21,7 @@ async def test_the_other_queues_have_their_admission_pass(engine: Engine, prefix
             for queue_id in (good, bad):
                 config = QueueConfig(id=queue_id, name="Q", target_url="https://shop.example/")
                 assert await store.queues.write(config, await store.clock_ms())
-            (spoilt,) = Keys(prefix).queue(bad, "config")
+            (spoilt,) = KeyNames(prefix).queue(bad, "config")
             with engine.client() as client:
                 client.hset(spoilt, "admission_rate", "many")
             passes = await store.admit([bad, good])

@@ -19,7 +19,7 @@ from tests.support.queue_model import QueueModel
 from tests.support.scripted_queue import ScriptedQueue, new_id
 from wr.model import places
 from wr.model.places import Admitted, Gone, Reason, Waiting
-from wr.store.joins import InLine, Join, Joined
+from wr.store.enqueue import InLine, Join, Joined
 
 RATES = st.sampled_from(["0.3", "1", "2.5", "10", "100"])
 PRIORITIES = st.integers(0, 3)

@@ -9,9 +9,9 @@ from tests.support.scripted_queue import START_MS, ScriptedQueue, new_id
 from wr.model.identities import NO_ADDRESS
 from wr.model.places import Admitted, Gone, Unknown, Waiting
 from wr.model.tokens import PositionClaims, SessionClaims
-from wr.store.admissions import Known
-from wr.store.joins import IdentityKind, InLine, Joined
-from wr.store.recoveries import LetIn
+from wr.store.admit import Known
+from wr.store.enqueue import IdentityKind, InLine, Joined
+from wr.store.recovery_repository import AdmittedVisitor
 from wr.store.script import evaluate, load_script
 
 HALF_HOUR_S = 1800
@@ -237,7 +237,7 @@ def test_whom_a_server_saw_let_in_gets_the_same_session_and_no_second_one(queue:
     forgotten(queue)
     ends_ms = queue.now_ms + 100_000
     inside, left = (each.position_id for each in tokens)
-    assert queue.recall(LetIn(inside, START_MS, ends_ms), LetIn(left, START_MS, 0)) == 0
+    assert queue.recall(AdmittedVisitor(inside, START_MS, ends_ms), AdmittedVisitor(left, START_MS, 0)) == 0
     assert queue.restore(*tokens) == [True, False]
     assert queue.poll(inside)[0].place == Admitted(START_MS, ends_ms)
     assert isinstance(queue.poll(left)[0].place, Unknown)
@@ -250,7 +250,7 @@ def test_a_server_that_tells_late_whom_it_let_in_brings_back_nobody_who_left_mea
     forgotten(queue)
     assert queue.restore(token) == [True]
     queue.leave(token.position_id)
-    assert queue.recall(LetIn(token.position_id, START_MS, queue.now_ms + 100_000)) == 0
+    assert queue.recall(AdmittedVisitor(token.position_id, START_MS, queue.now_ms + 100_000)) == 0
     assert queue.size("recalled") == 0
 
 
@@ -272,7 +272,9 @@ def test_whom_a_server_saw_let_in_waits_no_more_in_an_older_store(queue: Scripte
     # Older, as the line is all there, but for the count of passes.
     queue.admit(Known(START_MS, passes=5, waiting=3))
     ends_ms = queue.now_ms + 100_000
-    moved = queue.recall(LetIn(inside.position_id, START_MS, ends_ms), LetIn(left.position_id, START_MS, 0))
+    moved = queue.recall(
+        AdmittedVisitor(inside.position_id, START_MS, ends_ms), AdmittedVisitor(left.position_id, START_MS, 0)
+    )
     assert moved == 1
     assert queue.poll(inside.position_id)[0].place == Admitted(START_MS, ends_ms)
     assert queue.restore(left) == [False]

@@ -11,10 +11,10 @@ import trio
 
 from tests.support.engines import Engine
 from wr.model.queue import QueueConfig
-from wr.settings import Settings
+from wr.server.settings import Settings
 from wr.store.connection import Connection
-from wr.store.keys import Keys
-from wr.store.queues import QueueShelf
+from wr.store.key_names import KeyNames
+from wr.store.queue_repository import QueueRepository
 from wr.store.store import open_store
 
 MOST_STEPS = 4
@@ -59,8 +59,8 @@ class Stepped:
 
 
 @asynccontextmanager
-async def two_operators(engine: Engine) -> AsyncIterator[tuple[QueueShelf, Stepped, Stepped, Keys]]:
-    keys = Keys(f"wr-test-{secrets.token_hex(4)}")
+async def two_operators(engine: Engine) -> AsyncIterator[tuple[QueueRepository, Stepped, Stepped, KeyNames]]:
+    keys = KeyNames(f"wr-test-{secrets.token_hex(4)}")
     async with open_store(engine.url, Settings().limits, prefix=keys.prefix) as store:
         connection = store.queues._connection
         yield store.queues, Stepped(connection), Stepped(connection), keys
@@ -88,7 +88,7 @@ async def test_a_queue_that_exists_is_listed_in_whatever_order_it_was_created_an
             async with two_operators(engine) as (shelf, creating, deleting, keys):
                 if exists_before:
                     assert await shelf.write(config, 0)
-                creator, deleter = (QueueShelf(each, keys) for each in (creating, deleting))  # type: ignore[arg-type]
+                creator, deleter = (QueueRepository(each, keys) for each in (creating, deleting))  # type: ignore[arg-type]
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(creating.follow, lambda creator=creator: creator.write(config, 0))
                     nursery.start_soon(deleting.follow, lambda deleter=deleter: deleter.delete("q"))

@@ -8,27 +8,28 @@ import pytest
 
 from wr.model.history import HistorySpan
 from wr.model.limits import Limit
-from wr.store.admissions import NOTHING_KNOWN, AdmitScript
-from wr.store.departures import LeaveScript
-from wr.store.figures import StatisticsScript
-from wr.store.finds import FindScript
-from wr.store.gates import ExtendScript, GateScript
-from wr.store.histories import HistoryScript
-from wr.store.joins import JoinScript
-from wr.store.keys import Keys
-from wr.store.pass_revocations import RevokePassScript
-from wr.store.polls import PollScript
-from wr.store.recoveries import RestoreScript
+from wr.store.admit import NOTHING_KNOWN, AdmitScript
+from wr.store.enqueue import EnqueueScript
+from wr.store.extend import ExtendScript
+from wr.store.find import FindScript
+from wr.store.gate import GateScript
+from wr.store.history import HistoryScript
+from wr.store.key_names import KeyNames
+from wr.store.leave import LeaveScript
+from wr.store.poll import PollScript
+from wr.store.recovery_repository import RestoreScript
+from wr.store.revoke_pass import RevokePassScript
 from wr.store.script import load_script
-from wr.store.silences import SilentScript
-from wr.store.visits import VisitScript
+from wr.store.silent import SilentScript
+from wr.store.statistics import StatisticsScript
+from wr.store.visit import VisitScript
 
 FOLDER = files("wr.store") / "scripts"
 NAMES = sorted(entry.name.removesuffix(".lua") for entry in FOLDER.iterdir() if entry.name.endswith(".lua"))
 LIMIT = Limit(1)
-KEYS = Keys("p")
+KEYS = KeyNames("p")
 CALLS: dict[str, Any] = {
-    "enqueue": lambda: JoinScript(KEYS, LIMIT).call("q", 0, []),
+    "enqueue": lambda: EnqueueScript(KEYS, LIMIT).call("q", 0, []),
     "poll": lambda: PollScript(KEYS, LIMIT, LIMIT).call("q", 0, []),
     "visit": lambda: VisitScript(KEYS, LIMIT, LIMIT).call("q", 0, []),
     "leave": lambda: LeaveScript(KEYS, LIMIT).call("q", 0, []),

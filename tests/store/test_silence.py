@@ -5,7 +5,7 @@ import pytest
 from tests.store.conftest import MakeQueue
 from tests.support.scripted_queue import ScriptedQueue, new_id
 from wr.model.places import Admitted, Gone, Reason, Visit
-from wr.store.joins import Join
+from wr.store.enqueue import Join
 
 GAP_MS = 2000
 

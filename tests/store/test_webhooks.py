@@ -12,16 +12,16 @@ import trio
 from tests.support.engines import Engine
 from wr.model.webhooks import MOST_WEBHOOKS, DeadLetter, Webhook
 from wr.store.connection import Connection
-from wr.store.dead_letters import DeadLetters
-from wr.store.keys import Keys
-from wr.store.webhooks import Kept, WebhookShelf
+from wr.store.dead_letter_repository import DeadLetters
+from wr.store.key_names import KeyNames
+from wr.store.webhook_repository import SaveOutcome, WebhookRepository
 
 
 @asynccontextmanager
-async def opened(engine: Engine) -> AsyncIterator[tuple[WebhookShelf, Connection, Keys]]:
-    keys = Keys(f"wr-test-{secrets.token_hex(4)}")
+async def opened(engine: Engine) -> AsyncIterator[tuple[WebhookRepository, Connection, KeyNames]]:
+    keys = KeyNames(f"wr-test-{secrets.token_hex(4)}")
     connection = Connection(engine.url)
-    yield WebhookShelf(connection, keys), connection, keys
+    yield WebhookRepository(connection, keys), connection, keys
     connection.close()
     with engine.client() as client:
         for key in client.scan_iter(match=f"{keys.prefix}:*", count=1000):
@@ -51,7 +51,7 @@ def letter(number: int, webhook_id: str = "w") -> DeadLetter:
 async def test_webhooks_are_listed_oldest_first_until_they_are_deleted(engine: Engine) -> None:
     async with opened(engine) as (shelf, _, _):
         for number in (1, 2, 3):
-            assert await shelf.add(webhook(number)) is Kept.YES
+            assert await shelf.add(webhook(number)) is SaveOutcome.YES
         assert list(await shelf.list()) == [webhook(3), webhook(2), webhook(1)]
         assert await shelf.delete("id-2")
         assert not await shelf.delete("id-2")
@@ -62,7 +62,7 @@ async def test_of_all_who_add_at_once_no_more_succeed_than_there_is_room_for(eng
     async with opened(engine) as (shelf, _, _):
         for number in range(MOST_WEBHOOKS - 1):
             await shelf.add(webhook(number))
-        became: list[Kept] = []
+        became: list[SaveOutcome] = []
 
         async def add(number: int) -> None:
             became.append(await shelf.add(webhook(number)))
@@ -70,7 +70,7 @@ async def test_of_all_who_add_at_once_no_more_succeed_than_there_is_room_for(eng
         async with trio.open_nursery() as nursery:
             for number in range(100, 108):
                 nursery.start_soon(add, number)
-        assert sorted(became) == [Kept.YES] + [Kept.TOO_MANY] * 7
+        assert sorted(became) == [SaveOutcome.YES] + [SaveOutcome.TOO_MANY] * 7
         assert len(await shelf.list()) == MOST_WEBHOOKS
 
 
@@ -79,11 +79,11 @@ async def test_a_webhook_is_replaced_only_where_it_is_as_it_was_read(engine: Eng
         before = webhook(1)
         await shelf.add(before)
         one, other = (msgspec.structs.replace(before, secret=secret) for secret in ("one", "other"))
-        assert await shelf.replace(before, one) is Kept.YES
-        assert await shelf.replace(before, other) is Kept.CHANGED_MEANWHILE
+        assert await shelf.replace(before, one) is SaveOutcome.YES
+        assert await shelf.replace(before, other) is SaveOutcome.CHANGED_MEANWHILE
         assert list(await shelf.list()) == [one]
         await shelf.delete(before.id)
-        assert await shelf.replace(one, other) is Kept.CHANGED_MEANWHILE
+        assert await shelf.replace(one, other) is SaveOutcome.CHANGED_MEANWHILE
         assert list(await shelf.list()) == []
 
 

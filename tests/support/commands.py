@@ -2,7 +2,7 @@
 
 import click
 
-from wr.cli import main
+from wr.cli.main import main
 
 
 def every_command(group: click.Group = main, above: str = "") -> dict[str, click.Command]:

@@ -8,9 +8,9 @@ import msgspec
 
 from bench.load import SCENARIOS
 from tests.support.commands import COMMANDS
-from wr.measures.catalogue import METRICS
+from wr.metrics.catalogue import METRICS
 from wr.model.event_schema import DATA
-from wr.settings import SettingDescription, describe_settings
+from wr.server.settings import SettingDescription, describe_settings
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"

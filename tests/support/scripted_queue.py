@@ -11,20 +11,20 @@ from wr.model.history import HistorySpan
 from wr.model.limits import Limit
 from wr.model.places import Reason
 from wr.model.tokens import PositionClaims, SessionClaims
-from wr.store.admissions import NOTHING_KNOWN, AdmitScript, Known, Pass
-from wr.store.counts import Counted, LimitScript, lane_of
-from wr.store.departures import Departed, Departure, LeaveScript
-from wr.store.figures import Figures, StatisticsScript
-from wr.store.finds import FindScript, Found
-from wr.store.gates import GateCall, Gated, GateScript
-from wr.store.histories import HistoryScript, Notes
-from wr.store.joins import Join, Joined, JoinScript
-from wr.store.keys import GLOBAL_TAG, Keys
-from wr.store.polls import Poll, Polled, PollKind, PollScript
-from wr.store.queues import FLUSH_PARTS
-from wr.store.recoveries import RECALL_PARTS, LetIn, RestoreScript
+from wr.store.admit import NOTHING_KNOWN, AdmissionPass, AdmitScript, Known
+from wr.store.enqueue import EnqueueScript, Join, Joined
+from wr.store.find import FindScript, Found
+from wr.store.gate import GateCall, Gated, GateScript
+from wr.store.history import HistoryScript, Notes
+from wr.store.key_names import GLOBAL_TAG, KeyNames
+from wr.store.leave import Departed, Departure, LeaveScript
+from wr.store.limit import Counted, LimitScript, lane_of
+from wr.store.poll import Poll, Polled, PollKind, PollScript
+from wr.store.queue_repository import FLUSH_PARTS
+from wr.store.recovery_repository import RECALL_PARTS, AdmittedVisitor, RestoreScript
 from wr.store.script import evaluate, load_script
-from wr.store.visits import VisitCall, Visited, VisitKind, VisitScript
+from wr.store.statistics import QueueStatistics, StatisticsScript
+from wr.store.visit import VisitCall, Visited, VisitKind, VisitScript
 
 NO_LIMIT = Limit(0)
 START_MS = 1_800_000_000_000
@@ -65,13 +65,13 @@ class ScriptedQueue:
     def __post_init__(self) -> None:
         self.queue_id = f"s-{secrets.token_hex(6)}"
         # Of its own, as the joins of all queues under one prefix are counted together.
-        self.keys = Keys(f"{self.prefix}:{self.queue_id}")
+        self.keys = KeyNames(f"{self.prefix}:{self.queue_id}")
         self._is_sharded = self.client.info("cluster").get("cluster_enabled") == 1
         limit = {
             scope: self.limits.get(scope, NO_LIMIT)
             for scope in ("enqueue", "status", "heartbeat", "activity")
         }
-        self._join = JoinScript(self.keys, limit["enqueue"])
+        self._join = EnqueueScript(self.keys, limit["enqueue"])
         self._limit = LimitScript(self.keys, limit)
         self._poll = PollScript(self.keys, limit["status"], limit["heartbeat"])
         self._visit = VisitScript(self.keys, limit["status"], limit["activity"])
@@ -141,7 +141,7 @@ class ScriptedQueue:
         raw = self._call(self._leave.script, self._leave.call(self.queue_id, self.now_ms, departures))
         return self._leave.replies(raw)[0]
 
-    def admit(self, known: Known = NOTHING_KNOWN, *, is_short: bool = False) -> Pass:
+    def admit(self, known: Known = NOTHING_KNOWN, *, is_short: bool = False) -> AdmissionPass:
         script = AdmitScript(self.keys, self.most_per_pass, self.least_gap_ms)
         call = script.call(self.queue_id, self.now_ms, known, is_short=is_short)
         done = script.reply(self._call(script.script, call))
@@ -154,7 +154,7 @@ class ScriptedQueue:
         call = script.call(self.queue_id, self.now_ms, known, claims)
         return script.replies(self._call(script.script, call))
 
-    def recall(self, *people: LetIn) -> int:
+    def recall(self, *people: AdmittedVisitor) -> int:
         """Tell whom a server saw let in; returns how many of them stood in line again."""
         arguments: list[Any] = [self.now_ms]
         for each in people:
@@ -179,7 +179,7 @@ class ScriptedQueue:
             if not key.endswith(":config"):
                 self.client.delete(key)
 
-    def figures(self) -> Figures:
+    def figures(self) -> QueueStatistics:
         script = StatisticsScript(self.keys)
         figures = script.reply(self._call(script.script, script.call(self.queue_id, self.now_ms)))
         assert figures is not None

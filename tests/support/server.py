@@ -8,8 +8,8 @@ from contextlib import contextmanager
 import trio
 
 from tests.support.clock import NO_GAP_MS, HandClock
-from wr.process import Clocks, Ready, run
-from wr.settings import load_settings
+from wr.server.lifecycle import Clocks, Ready, run
+from wr.server.settings import load_settings
 
 
 @contextmanager

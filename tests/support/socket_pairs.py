@@ -12,8 +12,8 @@ from pathlib import Path
 import trio
 
 from tests.support.certificate import make_certificate
-from wr.serve.readiness import Readiness
-from wr.serve.transport import PlainTransport, TlsTransport, shake_hands
+from wr.http.readiness import Readiness
+from wr.http.transports import PlainTransport, TlsTransport, shake_hands
 
 BUFFER_BYTES = 4096
 """What the kernel keeps for a client that does not read, or little more."""

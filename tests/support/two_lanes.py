@@ -16,8 +16,8 @@ from typing import Any
 import trio
 import trio.testing
 
-from wr.process import Clocks, run
-from wr.settings import load_settings
+from wr.server.lifecycle import Clocks, run
+from wr.server.settings import load_settings
 
 ADMIN_KEY = "admin-key-of-the-lanes"
 PATIENCE_S = 5.0

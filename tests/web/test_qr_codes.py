@@ -5,7 +5,7 @@ from contextlib import suppress
 import trio
 
 from tests.gate.test_outage import Clock
-from wr.api.qr_codes import QrCodes
+from wr.api.pages.qr_codes import QrCodes
 from wr.model.refusals import RateLimited
 
 

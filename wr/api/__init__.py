@@ -1,1 +1,1 @@
-"""The wire: one route table from which routing, validation, limits, authentication and OpenAPI all come."""
+"""The API: one route table, request checks, errors, OpenAPI; below it one package for each subject."""

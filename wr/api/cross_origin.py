@@ -5,8 +5,8 @@ from typing import Any
 import msgspec
 
 from wr.api.dispatch import Api
-from wr.api.feeds import Feed
-from wr.api.http import HttpRequest, HttpResponse
+from wr.api.http_messages import HttpRequest, HttpResponse
+from wr.api.live_feed import Feed
 from wr.api.route import BASE
 
 ANYBODY = "*"

@@ -6,13 +6,13 @@ from typing import Any, get_args
 import msgspec
 
 from wr import __version__
-from wr.api.calls import Empty, Page
+from wr.api.error_messages import ErrorResponse
 from wr.api.errors import INTERNAL_ERROR, WIRE_FORMS
-from wr.api.http import JSON
-from wr.api.messages import ErrorResponse
+from wr.api.http_messages import JSON
+from wr.api.request_context import Empty, Page
 from wr.api.route import ANY, BASE, WEBSOCKET, Auth, Route
 from wr.api.routes import ROUTES
-from wr.model.retries import HEADER, LONGEST, SHORTEST
+from wr.model.idempotency_key import HEADER, LONGEST, SHORTEST
 
 _COMPONENTS = "#/components/schemas/{name}"
 _RATE_HEADERS = {
@@ -109,7 +109,7 @@ def openapi_document() -> dict[str, Any]:
     return {
         "openapi": "3.0.3",
         "info": {
-            "title": "Waiting Room API",
+            "title": "Waiting VisitorService API",
             "version": __version__,
             "description": "API for managing virtual waiting rooms",
         },

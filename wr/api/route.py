@@ -6,9 +6,9 @@ from enum import Enum
 
 import msgspec
 
-from wr.api.calls import Answer, Call, Services
-from wr.api.feeds import Feed
-from wr.api.http import JSON
+from wr.api.http_messages import JSON
+from wr.api.live_feed import Feed
+from wr.api.request_context import Answer, RequestContext, Services
 from wr.model import refusals
 from wr.model.refusals import Refusal
 
@@ -50,7 +50,7 @@ class Auth(Enum):
     USER = "user"
     """A token of the site's own user, where the server is told to ask for one."""
     METRICS = "metrics"
-    """Who may read the metrics: see `Scrapers`."""
+    """Who may read the metrics: see `MetricsAccess`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,9 +60,9 @@ class Route:
     method: str
     path: str
     """An HTTP method, or `WEBSOCKET` for a request to upgrade."""
-    operation: Callable[[Services, Call], Awaitable[Answer]] | None = None
+    operation: Callable[[Services, RequestContext], Awaitable[Answer]] | None = None
     """What answers a call; None for a live stream."""
-    feed: Callable[[Services, Call], Awaitable[Feed]] | None = None
+    feed: Callable[[Services, RequestContext], Awaitable[Feed]] | None = None
     """What a live stream carries; None for a call."""
     tag: str
     auth: Auth = Auth.NOBODY
@@ -82,7 +82,7 @@ class Route:
     """The refusals of its own, beside those that its limit, authentication and body bring."""
     is_page: bool = False
     """Whether it is for people to look at: the description of the API leaves it out."""
-    refusal_page: Callable[[Services, Call, Refusal], Awaitable[Answer]] | None = None
+    refusal_page: Callable[[Services, RequestContext, Refusal], Awaitable[Answer]] | None = None
     """How a refusal is told to somebody who looks at a page; None: as every refusal, in the envelope."""
     title: str = ""
     """What the contract's OpenAPI block calls it, if it is in there."""
@@ -118,3 +118,34 @@ class Route:
         if self.method == WEBSOCKET:
             yield refusals.UpgradeRequired
         yield from self.refusals
+
+
+Operation = Callable[[Services, RequestContext], Awaitable[Answer]]
+Answers = tuple[tuple[int, str, type[msgspec.Struct] | tuple[type[msgspec.Struct], ...]], ...]
+
+
+def admin_route(
+    method: str,
+    path: str,
+    operation: Operation,
+    *,
+    answers: Answers,
+    query: type[msgspec.Struct] | None = None,
+    body: type[msgspec.Struct] | None = None,
+    needs_body: bool = False,
+    refusals: tuple[type[Refusal], ...] = (),
+) -> Route:
+    """Describe a route below `/api/v1/admin`, which asks for the admin key and counts against its limit."""
+    return Route(
+        method=method,
+        path=f"{BASE}/admin{path}",
+        operation=operation,
+        tag="Admin",
+        auth=Auth.ADMIN,
+        scope="admin",
+        query=query,
+        body=body,
+        needs_body=needs_body,
+        answers=answers,
+        refusals=refusals,
+    )

@@ -5,8 +5,8 @@ import re
 from wr.api.route import ANY, WEBSOCKET, Route
 from wr.api.routes import ROUTES
 from wr.model import refusals
+from wr.model.bounded_cache import BoundedCache
 from wr.model.refusals import Refusal
-from wr.model.remembered import Remembered
 
 _MOST_REMEMBERED = 1024
 """Paths whose route is remembered: those of a few hundred queues."""
@@ -17,7 +17,9 @@ class Router:
     """Finds the route of a request by the shape of its path."""
 
     def __init__(self, routes: tuple[Route, ...] = ROUTES) -> None:
-        self._found: Remembered[tuple[str, str], tuple[Route, dict[str, str]]] = Remembered(_MOST_REMEMBERED)
+        self._found: BoundedCache[tuple[str, str], tuple[Route, dict[str, str]]] = BoundedCache(
+            _MOST_REMEMBERED
+        )
         self._exact: dict[str, dict[str, Route]] = {}
         self._patterns: list[tuple[re.Pattern[str], dict[str, Route]]] = []
         patterns: dict[str, dict[str, Route]] = {}

@@ -7,9 +7,9 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from wr.doctor import machine
 from wr.doctor.events import check_nats
 from wr.doctor.finding import Finding, bad, good, unsure
-from wr.doctor.store import check_engine, check_store
+from wr.doctor.store_server import check_engine, check_store
 from wr.model.client_address import Network
-from wr.settings import BadSetting, Settings, describe_settings, load_settings
+from wr.server.settings import BadSetting, Settings, describe_settings, load_settings
 
 _TESTS_OWN = "WR_TEST_"
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
-class Verdict(StrEnum):
+class Severity(StrEnum):
     """How good a finding is."""
 
     GOOD = "✓"
@@ -18,7 +18,7 @@ class Verdict(StrEnum):
 class Finding:
     """One line of the report: what was looked at, what was found and, when it is not good, what to mend."""
 
-    verdict: Verdict
+    verdict: Severity
     subject: str
     found: str
     mend: str = ""
@@ -26,7 +26,7 @@ class Finding:
     @property
     def is_bad(self) -> bool:
         """Whether it has to be mended."""
-        return self.verdict is Verdict.BAD
+        return self.verdict is Severity.BAD
 
     def __str__(self) -> str:
         mend = f" → {self.mend}" if self.mend else ""
@@ -35,14 +35,14 @@ class Finding:
 
 def good(subject: str, found: str) -> Finding:
     """Find something good."""
-    return Finding(Verdict.GOOD, subject, found)
+    return Finding(Severity.GOOD, subject, found)
 
 
 def unsure(subject: str, found: str, mend: str) -> Finding:
     """Find something that somebody should look at."""
-    return Finding(Verdict.UNSURE, subject, found, mend)
+    return Finding(Severity.UNSURE, subject, found, mend)
 
 
 def bad(subject: str, found: str, mend: str) -> Finding:
     """Find something that has to be mended."""
-    return Finding(Verdict.BAD, subject, found, mend)
+    return Finding(Severity.BAD, subject, found, mend)

@@ -2,11 +2,11 @@
 
 import ssl
 
-from wr.api.messages import HealthResponse
-from wr.doctor.asking import NoAnswer, ask, read_url
+from wr.api.service.messages import HealthResponse
 from wr.doctor.finding import Finding, bad, good, unsure
-from wr.setting_values import split_bind
-from wr.settings import Settings
+from wr.doctor.http_probe import NoAnswer, ask, read_url
+from wr.server.setting_values import split_bind
+from wr.server.settings import Settings
 from wr.store.health import Condition
 
 MORE_MEMORY = "raise the `maxmemory` of the store, or wait until places and sessions have ended"

@@ -12,11 +12,11 @@ from pathlib import Path
 import msgspec
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from wr.admin_client import ADMIN_KEY_FILE
-from wr.api.messages import HealthResponse
+from wr.api.service.messages import HealthResponse
+from wr.client.admin_client import ADMIN_KEY_FILE
 from wr.doctor.finding import Finding, bad, good, unsure
 from wr.doctor.health import MORE_MEMORY, trouble_of
-from wr.setting_values import split_bind
+from wr.server.setting_values import split_bind
 
 OLDEST_PYTHON = (3, 11)
 SHORTEST_ADMIN_KEY = 16

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from urllib.parse import unquote, urlsplit
 
-from wr.api.messages import HealthResponse
-from wr.doctor.asking import Answer, NoAnswer, NoCertificate, led_to
+from wr.api.service.messages import HealthResponse
 from wr.doctor.finding import Finding, bad, good, unsure
 from wr.doctor.health import MORE_MEMORY, trouble_of
-from wr.doctor.visitor import SESSION_COOKIE, Visitor
+from wr.doctor.http_probe import NoAnswer, NoCertificate, ProbeAnswer, led_to
+from wr.doctor.trial_visitor import SESSION_COOKIE, TrialVisitor
 
 MOST_SKEW_S = 2.0
 """Session tokens name seconds; a site that is further off refuses some that are good."""
@@ -27,7 +27,7 @@ class Observed:
     """An answer, and when it was asked for and there, in seconds since 1970 by our clock."""
 
     url: str
-    answer: Answer
+    answer: ProbeAnswer
     asked_s: float
     answered_s: float
 
@@ -40,7 +40,7 @@ class Way:
     queue_id: str = ""
 
 
-def observe(url: str, visitor: Visitor, now_s: Callable[[], float]) -> Observed:
+def observe(url: str, visitor: TrialVisitor, now_s: Callable[[], float]) -> Observed:
     """Look at a page as somebody who was never there.
 
     Raises:

@@ -8,9 +8,9 @@ from typing import Any
 import redis
 
 from wr.doctor.finding import Finding, bad, good, unsure
-from wr.store.address import Kind, StoreAddress, read_store_url
+from wr.store.address import StoreAddress, StoreKind, read_store_url
+from wr.store.cluster_topology import ClusterTopology
 from wr.store.connection import is_cluster_node
-from wr.store.topology import Topology
 
 _PATIENCE_S = 3.0
 
@@ -48,9 +48,9 @@ def find_machines(url: str) -> Iterator[Machines]:
         client.connection_pool.connection_class(**client.connection_pool.connection_kwargs)
     except (ValueError, TypeError) as error:
         raise OddUrl(str(error)) from error
-    is_cluster = address.kind is Kind.CLUSTER
+    is_cluster = address.kind is StoreKind.CLUSTER
     with client:
-        if address.kind is Kind.SERVER and address.places:
+        if address.kind is StoreKind.SERVER and address.places:
             is_cluster = is_cluster_node(client)
         if not is_cluster:
             yield Machines(client, None, [], 0)
@@ -64,7 +64,7 @@ def find_machines(url: str) -> Iterator[Machines]:
 
 
 def _machines_of_cluster(address: StoreAddress, first: redis.Redis) -> Machines:
-    topology = Topology(
+    topology = ClusterTopology(
         address.places, {name: value for name, value in address.options.items() if name != "db"}
     )
     try:

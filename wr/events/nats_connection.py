@@ -9,7 +9,7 @@ from urllib.parse import unquote, urlsplit
 
 import structlog
 
-from wr.model.events import SUBJECT_ROOT, Kind
+from wr.model.events import SUBJECT_ROOT, EventType
 
 if TYPE_CHECKING:
     from nats.aio.client import Client
@@ -165,7 +165,7 @@ async def _look(client: "Client", link: Connected) -> None:
 
     async def look() -> None:
         await _ensure_stream(link.jetstream)
-        link.untaken = await _untaken(link.jetstream, [kind.subject for kind in Kind])
+        link.untaken = await _untaken(link.jetstream, [kind.subject for kind in EventType])
 
     looking = asyncio.create_task(look())
     forbidden = asyncio.create_task(link.is_forbidden.wait())
@@ -173,7 +173,7 @@ async def _look(client: "Client", link: Connected) -> None:
         await asyncio.wait({looking, forbidden}, timeout=_LOOK_S, return_when=asyncio.FIRST_COMPLETED)
         if looking.done():
             looking.result()
-            link.is_seen = len(link.untaken) < len(Kind)
+            link.is_seen = len(link.untaken) < len(EventType)
             return
     except nats.errors.TimeoutError:
         log.debug("NATS does not say whether it has a stream")

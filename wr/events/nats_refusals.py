@@ -32,14 +32,14 @@ class Message(Protocol):
         ...
 
 
-class Forbidden(Exception):
+class SubjectForbidden(Exception):
     """The server does not let this user publish on a subject."""
 
     def __init__(self, subject: str) -> None:
         super().__init__(f"it is not permitted to publish on {subject}")
 
 
-class Verdict(Enum):
+class RetryDecision(Enum):
     """What follows from a failure."""
 
     GIVEN_UP = "given up"
@@ -68,15 +68,15 @@ class Refusals:
             self._hopeless.discard(message.subject)
             self._told.discard(message.subject)
 
-    def judge(self, link: Connected, message: Message, error: BaseException) -> Verdict:
+    def judge(self, link: Connected, message: Message, error: BaseException) -> RetryDecision:
         """Say what follows from this failure; logs the first event of a subject that is given up."""
         is_final = _is_refusal(link, message, error)
         if is_final is None:
-            return Verdict.FAILED
+            return RetryDecision.FAILED
         count = self._counts[message.id] = self._counts.get(message.id, 0) + 1
         is_hopeless = is_final and message.subject in self._hopeless | link.untaken
         if count < (1 if is_hopeless else _MOST if is_final else _MOST_IN_DOUBT):
-            return Verdict.REFUSED if is_final else Verdict.FAILED
+            return RetryDecision.REFUSED if is_final else RetryDecision.FAILED
         del self._counts[message.id]
         # In doubt the next event has as many tries: else the whole buffer would be given up within seconds
         # where a server is in trouble for minutes.
@@ -89,13 +89,13 @@ class Refusals:
                 subject=message.subject,
                 error=str(error),
             )
-        return Verdict.GIVEN_UP
+        return RetryDecision.GIVEN_UP
 
 
 def _is_of_subject(error: BaseException) -> bool:
     from nats.js.errors import NoStreamResponseError  # noqa: PLC0415 - loaded only where NATS is used
 
-    return isinstance(error, Forbidden | NoStreamResponseError)
+    return isinstance(error, SubjectForbidden | NoStreamResponseError)
 
 
 def _is_refusal(link: Connected, message: Message, error: BaseException) -> bool | None:
@@ -103,7 +103,7 @@ def _is_refusal(link: Connected, message: Message, error: BaseException) -> bool
     from nats.errors import MaxPayloadError  # noqa: PLC0415 - loaded only where NATS is used
     from nats.js.errors import APIError, NoStreamResponseError  # noqa: PLC0415
 
-    if isinstance(error, Forbidden | MaxPayloadError):
+    if isinstance(error, SubjectForbidden | MaxPayloadError):
         return True
     if isinstance(error, NoStreamResponseError):
         return message.subject in link.untaken

@@ -11,8 +11,8 @@ of the server.
 
 from wr.gate.asgi import AsgiGate
 from wr.gate.commands import Commands
-from wr.gate.keys import PublishedKeys
-from wr.gate.passes import Passes, Session
+from wr.gate.decision import Passes, Session
+from wr.gate.published_keys import PublishedKeys
 from wr.gate.wsgi import WsgiGate
 
 __all__ = ["AsgiGate", "Commands", "Passes", "PublishedKeys", "Session", "WsgiGate"]

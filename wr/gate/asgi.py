@@ -6,10 +6,10 @@ from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 from urllib.parse import quote
 
-from wr.gate.answers import Answers
 from wr.gate.commands import COMMAND, settle
+from wr.gate.decision import Decision, GateRequest, Session, is_the_gates_own
 from wr.gate.middleware import Middleware
-from wr.gate.passes import Asked, Decision, Session, is_the_gates_own
+from wr.gate.response_commands import Answers
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[Any]]
@@ -62,7 +62,7 @@ class AsgiGate(Middleware[App]):
         else:
             await _elsewhere(decision, send)
 
-    async def _decide(self, asked: Asked) -> Decision:
+    async def _decide(self, asked: GateRequest) -> Decision:
         if self._passes.needs_request(asked):
             return await _in_thread(lambda: self._passes.decide(asked))
         return self._passes.decide(asked, may_wait=False)
@@ -72,7 +72,7 @@ class AsgiGate(Middleware[App]):
         named = self._passes.named(session)
         return visitors + [(name.lower().encode(), value.encode()) for name, value in named]
 
-    def _heard(self, session: Session | None, asked: Asked, send: Send) -> Send:
+    def _heard(self, session: Session | None, asked: GateRequest, send: Send) -> Send:
         answers = self._answers
         if answers is None:
             return send
@@ -111,9 +111,9 @@ async def _elsewhere(decision: Decision, send: Send) -> None:
     await send({"type": "http.response.body", "body": b""})
 
 
-def _read_asked(scope: Scope) -> Asked:
+def _read_asked(scope: Scope) -> GateRequest:
     raw = scope.get("raw_path")
-    return Asked(
+    return GateRequest(
         method=_WEBSOCKET if scope["type"] == "websocket" else scope["method"],
         path=raw.decode("latin-1") if raw else quote(scope["path"]),
         query=scope["query_string"].decode("latin-1"),

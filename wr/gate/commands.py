@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from wr.gate.asking import NoAnswer, ask
+from wr.gate.http_client import NoAnswer, ask
 
 log = logging.getLogger("wr.gate")
 

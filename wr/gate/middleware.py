@@ -2,9 +2,9 @@
 
 from typing import Generic, TypeVar
 
-from wr.gate.answers import Answers
 from wr.gate.commands import Commands
-from wr.gate.passes import Passes
+from wr.gate.decision import Passes
+from wr.gate.response_commands import Answers
 
 App = TypeVar("App")
 

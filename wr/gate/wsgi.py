@@ -5,8 +5,8 @@ from typing import Any
 from urllib.parse import quote
 
 from wr.gate.commands import COMMAND, settle
+from wr.gate.decision import Decision, GateRequest, Session, is_the_gates_own
 from wr.gate.middleware import Middleware
-from wr.gate.passes import Asked, Decision, Session, is_the_gates_own
 
 Environment = dict[str, Any]
 App = Callable[[Environment, Any], Iterable[bytes]]
@@ -58,9 +58,9 @@ def _elsewhere(decision: Decision, start_response: Any) -> Iterable[bytes]:
     return [b""]
 
 
-def _read_asked(environ: Environment) -> Asked:
+def _read_asked(environ: Environment) -> GateRequest:
     path = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
-    return Asked(
+    return GateRequest(
         method=environ["REQUEST_METHOD"],
         path=quote(path.encode("latin-1"), safe="/:@!$&'()*+,;=~-._"),
         query=environ.get("QUERY_STRING", ""),

@@ -6,12 +6,21 @@ from enum import StrEnum
 
 import trio
 
-from wr.live.updates import FORGOTTEN, QUEUE_DELETED, TOKEN_DUE, Ended, Farewell, LetIn, Moved, Update
+from wr.live.updates import (
+    FORGOTTEN,
+    QUEUE_DELETED,
+    TOKEN_DUE,
+    AdmittedUpdate,
+    EndedUpdate,
+    Farewell,
+    PositionUpdate,
+    Update,
+)
 from wr.model.places import Admitted, Gone, NoQueue, Waiting
 from wr.model.queue import QueueStatus
 from wr.model.tokens import PositionClaims
-from wr.queue_book import QueueView
-from wr.store.polls import Polled
+from wr.room.queue_cache import QueueView
+from wr.store.poll import Polled
 
 
 class StreamKind(StrEnum):
@@ -89,7 +98,7 @@ class Stream:
         """Note what the reader knows already, from elsewhere; a position offered before that is older."""
         self._told = _gist(update)
         latest = self._latest
-        if isinstance(latest, Moved) or (latest is not None and _gist(latest) == self._told):
+        if isinstance(latest, PositionUpdate) or (latest is not None and _gist(latest) == self._told):
             self._latest = None
 
     def close(self, *, is_replaced: bool) -> None:
@@ -108,7 +117,7 @@ class Stream:
 
     def take(self) -> Update | None:
         """Take what there is to tell, which counts as told from now on; None when there is nothing."""
-        if self._is_token_due and (self._latest is None or isinstance(self._latest, Moved)):
+        if self._is_token_due and (self._latest is None or isinstance(self._latest, PositionUpdate)):
             self._is_token_due = False
             if self._latest is not None and self.on_news is not None:
                 self.on_news()  # What else there is comes at the next turn.
@@ -147,7 +156,7 @@ def _update(polled: Polled, view: QueueView | None, priority: int) -> Update | N
         if view is None:
             return None
         estimated_wait_s = view.estimated_wait_s(place.position, priority)
-        return Moved(
+        return PositionUpdate(
             place.position,
             polled.queue_length,
             estimated_wait_s,
@@ -156,19 +165,21 @@ def _update(polled: Polled, view: QueueView | None, priority: int) -> Update | N
             view.is_recovering,
         )
     if isinstance(place, Admitted):
-        return None if view is None else LetIn(view.config, place, polled.queue_length, polled.now_ms)
+        return (
+            None if view is None else AdmittedUpdate(view.config, place, polled.queue_length, polled.now_ms)
+        )
     if isinstance(place, Gone):
-        return Ended(place.reason.text)
+        return EndedUpdate(place.reason.text)
     return QUEUE_DELETED if isinstance(place, NoQueue) else FORGOTTEN
 
 
 def _gist(update: Update) -> object:
     """What makes an update news: the position, or that the line is held; not how the estimate wavers."""
-    if isinstance(update, Moved):
+    if isinstance(update, PositionUpdate):
         status = update.queue_status
         if status is QueueStatus.ACTIVE and not update.is_recovering:
             return update.position
         return (update.position, status, update.is_recovering)
-    if isinstance(update, LetIn):
+    if isinstance(update, AdmittedUpdate):
         return update.place
     return update

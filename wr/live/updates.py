@@ -6,7 +6,7 @@ from wr.model.places import Admitted
 from wr.model.queue import QueueConfig, QueueStatus
 
 
-class Moved(msgspec.Struct, frozen=True):
+class PositionUpdate(msgspec.Struct, frozen=True):
     """Still in line, now here."""
 
     position: int
@@ -19,7 +19,7 @@ class Moved(msgspec.Struct, frozen=True):
     """Whether no visitor is let in, because the store has forgotten and the line forms again."""
 
 
-class LetIn(msgspec.Struct, frozen=True):
+class AdmittedUpdate(msgspec.Struct, frozen=True):
     """The session has begun; `now_ms` is the store's clock, to tell what is left of it."""
 
     config: QueueConfig
@@ -28,7 +28,7 @@ class LetIn(msgspec.Struct, frozen=True):
     now_ms: int
 
 
-class Ended(msgspec.Struct, frozen=True):
+class EndedUpdate(msgspec.Struct, frozen=True):
     """The place or the session is over; nothing more will come."""
 
     reason: str
@@ -44,9 +44,9 @@ class TokenDue(msgspec.Struct, frozen=True):
     """Half the time of the position token that the client has is over: it is to get a fresh one."""
 
 
-Update = Moved | LetIn | Ended | Farewell | TokenDue
+Update = PositionUpdate | AdmittedUpdate | EndedUpdate | Farewell | TokenDue
 """One thing to tell."""
 TOKEN_DUE = TokenDue()
-QUEUE_DELETED = Ended("queue_deleted")
-FORGOTTEN = Ended("expired")
+QUEUE_DELETED = EndedUpdate("queue_deleted")
+FORGOTTEN = EndedUpdate("expired")
 """The store no longer knows when or why: it was more than an hour ago."""

@@ -6,9 +6,9 @@ from urllib.parse import unquote_to_bytes
 
 import msgspec
 
-from wr.model.numbers import plain
 from wr.model.queue import QueueConfig
 from wr.model.refusals import InvalidRequest
+from wr.model.whole_numbers import plain
 
 LONGEST_OPERATOR = 100
 LONGEST_TEXT = 200

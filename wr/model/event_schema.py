@@ -6,7 +6,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from wr.model.audit import Change
-from wr.model.events import VERSION, Event, Kind, Time, Uuid
+from wr.model.events import VERSION, Event, EventType, Time, Uuid
 
 PositionId = Annotated[Uuid, Meta(description="The place in line")]
 SessionId = Annotated[Uuid, Meta(description="The session that the place became")]
@@ -112,20 +112,20 @@ class Recovered(msgspec.Struct, forbid_unknown_fields=True):
     restored: Annotated[int, Meta(ge=0, description="Places and sessions that have come back so far")]
 
 
-DATA: dict[Kind, type[msgspec.Struct]] = {
-    Kind.POSITION_ENQUEUED: Enqueued,
-    Kind.POSITION_ADMITTED: Admitted,
-    Kind.POSITION_EXPIRED: Expired,
-    Kind.POSITION_CANCELLED: Cancelled,
-    Kind.SESSION_STARTED: Started,
-    Kind.SESSION_ENDED: Ended,
-    Kind.QUEUE_CREATED: Created,
-    Kind.QUEUE_UPDATED: Updated,
-    Kind.QUEUE_PAUSED: Paused,
-    Kind.QUEUE_RESUMED: Resumed,
-    Kind.QUEUE_DELETED: Deleted,
-    Kind.QUEUE_RECOVERING: Recovering,
-    Kind.QUEUE_RECOVERED: Recovered,
+DATA: dict[EventType, type[msgspec.Struct]] = {
+    EventType.POSITION_ENQUEUED: Enqueued,
+    EventType.POSITION_ADMITTED: Admitted,
+    EventType.POSITION_EXPIRED: Expired,
+    EventType.POSITION_CANCELLED: Cancelled,
+    EventType.SESSION_STARTED: Started,
+    EventType.SESSION_ENDED: Ended,
+    EventType.QUEUE_CREATED: Created,
+    EventType.QUEUE_UPDATED: Updated,
+    EventType.QUEUE_PAUSED: Paused,
+    EventType.QUEUE_RESUMED: Resumed,
+    EventType.QUEUE_DELETED: Deleted,
+    EventType.QUEUE_RECOVERING: Recovering,
+    EventType.QUEUE_RECOVERED: Recovered,
 }
 """What the `data` of each kind are: made as plain dictionaries, described here, compared by the tests."""
 
@@ -134,7 +134,7 @@ def event_schema() -> dict[str, Any]:
     """Describe every event as JSON Schema (2020-12), one alternative for each type."""
     _, components = msgspec.json.schema_components([Event, *DATA.values()], ref_template="#/$defs/{name}")
     whole = components.pop(Event.__name__)
-    components.pop(Kind.__name__)
+    components.pop(EventType.__name__)
     alternatives = []
     for kind, data in DATA.items():
         properties = {

@@ -9,8 +9,8 @@ import msgspec
 from msgspec import Meta
 
 from wr.model.ids import id_text, session_id_text
-from wr.model.numbers import plain
 from wr.model.times import rfc3339_ms
+from wr.model.whole_numbers import plain
 
 VERSION: Literal[1] = 1
 """Of the form of events; what is added later does not change it."""
@@ -20,7 +20,7 @@ MOST_METADATA_BYTES = 1024
 events are kept in memory, and what a visitor sends is not to decide how much they take."""
 
 
-class Kind(StrEnum):
+class EventType(StrEnum):
     """What can happen; people are called `position` while they wait and `session` once they are in."""
 
     POSITION_ENQUEUED = "position.enqueued"
@@ -59,20 +59,20 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
 
     id: Annotated[Uuid, Meta(description="The same however often it is sent: what to recognise repeats by")]
     version: Literal[1] = VERSION
-    type: Kind
+    type: EventType
     timestamp: Annotated[Time, Meta(description="When it happened, by the store's clock")]
     source: Annotated[str, Meta(description="The server that noticed it")]
     queue_id: str
     data: dict[str, Any]
 
 
-class Note(msgspec.Struct, frozen=True):
+class EventNote(msgspec.Struct, frozen=True):
     """That something happened, at one moment, to some people of a queue or to the queue itself.
 
     Cheap to make where thousands are let in at once: the events it stands for are made when they are sent.
     """
 
-    kind: Kind
+    kind: EventType
     queue_id: str
     at_ms: int
     people: Sequence[bytes] = ()
@@ -89,7 +89,7 @@ class Note(msgspec.Struct, frozen=True):
         """How many events it stands for."""
         return len(self.people) or 1
 
-    def split(self, first: int) -> tuple["Note", "Note"]:
+    def split(self, first: int) -> tuple["EventNote", "EventNote"]:
         """Divide it: the first so many people, and the others."""
         return (
             msgspec.structs.replace(self, people=self.people[:first], waits_ms=self.waits_ms[:first]),
@@ -97,7 +97,7 @@ class Note(msgspec.Struct, frozen=True):
         )
 
 
-def events_of(note: Note, source: str) -> Iterator[tuple[bytes, Event]]:
+def events_of(note: EventNote, source: str) -> Iterator[tuple[bytes, Event]]:
     """Make the events a note stands for, each with whose it is (empty: the queue's). About 5 µs each."""
     timestamp = rfc3339_ms(note.at_ms)
     for index, who in enumerate(note.people or (b"",)):
@@ -117,7 +117,7 @@ def events_of(note: Note, source: str) -> Iterator[tuple[bytes, Event]]:
         )
 
 
-def event_id(kind: Kind, queue_id: str, at_ms: int, whose: bytes) -> str:
+def event_id(kind: EventType, queue_id: str, at_ms: int, whose: bytes) -> str:
     """Name an event by what it is: whoever reports it, and however often, gives it the same id (UUID 8)."""
     # No queue id and no kind contains a slash.
     facts = f"{kind.value}/{queue_id}/{at_ms}/".encode() + whose
@@ -127,11 +127,11 @@ def event_id(kind: Kind, queue_id: str, at_ms: int, whose: bytes) -> str:
     return id_text(bytes(raw))
 
 
-def _data(note: Note, who: bytes) -> dict[str, Any]:
+def _data(note: EventNote, who: bytes) -> dict[str, Any]:
     facts = note.facts or {}
     if not who:
         return facts
     data: dict[str, Any] = {"position_id": id_text(who)}
-    if note.kind in (Kind.POSITION_ADMITTED, Kind.SESSION_STARTED, Kind.SESSION_ENDED):
+    if note.kind in (EventType.POSITION_ADMITTED, EventType.SESSION_STARTED, EventType.SESSION_ENDED):
         data["session_id"] = session_id_text(who)
     return {**data, **facts}

@@ -25,7 +25,7 @@ class HistorySpan(StrEnum):
         return 90 if self is HistorySpan.QUARTER_HOUR else 288
 
 
-class Note(msgspec.Struct, frozen=True):
+class HistoryNote(msgspec.Struct, frozen=True):
     """How a queue stood at one moment: `at_ms` since 1970, and counts since the queue was made."""
 
     at_ms: int
@@ -54,7 +54,7 @@ class Point(msgspec.Struct, frozen=True, kw_only=True):
     """Of those admitted in this step; None when nobody was."""
 
 
-def points_of(notes: Iterable[Note], now_ms: int, span: HistorySpan) -> list[Point]:
+def points_of(notes: Iterable[HistoryNote], now_ms: int, span: HistorySpan) -> list[Point]:
     """Make the points of all steps that are over and within the span, oldest first.
 
     A step is left out when it has no note or the next has none (no server ran when they began), when less
@@ -74,7 +74,7 @@ def points_of(notes: Iterable[Note], now_ms: int, span: HistorySpan) -> list[Poi
     return found
 
 
-def _between(at_ms: int, begin: Note, end: Note) -> Point | None:
+def _between(at_ms: int, begin: HistoryNote, end: HistoryNote) -> Point | None:
     joined = end.joined - begin.joined
     admitted = end.admitted - begin.admitted
     expired = end.expired - begin.expired

@@ -7,7 +7,7 @@ import jwt
 import msgspec
 from msgspec import Meta
 
-from wr.model.fairness import HIGHEST_PRIORITY
+from wr.model.priorities import HIGHEST_PRIORITY
 from wr.model.signing import KeyRing, Purpose, is_kid
 from wr.model.tokens import ISSUER, MAX_TOKEN_LENGTH
 from wr.model.verifiers import Verifier

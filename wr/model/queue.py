@@ -16,14 +16,7 @@ from wr.model.branding import (
     SupportUrl,
     check_addresses,
 )
-from wr.model.fairness import (
-    DEFAULT_PLACES_PER_ADDRESS,
-    EntryRule,
-    MaxPlacesPerAddress,
-    OpenPriority,
-    PriorityShare,
-)
-from wr.model.gate import (
+from wr.model.gate_rules import (
     OpenAddresses,
     OpenAgents,
     OpenPaths,
@@ -33,6 +26,13 @@ from wr.model.gate import (
     check_gate,
 )
 from wr.model.ids import QUEUE_ID_PATTERN, is_queue_id
+from wr.model.priorities import (
+    DEFAULT_PLACES_PER_ADDRESS,
+    EntryRule,
+    MaxPlacesPerAddress,
+    OpenPriority,
+    PriorityShare,
+)
 from wr.model.refusals import InvalidRequest
 from wr.model.session_binding import SessionBinding
 

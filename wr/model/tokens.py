@@ -88,8 +88,8 @@ class PositionClaims(msgspec.Struct, frozen=True, kw_only=True):
     enqueued_part: int = 0
     """256ths of a millisecond after `enqueued_ms` at which the place was taken: they make the order exact."""
     holder: bytes = b""
-    """The identity that holds the place: its kind (see `wr.store.joins.IdentityKind`) and 16 bytes; empty for
-    none. With it a store that has forgotten the place still gives the identity no second one."""
+    """The identity that holds the place: its kind (`IdentityKind` in `wr.store.enqueue`) and 16 bytes. Empty
+    for none. With it a store that has forgotten the place still gives the identity no second one."""
 
     @property
     def half_over_ms(self) -> int:

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from wr.model.events import Kind
+from wr.model.events import EventType
 from wr.model.refusals import InvalidRequest
 
 MOST_WEBHOOKS = 32
@@ -28,7 +28,7 @@ class Webhook(msgspec.Struct, frozen=True, kw_only=True):
     created_ms: int
 
     @property
-    def kinds(self) -> frozenset[Kind]:
+    def kinds(self) -> frozenset[EventType]:
         """The kinds of events it is told."""
         return kinds_of(self.events)
 
@@ -55,9 +55,9 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
     died_ms: int
 
 
-def kinds_of(patterns: Iterable[str]) -> frozenset[Kind]:
+def kinds_of(patterns: Iterable[str]) -> frozenset[EventType]:
     """List the kinds that the patterns mean: a type, `*`, or a beginning and `*` such as `position.*`."""
-    return frozenset(kind for kind in Kind for pattern in patterns if _matches(pattern, kind))
+    return frozenset(kind for kind in EventType for pattern in patterns if _matches(pattern, kind))
 
 
 def check_webhook(url: str, patterns: Iterable[str]) -> None:
@@ -79,11 +79,11 @@ def check_webhook(url: str, patterns: Iterable[str]) -> None:
     if not sound or any(not "!" <= character <= "~" for character in url):
         raise InvalidRequest("url must be an http or https URL without name, password and #", field="url")
     for pattern in patterns:
-        if not any(_matches(pattern, kind) for kind in Kind):
+        if not any(_matches(pattern, kind) for kind in EventType):
             raise InvalidRequest(f"There are no events of the type {pattern}", field="events")
 
 
-def _matches(pattern: str, kind: Kind) -> bool:
+def _matches(pattern: str, kind: EventType) -> bool:
     if pattern == "*":
         return True
     if pattern.endswith(".*"):

@@ -11,9 +11,9 @@ import trio
 from wr.model.refusals import Unavailable
 from wr.model.signing import SigningKey
 from wr.model.webhooks import Webhook
-from wr.recovery.kept import Kept, KeptSecrets, read_kept, write_kept
-from wr.recovery.memory import Memory, QueueRecord
-from wr.store.recoveries import LetIn, Round
+from wr.recovery.acknowledged_state import AcknowledgedState, QueueRecord
+from wr.recovery.recovery_file import KeptSecrets, RecoveryContents, read_kept, write_kept
+from wr.store.recovery_repository import AdmittedVisitor, Round
 from wr.store.store import Store
 
 log = structlog.get_logger("wr.recovery")
@@ -46,7 +46,7 @@ class Recovery:
     def __init__(
         self,
         store: Store,
-        memory: Memory,
+        memory: AcknowledgedState,
         keys: Keys,
         *,
         webhooks_seen: Callable[[], Sequence[Webhook]],
@@ -69,7 +69,7 @@ class Recovery:
         self._earlier = KeptSecrets()
         self._webhooks: Sequence[Webhook] = ()
         """As of the last round in which the store had forgotten nothing."""
-        self._written: Kept | None = None
+        self._written: RecoveryContents | None = None
         self._cannot_write = False
         self.times = 0
         """How often this server noticed that the store had forgotten."""
@@ -139,15 +139,15 @@ class Recovery:
                 known_rounds=self._memory.rounds,
             )
         secrets = self._secrets()
-        shelf = self._store.recoveries
-        await shelf.put_back_secrets(secrets.signing_keys, secrets.admin_key, secrets.address_key)
-        await shelf.put_back_webhooks(self._webhooks)
+        repository = self._store.recoveries
+        await repository.put_back_secrets(secrets.signing_keys, secrets.admin_key, secrets.address_key)
+        await repository.put_back_webhooks(self._webhooks)
         for record in records:
             await self._put_queue_back(record)
 
     async def _put_queue_back(self, record: QueueRecord) -> None:
-        shelf = self._store.recoveries
-        if await shelf.reinstate(record.config, record.blocks, record.revoked):
+        repository = self._store.recoveries
+        if await repository.reinstate(record.config, record.blocks, record.revoked):
             log.warning("a queue's settings were put back", queue_id=record.config.id)
 
     async def _recall(self) -> None:
@@ -202,17 +202,17 @@ class Recovery:
             self._cannot_write = False
             self._written = _without_counts(kept)
 
-    def _kept(self) -> Kept:
+    def _kept(self) -> RecoveryContents:
         now_ms = self._clock_ms()
         records = [msgspec.structs.replace(record) for record in self._memory.records()]
-        admitted: dict[str, Sequence[LetIn]] = {}
+        admitted: dict[str, Sequence[AdmittedVisitor]] = {}
         left = _MOST_RECENT
         for record in records:
             recent = self._memory.recently_admitted(record.config.id, now_ms - _RECENT_MS, left)
             if recent:
                 admitted[record.config.id] = recent
                 left -= len(recent)
-        return Kept(
+        return RecoveryContents(
             store=self._store_mark,
             rounds=self._memory.rounds,
             queues=records,
@@ -227,6 +227,6 @@ class Recovery:
         return KeptSecrets(signing_keys=keys, admin_key=self.admin_key, address_key=address_key)
 
 
-def _without_counts(kept: Kept) -> Kept:
+def _without_counts(kept: RecoveryContents) -> RecoveryContents:
     queues = [msgspec.structs.replace(record, passes=0, waiting=0) for record in kept.queues]
     return msgspec.structs.replace(kept, rounds=0, queues=queues)

@@ -5,10 +5,10 @@ from typing import Any
 
 import msgspec
 
-from wr.rehearse.measures import Admission, Entrant, Offset, clock_offset, inversions, most_at_once
+from wr.rehearse.measurements import Admission, Entrant, Offset, clock_offset, inversions, most_at_once
 from wr.rehearse.observations import Observations
 from wr.rehearse.plan import QueueFacts
-from wr.rehearse.story import Loss, Story, tell, why_lost
+from wr.rehearse.visitor_history import Loss, Story, tell, why_lost
 
 _LAG_S = 0.25
 """What this machine may be late beyond what it noticed."""

@@ -11,7 +11,7 @@ import msgspec
 from wr.rehearse.plan import Behaviour, Plan, QueueFacts
 
 
-class Asked(Enum):
+class RequestKind(Enum):
     """What a visitor asked."""
 
     JOIN = "join"
@@ -24,7 +24,7 @@ class Asked(Enum):
     """To be told on a live stream; opening one, and each message on it, is an answer."""
 
 
-BEATS = (Asked.JOIN, Asked.HEARTBEAT, Asked.STREAM)
+BEATS = (RequestKind.JOIN, RequestKind.HEARTBEAT, RequestKind.STREAM)
 """What counts as a sign of life."""
 
 
@@ -62,7 +62,7 @@ class Outcome(Enum):
         return self in (Outcome.REFUSED, Outcome.FAILED, Outcome.UNANSWERED)
 
 
-class Entry(msgspec.Struct, frozen=True, gc=False):
+class ObservedEntry(msgspec.Struct, frozen=True, gc=False):
     """What a session token says."""
 
     session_id: str
@@ -73,10 +73,10 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
     """Unix seconds, rounded up."""
 
 
-class Answer(msgspec.Struct, frozen=True):
+class ObservedAnswer(msgspec.Struct, frozen=True):
     """One request and what came of it."""
 
-    asked: Asked
+    asked: RequestKind
     outcome: Outcome
     sent_s: float
     """Not later than the first byte of the request left."""
@@ -90,7 +90,7 @@ class Answer(msgspec.Struct, frozen=True):
     """The error's code, for a 410 the reason in its details; what went wrong when nothing came."""
     position: int = 0
     estimated_wait_s: int = 0
-    entry: Entry | None = None
+    entry: ObservedEntry | None = None
     told_since_s: float | None = None
     """Of what was told unasked on a live stream: when that was opened. It was true at some moment since then;
     how long it was under way cannot be known."""
@@ -101,7 +101,7 @@ class Answer(msgspec.Struct, frozen=True):
         return self.sent_s if self.told_since_s is None else self.told_since_s
 
 
-class Visit(msgspec.Struct, frozen=True):
+class ObservedVisit(msgspec.Struct, frozen=True):
     """One visitor's whole visit, as far as it got."""
 
     number: int
@@ -110,7 +110,7 @@ class Visit(msgspec.Struct, frozen=True):
     behaviour: Behaviour
     position_id: str
     """Empty for somebody who never got in line."""
-    answers: tuple[Answer, ...]
+    answers: tuple[ObservedAnswer, ...]
     """In the order in which they were asked for. Of a long row of heartbeats answered «waiting» only some are
     kept, the first and the last always."""
     session_token: str = ""
@@ -135,7 +135,7 @@ class Observations(msgspec.Struct, frozen=True):
     """Everything that was seen."""
 
     plan: Plan
-    visits: tuple[Visit, ...]
+    visits: tuple[ObservedVisit, ...]
     effort: Effort
     duration_s: float
     facts_after: QueueFacts | None = None

@@ -7,9 +7,9 @@ from functools import partial
 import msgspec
 import trio
 
-from wr.admin_client import AdminClient, AdminFailure
-from wr.api.entry_messages import IssuedPassesResponse
-from wr.pass_lists import PassWish, issue_all
+from wr.api.passes.messages import IssuedPassesResponse
+from wr.client.admin_client import AdminClient, AdminFailure
+from wr.client.pass_issuing import PassOrder, issue_all
 from wr.rehearse.client import Client, Unanswered
 from wr.rehearse.plan import Plan, QueueFacts, Script
 
@@ -75,7 +75,7 @@ async def issue_passes(
             numbers.setdefault(script.priority, []).append(script.number)
     passes: dict[int, str] = {}
     for priority, needing in numbers.items():
-        wish = PassWish(
+        wish = PassOrder(
             queue_id=plan.facts.id,
             # Unlike the user ids of visitors, which other visitors may not name.
             subject=f"rehearsal-{plan.run_id}-priority-{priority}",

@@ -10,11 +10,11 @@ from collections.abc import Callable
 import jwt
 import msgspec
 
-from wr.rehearse import measures
+from wr.rehearse import measurements
 from wr.rehearse.evidence import Evidence
-from wr.rehearse.observations import Answer, Asked, Outcome
+from wr.rehearse.observations import ObservedAnswer, Outcome, RequestKind
 from wr.rehearse.plan import MARGIN_S, Behaviour
-from wr.rehearse.story import Loss, Story, ended_early
+from wr.rehearse.visitor_history import Loss, Story, ended_early
 
 _SESSION_AUDIENCE = "wr:session"
 _ROUNDING = 0.01
@@ -53,14 +53,14 @@ def priorities(evidence: Evidence) -> Promise:
     if evidence.offset is None or len({entrant.priority for entrant in evidence.entrants}) < 2:
         return Promise(name, None, "no two priorities to compare")
     if share >= 1:
-        count = measures.passed_over(evidence.entrants, evidence.offset)
+        count = measurements.passed_over(evidence.entrants, evidence.offset)
         return Promise(name, count == 0, f"{count:,} let in while somebody of a higher priority waited")
     # Shares are parts of all admissions, and strangers' are not seen here.
     if evidence.seen.waiting_before:
         return Promise(name, None, "other people were in line, and what they got is not known")
     if any(_is_join_in_doubt(answer) for visit in evidence.seen.visits for answer in visit.answers):
         return Promise(name, None, "joins got no proper answer: who was in line is not known")
-    fit = measures.share_fit(evidence.entrants, evidence.offset, share)
+    fit = measurements.share_fit(evidence.entrants, evidence.offset, share)
     if not fit.judged:
         return Promise(name, None, "no two priorities waited at once")
     off = max(fit.above, fit.below)
@@ -68,8 +68,8 @@ def priorities(evidence: Evidence) -> Promise:
     return Promise(name, off <= 1 + _ROUNDING, detail)
 
 
-def _is_join_in_doubt(answer: Answer) -> bool:
-    return answer.asked is Asked.JOIN and answer.outcome in (Outcome.UNANSWERED, Outcome.FAILED)
+def _is_join_in_doubt(answer: ObservedAnswer) -> bool:
+    return answer.asked is RequestKind.JOIN and answer.outcome in (Outcome.UNANSWERED, Outcome.FAILED)
 
 
 def cap(evidence: Evidence) -> Promise:
@@ -88,7 +88,7 @@ def rate(evidence: Evidence) -> Promise:
     name = f"Never faster than {facts.admission_rate:g}/s, with a burst of {facts.burst:g}"
     if not evidence.admitted_ms:
         return Promise(name, None, "nobody was let in")
-    beyond, length_s = measures.most_beyond(evidence.admitted_ms, facts.admission_rate)
+    beyond, length_s = measurements.most_beyond(evidence.admitted_ms, facts.admission_rate)
     steady = facts.admission_rate * length_s
     detail = (
         f"at the most {steady + beyond:,.0f} in {length_s:.2f} s; {steady + facts.burst:,.0f} are allowed"
@@ -251,7 +251,7 @@ def served(evidence: Evidence) -> Promise:
     return Promise(name, False, f"{sum(faults.values()):,} of {total}: {what}")
 
 
-def _is_full(answer: Answer) -> bool:
+def _is_full(answer: ObservedAnswer) -> bool:
     return answer.outcome is Outcome.TURNED_AWAY and answer.reason == "QUEUE_FULL"
 
 

@@ -6,15 +6,15 @@ from contextlib import suppress
 
 import trio
 
-from wr.admin_client import AdminClient
+from wr.client.admin_client import AdminClient
 from wr.rehearse.client import Client
-from wr.rehearse.conversation import Conversation
+from wr.rehearse.live_counts import Tally
+from wr.rehearse.machine_watch import Watch
 from wr.rehearse.observations import Observations
 from wr.rehearse.operator import CannotPlay, Look, look_at, published_keys
 from wr.rehearse.plan import Plan, Script
-from wr.rehearse.tally import Tally
 from wr.rehearse.visitor import play
-from wr.rehearse.watch import Watch
+from wr.rehearse.visitor_requests import Conversation
 
 MOST_VERIFIED = 500
 """Of so many visitors, evenly spread, the session token is kept to be verified."""

@@ -11,7 +11,7 @@ from rich.table import Table
 from wr.rehearse.operator import Look
 from wr.rehearse.plan import Plan
 from wr.rehearse.rehearsal import Rehearsal
-from wr.rehearse.verdict import Figures, Verdict
+from wr.rehearse.verdict import RehearsalFigures, Verdict
 
 _REFRESH_S = 0.25
 _LINE_EVERY_S = 10.0
@@ -105,7 +105,7 @@ def report(console: Console, plan: Plan, verdict: Verdict) -> None:
         console.print(f"[green bold]No promise was broken[/]{rest}.", highlight=False)
 
 
-def _figures(plan: Plan, figures: Figures) -> Table:
+def _figures(plan: Plan, figures: RehearsalFigures) -> Table:
     facts = plan.facts
     table = Table(title=f"Queue {facts.id}, {_duration(figures.duration_s)}", title_justify="left")
     table.add_column("")

@@ -5,18 +5,18 @@ from collections.abc import Iterable
 
 import msgspec
 
-from wr.rehearse import measures, promises
+from wr.rehearse import measurements, promises
 from wr.rehearse.evidence import Evidence, gather
 from wr.rehearse.observations import Observations, Outcome
 from wr.rehearse.plan import Behaviour
 from wr.rehearse.promises import Promise
-from wr.rehearse.story import Loss
+from wr.rehearse.visitor_history import Loss
 
 _KEPT_UP_S = 1.0
 _TELLING_CONTRADICTION_MS = 1000.0
 
 
-class Figures(msgspec.Struct, frozen=True, kw_only=True):
+class RehearsalFigures(msgspec.Struct, frozen=True, kw_only=True):
     """The sale in numbers."""
 
     joined: int
@@ -54,7 +54,7 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
 class Verdict(msgspec.Struct, frozen=True):
     """What came of a rehearsal."""
 
-    figures: Figures
+    figures: RehearsalFigures
     promises: tuple[Promise, ...]
     notes: tuple[str, ...]
     is_interrupted: bool
@@ -83,7 +83,7 @@ def verdict_on(evidence: Evidence, judged: Iterable[Promise]) -> Verdict:
     return Verdict(_figures(evidence), tuple(judged), notes, evidence.seen.is_interrupted)
 
 
-def _figures(evidence: Evidence) -> Figures:
+def _figures(evidence: Evidence) -> RehearsalFigures:
     seen, stories, times_ms = evidence.seen, evidence.stories, evidence.admitted_ms
     span_s = (times_ms[-1] - times_ms[0]) / 1000 if times_ms else 0.0
     errors_s = _estimate_errors_s(evidence)
@@ -91,7 +91,7 @@ def _figures(evidence: Evidence) -> Figures:
     joins_s = sorted(story.join_sent_s for story in stories)
     joining_s = joins_s[-1] - joins_s[0] if joins_s else 0.0
     silent = sum(loss is Loss.SILENT for _, loss in evidence.losses)
-    return Figures(
+    return RehearsalFigures(
         joined=len(stories),
         admitted=len(times_ms),
         finished=sum(story.entry is not None and not math.isinf(story.left_s) for story in stories),
@@ -103,11 +103,11 @@ def _figures(evidence: Evidence) -> Figures:
         inversions=evidence.inversions,
         most_active=evidence.most_active,
         admitted_per_s=(len(times_ms) - 1) / span_s if span_s else math.nan,
-        busiest_second=measures.most_within(times_ms, 1000),
-        estimate_median_s=measures.quantile(errors_s, 0.5),
-        estimate_p90_s=measures.quantile(errors_s, 0.9),
-        answer_median_s=measures.quantile(answers_s, 0.5),
-        answer_p99_s=measures.quantile(answers_s, 0.99),
+        busiest_second=measurements.most_within(times_ms, 1000),
+        estimate_median_s=measurements.quantile(errors_s, 0.5),
+        estimate_p90_s=measurements.quantile(errors_s, 0.9),
+        answer_median_s=measurements.quantile(answers_s, 0.5),
+        answer_p99_s=measurements.quantile(answers_s, 0.99),
         joins_per_s=(len(joins_s) - 1) / joining_s if joining_s else math.nan,
         requests=seen.effort.requests,
         errors=sum(evidence.faults.values()),

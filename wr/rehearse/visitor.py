@@ -2,14 +2,14 @@
 
 import trio
 
-from wr.rehearse.conversation import Conversation
-from wr.rehearse.listening import Listening
-from wr.rehearse.observations import Answer, Asked, Outcome
+from wr.rehearse.live_counts import Tally
+from wr.rehearse.machine_watch import Watch
+from wr.rehearse.observations import ObservedAnswer, Outcome, RequestKind
 from wr.rehearse.operator import CannotPlay
 from wr.rehearse.plan import Plan, Script
-from wr.rehearse.polling import Polling
-from wr.rehearse.tally import Tally
-from wr.rehearse.watch import Watch
+from wr.rehearse.poll_waiting import Polling
+from wr.rehearse.stream_waiting import Listening
+from wr.rehearse.visitor_requests import Conversation
 
 _LOOKS_BACK_AFTER_S = 1.0
 
@@ -45,14 +45,14 @@ async def play(
         elif answer.outcome.is_gone:
             tally.expired += 1
         else:
-            await _insist(plan, talk, Asked.LEAVE)
+            await _insist(plan, talk, RequestKind.LEAVE)
             tally.left += 1
     finally:
         tally.over += 1
 
 
-async def _join(plan: Plan, talk: Conversation) -> Answer:
-    answer = await _insist(plan, talk, Asked.JOIN)
+async def _join(plan: Plan, talk: Conversation) -> ObservedAnswer:
+    answer = await _insist(plan, talk, RequestKind.JOIN)
     if answer.status == 429:
         raise CannotPlay(
             "the server takes all visitors of this machine for one and limits their joins (429): "
@@ -62,26 +62,26 @@ async def _join(plan: Plan, talk: Conversation) -> Answer:
     return answer
 
 
-async def _use_session(plan: Plan, script: Script, talk: Conversation) -> Answer:
+async def _use_session(plan: Plan, script: Script, talk: Conversation) -> ObservedAnswer:
     """Look at some pages, then give the session up; returns the answer that says that it is over."""
     pause_s = script.dwell_s / (script.page_views + 1)
     for _ in range(script.page_views):
-        answer = await talk.ask(Asked.ACTIVITY)
+        answer = await talk.ask(RequestKind.ACTIVITY)
         if answer.outcome.is_gone:
             return answer
         await trio.sleep(pause_s)
-    await talk.ask(Asked.SESSION)
+    await talk.ask(RequestKind.SESSION)
     await trio.sleep(pause_s)
-    return await _insist(plan, talk, Asked.LEAVE)
+    return await _insist(plan, talk, RequestKind.LEAVE)
 
 
 async def _look_back(script: Script, talk: Conversation) -> None:
     if script.looks_back:
         await trio.sleep(_LOOKS_BACK_AFTER_S)
-        await talk.ask(Asked.STATUS)
+        await talk.ask(RequestKind.STATUS)
 
 
-async def _insist(plan: Plan, talk: Conversation, asked: Asked) -> Answer:
+async def _insist(plan: Plan, talk: Conversation, asked: RequestKind) -> ObservedAnswer:
     """Ask until there is an answer, or it is hopeless."""
     for _ in range(plan.most_tries - 1):
         answer = await talk.ask(asked)

@@ -12,7 +12,7 @@ from redis.connection import SSLConnection, parse_url
 from redis.retry import Retry
 from redis.sentinel import Sentinel
 
-from wr.store.link import SHORT_S, MakeClient
+from wr.store.server_link import SHORT_S, MakeClient
 
 _SCHEMES = {"redis": "redis", "valkey": "redis", "rediss": "rediss", "valkeys": "rediss", "unix": "unix"}
 _FORMS = (
@@ -23,7 +23,7 @@ _SENTINEL_PORT = 26379
 _OWN_SENTINEL = "sentinel_"
 
 
-class Kind(Enum):
+class StoreKind(Enum):
     """How the server that has a key is found."""
 
     SERVER = ""
@@ -37,7 +37,7 @@ class Kind(Enum):
 class StoreAddress(msgspec.Struct, frozen=True):
     """Where the store is, and how connections to it are opened."""
 
-    kind: Kind
+    kind: StoreKind
     places: tuple[tuple[str, int], ...]
     """Hosts and ports: of the server, of nodes of the cluster, or of sentinels; none of a socket."""
     options: Mapping[str, Any]
@@ -49,7 +49,7 @@ class StoreAddress(msgspec.Struct, frozen=True):
 
     def make_client(self, place: tuple[str, int] | None = None) -> MakeClient:
         """Return what makes clients of the server at `place`; without one, of the server that there is."""
-        if self.kind is Kind.SENTINEL:
+        if self.kind is StoreKind.SENTINEL:
             return self._make_client_of_primary
         host, port = place or (self.places or (("", 0),))[0]
         options = {**self.options, **({"host": host, "port": port} if host else {})}
@@ -89,20 +89,20 @@ def read_store_url(url: str) -> StoreAddress:
     """
     scheme, _, rest = url.partition("://")
     base, _, kind_name = scheme.lower().partition("+")
-    if base not in _SCHEMES or kind_name not in {kind.value for kind in Kind}:
+    if base not in _SCHEMES or kind_name not in {kind.value for kind in StoreKind}:
         raise ValueError(f"it must be {_FORMS}")
-    kind = Kind(kind_name)
+    kind = StoreKind(kind_name)
     base = _SCHEMES[base]
     if base == "unix":
-        if kind is not Kind.SERVER:
+        if kind is not StoreKind.SERVER:
             raise ValueError("a cluster and sentinels are not reached by a socket")
         return StoreAddress(kind, (), _parse(f"unix://{rest}"))
-    if kind is Kind.SENTINEL:
+    if kind is StoreKind.SENTINEL:
         return _sentinel_address(base, rest)
     places, options = _places(base, rest, 6379)
-    if kind is Kind.SERVER and len(places) > 1:
+    if kind is StoreKind.SERVER and len(places) > 1:
         raise ValueError("several servers are those of redis+cluster:// or redis+sentinel://")
-    if kind is Kind.CLUSTER and options.pop("db", 0):
+    if kind is StoreKind.CLUSTER and options.pop("db", 0):
         raise ValueError("a cluster has no other database than 0")
     return StoreAddress(kind, places, options)
 
@@ -128,7 +128,7 @@ def _sentinel_address(base: str, rest: str) -> StoreAddress:
         options["ssl"] = True
         if str(own.pop("ssl", "yes")).lower() in ("yes", "true", "1", "on"):
             own |= {name: value for name, value in options.items() if name.startswith("ssl")}
-    return StoreAddress(Kind.SENTINEL, places, options, unquote(service), own)
+    return StoreAddress(StoreKind.SENTINEL, places, options, unquote(service), own)
 
 
 def _parse(url: str) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import trio
 
 from wr.model.refusals import Unavailable
 from wr.store.connection import Connection
-from wr.store.keys import Keys
+from wr.store.key_names import KeyNames
 
 log = structlog.get_logger("wr.announcements")
 
@@ -29,7 +29,7 @@ Heard = Callable[[str, list[bytes] | None], None]
 class Announcements:
     """Tells all replicas, and hears them all, on one channel."""
 
-    def __init__(self, connection: Connection, keys: Keys) -> None:
+    def __init__(self, connection: Connection, keys: KeyNames) -> None:
         self._connection = connection
         self._channel = keys.shared("announcements")
 

@@ -9,9 +9,9 @@ import structlog
 import trio
 
 from wr.model.refusals import OutOfMemory, Unavailable
-from wr.store.link import EachCommand, Link, Unreached
+from wr.store.cluster_topology import ClusterTopology, Place, slot_of
 from wr.store.script import Script
-from wr.store.topology import Place, Topology, slot_of
+from wr.store.server_link import EachCommand, ServerLink, Unreached
 
 T = TypeVar("T")
 
@@ -36,12 +36,12 @@ class Cluster:
     is_sharded = True
 
     def __init__(
-        self, topology: Topology, open_link: Callable[[Place], Link], *, patience_s: float = 3.0
+        self, topology: ClusterTopology, open_link: Callable[[Place], ServerLink], *, patience_s: float = 3.0
     ) -> None:
         self._topology = topology
         self._open_link = open_link
         self._patience_s = patience_s
-        self._links: dict[Place, Link] = {}
+        self._links: dict[Place, ServerLink] = {}
         self._away: set[Place] = set()
 
     async def run(self, key: str, command: Callable[[redis.Redis], T]) -> T:
@@ -51,7 +51,7 @@ class Cluster:
             Unavailable: the node cannot be reached or cannot serve; the command may have been carried out.
         """
 
-        async def carry_out(link: Link, _asking: bool) -> T:
+        async def carry_out(link: ServerLink, _asking: bool) -> T:
             return await link.run(key, command)
 
         slot = slot_of(key)
@@ -63,11 +63,11 @@ class Cluster:
         A key whose node failed has its exception for a reply; the first is raised when all have failed.
         """
 
-        async def ask(link: Link, indexes: Sequence[int]) -> list[Any]:
+        async def ask(link: ServerLink, indexes: Sequence[int]) -> list[Any]:
             return await link.run_each([keys[index] for index in indexes], command)
 
         async def ask_again(index: int, error: Exception) -> Any:
-            async def carry_out(link: Link, _asking: bool) -> Any:
+            async def carry_out(link: ServerLink, _asking: bool) -> Any:
                 (reply,) = await link.run_each([keys[index]], command)
                 if isinstance(reply, Exception):
                     raise Unavailable(_NOWHERE) from reply
@@ -84,7 +84,7 @@ class Cluster:
             Unavailable: as in `run`.
         """
 
-        async def carry_out(link: Link, asking: bool) -> Any:
+        async def carry_out(link: ServerLink, asking: bool) -> Any:
             return await link.call(script, keys, arguments, asking=asking)
 
         return await self._carry_out(slot_of(keys[0]), carry_out, patience_s=self._patience_s)
@@ -99,13 +99,13 @@ class Cluster:
             Unavailable: all have failed.
         """
 
-        async def ask(link: Link, indexes: Sequence[int]) -> list[Any]:
+        async def ask(link: ServerLink, indexes: Sequence[int]) -> list[Any]:
             return await link.call_each(script, [calls[index] for index in indexes])
 
         async def ask_again(index: int, error: Exception) -> Any:
             keys, arguments = calls[index]
 
-            async def carry_out(link: Link, asking: bool) -> Any:
+            async def carry_out(link: ServerLink, asking: bool) -> Any:
                 return await link.call(script, keys, arguments, asking=asking)
 
             return await self._persist(slot_of(keys[0]), error, carry_out, patience_s=0)
@@ -165,7 +165,7 @@ class Cluster:
     async def _carry_out(
         self,
         slot: int,
-        carry_out: Callable[[Link, bool], Awaitable[T]],
+        carry_out: Callable[[ServerLink, bool], Awaitable[T]],
         *,
         patience_s: float,
         may_ask: bool = True,
@@ -184,7 +184,7 @@ class Cluster:
         self,
         slot: int,
         error: Exception,
-        carry_out: Callable[[Link, bool], Awaitable[T]],
+        carry_out: Callable[[ServerLink, bool], Awaitable[T]],
         *,
         patience_s: float,
         may_ask: bool = True,
@@ -237,7 +237,7 @@ class Cluster:
     async def _ask_all(
         self,
         slots: Sequence[int],
-        ask: Callable[[Link, Sequence[int]], Awaitable[list[Any]]],
+        ask: Callable[[ServerLink, Sequence[int]], Awaitable[list[Any]]],
         ask_again: Callable[[int, Exception], Awaitable[Any]],
     ) -> list[Any]:
         """Ask each node for its own; replies, or why there is none, in the order of the slots."""
@@ -271,7 +271,7 @@ class Cluster:
             raise failed[0]
         return replies
 
-    async def _link(self, slot: int) -> Link:
+    async def _link(self, slot: int) -> ServerLink:
         place = self._topology.owner(slot)
         if place is None:
             await self._topology.look()
@@ -280,7 +280,7 @@ class Cluster:
             raise Unavailable(_NOWHERE)
         return self._link_at(place)
 
-    def _link_at(self, place: Place) -> Link:
+    def _link_at(self, place: Place) -> ServerLink:
         link = self._links.get(place)
         if link is None:
             self._links[place] = link = self._open_link(place)

@@ -6,18 +6,18 @@ from typing import Any, Protocol, TypeVar
 
 import redis
 
-from wr.measures.server_measures import StoreMeasures
-from wr.store.address import Kind, StoreAddress, read_store_url
+from wr.metrics.server_metrics import StoreMetrics
+from wr.store.address import StoreAddress, StoreKind, read_store_url
 from wr.store.cluster import Cluster
-from wr.store.link import EachCommand, Link
+from wr.store.cluster_topology import ClusterTopology, Place
 from wr.store.script import Script
-from wr.store.topology import Place, Topology
+from wr.store.server_link import EachCommand, ServerLink
 
 T = TypeVar("T")
 
 
 class _Servers(Protocol):
-    """Where calls go: a `Link`, or a `Cluster`, which say more about each."""
+    """Where calls go: a `ServerLink`, or a `Cluster`, which say more about each."""
 
     @property
     def is_sharded(self) -> bool: ...
@@ -49,18 +49,18 @@ class Connection:
         *,
         connections: int = 16,
         timeout_s: float = 3.0,
-        measures: StoreMeasures | None = None,
+        metrics: StoreMetrics | None = None,
     ) -> None:
         self._address = read_store_url(url)
         self._connections = connections
         self._timeout_s = timeout_s
-        self._measures = measures or StoreMeasures(time.perf_counter)
+        self._metrics = metrics or StoreMetrics(time.perf_counter)
         # Nothing is sent yet, but an option that no connection knows is found.
         self._first = self._link()
         self._servers: _Servers | None = None
-        if self._address.kind is Kind.CLUSTER:
+        if self._address.kind is StoreKind.CLUSTER:
             self._servers = self._cluster(self._address)
-        elif self._address.kind is Kind.SENTINEL or not self._address.places:
+        elif self._address.kind is StoreKind.SENTINEL or not self._address.places:
             self._servers = self._first
 
     @property
@@ -121,17 +121,17 @@ class Connection:
             self._servers = self._cluster(self._address) if is_node else self._first
         return self._servers
 
-    def _link(self, place: Place | None = None) -> Link:
-        return Link(
+    def _link(self, place: Place | None = None) -> ServerLink:
+        return ServerLink(
             self._address.make_client(place),
             connections=self._connections,
             timeout_s=self._timeout_s,
-            measures=self._measures,
+            metrics=self._metrics,
         )
 
     def _cluster(self, address: StoreAddress) -> Cluster:
         options = {name: value for name, value in address.options.items() if name != "db"}
-        return Cluster(Topology(address.places, options), self._link, patience_s=self._timeout_s)
+        return Cluster(ClusterTopology(address.places, options), self._link, patience_s=self._timeout_s)
 
 
 def is_cluster_node(client: redis.Redis) -> bool:

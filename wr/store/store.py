@@ -12,41 +12,42 @@ import redis
 import structlog
 import trio
 
-from wr.measures.measures import Measures
-from wr.measures.queue_measures import NO_QUEUE
+from wr.metrics.process_metrics import ProcessMetrics
+from wr.metrics.queue_metrics import NO_QUEUE
 from wr.model import places
 from wr.model.history import HistorySpan
 from wr.model.limits import Limit, Usage
 from wr.model.refusals import OutOfMemory, Unavailable
 from wr.model.tokens import PositionClaims, SessionClaims
-from wr.store.admissions import LEAST_GAP_MS, AdmitScript, Pass
+from wr.store.acknowledged import Acknowledging, NothingAcknowledged
+from wr.store.admit import LEAST_GAP_MS, AdmissionPass, AdmitScript
 from wr.store.announcements import Announcements
-from wr.store.audit import AuditShelf
+from wr.store.audit_repository import AuditRepository
 from wr.store.batcher import Batcher
-from wr.store.blocks import Blocks
+from wr.store.block import Blocks
 from wr.store.connection import Connection
-from wr.store.counts import Counted, LimitScript, lane_of
-from wr.store.departures import Departed, Departure, LeaveScript
-from wr.store.engine import StoreFailure
-from wr.store.figures import Figures, StatisticsScript
-from wr.store.finds import FindScript, Found
-from wr.store.gates import ExtendScript, GateCall, Gated, GateScript
-from wr.store.histories import HistoryScript, Notes
-from wr.store.joins import InLine, Join, Joined, JoinScript
-from wr.store.keys import GLOBAL_TAG, Keys
-from wr.store.local_counts import LocalCounts
-from wr.store.memory import StoreMemory, read_memory
-from wr.store.noting import Noting
-from wr.store.pass_revocations import Revoked, RevokePassScript
-from wr.store.polls import Poll, Polled, PollKind, PollScript
-from wr.store.queues import LOST, QueueShelf
-from wr.store.recoveries import Recoveries, RestoreScript
-from wr.store.remembering import NoMemory, Remembering
+from wr.store.engines import StoreFailure
+from wr.store.enqueue import EnqueueScript, InLine, Join, Joined
+from wr.store.extend import ExtendScript
+from wr.store.find import FindScript, Found
+from wr.store.gate import GateCall, Gated, GateScript
+from wr.store.history import HistoryScript, Notes
+from wr.store.key_names import GLOBAL_TAG, KeyNames
+from wr.store.leave import Departed, Departure, LeaveScript
+from wr.store.limit import Counted, LimitScript, lane_of
+from wr.store.local_limits import LocalLimits
+from wr.store.memory_usage import StoreMemory, read_memory
+from wr.store.observer import StoreObserver
+from wr.store.poll import Poll, Polled, PollKind, PollScript
+from wr.store.queue_repository import LOST, QueueRepository
+from wr.store.recovery_repository import Recoveries, RestoreScript
+from wr.store.revoke_pass import Revoked, RevokePassScript
 from wr.store.script import Script
-from wr.store.secrets import SecretShelf
-from wr.store.silences import Silent, SilentScript
-from wr.store.visits import VisitCall, Visited, VisitKind, VisitScript
-from wr.store.webhooks import WebhookShelf
+from wr.store.secret_repository import SecretRepository
+from wr.store.silent import Silent, SilentScript
+from wr.store.statistics import QueueStatistics, StatisticsScript
+from wr.store.visit import VisitCall, Visited, VisitKind, VisitScript
+from wr.store.webhook_repository import WebhookRepository
 
 Item = TypeVar("Item")
 Reply = TypeVar("Reply")
@@ -94,24 +95,24 @@ class Tracing(Protocol):
 class Store:
     """Every operation on the store. All methods raise `Unavailable` when it cannot be reached.
 
-    `measures` takes in what happened to whom: here, because both APIs, live streams and operators come by.
-    `noting` takes notes of it for other systems.
+    `metrics` takes in what happened to whom: here, because both APIs, live streams and operators come by.
+    `observer` takes notes of it for other systems.
     """
 
     def __init__(
         self,
         connection: Connection,
         nursery: trio.Nursery,
-        keys: Keys,
+        keys: KeyNames,
         limits: Mapping[str, Limit],
         times: StoreTimes,
-        measures: Measures | None = None,
+        metrics: ProcessMetrics | None = None,
         tracing: Tracing | None = None,
-        noting: Noting | None = None,
+        observer: StoreObserver | None = None,
     ) -> None:
-        self._noting = noting
+        self._observer = observer
         self._keys = keys
-        self._memory: Remembering = NoMemory()
+        self._memory: Acknowledging = NothingAcknowledged()
         self._connection = connection
         self._clock = keys.shared("queues")
         self.space = StoreMemory()
@@ -120,7 +121,7 @@ class Store:
         self._now_ms = times.now_ms
         self.now_ms = times.now_ms
         """The time that scripts are given: 0 for the store's own."""
-        self._measures = measures or Measures(time.perf_counter)
+        self._metrics = metrics or ProcessMetrics(time.perf_counter)
         self._least_gap_ms = times.least_gap_ms
         self._admit = AdmitScript(keys, gap_ms=times.least_gap_ms)
         self._restore = RestoreScript(keys)
@@ -130,18 +131,18 @@ class Store:
         self._find = FindScript(keys)
         self._silent = SilentScript(keys)
         self._limit = LimitScript(keys, dict(limits))
-        self.queues = QueueShelf(connection, keys)
-        self.secrets = SecretShelf(connection, keys)
-        self.audit = AuditShelf(connection, keys)
+        self.queues = QueueRepository(connection, keys)
+        self.secrets = SecretRepository(connection, keys)
+        self.audit = AuditRepository(connection, keys)
         self.announcements = Announcements(connection, keys)
-        self.webhooks = WebhookShelf(connection, keys)
+        self.webhooks = WebhookRepository(connection, keys)
         self._tracing = tracing
         self._nursery = nursery
         self.blocks = Blocks(connection, keys)
         self._revoke_pass = RevokePassScript(keys)
-        joins = self._join = JoinScript(keys, limits["enqueue"])
+        joins = self._join = EnqueueScript(keys, limits["enqueue"])
         self._is_sharded = False
-        self._local_counts = LocalCounts()
+        self._local_counts = LocalLimits()
         self._joins: Batcher[Join, Joined] = Batcher(
             nursery, self._join_and_note, around=self._around(joins.script)
         )
@@ -167,7 +168,7 @@ class Store:
             nursery, self._count, around=self._around(self._limit.script)
         )
 
-    def remember_with(self, memory: Remembering, longest_hold_s: float) -> None:
+    def remember_with(self, memory: Acknowledging, longest_hold_s: float) -> None:
         """Have `memory` take in what passes do, and compare the store with it.
 
         When the store has forgotten, no visitor is let in for `longest_hold_s` seconds at most.
@@ -184,23 +185,23 @@ class Store:
         self._check(queue_id, place)
         if isinstance(place, InLine):
             if place.is_new:
-                self._measures.queues.of(queue_id).joins += 1
+                self._metrics.queues.of(queue_id).joins += 1
         elif place is places.FULL:
-            self._measures.queues.of(queue_id).turn_away("full")
+            self._metrics.queues.of(queue_id).turn_away("full")
         elif place is places.CLOSED:
-            self._measures.queues.of(queue_id).turn_away("maintenance")
+            self._metrics.queues.of(queue_id).turn_away("maintenance")
         elif place is places.LIMITED:
-            self._measures.queues.of(queue_id).limit("enqueue")
+            self._metrics.queues.of(queue_id).limit("enqueue")
         elif isinstance(place, places.TooManyPlaces):
-            self._measures.queues.of(queue_id).turn_away("address")
+            self._metrics.queues.of(queue_id).turn_away("address")
         elif place is places.NO_MEMORY:
-            self._measures.queues.of(queue_id).turn_away("memory")
+            self._metrics.queues.of(queue_id).turn_away("memory")
         elif place is places.TAKEN:
-            self._measures.queues.of(queue_id).turn_away("identity")
+            self._metrics.queues.of(queue_id).turn_away("identity")
         elif isinstance(place, places.Blocked):
-            self._measures.queues.of(queue_id).turn_away("blocked")
+            self._metrics.queues.of(queue_id).turn_away("blocked")
         elif isinstance(place, places.PassRefused):
-            self._measures.queues.of(queue_id).turn_away("pass")
+            self._metrics.queues.of(queue_id).turn_away("pass")
         return joined
 
     async def poll(self, queue_id: str, poll: Poll) -> Polled:
@@ -209,7 +210,7 @@ class Store:
         self._check(queue_id, polled.place)
         if polled.place is places.LIMITED:
             scope = "heartbeat" if poll.kind is PollKind.HEARTBEAT else "status"
-            self._measures.queues.of(queue_id).limit(scope)
+            self._metrics.queues.of(queue_id).limit(scope)
         return polled
 
     async def poll_many(self, queue_id: str, polls: Sequence[Poll]) -> Sequence[Polled]:
@@ -225,7 +226,7 @@ class Store:
         self._check(queue_id, visited.state)
         if visited.state is places.LIMITED:
             scope = "status" if call.kind is VisitKind.STATUS else "activity"
-            self._measures.queues.of(queue_id).limit(scope)
+            self._metrics.queues.of(queue_id).limit(scope)
         return visited
 
     async def gate(self, queue_id: str, calls: Sequence[GateCall]) -> Sequence[Gated]:
@@ -246,9 +247,9 @@ class Store:
 
     def _count_gated(self, queue_id: str, gated: Gated) -> None:
         if gated.is_shared_now:
-            self._measures.queues.of(queue_id).sessions_shared += 1
+            self._metrics.queues.of(queue_id).sessions_shared += 1
         if gated.refused:
-            self._measures.queues.of(queue_id).callers_refused += len(gated.refused)
+            self._metrics.queues.of(queue_id).callers_refused += len(gated.refused)
 
     async def extend(self, queue_id: str, position_id: bytes, seconds: int) -> int | None:
         """Let a session end so many seconds from now; when that is, or None when it is over or not known."""
@@ -265,13 +266,13 @@ class Store:
         departed = await self._departures.submit(queue_id, departure)
         self._check(queue_id, departed.state)
         if departed.ended_now:
-            tally = self._measures.queues.of(queue_id)
+            tally = self._metrics.queues.of(queue_id)
             if departure.reason is places.Reason.TERMINATED:
                 tally.terminations += 1
             else:
                 tally.cancellations += 1
         elif departed.state is places.LIMITED:
-            self._measures.queues.of(queue_id).limit("status")
+            self._metrics.queues.of(queue_id).limit("status")
         return departed
 
     async def count(self, counted: Counted) -> Usage | None:
@@ -281,10 +282,10 @@ class Store:
         usage = await self._counts.submit(lane_of(counted), counted.subject)
         if usage.used > usage.limit.count:
             queue_id = NO_QUEUE if counted.tag == GLOBAL_TAG else counted.tag
-            self._measures.queues.of(queue_id).limit(counted.scope)
+            self._metrics.queues.of(queue_id).limit(counted.scope)
         return usage
 
-    async def admit(self, queue_ids: Sequence[str]) -> dict[str, Pass | None]:
+    async def admit(self, queue_ids: Sequence[str]) -> dict[str, AdmissionPass | None]:
         """Run an admission pass over each queue; None for those that do not exist, none for those that fail.
 
         One round trip, so that all that was done is known, or nothing was.
@@ -305,8 +306,8 @@ class Store:
             else:
                 self._memory.learn(queue_id, done)
                 self._count_pass(queue_id, done)
-                if self._noting is not None and self._noting.wanted:
-                    self._noting.passed(queue_id, done)
+                if self._observer is not None and self._observer.wanted:
+                    self._observer.passed(queue_id, done)
         return passes
 
     def _pass_call(self, queue_id: str) -> tuple[list[str], list[Any]]:
@@ -340,7 +341,7 @@ class Store:
         self, queue_id: str, claims: Sequence[PositionClaims | SessionClaims]
     ) -> Sequence[bool]:
         known = self._memory.known(queue_id)
-        self._measures.store.of(self._restore.script.name).items.observe(len(claims))
+        self._metrics.store.of(self._restore.script.name).items.observe(len(claims))
         keys, arguments = self._restore.call(queue_id, self._now_ms(), known, claims)
         return self._restore.replies(await self._connection.call(self._restore.script, keys, arguments))
 
@@ -357,9 +358,9 @@ class Store:
         if place is places.NO_QUEUE and self._memory.remembers(queue_id):
             raise Unavailable(LOST)
 
-    def _count_pass(self, queue_id: str, done: Pass) -> None:
+    def _count_pass(self, queue_id: str, done: AdmissionPass) -> None:
         """Count what a pass did; 0.2 µs for each person let in."""
-        tally = self._measures.queues.of(queue_id)
+        tally = self._metrics.queues.of(queue_id)
         tally.admissions += len(done.admitted)
         tally.expiries += len(done.dropped)
         tally.sessions_ended += len(done.ended)
@@ -377,12 +378,12 @@ class Store:
         for waited_ms in done.waits_ms:
             tally.waits.observe(waited_ms / 1000)
 
-    async def figures(self, queue_id: str) -> Figures | None:
+    async def figures(self, queue_id: str) -> QueueStatistics | None:
         """Read a queue's figures; None when there is no such queue."""
         keys, arguments = self._statistics.call(queue_id, self._now_ms())
         return self._statistics.reply(await self._connection.call(self._statistics.script, keys, arguments))
 
-    async def figures_of(self, queue_ids: Sequence[str]) -> dict[str, Figures | None]:
+    async def figures_of(self, queue_ids: Sequence[str]) -> dict[str, QueueStatistics | None]:
         """Read the figures of these queues; None for those that do not exist, none for those that fail.
 
         One round trip for each 64 queues.
@@ -423,11 +424,11 @@ class Store:
     async def flush(self, queue_id: str) -> int | None:
         """Send away everyone who waits; how many, or None when there is no such queue."""
         gone = None
-        if self._noting is not None and self._noting.wanted:
-            gone = partial(self._noting.flushed, queue_id)
+        if self._observer is not None and self._observer.wanted:
+            gone = partial(self._observer.flushed, queue_id)
         flushed = await self.queues.flush(queue_id, self._now_ms(), gone)
         if flushed:
-            self._measures.queues.of(queue_id).flushed += flushed
+            self._metrics.queues.of(queue_id).flushed += flushed
         return flushed
 
     async def ping(self) -> None:
@@ -495,7 +496,7 @@ class Store:
         return None if self._tracing is None else partial(self._tracing.batch, script.name)
 
     def _executor(self, batched: _Batched[Item, Reply]) -> Any:
-        tally = self._measures.store.of(batched.script.name)
+        tally = self._metrics.store.of(batched.script.name)
 
         async def execute(queue_id: str, items: Sequence[Item]) -> Sequence[Reply]:
             tally.items.observe(len(items))
@@ -508,7 +509,7 @@ class Store:
         """Put these in line. One round trip; two where the count of joins over all queues, which the script
         keeps, is on another shard than the queue."""
         script = self._join.script
-        self._measures.store.of(script.name).items.observe(len(joins))
+        self._metrics.store.of(script.name).items.observe(len(joins))
         if not (self._is_sharded or self._connection.is_sharded):
             try:
                 return await self._put_in_line(queue_id, joins, None)
@@ -548,22 +549,22 @@ class Store:
 
     async def _join_and_note(self, queue_id: str, joins: Sequence[Join]) -> Sequence[Joined]:
         replies: Sequence[Joined]
-        if self._noting is None or not self._noting.wanted:
+        if self._observer is None or not self._observer.wanted:
             replies = await self._join_now(queue_id, joins)
             return replies
-        with self._noting.joining(queue_id) as note:
+        with self._observer.joining(queue_id) as note:
             replies = await self._join_now(queue_id, joins)
             note(joins, replies)
         return replies
 
     async def _depart_and_note(self, queue_id: str, departures: Sequence[Departure]) -> Sequence[Departed]:
         replies: Sequence[Departed] = await self._depart_now(queue_id, departures)
-        if self._noting is not None and self._noting.wanted:
-            self._noting.departed(queue_id, departures, replies)
+        if self._observer is not None and self._observer.wanted:
+            self._observer.departed(queue_id, departures, replies)
         return replies
 
     async def _count(self, counter: str, subjects: Sequence[bytes]) -> Sequence[Usage]:
-        self._measures.store.of(self._limit.script.name).items.observe(len(subjects))
+        self._metrics.store.of(self._limit.script.name).items.observe(len(subjects))
         keys, arguments = self._limit.call(counter, self._now_ms(), subjects)
         try:
             raw = await self._connection.call(self._limit.script, keys, arguments)
@@ -584,9 +585,9 @@ async def open_store(
     *,
     prefix: str = "wr",
     now_ms: Callable[[], int] = store_clock,
-    measures: Measures | None = None,
+    metrics: ProcessMetrics | None = None,
     tracing: Tracing | None = None,
-    noting: Noting | None = None,
+    observer: StoreObserver | None = None,
     least_gap_ms: int = LEAST_GAP_MS,
 ) -> AsyncIterator[Store]:
     """Open the store at `url`.
@@ -595,13 +596,13 @@ async def open_store(
         StoreFailure: it is not a URL that the client understands.
     """
     try:
-        connection = Connection(url, measures=measures.store if measures else None)
+        connection = Connection(url, metrics=metrics.store if metrics else None)
     except ValueError as error:
         raise StoreFailure(f"store_url: {error}") from error
     try:
         async with trio.open_nursery() as nursery:
             times = StoreTimes(now_ms, least_gap_ms)
-            yield Store(connection, nursery, Keys(prefix), limits, times, measures, tracing, noting)
+            yield Store(connection, nursery, KeyNames(prefix), limits, times, metrics, tracing, observer)
             # Callers are gone by now; a batch nobody waits for need not be waited for either.
             nursery.cancel_scope.cancel()
     finally:

@@ -44,7 +44,7 @@ def make_asset(content: bytes, content_type: str, *, is_compressible: bool = Tru
     )
 
 
-class AssetShelf:
+class AssetStore:
     """Finds assets by name; each is read once, when it is first asked for.
 
     A name is a path below one of the folders given, the first that has it. Names are looked up in a list made
@@ -100,10 +100,10 @@ class AssetShelf:
         return f"/wr-assets/{name}?v={asset.version}"
 
 
-def own_assets() -> AssetShelf:
+def own_assets() -> AssetStore:
     """Open the shelf of this package: its own files, and those of others that the set-up has fetched."""
     here = files("wr.web")
-    return AssetShelf(here / "static", here / "vendor")
+    return AssetStore(here / "static", here / "vendor")
 
 
 def _files_below(folder: Traversable, prefix: str = "") -> list[tuple[str, Traversable]]:

@@ -11,13 +11,13 @@ from jinja2 import DictLoader, Environment, StrictUndefined, Template, TemplateE
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from markupsafe import Markup
 
+from wr.model.bounded_cache import BoundedCache
 from wr.model.queue import QueueConfig
 from wr.model.refusals import InvalidRequest
-from wr.model.remembered import Remembered
-from wr.web.assets import AssetShelf
+from wr.web.assets import AssetStore
 from wr.web.colors import brand_style
 from wr.web.languages import Language, Languages
-from wr.web.shown import PlaceShown, Shown, WaitingPage
+from wr.web.page_content import PlaceShown, Shown, WaitingPage
 
 STATES = (
     *("joining", "waiting", "paused", "held", "recovering", "admitted", "full"),
@@ -47,7 +47,7 @@ _PARTS = ("waiting", "head", "room", "switch")
 class WaitingPages:
     """Renders waiting pages; 1 ms each."""
 
-    def __init__(self, assets: AssetShelf) -> None:
+    def __init__(self, assets: AssetStore) -> None:
         self.languages = Languages()
         self._style = assets.address("waiting.css")
         self._script = assets.address("waiting.js")
@@ -56,7 +56,7 @@ class WaitingPages:
         options: dict[str, Any] = {"autoescape": True, "undefined": StrictUndefined}
         self._own = Environment(loader=DictLoader(sources), **options)  # noqa: S701 - autoescape is in there
         # An operator's template may look at what it is given, and at nothing behind it.
-        self._templates: Remembered[str, Template] = Remembered(_MOST_TEMPLATES)
+        self._templates: BoundedCache[str, Template] = BoundedCache(_MOST_TEMPLATES)
         self._sandbox = ImmutableSandboxedEnvironment(**options)
 
     def render(

@@ -18,7 +18,7 @@ from tests.hostile.fuzzing.mutations import Case, make_case
 from tests.hostile.fuzzing.watch import Fault, FaultFound, Figures, Watch
 from tests.support.processes import ADMIN_KEY, ServerProcess, running_server_process
 from tests.support.site import Site
-from wr.settings import describe_settings
+from wr.server.settings import describe_settings
 
 SENDERS = 12
 """Connections at once that send cases. Another visitor's turn comes after theirs: with many more, or on a

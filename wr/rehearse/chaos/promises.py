@@ -13,13 +13,13 @@ from collections.abc import Callable
 import msgspec
 
 from wr.rehearse import promises
-from wr.rehearse.chaos.allowed import Overtaking, most_known_at_once, overtaken
+from wr.rehearse.chaos.allowances import Overtaking, most_known_at_once, overtaken
 from wr.rehearse.chaos.incidents import HEALS_WITHIN_S, RATE_HOLDS_S, Rates, Record
 from wr.rehearse.evidence import Evidence
-from wr.rehearse.observations import Answer, Outcome
+from wr.rehearse.observations import ObservedAnswer, Outcome
 from wr.rehearse.plan import MARGIN_S, Behaviour
 from wr.rehearse.promises import Promise
-from wr.rehearse.story import Loss, Story
+from wr.rehearse.visitor_history import Loss, Story
 
 Judge = Callable[[Evidence, Record], Promise]
 
@@ -167,7 +167,7 @@ def once(evidence: Evidence, record: Record) -> Promise:
     return Promise(name, judged.is_kept, detail)
 
 
-def _without(story: Story, answers: list[Answer]) -> Story:
+def _without(story: Story, answers: list[ObservedAnswer]) -> Story:
     if not answers:
         return story
     kept_answers = tuple(answer for answer in story.visit.answers if answer not in answers)

@@ -7,7 +7,7 @@ import msgspec
 from wr.rehearse.chaos import promises
 from wr.rehearse.chaos.incidents import Record
 from wr.rehearse.evidence import gather
-from wr.rehearse.measures import Offset
+from wr.rehearse.measurements import Offset
 from wr.rehearse.observations import Observations
 from wr.rehearse.verdict import Verdict, verdict_on
 

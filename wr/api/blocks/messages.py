@@ -1,0 +1,48 @@
+"""Messages with which operators block visitors, list the blocks and end them."""
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from wr.api.field_types import Time
+from wr.room.blocks import LONGEST_BLOCK_S
+
+Reason = Annotated[str, Meta(max_length=200, examples=["abuse_detected"])]
+
+
+class BlockRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """An address, a user id or both that are to be kept out."""
+
+    address: Annotated[str, Meta(max_length=64, examples=["203.0.113.9"])] = ""
+    user_id: Annotated[
+        str, Meta(max_length=256, description="The `sub` of passes, or the user id of calls by the site")
+    ] = ""
+    block_for: Annotated[int, Meta(ge=1, le=LONGEST_BLOCK_S, description="Seconds")] = 3600
+    reason: Reason = "blocked"
+
+
+class BlockResponse(msgspec.Struct, kw_only=True):
+    """Somebody, or an address, that may not join the queue for now."""
+
+    id: str
+    scope: Annotated[Literal["person", "address"], Meta(description="What is kept out")]
+    of: Annotated[str, Meta(description="What it was named by: a session, a pass, an address, a user id")]
+    reason: str
+    operator: Annotated[str, Meta(description="The name in X-Operator; empty when none was given")]
+    created_at: Time
+    blocked_until: Time
+
+
+class BlockListResponse(msgspec.Struct, kw_only=True):
+    """Blocks of a queue, those that end last first; 1,000 at most."""
+
+    queue_id: str
+    blocks: list[BlockResponse]
+
+
+class BlockEndedResponse(msgspec.Struct, kw_only=True):
+    """The block is over."""
+
+    id: str
+    status: Literal["ended"] = "ended"

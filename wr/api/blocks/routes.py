@@ -1,0 +1,31 @@
+"""Routes with which operators block visitors, list the blocks and end them."""
+
+from wr.api.blocks import messages, operations
+from wr.api.route import Route, admin_route
+from wr.model import refusals
+
+BLOCK_ROUTES: tuple[Route, ...] = (
+    admin_route(
+        "GET",
+        "/queues/{queue_id}/blocks",
+        operations.list_blocks,
+        answers=((200, "What is kept out", messages.BlockListResponse),),
+        refusals=(refusals.NotFound,),
+    ),
+    admin_route(
+        "POST",
+        "/queues/{queue_id}/blocks",
+        operations.block,
+        body=messages.BlockRequest,
+        needs_body=True,
+        answers=((201, "Kept out", messages.BlockListResponse),),
+        refusals=(refusals.NotFound,),
+    ),
+    admin_route(
+        "DELETE",
+        "/queues/{queue_id}/blocks/{block_id}",
+        operations.end_block,
+        answers=((200, "Block ended", messages.BlockEndedResponse),),
+        refusals=(refusals.NotFound,),
+    ),
+)

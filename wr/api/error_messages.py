@@ -1,0 +1,21 @@
+"""The body of every error (contract: Error Responses)."""
+
+from typing import Any
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+
+class ErrorFacts(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """What went wrong."""
+
+    code: str
+    message: str
+    details: dict[str, Any] | UnsetType = UNSET
+
+
+class ErrorResponse(msgspec.Struct, kw_only=True):
+    """The form of every error."""
+
+    error: ErrorFacts
+    request_id: str

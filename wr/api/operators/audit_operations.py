@@ -1,0 +1,30 @@
+"""The operation that lists the audit trail."""
+
+from wr.api.operators.audit_messages import AuditChange, AuditEntryResponse, AuditQuery, AuditResponse
+from wr.api.request_context import Answer, RequestContext, Services
+from wr.model.times import rfc3339
+from wr.store.audit_repository import KeptEntry
+
+
+async def audit(services: Services, context: RequestContext) -> Answer:
+    """Show who changed what, newest first."""
+    wish: AuditQuery = context.query
+    page = await services.operators.audit(queue_id=wish.queue_id, limit=wish.limit, before=wish.before)
+    return Answer(200, AuditResponse(entries=list(map(_entry, page.entries)), next=page.next_before))
+
+
+def _entry(kept: KeptEntry) -> AuditEntryResponse:
+    entry = kept.entry
+    return AuditEntryResponse(
+        id=kept.id,
+        at=rfc3339(entry.at_ms),
+        operator=entry.operator,
+        address=entry.address,
+        action=entry.action,
+        queue_id=entry.queue_id,
+        changes={
+            name: AuditChange(before=change.before, after=change.after)
+            for name, change in entry.changes.items()
+        },
+        facts=entry.facts,
+    )

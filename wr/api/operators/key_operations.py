@@ -1,0 +1,33 @@
+"""Operations on signing keys: list them, and replace them with new ones."""
+
+from collections.abc import Iterable
+
+from wr.api.operators.key_messages import KeyListResponse, KeyResponse
+from wr.api.request_context import Answer, RequestContext, Services
+from wr.model.signing import SigningKey
+from wr.model.times import rfc3339
+
+
+async def list_keys(services: Services, _call: RequestContext) -> Answer:
+    """List the signing keys, without what is secret of them."""
+    return Answer(200, _keys(await services.operators.keys()))
+
+
+async def rotate_keys(services: Services, context: RequestContext) -> Answer:
+    """Make new signing keys; tokens signed with earlier ones stay valid until they expire."""
+    return Answer(201, _keys(await services.operators.rotate_keys(context.actor)))
+
+
+def _keys(keys: Iterable[SigningKey]) -> KeyListResponse:
+    return KeyListResponse(
+        keys=[
+            KeyResponse(
+                kid=key.kid,
+                purpose=key.purpose,
+                algorithm=key.algorithm,
+                created_at=rfc3339(key.created_ms),
+                active_at=rfc3339(key.active_ms),
+            )
+            for key in keys
+        ]
+    )

@@ -1,0 +1,104 @@
+"""Operations that find one visitor by the id of a position or a session."""
+
+from typing import Literal
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from wr.api.operators.people_messages import FoundPositionResponse, FoundSessionResponse, PositionState
+from wr.api.request_context import Answer, RequestContext, Services
+from wr.model import places
+from wr.model.ids import id_text, parse_position_id, parse_session_id, session_id_text
+from wr.model.refusals import NotFound
+from wr.model.times import rfc3339
+from wr.room.join_rules import Metadata
+from wr.room.operators import FoundPerson
+from wr.store.find import FoundWaiting
+
+_POSITION_STATES: dict[places.Reason, PositionState] = {
+    places.Reason.HEARTBEAT_TIMEOUT: "expired",
+    places.Reason.CANCELLED: "cancelled",
+    places.Reason.FLUSHED: "flushed",
+    places.Reason.SESSION_TIMEOUT: "session_expired",
+    places.Reason.TERMINATED: "session_terminated",
+}
+_SESSION_STATES: dict[places.Reason, Literal["expired", "cancelled", "terminated"]] = {
+    places.Reason.SESSION_TIMEOUT: "expired",
+    places.Reason.CANCELLED: "cancelled",
+    places.Reason.TERMINATED: "terminated",
+}
+
+
+async def find_position(services: Services, context: RequestContext) -> Answer:
+    """Find a place in line by its id, or what became of it; no sign of the visitor's life."""
+    text = context.parameters["position_id"]
+    position_id = parse_position_id(text)
+    if position_id is None:
+        raise NotFound("There is no such position", position_id=text)
+    return Answer(200, _position(await services.operators.find_position(position_id)))
+
+
+async def find_session(services: Services, context: RequestContext) -> Answer:
+    """Find a session by its id, or how it ended; no activity of the visitor."""
+    text = context.parameters["session_id"]
+    position_id = parse_session_id(text)
+    if position_id is None:
+        raise NotFound("There is no such session", session_id=text)
+    return Answer(200, _session(await services.operators.find_session(position_id)))
+
+
+def _position(person: FoundPerson) -> FoundPositionResponse:
+    place = person.place
+    answer = FoundPositionResponse(
+        position_id=id_text(person.position_id),
+        queue_id=person.queue_id,
+        status="waiting",
+        queue_length=person.found.queue_length,
+    )
+    if isinstance(place, FoundWaiting):
+        answer.position = place.position
+        answer.priority = place.priority
+        answer.estimated_wait_seconds = person.estimated_wait_s
+        answer.enqueued_at = rfc3339(place.enqueued_ms)
+        answer.last_seen_at = rfc3339(place.last_seen_ms)
+    elif isinstance(place, places.Visit):
+        answer.status = "admitted"
+        answer.session_id = session_id_text(person.position_id)
+        answer.session_started_at = rfc3339(place.started_ms)
+        answer.session_expires_at = rfc3339(place.expires_ms)
+    else:
+        answer.status = _POSITION_STATES[place.reason]
+        answer.ended_at = rfc3339(place.ended_ms)
+        answer.reason = place.reason.text
+        if place.reason.ends_a_session:
+            answer.session_id = session_id_text(person.position_id)
+    answer.metadata = _metadata(person)
+    return answer
+
+
+def _session(person: FoundPerson) -> FoundSessionResponse:
+    place = person.place
+    answer = FoundSessionResponse(
+        session_id=session_id_text(person.position_id),
+        position_id=id_text(person.position_id),
+        queue_id=person.queue_id,
+        status="active",
+    )
+    if isinstance(place, places.Visit):
+        answer.started_at = rfc3339(place.started_ms)
+        answer.expires_at = rfc3339(place.expires_ms)
+        answer.remaining_seconds = max(0, place.expires_ms - person.found.now_ms) // 1000
+        answer.last_activity = rfc3339(place.last_activity_ms)
+        answer.page_views = place.page_views
+        answer.addresses = place.addresses
+    elif isinstance(place, places.Gone):
+        answer.status = _SESSION_STATES[place.reason]
+        answer.ended_at = rfc3339(place.ended_ms)
+        answer.reason = place.reason.text
+    answer.metadata = _metadata(person)
+    return answer
+
+
+def _metadata(person: FoundPerson) -> Metadata | UnsetType:
+    told = person.found.metadata
+    return msgspec.json.decode(told, type=Metadata) if told else UNSET

@@ -1,0 +1,26 @@
+"""The operation with which an operator ends a session (contract: Admin Endpoints)."""
+
+from msgspec import UNSET
+
+from wr.api.operators.session_messages import TerminateRequest, TerminateResponse
+from wr.api.request_context import Answer, RequestContext, Services
+from wr.model.times import rfc3339
+from wr.room.blocks import BlockTerms
+
+
+async def terminate_session(services: Services, context: RequestContext) -> Answer:
+    """End a session at once; with `block_for`, keep its visitor out for a while."""
+    wish: TerminateRequest = context.body
+    session_id = context.parameters["session_id"]
+    block = BlockTerms(wish.block_for, wish.block)
+    done = await services.operators.terminate(context.actor, session_id, wish.reason, block)
+    until_ms = done.blocked_until_ms
+    return Answer(
+        200,
+        TerminateResponse(
+            session_id=session_id,
+            terminated_at=rfc3339(done.ended_ms),
+            reason=wish.reason,
+            blocked_until=UNSET if until_ms is None else rfc3339(until_ms),
+        ),
+    )

@@ -1,0 +1,1 @@
+"""Pages for people: the waiting page, the console, the documentation, and their files."""

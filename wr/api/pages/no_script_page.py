@@ -1,0 +1,240 @@
+"""Operations of the waiting page where a browser runs no scripts: the page itself joins, and refreshes."""
+
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from wr.api.errors import PLACES_RETRY_AFTER_S, refusal_headers, wire_form
+from wr.api.pages.file_operations import page_headers
+from wr.api.pages.page_cache import HTML
+from wr.api.pages.waiting_page import (
+    TRY_AGAIN_S,
+    address_without_pass,
+    has_refused_place,
+    read_wishes,
+    refresh,
+    remember_wishes,
+    state_of,
+    waiting_page,
+)
+from wr.api.place_cookies import cookie_name, read_cookie
+from wr.api.request_context import Answer, Page, RequestContext, Services
+from wr.model import refusals
+from wr.model.entry_url import entry_url
+from wr.model.priorities import EntryRule
+from wr.model.queue import QueueConfig, QueueStatus
+from wr.model.refusals import Refusal
+from wr.model.tokens import ExpiredToken, InvalidToken
+from wr.room.join_rules import JoiningVisitor, PositionProof
+from wr.room.visitors import Entry, Line
+from wr.store.poll import PollKind
+from wr.web.page_content import PlaceShown, Shown
+
+if TYPE_CHECKING:
+    from wr.web.languages import Language
+
+_SHORTEST_REFRESH_S = 5
+_HELD = {QueueStatus.ACTIVE: "waiting", QueueStatus.PAUSED: "paused", QueueStatus.MAINTENANCE: "held"}
+_ENDS = {
+    "session_timeout": "finished",
+    "terminated": "finished",
+    "cancelled": "left",
+    "flushed": "closed",
+    "queue_deleted": "closed",
+}
+_REFUSALS = (
+    *(refusals.QueueFull, refusals.Maintenance, refusals.RateLimited, refusals.PositionExpired),
+    *(refusals.NotFound, refusals.IdentityTaken, refusals.TooManyPlaces, refusals.Blocked),
+    *(refusals.PassRequired, refusals.PassInvalid),
+)
+"""Why a visitor has no place: each is a state of the page."""
+_REFRESHES = {
+    refusals.QueueFull: TRY_AGAIN_S,
+    refusals.Maintenance: TRY_AGAIN_S,
+    refusals.RateLimited: TRY_AGAIN_S,
+    refusals.TooManyPlaces: (PLACES_RETRY_AFTER_S, 2 * PLACES_RETRY_AFTER_S),
+}
+"""Refusals that may be over when the page asks again, and between which seconds it does."""
+Headers = list[tuple[str, str]]
+
+
+async def wait(services: Services, context: RequestContext) -> Answer:
+    """Show the waiting page of a queue."""
+    wishes = read_wishes(context)
+    purpose = context.request.headers.get("sec-purpose", "") + context.request.headers.get("purpose", "")
+    # A place is for somebody who looks at it: not for a browser that fetches ahead, nor for a link checker.
+    if not wishes.is_plain or context.request.method == "HEAD" or "prefetch" in purpose:
+        return await waiting_page(services, context)
+    config = (await services.visitors.view(context.parameters["queue_id"])).config
+    language = await services.page_cache.language(
+        wishes.language, context.request.headers.get("accept-language", "")
+    )
+    headers = remember_wishes(services, context, wishes, language)
+    if wishes.has_left:
+        page = await services.page_cache.render(config, language, "left", is_plain=True)
+        policies = page_headers(page.policy, wishes.referrer)
+        return Answer(200, Page(page.content, HTML), headers=[*headers, *policies])
+    proof = None if has_refused_place(services, context, wishes) else await _proof(services, context)
+    try:
+        place = await _look_or_join(services, context, proof, wishes.brought_pass)
+    except _REFUSALS as refusal:
+        can_go_on = config.entry is EntryRule.OPEN or proof is not None
+        return await _no_place(services, context, config, language, refusal, headers, can_go_on=can_go_on)
+    headers.append(services.cookies.place(context.request, config.id, place.token))
+    if isinstance(place, Entry):
+        return _go(entry_url(config.target_url, place.session_token, wishes.back), headers)
+    if wishes.brought_pass:
+        # The cookie keeps the place from now on: the pass is to stand in no history and no bookmark.
+        return _go(address_without_pass(context), headers)
+    return await _place(services, context, place, language, headers)
+
+
+async def leave(services: Services, context: RequestContext) -> Answer:
+    """Give up the place that the browser's cookie proves."""
+    queue_id = context.parameters["queue_id"]
+    if not services.cookies.is_from_here(context.request):
+        # Another site's page sends visitors here: nobody is to lose a place by that.
+        return _go(f"/wait/{quote(queue_id)}?plain=1", [])
+    proof = await _proof(services, context)
+    if proof is not None:
+        with suppress(refusals.NotFound):  # Gone already, as was wished.
+            await services.visitors.leave(proof.claims)
+    return _go(f"/wait/{quote(queue_id)}?plain=1&left=1", _forgetting(services, context))
+
+
+def _forgetting(services: Services, context: RequestContext) -> Headers:
+    """Spell the headers that forget a place, and how far it had come."""
+    queue_id = context.parameters["queue_id"]
+    return [
+        services.cookies.forget(context.request, queue_id),
+        services.cookies.spell(context.request, _progress_cookie(queue_id), "", 0),
+    ]
+
+
+def _progress_cookie(queue_id: str) -> str:
+    return f"wr_progress-{queue_id}"
+
+
+async def _look_or_join(
+    services: Services, context: RequestContext, proof: PositionProof | None, brought_pass: str
+) -> Line | Entry:
+    """Find the place of a visitor's cookie, or join. A pass is always shown: the place may rise by it."""
+    queue_id = context.parameters["queue_id"]
+    if proof is not None and not brought_pass:
+        try:
+            return await services.visitors.poll(proof, PollKind.HEARTBEAT)
+        except refusals.PositionExpired:
+            # A cookie of a visit long ago: its visitor comes anew.
+            if services.clock_ms() < proof.claims.expires_s * 1000:
+                raise
+    elif proof is not None:
+        # Whatever becomes of the pass, the place does not lapse meanwhile; it may be over already.
+        with suppress(*_REFUSALS):
+            await services.visitors.poll(proof, PollKind.HEARTBEAT)
+    given = await services.passes.read(brought_pass, queue_id, context.address) if brought_pass else None
+    visitor = JoiningVisitor(context.address, context.user_agent, proof, given, keeps_token=True)
+    return await services.visitors.enqueue(queue_id, visitor, 0, {})
+
+
+async def _proof(services: Services, context: RequestContext) -> PositionProof | None:
+    queue_id = context.parameters["queue_id"]
+    token = read_cookie(context.request, cookie_name(queue_id))
+    if token is None:
+        return None
+    try:
+        claims = await services.signing_keys.read_position(token)
+    except (InvalidToken, ExpiredToken):
+        return None
+    return PositionProof(claims, token) if claims.queue_id == queue_id else None
+
+
+async def _place(
+    services: Services, context: RequestContext, place: Line, language: "Language", headers: Headers
+) -> Answer:
+    config = place.config
+    held = "recovering" if place.is_recovering else _HELD[config.status]
+    # Kept in a cookie, so that it only moves forward; the place itself knows nothing of where it began.
+    kept = read_cookie(context.request, _progress_cookie(config.id)) or ""
+    first, reached = (int(part) for part in kept.split(".")) if _is_progress(kept) else (place.position, 0)
+    first = max(first, place.position)
+    progress = max(reached, 100 * (first - place.position) // first)
+    shown = PlaceShown(
+        position=language.number(place.position),
+        ahead=language.number(place.position - 1),
+        wait=language.wait(place.estimated_wait_s) if held == "waiting" else language.text("wait.unknown"),
+        progress=progress,
+        updated=language.text(
+            "updated", time=language.time(datetime.fromtimestamp(services.clock_ms() / 1000, UTC))
+        ),
+    )
+    page = await services.page_cache.render(config, language, held, Shown(place=shown), is_plain=True)
+    # In time for the place to be kept, were the page to come a little late.
+    refresh_s = min(
+        max(_SHORTEST_REFRESH_S, config.heartbeat_interval_seconds), config.heartbeat_timeout_seconds * 0.6
+    )
+    lasts_s = config.heartbeat_timeout_seconds
+    return Answer(
+        200,
+        Page(page.content, HTML),
+        place.usage,
+        [
+            *headers,
+            *page_headers(page.policy),
+            services.cookies.spell(
+                context.request, _progress_cookie(config.id), f"{first}.{progress}", lasts_s
+            ),
+            refresh(services, refresh_s * 0.6, refresh_s),
+        ],
+    )
+
+
+def _is_progress(kept: str) -> bool:
+    first, _, reached = kept.partition(".")
+    return len(kept) < 24 and first.isdecimal() and reached.isdecimal() and int(reached) <= 100
+
+
+async def _no_place(
+    services: Services,
+    context: RequestContext,
+    config: QueueConfig,
+    language: "Language",
+    refusal: Refusal,
+    headers: Headers,
+    *,
+    can_go_on: bool,
+) -> Answer:
+    """Say why there is no place, or none any more.
+
+    The page refreshes only where asking again may help, and never joins again for a visitor whose place is
+    over. `can_go_on` says whether a visitor with a pass that does not count may go on without it.
+    """
+    wishes = read_wishes(context)
+    is_over = isinstance(refusal, refusals.PositionExpired | refusals.NotFound)
+    state = _ENDS.get(str(refusal.details.get("reason", "")), "expired") if is_over else state_of(refusal)
+    shown = Shown(
+        until=_blocked_until(refusal, language),
+        brought_pass=wishes.brought_pass,
+        may_go_on_without=can_go_on and isinstance(refusal, refusals.PassInvalid),
+    )
+    page = await services.page_cache.render(config, language, state, shown, is_plain=True)
+    last = _forgetting(services, context) if is_over else []
+    seconds = _REFRESHES.get(type(refusal))
+    if seconds is not None:
+        last.append(refresh(services, *seconds))
+    status = 200 if is_over else wire_form(refusal).status
+    if status == 429:
+        last += refusal_headers(refusal)
+    policies = page_headers(page.policy, wishes.referrer)
+    return Answer(status, Page(page.content, HTML), refusal.usage, [*headers, *policies, *last])
+
+
+def _blocked_until(refusal: Refusal, language: "Language") -> str:
+    """Write when a visitor that is blocked may join again; empty for every other refusal."""
+    if not isinstance(refusal, refusals.Blocked):
+        return ""
+    return language.moment(datetime.fromisoformat(str(refusal.details["blocked_until"])))
+
+
+def _go(address: str, headers: Headers) -> Answer:
+    return Answer(303, Page(b"", HTML), headers=[*headers, ("Location", address)])

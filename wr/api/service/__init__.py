@@ -1,0 +1,1 @@
+"""The API about the service itself: health, verification keys, OpenAPI, metrics."""

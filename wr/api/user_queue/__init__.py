@@ -1,0 +1,1 @@
+"""The second API: users who join, ask and subscribe by their number."""

@@ -1,0 +1,127 @@
+"""The live feed of a user of the second API (its document, section 2.3)."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Literal
+
+import msgspec
+import trio
+
+from wr.api.live_feed import Event, Feed, Goodbye, goodbye, open_feed
+from wr.api.request_context import RequestContext, Services
+from wr.api.user_queue.messages import ConcertEvent, ConcertUser
+from wr.api.user_queue.operations import caller_of
+from wr.live.registry import Others
+from wr.live.stream import Stream
+from wr.live.updates import AdmittedUpdate, EndedUpdate, Farewell, PositionUpdate, TokenDue, Update
+from wr.model.limits import Usage
+from wr.model.places import Admitted, Waiting
+from wr.room.user_queue import NOT_IN_LINE, QueueUser, UserStatus, concert_queue, user_position
+
+
+class UserQueueFeed:
+    """The second API's feed: `INIT`, `RANK_UPDATE`, `ACTIVE`, `KEEPALIVE` (its document, section 2.3)."""
+
+    __slots__ = (
+        *("_caller", "_clock_ms", "_inside_until", "_services", "_state", "_user"),
+        *("headers", "stream", "usage"),
+    )
+
+    def __init__(
+        self,
+        services: Services,
+        user: ConcertUser,
+        caller: QueueUser,
+        stream: Stream,
+        clock_ms: Callable[[], int],
+    ) -> None:
+        self._services = services
+        self._caller = caller
+        self._user = user
+        self._clock_ms = clock_ms
+        self._state = ConcertEvent(
+            user_id=user.user_id, concert_id=user.concert_id, status=UserStatus.NONE, rank=NOT_IN_LINE
+        )
+        self._inside_until = 0.0
+        self.stream = stream
+        self.headers: list[tuple[str, str]] = []
+        self.usage: Usage | None = None
+
+    async def begin(self) -> None:
+        """Find out where the user stands; raises what a status call would."""
+        user = self._user
+        polled, self.usage = await self._services.user_queue.look(user.concert_id, user.user_id, self._caller)
+        place = polled.place
+        if isinstance(place, Waiting):
+            self._take(PositionUpdate(place.position, polled.queue_length, 0))
+            self.stream.told(PositionUpdate(place.position, polled.queue_length, 0))
+        elif isinstance(place, Admitted):
+            view = await self._services.user_queue.view(self._user.concert_id)
+            entered = AdmittedUpdate(view.config, place, polled.queue_length, polled.now_ms)
+            self._take(entered)
+            self.stream.told(entered)
+
+    def opening(self) -> list[Event]:
+        """The greeting and a snapshot."""
+        return [Event("INIT", b"connected"), self._event()]
+
+    async def spell(self, update: Update) -> Event | Goodbye | None:
+        """Spell what the stream brought; None for somebody not in line who was not in line before."""
+        if isinstance(update, Farewell):
+            return goodbye(update)
+        if isinstance(update, EndedUpdate) and self._state.status is UserStatus.NONE:
+            return None
+        if isinstance(update, TokenDue):
+            return None  # Users of this API have no tokens of places.
+        if isinstance(update, PositionUpdate) and update.position == self._state.rank:
+            return None  # The line is held, or goes on: of that this API says nothing.
+        self._take(update)
+        return self._event()
+
+    async def heartbeat(self) -> None:
+        """This API has none: the open stream is the sign of life."""
+
+    def close(self) -> None:
+        """Follow no longer."""
+        self._services.registry.remove(self.stream)
+
+    def as_server_sent(self, event: Event | None, number: int) -> bytes:  # noqa: ARG002 - events have no numbers here
+        """Spell an event without the optional spaces, as this API's clients expect."""
+        if event is None:
+            return b"event:KEEPALIVE\ndata:%s\n\n" % self._event().data
+        return b"event:%s\ndata:%s\n\n" % (event.name.encode(), event.data)
+
+    def _take(self, update: Update) -> None:
+        if isinstance(update, PositionUpdate):
+            status, rank = UserStatus.WAITING, update.position
+        elif isinstance(update, AdmittedUpdate):
+            status, rank = UserStatus.ACTIVE, 0
+            self._inside_until = trio.current_time() + (update.place.expires_ms - update.now_ms) / 1000
+        else:
+            status, rank = UserStatus.NONE, NOT_IN_LINE
+        self._state = msgspec.structs.replace(self._state, status=status, rank=rank)
+
+    def _event(self) -> Event:
+        """Spell the state of this moment."""
+        is_active = self._state.status is UserStatus.ACTIVE
+        left_s = max(0, int(self._inside_until - trio.current_time())) if is_active else 0
+        now = datetime.fromtimestamp(self._clock_ms() / 1000, UTC)
+        data = msgspec.structs.replace(
+            self._state,
+            active_ttl_seconds=left_s,
+            timestamp=f"{now:%Y-%m-%dT%H:%M:%S}.{now.microsecond // 1000:03d}Z",
+        )
+        name: Literal["ACTIVE", "RANK_UPDATE"] = "ACTIVE" if is_active else "RANK_UPDATE"
+        return Event(name, msgspec.json.encode(data))
+
+
+async def user_queue_feed(services: Services, context: RequestContext) -> Feed:
+    """Follow the rank of a user. A subscription with the user's token replaces those before; without one, a
+    few of the same user live side by side, and the third of one address replaces the first of that
+    address."""
+    user: ConcertUser = context.query
+    caller = caller_of(context)
+    queue_id = concert_queue(user.concert_id)
+    stream = Stream(queue_id, user_position(queue_id, user.user_id), address=context.address)
+    feed = UserQueueFeed(services, user, caller, stream, services.clock_ms)
+    return await open_feed(services, feed, Others.REPLACED if caller.is_known else Others.BOUNDED)

@@ -1,0 +1,30 @@
+"""Operations of the second API: join and status of a concert's users (its document, sections 2.1 and 2.2)."""
+
+from wr.api.request_context import Answer, RequestContext, Services
+from wr.api.user_queue.messages import ConcertUser, JoinResponse, RankResponse
+from wr.room.user_queue import QueueUser
+
+
+def caller_of(context: RequestContext) -> QueueUser:
+    """Tell what is known of the caller."""
+    return QueueUser(context.address, context.is_site, context.has_user_token)
+
+
+async def join_concert(services: Services, context: RequestContext) -> Answer:
+    """Put a user in line for a concert."""
+    user: ConcertUser = context.body
+    standing = await services.user_queue.join(user.concert_id, user.user_id, caller_of(context))
+    return Answer(
+        200,
+        JoinResponse(
+            user_id=user.user_id, concert_id=user.concert_id, status=standing.status, rank=standing.rank
+        ),
+        standing.usage,
+    )
+
+
+async def concert_status(services: Services, context: RequestContext) -> Answer:
+    """Tell where a user stands; a sign of life, since this API has no other."""
+    user: ConcertUser = context.query
+    standing = await services.user_queue.status(user.concert_id, user.user_id, caller_of(context))
+    return Answer(200, RankResponse(status=standing.status, rank=standing.rank), standing.usage)

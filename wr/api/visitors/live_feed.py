@@ -1,0 +1,161 @@
+"""The live feed of a visitor in a queue (contract: WebSocket API; the same as server-sent events)."""
+
+import msgspec
+import trio
+from msgspec import UNSET
+
+from wr.api.live_feed import _RETRY_MS, Event, Feed, Goodbye, goodbye, open_feed
+from wr.api.request_context import RequestContext, Services
+from wr.api.visitors.live_messages import (
+    AdmittedEvent,
+    AdmittedEventData,
+    ExpiredEvent,
+    ExpiredEventData,
+    PositionUpdateEvent,
+    PositionUpdateEventData,
+    TokenEvent,
+    TokenEventData,
+)
+from wr.api.visitors.operations import held_status
+from wr.live.registry import Others
+from wr.live.stream import Stream, StreamKind
+from wr.live.updates import AdmittedUpdate, EndedUpdate, PositionUpdate, TokenDue, Update
+from wr.model.ids import session_id_text
+from wr.model.limits import Usage
+from wr.model.times import rfc3339
+from wr.room.join_rules import PositionProof
+from wr.room.visitors import Line
+from wr.store.poll import PollKind
+
+
+class QueueFeed:
+    """The first API's feed: `position_update`, `admitted`, `expired` (contract: WebSocket Endpoint), and
+    `token`, a fresh position token once half the time of the last one is over."""
+
+    __slots__ = (
+        *("_gives_tokens", "_opening", "_proof", "_services", "_timeout_s"),
+        *("headers", "stream", "usage"),
+    )
+
+    def __init__(
+        self, services: Services, proof: PositionProof, stream: Stream, *, gives_tokens: bool
+    ) -> None:
+        self._services = services
+        self._gives_tokens = gives_tokens
+        # A stream lasts long: no need to keep the token that it began with.
+        self._proof = PositionProof(proof.claims, "")
+        self._opening: list[Event] = []
+        self._timeout_s = 0
+        """The heartbeat timeout that the client was told last."""
+        self.stream = stream
+        self.headers: list[tuple[str, str]] = []
+        self.usage: Usage | None = None
+
+    async def begin(self) -> None:
+        """Find out where the person stands, who is here from now on; raises what a status call would."""
+        place = await self._services.visitors.poll(self._proof, PollKind.KEEPING_STATUS)
+        self.usage = place.usage
+        if isinstance(place, Line):
+            moved = PositionUpdate(
+                place.position,
+                place.queue_length,
+                place.estimated_wait_s,
+                place.config.status,
+                place.config.heartbeat_timeout_seconds,
+                place.is_recovering,
+            )
+            self.stream.told(moved)
+            self._opening = [self._moved(moved)]
+            if self._gives_tokens and place.token:
+                self._opening.append(self._renewed())
+            elif self._gives_tokens:
+                self._plan_renewal()
+        else:
+            self._opening = [_admitted(place.position_id, place.session_token, place.config.target_url)]
+
+    def opening(self) -> list[Event]:
+        """The position, with a fresh token where it is time for one, or the way in."""
+        opening, self._opening = self._opening, []
+        return opening
+
+    async def spell(self, update: Update) -> Event | Goodbye | None:
+        """Spell what the stream brought; the way in needs a signature."""
+        if isinstance(update, PositionUpdate):
+            return self._moved(update)
+        if isinstance(update, TokenDue):
+            return self._renewed()
+        if isinstance(update, AdmittedUpdate):
+            token = await self._services.visitors.let_in(self._proof.claims, update.config, update.place)
+            return _admitted(self._proof.claims.position_id, token, update.config.target_url)
+        if isinstance(update, EndedUpdate):
+            event = ExpiredEvent(data=ExpiredEventData(reason=update.reason))
+            return Event(event.type, msgspec.json.encode(event), is_last=True)
+        return goodbye(update)
+
+    def _renewed(self) -> Event:
+        token, claims = self._services.visitors.renewed(self._proof.claims)
+        self._proof = PositionProof(claims, "")
+        self._plan_renewal()
+        event = TokenEvent(data=TokenEventData(token=token, expires_at=rfc3339(claims.expires_s * 1000)))
+        return Event(event.type, msgspec.json.encode(event))
+
+    def _plan_renewal(self) -> None:
+        due_in_s = (self._proof.claims.half_over_ms - self._services.clock_ms()) / 1000
+        self.stream.token_due = trio.current_time() + due_in_s
+
+    def _moved(self, moved: PositionUpdate) -> Event:
+        event = PositionUpdateEvent(
+            data=PositionUpdateEventData(
+                position=moved.position,
+                queue_length=moved.queue_length,
+                estimated_wait_seconds=moved.estimated_wait_s,
+                queue_status=held_status(moved.queue_status),
+                recovering=moved.is_recovering or UNSET,
+            )
+        )
+        if moved.heartbeat_timeout_s != self._timeout_s:
+            self._timeout_s = event.data.heartbeat_timeout_seconds = moved.heartbeat_timeout_s
+        return Event(event.type, msgspec.json.encode(event))
+
+    async def heartbeat(self) -> None:
+        """Keep the place, as a heartbeat call does and within its limit."""
+        self.stream.is_alive = True
+        await self._services.visitors.poll(self._proof, PollKind.HEARTBEAT)
+
+    def close(self) -> None:
+        """Follow no longer."""
+        self._services.registry.remove(self.stream)
+
+    def as_server_sent(self, event: Event | None, number: int) -> bytes:
+        """Spell an event with its name, a number and the whole message; a sign of life is a comment."""
+        if event is None:
+            return b": still here\n\n"
+        retry = b"retry: %d\n" % _RETRY_MS if number == 1 else b""
+        return b"%sevent: %s\nid: %d\ndata: %s\n\n" % (retry, event.name.encode(), number, event.data)
+
+
+async def queue_feed(services: Services, context: RequestContext) -> Feed:
+    """Follow the position of the token's holder: updates, and at last the way in or the end."""
+    if context.position is None:
+        raise AssertionError("the route asks for a position token")
+    claims = context.position.claims
+    # The one feed that WebSockets carry too; the route's own word for them is above this file.
+    kind = StreamKind.WEBSOCKET if context.route.method == "WEBSOCKET" else StreamKind.EVENTS
+    stream = Stream(
+        claims.queue_id,
+        claims.position_id,
+        kind=kind,
+        priority=claims.priority,
+        address=context.address,
+        claims=claims,
+    )
+    feed = QueueFeed(services, context.position, stream, gives_tokens=not context.keeps_token_in_cookie)
+    return await open_feed(services, feed, Others.KEPT)
+
+
+def _admitted(position_id: bytes, session_token: str, redirect_url: str) -> Event:
+    data = AdmittedEventData(
+        session_id=session_id_text(position_id), session_token=session_token, redirect_url=redirect_url
+    )
+    event = AdmittedEvent(data=data)
+    return Event(event.type, msgspec.json.encode(event), is_last=True)

@@ -1,0 +1,217 @@
+"""Operations on a visitor's place: join, status, heartbeat, cancel (contract: Enqueue to Cancel)."""
+
+from typing import Literal
+
+from msgspec import UNSET, UnsetType
+
+from wr.api.request_context import Answer, RequestContext, Services
+from wr.api.visitors.messages import (
+    AdmittedHeartbeat,
+    AdmittedStatus,
+    CancelResponse,
+    EnqueueRequest,
+    EnqueueResponse,
+    PublicQueueResponse,
+    WaitingHeartbeat,
+    WaitingStatus,
+)
+from wr.model.client_address import forwarding
+from wr.model.idempotency_key import HEADER, retry_of
+from wr.model.ids import id_text, session_id_text
+from wr.model.queue import QueueStatus
+from wr.model.times import rfc3339
+from wr.room.join_rules import JoiningVisitor, PositionProof
+from wr.room.visitors import Line
+from wr.store.poll import PollKind
+
+FORWARDED = "X-WR-Forwarded"
+"""Tells whoever asks through a proxy whether it is one of those that are trusted; no address is told."""
+
+IDEMPOTENCY_KEY = HEADER.lower()
+"""The header by which a join that is tried again finds its place."""
+PASS = "x-wr-pass"  # noqa: S105 - the name of a header
+"""The header that a pass comes in."""
+
+
+async def enqueue(services: Services, context: RequestContext) -> Answer:
+    """Join a queue: 201 with a new place, 200 with the one the same person has already."""
+    wish: EnqueueRequest = context.body
+    queue_id = context.parameters["queue_id"]
+    given = context.request.headers.get(PASS) or wish.pass_
+    used_pass = None
+    if given:
+        await services.visitors.view(queue_id)  # No pass is looked at for a queue that does not exist.
+        used_pass = await services.passes.read(given, queue_id, context.address)
+    visitor = JoiningVisitor(
+        context.address,
+        context.user_agent,
+        context.position,
+        used_pass,
+        context.is_site,
+        context.keeps_token,
+        _retry(context, wish, given),
+    )
+    place = await services.visitors.enqueue(queue_id, visitor, wish.priority, wish.metadata)
+    if isinstance(place, Line):
+        return Answer(
+            201 if place.is_new else 200,
+            EnqueueResponse(
+                position_id=id_text(place.position_id),
+                queue_id=place.config.id,
+                position=place.position,
+                queue_length=place.queue_length,
+                estimated_wait_seconds=place.estimated_wait_s,
+                priority=place.priority,
+                status="waiting",
+                token=place.token,
+                heartbeat_interval_seconds=place.config.heartbeat_interval_seconds,
+                heartbeat_timeout_seconds=place.config.heartbeat_timeout_seconds,
+                expires_at=rfc3339(place.token_expires_s * 1000),
+                queue_status=held_status(place.config.status),
+                recovering=place.is_recovering or UNSET,
+            ),
+            place.usage,
+        )
+    return Answer(
+        200,
+        EnqueueResponse(
+            position_id=id_text(place.position_id),
+            queue_id=place.config.id,
+            position=0,
+            queue_length=place.queue_length,
+            estimated_wait_seconds=0,
+            priority=place.priority,
+            status="admitted",
+            token=place.token,
+            heartbeat_interval_seconds=place.config.heartbeat_interval_seconds,
+            heartbeat_timeout_seconds=place.config.heartbeat_timeout_seconds,
+            expires_at=rfc3339(place.token_expires_s * 1000),
+            session_id=session_id_text(place.position_id),
+            session_token=place.session_token,
+            redirect_url=place.config.target_url,
+            session_expires_at=rfc3339(place.session_expires_ms),
+        ),
+        place.usage,
+    )
+
+
+def _retry(context: RequestContext, wish: EnqueueRequest, given_pass: str) -> bytes:
+    """Read the key by which the same join, tried again, finds its place; empty where there is none."""
+    key = context.request.headers.get(IDEMPOTENCY_KEY)
+    if key is None:
+        return b""
+    return retry_of(key, {"priority": wish.priority, "metadata": wish.metadata, "pass": given_pass})
+
+
+async def queue_facts(services: Services, context: RequestContext) -> Answer:
+    """Tell what anybody may know of a queue; asks no store, so that many may ask."""
+    view = await services.visitors.view(context.parameters["queue_id"])
+    config, request = view.config, context.request
+    forwarded_for = request.headers.get("x-forwarded-for", "")
+    return Answer(
+        200,
+        PublicQueueResponse(
+            id=config.id,
+            name=config.name,
+            status=config.status,
+            queue_length=view.waiting,
+            estimated_wait_seconds=view.estimated_wait_s(view.waiting + 1),
+            heartbeat_interval_seconds=config.heartbeat_interval_seconds,
+            heartbeat_timeout_seconds=config.heartbeat_timeout_seconds,
+            message=config.message,
+            logo_url=config.logo_url,
+            accent_color=config.accent_color,
+            background_color=config.background_color,
+            support_url=config.support_url,
+            entry=config.entry,
+        ),
+        headers=[(FORWARDED, forwarding(request.peer, forwarded_for, services.trusted_proxies))],
+    )
+
+
+async def status(services: Services, context: RequestContext) -> Answer:
+    """Tell where the holder of the token stands; not a sign of life."""
+    place = await services.visitors.poll(_proof(context), PollKind.STATUS)
+    if isinstance(place, Line):
+        return Answer(
+            200,
+            WaitingStatus(
+                position_id=id_text(place.position_id),
+                queue_id=place.config.id,
+                position=place.position,
+                queue_length=place.queue_length,
+                estimated_wait_seconds=place.estimated_wait_s,
+                token=place.token,
+                expires_at=rfc3339(place.token_expires_s * 1000),
+                queue_status=held_status(place.config.status),
+                recovering=place.is_recovering or UNSET,
+            ),
+            place.usage,
+        )
+    return Answer(
+        200,
+        AdmittedStatus(
+            position_id=id_text(place.position_id),
+            queue_id=place.config.id,
+            queue_length=place.queue_length,
+            session_id=session_id_text(place.position_id),
+            session_token=place.session_token,
+            redirect_url=place.config.target_url,
+            session_expires_at=rfc3339(place.session_expires_ms),
+        ),
+        place.usage,
+    )
+
+
+async def heartbeat(services: Services, context: RequestContext) -> Answer:
+    """Keep the place in line."""
+    place = await services.visitors.poll(_proof(context), PollKind.HEARTBEAT)
+    if isinstance(place, Line):
+        return Answer(
+            200,
+            WaitingHeartbeat(
+                position_id=id_text(place.position_id),
+                position=place.position,
+                queue_length=place.queue_length,
+                estimated_wait_seconds=place.estimated_wait_s,
+                token=place.token,
+                next_heartbeat_seconds=place.config.heartbeat_interval_seconds,
+                heartbeat_timeout_seconds=place.config.heartbeat_timeout_seconds,
+                queue_status=held_status(place.config.status),
+                recovering=place.is_recovering or UNSET,
+            ),
+            place.usage,
+        )
+    return Answer(
+        200,
+        AdmittedHeartbeat(
+            position_id=id_text(place.position_id),
+            session_id=session_id_text(place.position_id),
+            session_token=place.session_token,
+            redirect_url=place.config.target_url,
+        ),
+        place.usage,
+    )
+
+
+async def cancel(services: Services, context: RequestContext) -> Answer:
+    """Leave: give up the place, or the session it became."""
+    left = await services.visitors.leave(_proof(context).claims)
+    return Answer(
+        200,
+        CancelResponse(position_id=id_text(left.position_id), cancelled_at=rfc3339(left.at_ms)),
+        left.usage,
+    )
+
+
+def held_status(status: QueueStatus) -> Literal["paused", "maintenance"] | UnsetType:
+    """Say why nobody is being let in; nothing while people are."""
+    if status is QueueStatus.ACTIVE:
+        return UNSET
+    return "paused" if status is QueueStatus.PAUSED else "maintenance"
+
+
+def _proof(context: RequestContext) -> PositionProof:
+    if context.position is None:
+        raise AssertionError("the route asks for a position token")
+    return context.position

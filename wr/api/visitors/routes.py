@@ -1,0 +1,134 @@
+"""Routes of visitors: their places, sessions and live streams (contract: Enqueue to WebSocket API)."""
+
+from wr.api.route import BASE, WEBSOCKET, Auth, Route
+from wr.api.visitors import live_messages, messages, operations, session_operations
+from wr.api.visitors.live_feed import queue_feed
+from wr.model import refusals
+
+LIVE_EVENTS = (
+    *(live_messages.PositionUpdateEvent, live_messages.TokenEvent),
+    *(live_messages.AdmittedEvent, live_messages.ExpiredEvent),
+)
+_STATUS = (messages.WaitingStatus, messages.AdmittedStatus)
+_HEARTBEAT = (messages.WaitingHeartbeat, messages.AdmittedHeartbeat)
+
+VISITOR_ROUTES: tuple[Route, ...] = (
+    Route(
+        method="POST",
+        path=f"{BASE}/queues/{{queue_id}}/enqueue",
+        operation=operations.enqueue,
+        counts_itself=True,
+        tag="Visitors",
+        auth=Auth.MAY_HAVE_POSITION,
+        scope="enqueue",
+        title="Join queue",
+        body=messages.EnqueueRequest,
+        answers=(
+            (200, "Existing position returned", messages.EnqueueResponse),
+            (201, "New position created", messages.EnqueueResponse),
+        ),
+        refusals=(
+            *(refusals.NotFound, refusals.QueueFull, refusals.StoreFull, refusals.Maintenance),
+            *(refusals.Forbidden, refusals.IdentityTaken, refusals.TooManyPlaces, refusals.Blocked),
+            *(refusals.PassRequired, refusals.PassInvalid, refusals.KeyReused),
+        ),
+    ),
+    Route(
+        method="GET",
+        path=f"{BASE}/queues/{{queue_id}}",
+        operation=operations.queue_facts,
+        tag="Visitors",
+        answers=((200, "Queue found", messages.PublicQueueResponse),),
+        refusals=(refusals.NotFound, refusals.Unavailable),
+    ),
+    Route(
+        method="GET",
+        path=f"{BASE}/queues/{{queue_id}}/status",
+        operation=operations.status,
+        counts_itself=True,
+        tag="Visitors",
+        auth=Auth.POSITION,
+        scope="status",
+        answers=((200, "Position found", _STATUS),),
+        refusals=(refusals.NotFound, refusals.PositionExpired),
+    ),
+    Route(
+        method="POST",
+        path=f"{BASE}/queues/{{queue_id}}/heartbeat",
+        operation=operations.heartbeat,
+        counts_itself=True,
+        tag="Visitors",
+        auth=Auth.POSITION,
+        scope="heartbeat",
+        body=messages.HeartbeatRequest,
+        answers=((200, "Heartbeat recorded", _HEARTBEAT),),
+        refusals=(refusals.NotFound, refusals.PositionExpired),
+    ),
+    Route(
+        method="DELETE",
+        path=f"{BASE}/queues/{{queue_id}}/position",
+        operation=operations.cancel,
+        counts_itself=True,
+        tag="Visitors",
+        auth=Auth.POSITION,
+        scope="status",
+        answers=((200, "Position cancelled", messages.CancelResponse),),
+        refusals=(refusals.NotFound, refusals.PositionExpired),
+    ),
+    Route(
+        method="GET",
+        path=f"{BASE}/sessions/{{session_id}}",
+        operation=session_operations.session_status,
+        counts_itself=True,
+        tag="Sessions",
+        auth=Auth.SESSION,
+        scope="status",
+        answers=((200, "Session found", messages.SessionResponse),),
+        refusals=(refusals.NotFound, refusals.SessionExpired),
+    ),
+    Route(
+        method="DELETE",
+        path=f"{BASE}/sessions/{{session_id}}",
+        operation=session_operations.end_session,
+        counts_itself=True,
+        tag="Sessions",
+        auth=Auth.SESSION,
+        scope="status",
+        answers=((200, "Session ended", messages.EndSessionResponse),),
+        refusals=(refusals.NotFound, refusals.SessionExpired),
+    ),
+    Route(
+        method="POST",
+        path=f"{BASE}/sessions/{{session_id}}/activity",
+        operation=session_operations.session_activity,
+        counts_itself=True,
+        tag="Sessions",
+        auth=Auth.SESSION,
+        scope="activity",
+        body=messages.ActivityRequest,
+        answers=((200, "Activity recorded", messages.ActivityResponse),),
+        refusals=(refusals.NotFound, refusals.SessionExpired),
+    ),
+    Route(
+        method=WEBSOCKET,
+        path="/ws/queues/{queue_id}",
+        feed=queue_feed,
+        tag="Live",
+        auth=Auth.POSITION,
+        scope="status",
+        counts_itself=True,
+        answers=((101, "Messages follow", LIVE_EVENTS),),
+        refusals=(refusals.NotFound, refusals.PositionExpired, refusals.TooManyStreams),
+    ),
+    Route(
+        method="GET",
+        path=f"{BASE}/queues/{{queue_id}}/events",
+        feed=queue_feed,
+        tag="Live",
+        auth=Auth.POSITION,
+        scope="status",
+        counts_itself=True,
+        answers=((200, "Server-sent events follow", LIVE_EVENTS),),
+        refusals=(refusals.NotFound, refusals.PositionExpired, refusals.TooManyStreams),
+    ),
+)

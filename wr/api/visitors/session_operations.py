@@ -1,0 +1,64 @@
+"""Operations on a visitor's session: status, activity, end (contract: Session Status to Session Activity)."""
+
+from wr.api.request_context import Answer, RequestContext, Services
+from wr.api.visitors.messages import ActivityRequest, ActivityResponse, EndSessionResponse, SessionResponse
+from wr.model.ids import id_text, session_id_text
+from wr.model.times import rfc3339
+from wr.model.tokens import SessionClaims
+from wr.store.visit import VisitKind
+
+
+async def session_status(services: Services, context: RequestContext) -> Answer:
+    """Tell how a session stands."""
+    state = await services.visitors.session(_session(context), VisitKind.STATUS)
+    visit = state.visit
+    return Answer(
+        200,
+        SessionResponse(
+            session_id=session_id_text(state.claims.position_id),
+            queue_id=state.claims.queue_id,
+            position_id=id_text(state.claims.position_id),
+            started_at=rfc3339(visit.started_ms),
+            expires_at=rfc3339(visit.expires_ms),
+            last_activity=rfc3339(visit.last_activity_ms),
+            page_views=visit.page_views,
+            remaining_seconds=max(0, visit.expires_ms - state.now_ms) // 1000,
+        ),
+        state.usage,
+    )
+
+
+async def end_session(services: Services, context: RequestContext) -> Answer:
+    """Leave: end the session, so that it takes nobody's room any longer."""
+    claims = _session(context)
+    left = await services.visitors.leave(claims)
+    return Answer(
+        200,
+        EndSessionResponse(
+            session_id=session_id_text(claims.position_id),
+            ended_at=rfc3339(left.at_ms),
+        ),
+        left.usage,
+    )
+
+
+async def session_activity(services: Services, context: RequestContext) -> Answer:
+    """Record that a visitor did something in a session."""
+    report: ActivityRequest = context.body
+    kind = VisitKind.PAGE_VIEW if report.action == "page_view" else VisitKind.ACTIVITY
+    state = await services.visitors.session(_session(context), kind)
+    return Answer(
+        200,
+        ActivityResponse(
+            session_id=session_id_text(state.claims.position_id),
+            page_views=state.visit.page_views,
+            expires_at=rfc3339(state.visit.expires_ms),
+        ),
+        state.usage,
+    )
+
+
+def _session(context: RequestContext) -> SessionClaims:
+    if context.session is None:
+        raise AssertionError("the route asks for a session token")
+    return context.session

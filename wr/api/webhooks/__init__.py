@@ -1,0 +1,1 @@
+"""The API with which operators manage webhooks."""

@@ -1,0 +1,58 @@
+"""Routes with which operators add, change and delete webhooks, and deal with undelivered events."""
+
+from wr.api.route import Route, admin_route
+from wr.api.webhooks import messages, operations
+from wr.model import refusals
+
+WEBHOOK_ROUTES: tuple[Route, ...] = (
+    admin_route(
+        "POST",
+        "/webhooks",
+        operations.add_webhook,
+        body=messages.AddWebhookRequest,
+        answers=((201, "Webhook added", messages.NewWebhookResponse),),
+        refusals=(refusals.Conflict,),
+    ),
+    admin_route(
+        "GET",
+        "/webhooks",
+        operations.list_webhooks,
+        answers=((200, "Every webhook", messages.WebhookListResponse),),
+    ),
+    admin_route(
+        "PATCH",
+        "/webhooks/{webhook_id}",
+        operations.change_webhook,
+        body=messages.ChangeWebhookRequest,
+        answers=((200, "Webhook changed", messages.ChangedWebhookResponse),),
+        refusals=(refusals.NotFound, refusals.Conflict),
+    ),
+    admin_route(
+        "DELETE",
+        "/webhooks/{webhook_id}",
+        operations.delete_webhook,
+        answers=((200, "Webhook deleted", messages.DeleteWebhookResponse),),
+        refusals=(refusals.NotFound,),
+    ),
+    admin_route(
+        "GET",
+        "/webhooks/dead-letters",
+        operations.list_dead_letters,
+        query=messages.DeadLetterQuery,
+        answers=((200, "Deliveries that were given up", messages.DeadLetterListResponse),),
+    ),
+    admin_route(
+        "POST",
+        "/webhooks/dead-letters/{dead_letter_id}/retry",
+        operations.retry_dead_letter,
+        answers=((200, "Delivery is tried anew", messages.DeadLetterGoneResponse),),
+        refusals=(refusals.NotFound, refusals.Conflict),
+    ),
+    admin_route(
+        "DELETE",
+        "/webhooks/dead-letters/{dead_letter_id}",
+        operations.discard_dead_letter,
+        answers=((200, "Delivery is forgotten", messages.DeadLetterGoneResponse),),
+        refusals=(refusals.NotFound,),
+    ),
+)

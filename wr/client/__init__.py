@@ -1,0 +1,1 @@
+"""HTTP clients of a running server, for commands, checks and rehearsals."""

@@ -1,0 +1,149 @@
+"""The examination of a deployment from outside: every check, in the order in which a visitor meets it."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from urllib.parse import quote, urlsplit
+
+from wr.api.visitors.messages import PublicQueueResponse
+from wr.doctor.finding import Finding, bad, unsure
+from wr.doctor.http_probe import NoAnswer, read_url
+from wr.doctor.server import check_server
+from wr.doctor.site import (
+    check_clock,
+    check_gate,
+    check_reach,
+    check_room,
+    not_reached,
+    observe,
+)
+from wr.doctor.trial_visitor import TrialVisitor
+from wr.doctor.visitor_walk import Walk
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """What is out there: the site that people wait for, the waiting room, the queue; empty if not known."""
+
+    origin: str
+    room: str = ""
+    queue_id: str = ""
+    metrics_token: str = ""
+    """What opens the metrics of `room`; told to nobody else."""
+    expected_crowd: int = 0
+
+    @classmethod
+    def at(
+        cls, origin: str, room: str, queue_id: str, *, metrics_token: str = "", expected_crowd: int = 0
+    ) -> "Deployment":
+        """Take what the operator says.
+
+        Raises:
+            ValueError: an address is no http or https URL.
+        """
+        for url in (origin, *([room] if room else [])):
+            read_url(url)
+        return cls(origin, room.rstrip("/"), queue_id, metrics_token, expected_crowd)
+
+
+class _Examination:
+    """One look at a deployment, by one visitor."""
+
+    def __init__(
+        self, deployment: Deployment, name: str, now_s: Callable[[], float], sleep: Callable[[float], None]
+    ) -> None:
+        self._given = deployment
+        self._now_s = now_s
+        self._sleep = sleep
+        self._visitor = TrialVisitor(name)
+        self._rooms: list[str] = []
+        """Where visitors find the waiting room."""
+
+    def look(self) -> Iterator[Finding]:
+        """Check everything, and give back what was given meanwhile."""
+        try:
+            yield from self._look_at_site()
+        finally:
+            left = self._visitor.give_back(self._rooms)
+        if left:
+            yield unsure(
+                "left behind",
+                f"{left} sessions or places that the gate gave could not be given up again",
+                "say with --url where the waiting room is; until then they end by themselves",
+            )
+
+    def _look_at_site(self) -> Iterator[Finding]:
+        given = self._given
+        try:
+            site = observe(given.origin, self._visitor, self._now_s)
+        except NoAnswer as error:
+            yield not_reached("site", given.origin, error)
+            return
+        yield check_reach(site)
+        yield check_clock("site's clock", site)
+        gate, way = check_gate(site)
+        yield gate
+        parts = urlsplit(given.origin)
+        # Where nothing tells, it may well be behind the same proxy.
+        same = f"{parts.scheme}://{parts.netloc}"
+        room = given.room or way.room or same
+        try:
+            found = replace(given, room=room, queue_id=given.queue_id or way.queue_id)
+            yield from self._look_at_room(found, (way.room, same), is_gated=not gate.is_bad)
+        except NoAnswer as error:
+            yield not_reached("waiting room", room, error)
+
+    def _look_at_room(
+        self, found: Deployment, entrances: Sequence[str], *, is_gated: bool
+    ) -> Iterator[Finding]:
+        if found.queue_id:
+            self._rooms = [
+                each
+                for each in dict.fromkeys((*entrances, found.room))
+                if each and self._shows_queue(each, found.queue_id)
+            ]
+        health = observe(f"{found.room}/health", self._visitor, self._now_s)
+        room = check_room(health)
+        yield room
+        if room.is_bad:
+            return
+        yield check_clock("room's clock", health)
+        if self._given.room:
+            yield from check_server(found.room, found.metrics_token, found.expected_crowd)
+        if not found.queue_id:
+            yield bad("walk", "the site does not say which queue people wait in", "name it with --queue")
+            return
+        # Visitors come through the proxy, whatever the operator's own way to the waiting room is.
+        walk = Walk(
+            (*self._rooms, found.room)[0],
+            found.queue_id,
+            found.origin,
+            self._visitor,
+            keys_at=found.room,
+            is_gated=is_gated,
+            now_s=self._now_s,
+            sleep=self._sleep,
+        )
+        can_join = True
+        for finding in walk.take():
+            yield finding
+            can_join = can_join and not (finding.subject == "walk" and finding.is_bad)
+        if can_join:
+            yield walk.check_forging()
+
+    def _shows_queue(self, room: str, queue_id: str) -> bool:
+        try:
+            answer = self._visitor.ask(f"{room}/api/v1/queues/{quote(queue_id, safe='')}")
+        except NoAnswer:
+            return False
+        return answer.status == 200 and answer.read(PublicQueueResponse) is not None
+
+
+def examine_deployment(
+    deployment: Deployment, name: str, *, now_s: Callable[[], float], sleep: Callable[[float], None]
+) -> Iterator[Finding]:
+    """Check a deployment as a visitor called `name` meets it; yields each finding as soon as it is there.
+
+    It joins the queue three times, under one address, and leaves again, also what the gate let it into. Where
+    all answer it takes seconds; each question that is not answered in full is given up after 15 seconds.
+    """
+    yield from _Examination(deployment, name, now_s, sleep).look()

@@ -1,0 +1,50 @@
+"""Telling other systems: what runs for it, and how it ends."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import structlog
+import trio
+
+from wr.events.webhook_dispatcher import WebhookDispatcher
+from wr.supervision.loops import keep_running
+
+if TYPE_CHECKING:
+    from wr.events.nats_publisher import NatsPublisher
+
+log = structlog.get_logger("wr.events")
+
+
+@asynccontextmanager
+async def telling(
+    hooks: WebhookDispatcher, link: "NatsPublisher | None", *, patience_s: Callable[[], float]
+) -> AsyncIterator[None]:
+    """Publish and deliver events for as long as the block lasts, and after it what is left.
+
+    `patience_s` is asked at the end of the block how long that may take. Whatever notes events is to end
+    inside the block. Deliveries that are not finished then become dead letters; events that NATS has not
+    acknowledged are lost, and counted in the log.
+    """
+    async with trio.open_nursery() as nursery:
+        await nursery.start(keep_running, "webhooks", hooks.run)
+        if link is not None:
+            nursery.start_soon(keep_running, "nats", lambda _status: link.run())
+        yield
+        left_s = patience_s()
+        if link is not None and link.waiting:
+            log.info(
+                "stopping: NATS is given time for the last events",
+                count=link.waiting,
+                grace_s=round(left_s, 3),
+            )
+        with trio.move_on_after(left_s):
+            async with trio.open_nursery() as last:
+                last.start_soon(hooks.drained, left_s)
+                if link is not None:
+                    last.start_soon(link.drained)
+        nursery.cancel_scope.cancel()
+    await hooks.bury_the_rest()
+    lost = 0 if link is None else link.abandon()
+    if lost:
+        log.error("events are lost: NATS did not take them before the server stopped", count=lost)

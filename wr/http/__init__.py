@@ -1,0 +1,1 @@
+"""Bytes to requests and back: listener, lanes, connections, WebSockets and server-sent events."""

@@ -1,0 +1,165 @@
+"""Live streams over ASGI: a feed as a WebSocket or as server-sent events."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import trio
+
+from wr.api.dispatch import Api
+from wr.api.http_messages import HttpRequest, HttpResponse
+from wr.api.live_feed import KEEP_ALIVE_S, NORMAL_CLOSURE, Event, Feed, Goodbye, event_stream_headers, next_of
+from wr.api.route import WEBSOCKET
+from wr.http.hypercorn_websocket import PING
+from wr.http.websocket_rules import POLICY_VIOLATION, Pulse, take_in, token_among
+
+Receive = Callable[[], Awaitable[Any]]
+Send = Callable[[Any], Awaitable[None]]
+
+_LAST_WORDS_S = 5.0
+
+
+def read_request(scope: Any, method: str) -> HttpRequest:
+    """Read what an ASGI scope says of a request; its body comes separately, if it has one."""
+    headers: dict[str, str] = {}
+    # A header in several lines is one list: each proxy may have added a line to X-Forwarded-For.
+    for raw_name, raw_value in scope["headers"]:
+        name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    client = scope.get("client")
+    return HttpRequest(
+        method=method,
+        path=scope["path"],
+        query=scope["query_string"].decode("latin-1"),
+        headers=headers,
+        body=b"",
+        peer=client[0] if client else "",
+    )
+
+
+async def serve_events(api: Api, scope: Any, receive: Receive, send: Send) -> None:
+    """Carry a feed as server-sent events until it ends or its reader goes."""
+    async with api.follow(read_request(scope, "GET")) as feed:
+        if isinstance(feed, HttpResponse):
+            await _send_response(feed, send, "http")
+            return
+        headers = event_stream_headers(feed)
+        if scope["http_version"].startswith("1"):
+            headers.append(("Connection", "close"))
+        await send({"type": "http.response.start", "status": 200, "headers": _encoded(headers)})
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(_until_gone, receive, nursery.cancel_scope)
+            await send_events(feed, send)
+            nursery.cancel_scope.cancel()
+        with trio.move_on_after(_LAST_WORDS_S, shield=True):
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+async def send_events(feed: Feed, send: Send) -> None:
+    """Send a feed's events, each as a part of a body, until the feed ends."""
+    number = 0
+
+    async def put(event: Event | None) -> bool:
+        nonlocal number
+        number += event is not None
+        body = feed.as_server_sent(event, number)
+        await send({"type": "http.response.body", "body": body, "more_body": True})
+        return event is not None and event.is_last
+
+    for event in feed.opening():
+        if await put(event):
+            return
+    while True:
+        news = await next_of(feed, KEEP_ALIVE_S)
+        if isinstance(news, Goodbye) or await put(news):
+            return
+
+
+async def _until_gone(receive: Receive, scope: trio.CancelScope) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    scope.cancel()
+
+
+async def serve_websocket(api: Api, scope: Any, receive: Receive, send: Send, *, ping_s: float) -> None:
+    """Carry a feed as a WebSocket until it ends or its peer goes; pings it every `ping_s` seconds."""
+    await receive()  # websocket.connect
+    request = read_request(scope, WEBSOCKET)
+    subprotocol = token_among(scope.get("subprotocols") or [], request.headers)
+    async with api.follow(request) as feed:
+        if isinstance(feed, HttpResponse):
+            if scope["http_version"].startswith("1"):
+                # Hypercorn has made the connection a WebSocket's and reads no further request on it.
+                feed.more.append(("Connection", "close"))
+            await _send_response(feed, send, "websocket.http")
+            return
+        accept = {"type": "websocket.accept", "subprotocol": subprotocol, "headers": _encoded(feed.headers)}
+        await send(accept)
+        await _Conversation(feed, receive, send, ping_s).run()
+
+
+class _Conversation:
+    """One open WebSocket: a task that sends, a task that listens, and an end they agree on."""
+
+    def __init__(self, feed: Feed, receive: Receive, send: Send, ping_s: float) -> None:
+        self._feed = feed
+        self._receive = receive
+        self._send = send
+        self._pulse = Pulse(ping_s, trio.current_time())
+
+    async def run(self) -> None:
+        """Talk until the feed or the peer ends it."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._listen, nursery.cancel_scope)
+            code = await self._tell()
+            await self._close(code)
+            nursery.cancel_scope.cancel()
+
+    async def _tell(self) -> int:
+        for event in self._feed.opening():
+            await self._send_text(event.data)
+            if event.is_last:
+                return NORMAL_CLOSURE
+        while True:
+            now = trio.current_time()
+            if now >= self._pulse.due:
+                if not self._pulse.ping(self._feed.stream, now):
+                    return POLICY_VIOLATION
+                await self._send(dict(PING))
+            news = await next_of(self._feed, self._pulse.due - now)
+            if isinstance(news, Goodbye):
+                return news.close_code
+            if news is not None:
+                await self._send_text(news.data)
+                if news.is_last:
+                    return NORMAL_CLOSURE
+
+    async def _listen(self, scope: trio.CancelScope) -> None:
+        while True:
+            message = await self._receive()
+            if message["type"] == "websocket.disconnect":
+                scope.cancel()
+                return
+            self._pulse.hear(self._feed.stream, trio.current_time())
+            if message["type"] == "websocket.receive":
+                refused = await take_in(self._feed, message.get("text"))
+                if refused is not None:
+                    await self._close(*refused)
+                    scope.cancel()
+                    return
+
+    async def _send_text(self, data: bytes) -> None:
+        await self._send({"type": "websocket.send", "text": data.decode(), "bytes": None})
+
+    async def _close(self, code: int, reason: str = "") -> None:
+        with trio.move_on_after(_LAST_WORDS_S, shield=True):
+            await self._send({"type": "websocket.close", "code": code, "reason": reason})
+
+
+async def _send_response(response: HttpResponse, send: Send, kind: str) -> None:
+    headers = [*response.headers, ("Content-Length", str(len(response.body)))]
+    await send({"type": f"{kind}.response.start", "status": response.status, "headers": _encoded(headers)})
+    await send({"type": f"{kind}.response.body", "body": response.body, "more_body": False})
+
+
+def _encoded(headers: list[tuple[str, str]]) -> list[tuple[bytes, bytes]]:
+    return [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers]

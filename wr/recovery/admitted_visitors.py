@@ -1,0 +1,91 @@
+"""The visitors that were let in lately, 16 bytes each, and when their sessions end or have ended."""
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+
+import msgspec
+
+from wr.store.recovery_repository import AdmittedVisitor
+
+_ID_BYTES = 16
+_LEAST_MS = 3_600_000
+"""How long a visitor is remembered at least: so long the token of the place may be shown."""
+
+
+class _Admission(msgspec.Struct, frozen=True):
+    """Visitors that one pass let in."""
+
+    started_ms: int
+    ends_ms: int
+    ids: bytes
+    """Their position ids, one after the other."""
+
+
+class AdmittedVisitors:
+    """Remembers the visitors of one queue that were let in: for an hour, and while their session may be on.
+
+    At most `most` of them, the newest.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._admissions: deque[_Admission] = deque()
+        self._ended: deque[_Admission] = deque()
+        self._count = 0
+        self._ended_count = 0
+
+    def let_in(self, ids: Sequence[bytes], started_ms: int, ends_ms: int) -> None:
+        """Take in whom a pass let in."""
+        if ids:
+            self._admissions.append(_Admission(started_ms, ends_ms, b"".join(ids)))
+            self._count += len(ids)
+            while self._admissions and (
+                _kept_until(self._admissions[0]) <= started_ms or self._count > self._most
+            ):
+                self._count -= len(self._admissions.popleft().ids) // _ID_BYTES
+
+    def ended(self, ids: Sequence[bytes], at_ms: int) -> None:
+        """Take in whose session is over."""
+        if ids and self._admissions:
+            self._ended.append(_Admission(at_ms, at_ms, b"".join(ids)))
+            self._ended_count += len(ids)
+            oldest_ms = self._admissions[0].started_ms
+            while self._ended and (self._ended[0].ends_ms < oldest_ms or self._ended_count > self._most):
+                self._ended_count -= len(self._ended.popleft().ids) // _ID_BYTES
+
+    def listed(self, now_ms: int) -> list[AdmittedVisitor]:
+        """List them; a session that was seen to end, or whose time is over, has an end in the past. 1 µs for
+        each that is remembered."""
+        gone = {position_id for each in self._ended for position_id in _ids(each)}
+        return [
+            AdmittedVisitor(position_id, each.started_ms, 0 if position_id in gone else each.ends_ms)
+            for each in self._admissions
+            if _kept_until(each) > now_ms
+            for position_id in _ids(each)
+        ]
+
+    def recent(self, since_ms: int, most: int) -> list[AdmittedVisitor]:
+        """List the newest `most` of those let in after `since_ms`, as `listed` does. 1 µs for each."""
+        gone: set[bytes] = set()
+        for each in reversed(self._ended):
+            if each.started_ms <= since_ms:
+                break
+            gone.update(_ids(each))
+        found: list[AdmittedVisitor] = []
+        for each in reversed(self._admissions):
+            if each.started_ms <= since_ms or len(found) >= most:
+                break
+            found += (
+                AdmittedVisitor(position_id, each.started_ms, 0 if position_id in gone else each.ends_ms)
+                for position_id in _ids(each)
+            )
+        return found[:most][::-1]
+
+
+def _kept_until(admission: _Admission) -> int:
+    return max(admission.ends_ms, admission.started_ms + _LEAST_MS)
+
+
+def _ids(admission: _Admission) -> Iterator[bytes]:
+    for start in range(0, len(admission.ids), _ID_BYTES):
+        yield admission.ids[start : start + _ID_BYTES]

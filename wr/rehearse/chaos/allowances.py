@@ -1,0 +1,135 @@
+"""Measures of a sale with faults: pairs in the wrong order, and how full the room was. Pure.
+
+After the store forgot, it knows of a visitor only from that visitor's next request on.
+"""
+
+import math
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from wr.rehearse.chaos.incidents import Incident
+from wr.rehearse.evidence import Evidence
+from wr.rehearse.measurements import Entrant, Offset
+from wr.rehearse.observations import Outcome
+from wr.rehearse.visitor_history import Story
+
+_KNOWN = (Outcome.WAITING, Outcome.ADMITTED)
+_IN_ROOM = (Outcome.ADMITTED, Outcome.ACTIVE)
+
+
+class Overtaking(msgspec.Struct, frozen=True):
+    """Pairs that were let in in the wrong order."""
+
+    broken: int
+    excused: int
+    """Pairs whose first was not back in line when the second was let in, after the store forgot."""
+    example: str
+    """Empty where no promise is broken."""
+
+
+def overtaken(evidence: Evidence, forgetting: Sequence[Incident]) -> Overtaking:
+    """Count pairs of which the second was let in first.
+
+    In one priority A was before B if the answer to A's join was there before B's request to join left. A of a
+    higher priority was before B if A was surely in line when B was let in. Goes through all pairs: O(n²).
+    """
+    offset = evidence.offset
+    if offset is None:
+        return Overtaking(0, 0, "")
+    line = sorted(
+        zip(evidence.entrants, evidence.stories, strict=True), key=lambda each: each[0].join_received_s
+    )
+    let_in = [(entrant, story) for entrant, story in line if entrant.admitted_ms is not None]
+    broken = excused = 0
+    example = ""
+    for first, first_story in line:
+        behind = [(second, story) for second, story in let_in if _went_before(second, first, offset)]
+        if not behind:
+            continue
+        away = [_away_ms(first_story, incident, offset) for incident in forgetting]
+        for second, story in behind:
+            at_ms = second.admitted_ms or 0
+            if any(from_ms <= at_ms <= until_ms for from_ms, until_ms in away):
+                excused += 1
+                continue
+            broken += 1
+            example = example or (
+                f"for example visitor {story.visit.number} before {first_story.visit.number}, "
+                f"by {(first.not_before_ms - at_ms) / 1000:.1f} s"
+            )
+    return Overtaking(broken, excused, example)
+
+
+def _went_before(second: Entrant, first: Entrant, offset: Offset) -> bool:
+    """Whether `second` was let in before `first`, which was before it in line."""
+    at_ms = second.admitted_ms
+    if at_ms is None or first.not_before_ms <= at_ms or first.priority < second.priority:
+        return False
+    if first.priority == second.priority:
+        return first.join_received_s < second.join_sent_s
+    return first.join_received_s * 1000 + offset.latest_ms < at_ms
+
+
+def _away_ms(story: Story, incident: Incident, offset: Offset) -> tuple[float, float]:
+    """Tell from when to when a forgetful store may not have known of a visitor, on the server's clock."""
+    back_s = min(
+        (
+            answer.received_s
+            for answer in story.visit.answers
+            if answer.outcome in _KNOWN and answer.sent_s >= min(incident.undone_s, incident.healed_s)
+        ),
+        default=math.inf,
+    )
+    return incident.began_s * 1000 + offset.earliest_ms, back_s * 1000 + offset.latest_ms
+
+
+def most_known_at_once(stories: Iterable[Story], offset: Offset, forgetting: Sequence[Incident]) -> int:
+    """Count the sessions that surely went on, and that the store surely knew of, at the fullest admission.
+
+    Without forgetting this is the most that went on at once, which is always reached when somebody is let in.
+    """
+    events: list[tuple[float, int]] = []
+    admissions: list[float] = []
+    for story in stories:
+        if story.entry is None:
+            continue
+        admissions.append(story.entry.admitted_ms)
+        for from_ms, until_ms in _known_ms(story, offset, forgetting):
+            # At one moment ends come before admissions: who ended by then made room.
+            events += ((from_ms, 1), (until_ms, -1))
+    events.sort()
+    most = active = at = 0
+    for admitted_ms in sorted(admissions):
+        while at < len(events) and events[at][0] <= admitted_ms:
+            active += events[at][1]
+            at += 1
+        most = max(most, active)
+    return most
+
+
+def _known_ms(story: Story, offset: Offset, forgetting: Sequence[Incident]) -> list[tuple[float, float]]:
+    """List the spans in which a session surely went on and the store surely knew of it."""
+    if story.entry is None:
+        return []
+    until_ms = story.active_until_s * 1000 + offset.earliest_ms
+    proofs = sorted(
+        (answer.sent_s, answer.received_s)
+        for answer in story.visit.answers
+        if answer.sent_s <= story.active_until_s and answer.outcome in (*_IN_ROOM, Outcome.LEFT)
+    )
+    spans = []
+    from_ms = float(story.entry.admitted_ms)
+    for incident in sorted(forgetting, key=lambda each: each.began_s):
+        lost_ms = incident.lost_since_s * 1000 + offset.earliest_ms
+        began_ms = incident.began_s * 1000 + offset.earliest_ms
+        undone_ms = incident.undone_s * 1000 + offset.latest_ms
+        if undone_ms <= from_ms or from_ms < lost_ms:
+            continue
+        spans.append((from_ms, min(until_ms, began_ms)))
+        back_s = min((received for sent, received in proofs if sent >= incident.undone_s), default=math.inf)
+        from_ms = back_s * 1000 + offset.latest_ms
+        if math.isinf(from_ms):
+            break
+    spans.append((from_ms, until_ms))
+    return [(start, end) for start, end in spans if start <= end]

@@ -1,0 +1,181 @@
+"""The stage of a rehearsal with faults: a store and servers of its own on loopback, in a throwaway folder."""
+
+import secrets
+import shutil
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import trio
+
+from wr.rehearse.chaos.incidents import Death
+from wr.rehearse.chaos.own_processes import OwnProcess, own_environment
+from wr.rehearse.chaos.own_store import BadCommand, OwnStore, free_ports
+from wr.rehearse.client import HttpClient, Unanswered
+from wr.rehearse.operator import CannotPlay
+from wr.store.engines import StoreFailure
+
+_LOOKS_EVERY_S = 0.05
+_RESTARTS_AFTER_S = 0.2
+_STARTS_WITHIN_S = 30.0
+_ADMIN_KEY_BYTES = 24
+
+
+class Stage:
+    """Own processes, and how they fare."""
+
+    def __init__(
+        self,
+        folder: Path,
+        servers: int,
+        store_command: str,
+        ping_interval_s: float,
+        clock: Callable[[], float],
+    ) -> None:
+        """Lay everything out; nothing is started yet.
+
+        Raises:
+            CannotPlay: no store can be started here.
+        """
+        try:
+            self.store = OwnStore(folder, store_command)
+        except (BadCommand, StoreFailure) as failure:
+            raise CannotPlay(str(failure)) from failure
+        self.folder = folder
+        self.admin_key = secrets.token_urlsafe(_ADMIN_KEY_BYTES)
+        ports = free_ports(servers)
+        self.urls = [f"http://127.0.0.1:{port}" for port in ports]
+        self.servers = [self._server(number, port, ping_interval_s) for number, port in enumerate(ports)]
+        self.deaths: list[Death] = []
+        self._clock = clock
+        self._held: set[str] = set()
+        """Processes that a fault has ended and will start again."""
+
+    def _server(self, number: int, port: int, ping_interval_s: float) -> OwnProcess:
+        data_dir = self.folder / f"server-{number + 1}"
+        data_dir.mkdir()
+        settings = {
+            "bind": f"127.0.0.1:{port}",
+            "store-url": self.store.url,
+            "data-dir": str(data_dir),
+            "ping-interval": f"{ping_interval_s:g}",
+            "live-interval": "1",
+            # Heartbeats come once a second here, and more often while something is down.
+            "limit-admin": "0",
+            "limit-status": "0",
+            "limit-heartbeat": "0",
+        }
+        flags = [part for name, value in settings.items() for part in (f"--{name}", value)]
+        return OwnProcess(
+            f"server {number + 1}",
+            [sys.executable, "-m", "wr", "serve", *flags],
+            self.folder / f"server-{number + 1}.log",
+            {**own_environment(), "WR_ADMIN_KEY": self.admin_key},
+        )
+
+    @property
+    def processes(self) -> list[OwnProcess]:
+        """The store and all servers."""
+        return [self.store.process, *self.servers]
+
+    def hold(self, process: OwnProcess) -> None:
+        """Say that a fault ends this process, and will start it again."""
+        self._held.add(process.name)
+
+    def start_again(self, process: OwnProcess) -> None:
+        """Start what a fault has ended."""
+        process.start()
+        self._held.discard(process.name)
+
+    async def watch(self) -> None:
+        """Start again for ever what ended by itself, as a supervisor would, and note it."""
+        while True:
+            for process in self.processes:
+                code = process.exit_code
+                if code is None or process.name in self._held:
+                    continue
+                self.deaths.append(Death(process.name, self._clock(), code))
+                await trio.sleep(_RESTARTS_AFTER_S)
+                if process.name not in self._held:
+                    process.start()
+            await trio.sleep(_LOOKS_EVERY_S)
+
+    async def keep_snapshots(self, every_s: float) -> None:
+        """Keep copies of what the store has on disk, for ever."""
+        while True:
+            if self.store.process.name not in self._held:
+                # Not on a thread: the copy is small, and no fault may come between.
+                self.store.take_snapshot(self._clock())
+            await trio.sleep(every_s)
+
+    def thaw_all(self) -> None:
+        """Have everything go on that was frozen."""
+        for process in self.processes:
+            process.thaw()
+
+    def kill_all(self) -> None:
+        """End all processes at once."""
+        for process in self.processes:
+            process.kill()
+
+
+async def is_healthy(client: HttpClient) -> bool:
+    """Ask a server whether it can do its work."""
+    try:
+        return (await client.send(client.make(b"GET", b"/health"))).status == 200
+    except Unanswered:
+        return False
+
+
+async def started(stage: Stage, probes: list[HttpClient]) -> None:
+    """Start everything, and wait until every server serves.
+
+    Raises:
+        CannotPlay: one does not.
+    """
+    stage.store.process.start()
+    for server in stage.servers:
+        server.start()
+    for server, probe in zip(stage.servers, probes, strict=True):
+        with trio.move_on_after(_STARTS_WITHIN_S) as patience:
+            while not await is_healthy(probe):
+                if stage.store.process.exit_code is not None:
+                    raise CannotPlay(f"the store does not start: {_last_line(stage.store.process)}")
+                if server.exit_code is not None:
+                    server.start()
+                await trio.sleep(_LOOKS_EVERY_S)
+        if patience.cancelled_caught:
+            raise CannotPlay(f"{server.name} does not start: {_last_line(server)}")
+
+
+def _last_line(process: OwnProcess) -> str:
+    lines = process.log_file.read_text(errors="replace").split("\n") if process.log_file.exists() else []
+    said = [line.strip() for line in lines if line.strip()]
+    return said[-1] if said else "it said nothing"
+
+
+@asynccontextmanager
+async def open_stage(
+    servers: int, store_command: str, ping_interval_s: float, clock: Callable[[], float]
+) -> AsyncIterator[Stage]:
+    """Make a throwaway folder and a stage in it; all processes have ended when the block has.
+
+    Raises:
+        CannotPlay: no store can be started here.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="wr-chaos-"))
+    stage: Stage | None = None
+    try:
+        stage = Stage(folder, servers, store_command, ping_interval_s, clock)
+        yield stage
+    except BaseException:
+        # The logs of a sale are kept until it is judged; what was not played is not judged.
+        if stage is not None:
+            stage.kill_all()
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    finally:
+        if stage is not None:
+            stage.kill_all()

@@ -1,0 +1,305 @@
+"""The admission loop: every interval, one pass over every queue."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Protocol
+
+import structlog
+import trio
+
+from wr.metrics.server_metrics import AdmissionMetrics
+from wr.model.refusals import Unavailable
+from wr.room.admission_lanes import AdmissionLanes
+from wr.store.admit import AdmissionPass
+from wr.store.store import QUEUES_PER_ROUND_TRIP
+
+log = structlog.get_logger("wr.admission")
+
+_MOST_ROUNDS = 20
+_LEAST_PATIENCE_S = 0.1
+"""For the machines of a store, before the next round begins without those that have not answered."""
+
+
+class Admitting(Protocol):
+    """What the loop needs of the store."""
+
+    async def admit(self, queue_ids: Sequence[str], /) -> Mapping[str, AdmissionPass | None]:
+        """Run one pass over each queue."""
+        ...
+
+
+class Listing(Protocol):
+    """What the loop needs of the registry of queues."""
+
+    async def names(self) -> list[str]:
+        """List the ids of all queues."""
+        ...
+
+    async def restore(self, queue_ids: Sequence[str], /) -> list[str]:
+        """List those of these queues again that exist; which these are."""
+        ...
+
+
+class Learning(Protocol):
+    """What the loop tells what it saw."""
+
+    async def learn(self, passes: Mapping[str, AdmissionPass | None], /) -> None:
+        """Take in what a pass over each of these queues saw."""
+        ...
+
+    def missing_from(self, queue_ids: Sequence[str], /) -> list[str]:
+        """Tell which queues that something is kept for are not listed any more."""
+        ...
+
+    def forget(self, queue_ids: Sequence[str], /) -> None:
+        """Drop what is kept for these queues."""
+        ...
+
+
+class Acknowledging(Protocol):
+    """Whoever keeps something for each queue."""
+
+    def names(self) -> set[str]:
+        """The queues that something is kept for."""
+        ...
+
+    def forget(self, queue_id: str, /) -> None:
+        """Drop what is kept for one."""
+        ...
+
+
+class Knowing(Acknowledging, Protocol):
+    """What the witness needs of the queue book."""
+
+    async def learn(self, queue_id: str, admission: AdmissionPass | None, /) -> None:
+        """Take in what a pass over a queue saw."""
+        ...
+
+
+class AdmissionObserver:
+    """Takes in what passes saw: for the queue book, and for the streams of those it happened to.
+
+    Queues that are deleted, perhaps through another replica, are forgotten here and by `others` too.
+    """
+
+    def __init__(
+        self,
+        queue_cache: Knowing,
+        tell: Callable[[str, Iterable[bytes] | None], None],
+        *others: Acknowledging,
+    ) -> None:
+        self._queue_cache = queue_cache
+        self._tell = tell
+        self._remembering: tuple[Acknowledging, ...] = (queue_cache, *others)
+        self._missing: set[str] = set()
+
+    def missing_from(self, queue_ids: Sequence[str]) -> list[str]:
+        """Tell which queues are not listed twice in a row: one that was made while the list was on its way is
+        in the next."""
+        remembered = set[str]().union(*(each.names() for each in self._remembering))
+        missing = remembered.difference(queue_ids)
+        gone = missing & self._missing
+        self._missing = missing - gone
+        return sorted(gone)
+
+    def forget(self, queue_ids: Sequence[str]) -> None:
+        """Drop what is kept for these queues, here and by the others."""
+        for queue_id in queue_ids:
+            for each in self._remembering:
+                each.forget(queue_id)
+
+    async def learn(self, passes: Mapping[str, AdmissionPass | None]) -> None:
+        """Take in what a pass over each of these queues saw.
+
+        Raises:
+            Unavailable: new settings of a queue could not be read; all streams have been told even so.
+        """
+        # First: settings may have to be asked for, and a store that is away by then changes nothing about who
+        # was let in.
+        for queue_id, admission in passes.items():
+            if admission is not None and admission.heard_ms == admission.now_ms:
+                # Sessions end later than their streams were told.
+                self._tell(queue_id, None)
+            elif admission is not None:
+                self._tell(queue_id, [*admission.admitted, *admission.dropped, *admission.ended])
+        for queue_id, admission in passes.items():
+            await self._queue_cache.learn(queue_id, admission)
+
+
+class _Rounds:
+    """Passes over every queue, with the queues that were listed last kept for when the list is away."""
+
+    def __init__(
+        self,
+        store: Admitting,
+        registry: Listing,
+        queue_cache: Learning,
+        nursery: trio.Nursery,
+        place_of: Callable[[str], str],
+        patience_s: float,
+    ) -> None:
+        self._store = store
+        self._registry = registry
+        self._queue_cache = queue_cache
+        self._place_of = place_of
+        self._patience_s = patience_s
+        self._listed: list[str] = []
+        self._nursery = nursery
+        self._listing: trio.Event | None = None
+        self._lanes = AdmissionLanes(nursery, self._pass_over)
+        self._has_lanes = False
+
+    async def run(self) -> int:
+        """Run a pass over every queue, again over those with more to do; returns how many people got in.
+
+        Raises:
+            Unavailable: the store cannot be reached; nobody was let in whom the next pass would not count.
+        """
+        pending = await self._names()
+        missing = self._queue_cache.missing_from(pending)
+        if missing:
+            # A queue that two operators created and deleted at once exists and is not listed if a server died
+            # just then. Something is kept for it here once a visitor asks about it.
+            try:
+                restored = await self._registry.restore(missing)
+            except Unavailable:
+                # The machine that would have it is away. It is missed again in a later round.
+                log.debug("whether queues that are not listed exist cannot be known", queues=len(missing))
+            else:
+                self._queue_cache.forget([queue_id for queue_id in missing if queue_id not in restored])
+                pending = [*pending, *restored]
+        lanes: dict[str, list[str]] = {}
+        for queue_id in pending:
+            lanes.setdefault(self._place_of(queue_id), []).append(queue_id)
+        self._has_lanes = len(lanes) > 1
+        if self._has_lanes:
+            return await self._lanes.run(lanes, self._patience_s)
+        return await self._pass_over(pending)
+
+    async def _names(self) -> list[str]:
+        """List the queues; as they were listed last, if the list is on a machine that is away and queues are
+        on others."""
+        if not self._has_lanes:
+            self._listed = await self._registry.names()
+            return self._listed
+        if self._listing is None:
+            self._listing = trio.Event()
+            self._nursery.start_soon(self._list, self._listing, name="list of queues")
+        with trio.move_on_after(self._patience_s):
+            await self._listing.wait()
+        return self._listed
+
+    async def _list(self, done: trio.Event) -> None:
+        # Never cut short for its slowness: what it begins to put back, it should get to the end of.
+        try:
+            self._listed = await self._registry.names()
+        except Unavailable:
+            log.debug("the list of queues is away: the last one holds")
+        except Exception:
+            log.exception("the queues could not be listed: the last list holds")
+        finally:
+            self._listing = None
+            done.set()
+
+    async def _pass_over(self, pending: Sequence[str]) -> int:
+        admitted = 0
+        for _ in range(_MOST_ROUNDS):
+            if not pending:
+                break
+            passes: dict[str, AdmissionPass | None] = {}
+            for start in range(0, len(pending), QUEUES_PER_ROUND_TRIP):
+                # Once it is sent a pass is carried out, whether or not the server stops meanwhile; nobody but
+                # the one who sent it knows whom it let in. The store's own patience, 3 s for a call, bounds
+                # it. Each round trip is learned of before the next, which may fail.
+                with trio.CancelScope(shield=True):
+                    done = await self._store.admit(pending[start : start + QUEUES_PER_ROUND_TRIP])
+                    await self._queue_cache.learn(done)
+                passes.update(done)
+            admitted += sum(len(admission.admitted) for admission in passes.values() if admission is not None)
+            pending = [
+                queue_id for queue_id, admission in passes.items() if admission is not None and admission.more
+            ]
+        return admitted
+
+
+async def admit_once(store: Admitting, registry: Listing, queue_cache: Learning) -> int:
+    """Run one round, as `run_admission` does again and again; returns how many people got in.
+
+    Raises:
+        Unavailable: the store cannot be reached; nobody was let in whom the next pass would not count.
+    """
+    admitted = 0
+    failure: Exception | None = None
+    async with trio.open_nursery() as nursery:
+        try:
+            admitted = await _Rounds(
+                store, registry, queue_cache, nursery, _one_place, _LEAST_PATIENCE_S
+            ).run()
+        except Exception as error:  # noqa: BLE001 - raised below, not as one of a group
+            failure = error
+    if failure is not None:
+        raise failure
+    return admitted
+
+
+def _one_place(_queue_id: str) -> str:
+    return ""
+
+
+async def run_admission(
+    store: Admitting,
+    registry: Listing,
+    queue_cache: Learning,
+    *,
+    interval_s: float,
+    metrics: AdmissionMetrics | None = None,
+    place_of: Callable[[str], str] = _one_place,
+    task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Run a pass every `interval_s` seconds, for ever; reports ready after the first.
+
+    While the store is away nobody is let in: people are held rather than let pass, because how many are
+    inside is known there and nowhere else. Whatever else goes wrong is logged and tried again too: a loop
+    that ended would take the server with it, and everyone in line. `metrics` takes in how late each round
+    began, how long it took, and whether it failed.
+
+    `place_of` names the machine of the store that has a queue. Where there are several, one that is away
+    holds up the passes over its own queues only.
+    """
+    async with trio.open_nursery() as nursery:
+        rounds = _Rounds(store, registry, queue_cache, nursery, place_of, max(interval_s, _LEAST_PATIENCE_S))
+        await _run_rounds(rounds, interval_s, metrics or AdmissionMetrics(), task_status)
+
+
+async def _run_rounds(
+    rounds: _Rounds, interval_s: float, metrics: AdmissionMetrics, task_status: trio.TaskStatus[None]
+) -> None:
+    is_failing = False
+    is_ready = False
+    due = next_pass = trio.current_time()
+    while True:
+        began = trio.current_time()
+        # Against the rhythm: a round that took longer than the interval makes the next one late.
+        metrics.lag.observe(max(0.0, began - due))
+        try:
+            await rounds.run()
+        except Unavailable as error:
+            if not is_failing:
+                log.warning("nobody is let in while the store is away", error=str(error.__cause__ or error))
+            is_failing = True
+        except Exception:
+            if not is_failing:
+                log.exception("an admission pass failed and is tried again and again")
+            is_failing = True
+        else:
+            if is_failing:
+                log.info("admission passes succeed again")
+            is_failing = False
+        metrics.failures += is_failing
+        metrics.round.observe(trio.current_time() - began)
+        if not is_ready:
+            is_ready = True
+            task_status.started()
+        # A pass that took long is not made up for: the tokens in the store already account for the time.
+        due = next_pass + interval_s
+        next_pass = max(due, trio.current_time())
+        await trio.sleep_until(next_pass)

@@ -1,0 +1,89 @@
+"""The audit trail as the office keeps it: each change is written down, or the loss of its entry is logged."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+
+import msgspec
+import structlog
+import trio
+
+from wr.model.audit import Action, Actor, AuditEntry, Change, Fact
+from wr.model.refusals import Unavailable
+from wr.store.store import Store
+
+log = structlog.get_logger("wr.audit")
+
+_PATIENCE_S = 5.0
+
+
+class Draft:
+    """An entry in the making: of a change that turns out not to have been made, nothing is written down."""
+
+    def __init__(self) -> None:
+        self.is_made = False
+        self.changes: dict[str, Change] = {}
+        self.facts: dict[str, Fact] = {}
+
+    def made(
+        self, *, changes: Mapping[str, Change] | None = None, facts: Mapping[str, Fact] | None = None
+    ) -> None:
+        """Say that the change was made, and what it was."""
+        self.is_made = True
+        self.changes = dict(changes or {})
+        self.facts = dict(facts or {})
+
+
+class AuditTrail:
+    """Writes down who changed what.
+
+    The entry follows the change, and a change that was made is answered as such even if its entry is lost: to
+    refuse it would have the operator do it again. What is lost is logged as an error, with all that it says.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    @asynccontextmanager
+    async def recording(
+        self, actor: Actor, action: Action, queue_id: str | None = None
+    ) -> AsyncIterator[Draft]:
+        """Write down the change that the block makes, once it says so."""
+        draft = Draft()
+        try:
+            yield draft
+        except (Unavailable, trio.Cancelled):
+            # Sent is sent: the store may carry out what nobody waits for any more.
+            _lost("a change was cut short, and may have been made", _entry(draft, actor, action, queue_id, 0))
+            raise
+        if draft.is_made:
+            await self._write(draft, actor, action, queue_id)
+
+    async def _write(self, draft: Draft, actor: Actor, action: Action, queue_id: str | None) -> None:
+        entry = _entry(draft, actor, action, queue_id, 0)
+        # Whether the client still waits makes no difference: the change was made.
+        with trio.move_on_after(_PATIENCE_S, shield=True):
+            try:
+                entry = msgspec.structs.replace(entry, at_ms=await self._store.clock_ms())
+                await self._store.audit.append(entry)
+            except Exception as error:  # noqa: BLE001 - whatever it was, the change was made and its entry was not
+                _lost(
+                    "a change was made, and could not be written down", entry, str(error.__cause__ or error)
+                )
+            return
+        _lost("a change was made, and could not be written down", entry, "the store took too long")
+
+
+def _entry(draft: Draft, actor: Actor, action: Action, queue_id: str | None, at_ms: int) -> AuditEntry:
+    return AuditEntry(
+        at_ms=at_ms,
+        operator=actor.operator,
+        address=actor.address,
+        action=action,
+        queue_id=queue_id,
+        changes=draft.changes,
+        facts=draft.facts,
+    )
+
+
+def _lost(event: str, entry: AuditEntry, reason: str = "") -> None:
+    log.error(event, entry=msgspec.to_builtins(entry), reason=reason)

@@ -1,0 +1,314 @@
+"""The gatehouse: who may pass into the site, known for a second without asking the store."""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from typing import Protocol
+
+import structlog
+import trio
+
+from wr.model import places
+from wr.model.gate_rules import Budget, OutagePolicy
+from wr.model.queue import QueueConfig, QueueStatus
+from wr.model.refusals import Unavailable
+from wr.model.session_binding import SessionCaller
+from wr.model.tokens import SessionClaims
+from wr.room.admission_on_demand import AdmissionOnDemand
+from wr.room.join_rules import JoiningVisitor, PositionProof
+from wr.room.known_sessions import KnownSession, KnownSessions, SessionKey
+from wr.room.queue_cache import QueueCache
+from wr.room.signing_keys import SigningKeys
+from wr.room.visitors import Entry, Line, Tell, VisitorService, session_expired
+from wr.store.admit import AdmissionPass
+from wr.store.gate import GateCall, Passing
+from wr.store.leave import Departure
+from wr.store.poll import PollKind
+from wr.store.store import Store
+
+log = structlog.get_logger("wr.gate")
+
+FRESH_S = 1.0
+"""For so long what is known of a session counts: who is terminated is out within this and a round trip."""
+_MOST_IN_ONE_REPORT = 1_000
+_COMING_BACK_S = 10.0
+_MOST_WALKED_IN = 10_000
+
+
+class Learning(Protocol):
+    """Whoever takes in what an admission pass did, for the queue book and live streams."""
+
+    async def learn(self, passes: Mapping[str, AdmissionPass | None], /) -> None:
+        """Take in what a pass over each of these queues saw."""
+        ...
+
+
+class BoundElsewhere(Exception):
+    """A session is bound to other networks or browsers than the caller's, which counts as without a
+    session."""
+
+    def __init__(self, position_id: bytes) -> None:
+        super().__init__("the session is bound to others")
+        self.position_id = position_id
+
+
+class GateSessionService:
+    """Lets people pass who have a session; for most requests that is a look into a dictionary.
+
+    What they do is counted here and reported to the store once a second for all of them together, which is
+    also when it is learned whose session has ended. While the store is away everybody passes whose token is
+    good and whose session was not seen to end.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        queue_cache: QueueCache,
+        visitors: VisitorService,
+        signing_keys: SigningKeys,
+        observer: Learning,
+        tell: Tell,
+        clock_s: Callable[[], float],
+    ) -> None:
+        self._store = store
+        self._signing_keys = signing_keys
+        self._observer = observer
+        self._queue_cache = queue_cache
+        self._visitors = visitors
+        self._tell = tell
+        self._clock_s = clock_s
+        self._walked_in: dict[tuple[str, str, str], float] = {}
+        self._sessions = KnownSessions()
+        self._passes = AdmissionOnDemand(self._pass_over)
+        self._away_since: dict[str, float] = {}
+        """Queues that could not be asked about, and since when: a store of several machines may lack some."""
+        self._budgets: dict[str, Budget] = {}
+
+    async def passes(
+        self, claims: SessionClaims, caller: SessionCaller, *, is_page_view: bool
+    ) -> Passing | None:
+        """Let the holder of a verified session token pass, and count it; None if the store cannot be asked.
+
+        Raises:
+            SessionExpired: the session has ended, or is not known.
+            BoundElsewhere: the session is bound to other networks or browsers than the caller's. While the
+                store is away, a caller that the gate does not know yet is not refused.
+        """
+        key = (claims.queue_id, claims.position_id)
+        known = self._sessions.get(key)
+        now = self._clock_s()
+        if known is not None and now - known.refused_at(caller) < FRESH_S:
+            raise BoundElsewhere(claims.position_id)
+        if known is not None and now - known.asked_at < FRESH_S and known.admits(caller):
+            self._sessions.count(key, known, 1, is_page_view, (caller,))
+        else:
+            known = await self._ask(key, known, caller, is_page_view=is_page_view)
+            if known is None:
+                return None
+            if known.refused_at(caller) >= now:
+                raise BoundElsewhere(claims.position_id)
+        if isinstance(known.state, places.Unknown):
+            try:
+                was_forgotten = await self._store.restore(claims.queue_id, claims)
+            except Unavailable:
+                self._gone_away(claims.queue_id)
+                return None
+            if was_forgotten:
+                known = await self._ask(key, None, caller, is_page_view=is_page_view)
+            if known is None:
+                return None
+        if isinstance(known.state, Passing):
+            return known.state
+        if isinstance(known.state, places.Gone):
+            raise session_expired(claims.position_id, known.state.ended_ms, known.state.reason.text)
+        raise session_expired(claims.position_id)
+
+    async def walk_in(self, queue_id: str, visitor: JoiningVisitor, *, may_wait: bool) -> Entry | Line | None:
+        """Let somebody in at once where nobody has to wait; None where there is a line, or no room.
+
+        Who joined and was not let in all the same stands in line, or, where they may not wait, leaves again.
+        Three round trips for those who get in; all who come at once share one pass. Raises what joining and
+        asking for a place do.
+        """
+        view = await self._queue_cache.get(queue_id)
+        if (
+            view.config.status is not QueueStatus.ACTIVE
+            or view.waiting
+            or view.active >= view.config.max_active_users
+        ):
+            return None
+        who = (queue_id, visitor.address, visitor.user_agent)
+        if self._clock_s() - self._walked_in.get(who, -_COMING_BACK_S) < _COMING_BACK_S:
+            # Let in a moment ago, and back without a session: a client that keeps no cookies, which would be
+            # let in for ever, or somebody else of the same office, whom the waiting page lets in as soon.
+            return None
+        # Before anything is waited for: what asks ten times at once is let in once.
+        self._walked_in[who] = self._clock_s()
+        while len(self._walked_in) > _MOST_WALKED_IN:
+            del self._walked_in[next(iter(self._walked_in))]
+        place: Entry | Line | None = None
+        try:
+            place = await self._admit_now(queue_id, visitor)
+        finally:
+            if not isinstance(place, Entry):
+                self._walked_in.pop(who, None)
+        if isinstance(place, Line) and not may_wait:
+            await self._visitors.leave(await self._signing_keys.read_position(place.token))
+            return None
+        return place
+
+    async def _admit_now(self, queue_id: str, visitor: JoiningVisitor) -> Entry | Line:
+        """Join, and have the pass that would come within a quarter of a second come now.
+
+        The pass may let in others with this visitor. No other server tells their streams of that, so a pass
+        is seen through although its visitor has gone.
+        """
+        place = await self._visitors.enqueue(queue_id, visitor, 0, {})
+        if isinstance(place, Entry):
+            return place
+        await self._passes.after_now(queue_id)
+        proof = PositionProof(await self._signing_keys.read_position(place.token), place.token)
+        return await self._visitors.poll(proof, PollKind.STATUS)
+
+    async def _pass_over(self, queue_id: str) -> None:
+        await self._observer.learn(await self._store.admit([queue_id]))
+
+    async def command(self, queue_id: str, position_id: bytes, command: str, seconds: int = 0) -> int:
+        """Carry out what the site says of a session: `end`, `revoke`, or `extend` to `seconds` from now.
+
+        Returns when the session ends, or has ended, in milliseconds since 1970.
+
+        Raises:
+            SessionExpired: it has ended already, or is not known.
+        """
+        ended: places.Gone | None = None
+        if command == "extend":
+            ends_ms = await self._store.extend(queue_id, position_id, seconds)
+        else:
+            reason = places.Reason.CANCELLED if command == "end" else places.Reason.TERMINATED
+            departed = await self._store.depart(
+                queue_id, Departure(position_id=position_id, reason=reason, session_only=True, subject=b"")
+            )
+            ended = departed.state if isinstance(departed.state, places.Gone) else None
+            ends_ms = ended.ended_ms if ended is not None and departed.ended_now else None
+        known = self._sessions.get((queue_id, position_id))
+        if known is not None:
+            # What is known is not true any more: the next request asks the store again.
+            known.asked_at = -FRESH_S
+            # The store may be away just then.
+            known.state = ended or known.state
+        if ends_ms is None:
+            raise session_expired(position_id)
+        self._tell(queue_id, [position_id])
+        return ends_ms
+
+    def without_store(self, config: QueueConfig) -> bool:
+        """Whether somebody without a session passes while the store is away, as the queue's policy says."""
+        now = self._clock_s()
+        self._gone_away(config.id)
+        if config.outage_policy is OutagePolicy.CLOSED:
+            return False
+        if now - self._away_since[config.id] < config.outage_grace_seconds:
+            return False
+        if config.outage_policy is OutagePolicy.OPEN:
+            return True
+        budget = self._budgets.setdefault(config.id, Budget(config.outage_rate, now))
+        return budget.spend(config.outage_rate, now)
+
+    def is_away(self, queue_id: str) -> bool:
+        """Whether the store could not be asked about a queue when that was tried last, a second ago or so."""
+        return queue_id in self._away_since
+
+    async def report_for_ever(self) -> None:
+        """Every second, report what people did, learn whose session has ended and that the store is there."""
+        while True:
+            await trio.sleep(FRESH_S)
+            # Nothing is lost where the store is away: what was counted goes with the next report.
+            with suppress(Unavailable):
+                await self.report()
+            try:
+                await self._store.ping()
+            except Unavailable:
+                for queue_id in self._queue_cache.names():
+                    self._gone_away(queue_id)
+                continue
+            for queue_id in list(self._away_since):
+                with suppress(Unavailable):
+                    await self._store.queues.read(queue_id)
+                    self._away_since.pop(queue_id, None)
+
+    async def report(self) -> bool:
+        """Report everything that was counted since the last time, in a round trip for 1,000 sessions.
+
+        Returns whether there was anything.
+
+        Raises:
+            Unavailable: the store is away, for one queue at least; what was not reported is kept, the others'
+                was reported.
+        """
+        changed = self._sessions.changed(_MOST_IN_ONE_REPORT)
+        failure: Unavailable | None = None
+        for queue_id, sessions in changed:
+            try:
+                await self._report(queue_id, sessions)
+            except Unavailable as error:
+                self._gone_away(queue_id)
+                failure = error
+            else:
+                self._away_since.pop(queue_id, None)
+        if failure is not None:
+            raise failure
+        return bool(changed)
+
+    def _gone_away(self, queue_id: str) -> None:
+        if queue_id not in self._away_since:
+            if not self._away_since:
+                log.warning(
+                    "the store is away: at the gate each queue's outage policy holds", queue_id=queue_id
+                )
+            self._away_since[queue_id] = self._clock_s()
+
+    async def _report(self, queue_id: str, sessions: Sequence[tuple[bytes, KnownSession]]) -> None:
+        # Taken before the store is asked: what is counted meanwhile is left for the next report.
+        calls = [self._sessions.take((queue_id, position_id), known) for position_id, known in sessions]
+        asked_at = self._clock_s()
+        try:
+            answers = await self._store.gate(queue_id, calls)
+        except Exception:
+            for (position_id, known), call in zip(sessions, calls, strict=True):
+                key = (queue_id, position_id)
+                self._sessions.count(key, known, call.hits, call.page_views, call.callers)
+            raise
+        for (position_id, known), gated in zip(sessions, answers, strict=True):
+            known.state, known.asked_at = gated.state, asked_at
+            if gated.refused:
+                known.refuse(gated.refused, asked_at)
+            self._sessions.keep((queue_id, position_id), known)
+
+    async def _ask(
+        self, key: SessionKey, known: KnownSession | None, caller: SessionCaller, *, is_page_view: bool
+    ) -> KnownSession | None:
+        """Ask the store about a session and count this one request there; None if the store is away.
+
+        What was counted before is left to the report, which alone takes it.
+        """
+        queue_id, position_id = key
+        asked_at = self._clock_s()
+        try:
+            gated = await self._store.gate_one(
+                queue_id, GateCall(position_id, 1, int(is_page_view), (caller,))
+            )
+        except Unavailable:
+            self._gone_away(queue_id)
+            if known is not None:
+                self._sessions.count(key, known, 1, is_page_view, (caller,))
+            return known
+        self._away_since.pop(queue_id, None)
+        # Another request may have asked about the same session meanwhile.
+        known = self._sessions.get(key) or known or KnownSession(gated.state, asked_at)
+        known.state, known.asked_at = gated.state, asked_at
+        if gated.refused:
+            known.refuse(gated.refused, asked_at)
+        else:
+            known.allow(caller)
+        self._sessions.keep(key, known)
+        return known

@@ -1,0 +1,358 @@
+"""The office: what operators do with queues, sessions and keys."""
+
+import msgspec
+
+from wr.events.event_bus import EventBus
+from wr.model import places
+from wr.model.audit import Action, Actor, Fact, changes_between, settings_of
+from wr.model.events import EventType
+from wr.model.history import HistorySpan, Point, points_of
+from wr.model.ids import id_text, parse_session_id, session_id_text
+from wr.model.queue import QueueConfig, QueueStatus, check_queue
+from wr.model.refusals import Conflict, NotFound
+from wr.model.signing import SigningKey
+from wr.model.wait_estimate import Forecast, forecast, observe
+from wr.room.audit_trail import AuditTrail
+from wr.room.blocks import NO_BLOCK, BlockService, BlockTerms
+from wr.room.queue_cache import QueueCache, QueueView, no_such_queue
+from wr.room.signing_keys import SigningKeys
+from wr.room.visitors import Tell, session_expired
+from wr.store.audit_repository import AuditPage
+from wr.store.find import Found, FoundWaiting
+from wr.store.leave import Departure
+from wr.store.silent import Silent
+from wr.store.statistics import QueueStatistics
+from wr.store.store import Store
+
+_MOST_TRIES = 20
+
+
+class Stats(msgspec.Struct, frozen=True):
+    """A queue's settings and figures, the admissions per second of the last minute, what they foretell."""
+
+    config: QueueConfig
+    figures: QueueStatistics
+    admitted_per_s: float
+    forecast: Forecast
+
+    @property
+    def last_wait_s(self) -> int:
+        """Estimate the seconds until the last in line is let in, as that person is told; 0 without a line."""
+        return self.forecast.wait_s(self.figures.waiting) if self.figures.waiting else 0
+
+    @property
+    def clears_in_s(self) -> int | None:
+        """Estimate the seconds until all who are in line now are in; None while nobody is let in."""
+        if self.config.status is QueueStatus.ACTIVE or not self.figures.waiting:
+            return self.last_wait_s
+        return None
+
+
+class FoundPerson(msgspec.Struct, frozen=True):
+    """Somebody an operator looked for: which queue knows of them, and what."""
+
+    position_id: bytes
+    queue_id: str
+    found: Found
+    estimated_wait_s: int
+    """0 for those who are not in line."""
+
+    @property
+    def place(self) -> FoundWaiting | places.Visit | places.Gone:
+        """Where they stand."""
+        return self.found.place
+
+
+class Terminated(msgspec.Struct, frozen=True):
+    """A session that was ended: when, and until when its visitor is kept out; in milliseconds since 1970."""
+
+    ended_ms: int
+    blocked_until_ms: int | None
+
+
+class OperatorService:
+    """Operators' use cases. All raise `Unavailable` while the store is away.
+
+    What changes something takes the actor, and is written down in the audit trail once it is done. Events are
+    noted before anything else is waited for, at which a caller that has gone would be cancelled.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        signing_keys: SigningKeys,
+        queue_cache: QueueCache,
+        blocks: BlockService,
+        tell: Tell,
+        events: EventBus,
+    ) -> None:
+        self._store = store
+        self._blocks = blocks
+        self._signing_keys = signing_keys
+        self._queue_cache = queue_cache
+        self._tell = tell
+        self._events = events
+        self._audit = AuditTrail(store)
+
+    async def create_queue(self, actor: Actor, config: QueueConfig) -> QueueConfig:
+        """Create a queue.
+
+        Raises:
+            InvalidRequest: its settings make no sense together.
+            Conflict: there is one of that id.
+        """
+        check_queue(config)
+        now_ms = await self._store.clock_ms()
+        async with self._audit.recording(actor, Action.QUEUE_CREATED, config.id) as draft:
+            if not await self._store.queues.write(config, now_ms):
+                raise Conflict("There is a queue of that id already", queue_id=config.id)
+            draft.made(facts=settings_of(config))
+            if self._events.wanted:
+                settings = {"settings": settings_of(config)}
+                self._events.note(EventType.QUEUE_CREATED, config.id, now_ms, facts=settings)
+        return (await self._queue_cache.reload(config.id)).config
+
+    async def update_queue(self, actor: Actor, queue_id: str, changes: dict[str, object]) -> QueueConfig:
+        """Change settings of a queue; the rest stays. Holds at every replica within one admission interval.
+
+        Raises:
+            NotFound: no such queue.
+            InvalidRequest: the settings would make no sense together.
+        """
+        for _ in range(_MOST_TRIES):
+            current = await self._read(queue_id)
+            changed = msgspec.structs.replace(current, **changes)
+            check_queue(changed)
+            now_ms = await self._store.clock_ms()
+            async with self._audit.recording(actor, Action.QUEUE_UPDATED, queue_id) as draft:
+                # Somebody else's change in between is seen by its version: then read and try again.
+                if await self._store.queues.write(changed, now_ms):
+                    draft.made(changes=changes_between(current, changed))
+                    if self._events.wanted:
+                        self._note_update(current, changed, now_ms)
+            if draft.is_made:
+                view = await self._queue_cache.reload(queue_id)
+                if changed.status is not current.status:
+                    self._tell(queue_id, None)
+                return view.config
+        raise Conflict("The queue is being changed by others all the time", queue_id=queue_id)
+
+    async def queue(self, queue_id: str) -> QueueConfig:
+        """Read a queue's settings.
+
+        Raises:
+            NotFound: no such queue.
+        """
+        return await self._read(queue_id)
+
+    async def queues(self) -> list[Stats]:
+        """List every queue with its figures, by id. Three round trips for up to 64 of them.
+
+        A queue whose data is spoilt is left out, and logged.
+        """
+        queue_ids = await self._store.queues.names()
+        configs = await self._store.queues.read_many(queue_ids)
+        figures = await self._store.figures_of(queue_ids)
+        found = []
+        for config in configs:
+            its_figures = None if config is None else figures.get(config.id)
+            if config is not None and its_figures is not None:
+                found.append(_stats_of(config, its_figures))
+        return found
+
+    async def delete_queue(self, actor: Actor, queue_id: str) -> None:
+        """Delete a queue and everyone in it.
+
+        Raises:
+            NotFound: no such queue.
+        """
+        seen = self._queue_cache.last_seen(queue_id)
+        # Before: when all is done there is nothing left that may fail.
+        now_ms = await self._store.clock_ms() if self._events.wanted else 0
+        async with self._audit.recording(actor, Action.QUEUE_DELETED, queue_id) as draft:
+            if not await self._store.queues.delete(queue_id):
+                raise no_such_queue(queue_id)
+            draft.made(facts=_facts_of(seen))
+            if now_ms:
+                self._events.note(EventType.QUEUE_DELETED, queue_id, now_ms)
+        self._queue_cache.forget(queue_id)
+        self._store.forget_queue(queue_id)
+        self._tell(queue_id, None)
+
+    async def flush(self, actor: Actor, queue_id: str) -> int:
+        """Send away everyone who waits; sessions go on. Returns how many.
+
+        Raises:
+            NotFound: no such queue.
+        """
+        async with self._audit.recording(actor, Action.QUEUE_FLUSHED, queue_id) as draft:
+            flushed = await self._store.flush(queue_id)
+            if flushed is None:
+                raise no_such_queue(queue_id)
+            draft.made(facts={"flushed": flushed})
+        self._tell(queue_id, None)
+        return flushed
+
+    async def stats(self, queue_id: str) -> Stats:
+        """Read a queue's figures.
+
+        Raises:
+            NotFound: no such queue.
+        """
+        stats = await self._stats(queue_id)
+        if stats is None:
+            raise no_such_queue(queue_id)
+        return stats
+
+    async def silent(self, queue_id: str, timeout_s: int) -> Silent:
+        """Count those whom a heartbeat timeout of so many seconds would cost if they stayed silent.
+
+        Raises:
+            NotFound: no such queue.
+        """
+        found = await self._store.silent(queue_id, timeout_s)
+        if found is None:
+            raise no_such_queue(queue_id)
+        return found
+
+    async def history(self, queue_id: str, span: HistorySpan) -> list[Point]:
+        """Read how a queue went, step by step, oldest first. One round trip.
+
+        Raises:
+            NotFound: no such queue.
+        """
+        found = await self._store.history(queue_id, span)
+        if found is None:
+            raise no_such_queue(queue_id)
+        return points_of(found.notes, found.now_ms, span)
+
+    async def find_position(self, position_id: bytes) -> FoundPerson:
+        """Find a place in line, or what became of it. Counts and changes nothing.
+
+        Raises:
+            NotFound: no queue knows it; those that ended are known for an hour.
+        """
+        found = await self._find(position_id)
+        if found is None:
+            raise NotFound("There is no such position", position_id=id_text(position_id))
+        return found
+
+    async def find_session(self, position_id: bytes) -> FoundPerson:
+        """Find the session that a place became. Counts and changes nothing.
+
+        Raises:
+            NotFound: no queue knows it, or the place did not become a session.
+        """
+        found = await self._find(position_id)
+        never = (places.Reason.HEARTBEAT_TIMEOUT, places.Reason.FLUSHED)
+        if (
+            found is None
+            or isinstance(found.place, FoundWaiting)
+            or (isinstance(found.place, places.Gone) and found.place.reason in never)
+        ):
+            raise NotFound("There is no such session", session_id=session_id_text(position_id))
+        return found
+
+    async def _find(self, position_id: bytes) -> FoundPerson | None:
+        found = await self._store.find(await self._store.queues.names(), position_id)
+        if found is None:
+            return None
+        queue_id, person = found
+        view = await self._queue_cache.get(queue_id)
+        wait_s = (
+            view.estimated_wait_s(person.place.position, person.place.priority)
+            if isinstance(person.place, FoundWaiting)
+            else 0
+        )
+        return FoundPerson(position_id, queue_id, person, wait_s)
+
+    async def terminate(
+        self, actor: Actor, session_id: str, reason: str, block: BlockTerms = NO_BLOCK
+    ) -> Terminated:
+        """End a session at once, and keep its visitor out for a while if that is wished. One round trip for
+        each queue.
+
+        Raises:
+            NotFound: no such session.
+            SessionExpired: it has ended already.
+        """
+        position_id = parse_session_id(session_id)
+        if position_id is not None:
+            for queue_id in await self._store.queues.names():
+                departure = Departure(
+                    position_id=position_id,
+                    reason=places.Reason.TERMINATED,
+                    session_only=True,
+                    subject=b"",
+                )
+                try:
+                    blocked_ms = await self._blocks.block_holder(
+                        actor, queue_id, position_id, block, of=session_id, reason=reason
+                    )
+                except NotFound:
+                    # Listed, and deleted meanwhile.
+                    continue
+                async with self._audit.recording(actor, Action.SESSION_TERMINATED, queue_id) as draft:
+                    departed = await self._store.depart(queue_id, departure)
+                    if departed.ended_now:
+                        draft.made(facts={"session_id": session_id, "reason": reason})
+                state = departed.state
+                if isinstance(state, places.Gone):
+                    if departed.ended_now:
+                        self._tell(queue_id, [position_id])
+                        return Terminated(state.ended_ms, blocked_ms)
+                    raise session_expired(position_id, state.ended_ms, state.reason.text)
+        raise NotFound("There is no such session", session_id=session_id)
+
+    async def rotate_keys(self, actor: Actor) -> list[SigningKey]:
+        """Make new signing keys; tokens signed with earlier ones stay valid until they expire."""
+        async with self._audit.recording(actor, Action.KEYS_ROTATED) as draft:
+            made = await self._signing_keys.rotate()
+            draft.made(facts={"kids": [key.kid for key in made]})
+        return made
+
+    async def audit(self, *, queue_id: str, limit: int, before: str) -> AuditPage:
+        """Read who changed what, newest first; of one queue unless `queue_id` is empty, deleted or not."""
+        return await self._store.audit.page(queue_id=queue_id, limit=limit, before=before)
+
+    async def keys(self) -> list[SigningKey]:
+        """List the signing keys, newest first."""
+        await self._signing_keys.refresh()
+        return self._signing_keys.ring.all()
+
+    def _note_update(self, before: QueueConfig, after: QueueConfig, at_ms: int) -> None:
+        changes = msgspec.to_builtins(changes_between(before, after))
+        # Two changes within a millisecond are of two versions.
+        mark = b"%d" % before.version
+        self._events.note(EventType.QUEUE_UPDATED, after.id, at_ms, facts={"changes": changes}, mark=mark)
+        were_let_in, are_let_in = (config.status is QueueStatus.ACTIVE for config in (before, after))
+        if were_let_in is not are_let_in:
+            kind = EventType.QUEUE_RESUMED if are_let_in else EventType.QUEUE_PAUSED
+            self._events.note(kind, after.id, at_ms, facts={"status": str(after.status)}, mark=mark)
+
+    async def _read(self, queue_id: str) -> QueueConfig:
+        config = await self._store.queues.read(queue_id)
+        if config is None:
+            self._queue_cache.forget(queue_id)
+            raise no_such_queue(queue_id)
+        return config
+
+    async def _stats(self, queue_id: str) -> Stats | None:
+        config = await self._store.queues.read(queue_id)
+        figures = await self._store.figures(queue_id)
+        if config is None or figures is None:
+            return None
+        return _stats_of(config, figures)
+
+
+def _facts_of(seen: QueueView | None) -> dict[str, Fact]:
+    """Say what a queue was at the last admission pass: to ask the store first could keep one whose data is
+    spoilt from being deleted."""
+    if seen is None:
+        return {}
+    return {"name": seen.config.name, "waiting": seen.waiting, "active": seen.active}
+
+
+def _stats_of(config: QueueConfig, figures: QueueStatistics) -> Stats:
+    pace = observe(figures.seconds, figures.now_ms, config.created_ms, figures.active)
+    return Stats(config, figures, pace.admitted_per_s, forecast(config, figures.active, pace))

@@ -1,0 +1,315 @@
+"""The assembly: what is made of what, for one store and one set of settings."""
+
+import os
+import platform
+import random
+import socket
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import orjson
+import trio
+
+from wr import __version__
+from wr.api.cross_origin import CrossOriginApi
+from wr.api.dispatch import Api, Tracing
+from wr.api.metrics_access import MetricsAccess
+from wr.api.openapi import openapi_document
+from wr.api.pages.page_cache import WaitingPageCache
+from wr.api.pages.qr_codes import QrCodes
+from wr.api.place_cookies import PlaceCookies
+from wr.api.request_context import Services
+from wr.api.request_guard import RequestGuard, Secrets
+from wr.api.user_queue.user_tokens import UserTokens
+from wr.events.event_bus import EventBus, Outbox
+from wr.events.http_client import HttpClient
+from wr.events.webhook_dispatcher import WebhookDispatcher
+from wr.events.webhook_worker import DeliveryPolicy
+from wr.live.announcer import Announcer
+from wr.live.refresh_loops import LiveLoops
+from wr.live.registry import Registry
+from wr.metrics.catalogue import Metric
+from wr.metrics.event_metrics import EventMetrics
+from wr.metrics.process_metrics import ProcessMetrics, QueueReading, Readings, Samples, snapshot
+from wr.model.address_shares import AddressShares
+from wr.model.randomness import RandomPool
+from wr.model.signing import Purpose
+from wr.recovery.acknowledged_state import AcknowledgedState
+from wr.recovery.recovery import Recovery
+from wr.recovery.recovery_file import store_mark
+from wr.room.admission import AdmissionObserver
+from wr.room.blocks import BlockService
+from wr.room.gate_sessions import GateSessionService
+from wr.room.guess_limiter import GuessLimiter
+from wr.room.operators import OperatorService
+from wr.room.pass_reader import PassReader, SiteKeys
+from wr.room.passes import PassService
+from wr.room.queue_cache import QueueCache
+from wr.room.signing_keys import SigningKeys
+from wr.room.user_queue import UserQueueService
+from wr.room.visitors import VisitorService
+from wr.room.webhooks import WebhookService
+from wr.server.settings import Settings
+from wr.store.admit import least_gap_ms
+from wr.store.health import StoreHealth
+from wr.store.memory_usage import StoreMemory
+from wr.store.store import Store, store_clock
+from wr.web.assets import own_assets
+from wr.web.template_check import template_check_command
+
+if TYPE_CHECKING:
+    from wr.events.nats_publisher import NatsPublisher
+
+
+class Clocks(msgspec.Struct, frozen=True):
+    """Where the time comes from: production takes the store's for all state, and its own for tokens."""
+
+    store_ms: Callable[[], int] = store_clock
+    token_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000
+    least_gap_ms: Callable[[float], int] = least_gap_ms
+    """How long no admission pass must have run for visitors not to have been heard, by the seconds between
+    two. For a clock that is moved by hand, it is longer than any of its leaps."""
+
+
+PRODUCTION_CLOCKS = Clocks()
+
+
+@dataclass(frozen=True)
+class Events:
+    """What other systems are told with; `link` is None where no NATS server is set."""
+
+    hooks: WebhookDispatcher
+    link: "NatsPublisher | None"
+
+    @property
+    def nats_health(self) -> str:
+        """What the health check says of NATS."""
+        return "disabled" if self.link is None else self.link.health
+
+
+@dataclass(frozen=True)
+class Wiring:
+    """Everything that is made once and lives as long as the process."""
+
+    store: Store
+    signing_keys: SigningKeys
+    queue_cache: QueueCache
+    registry: Registry
+    announcer: Announcer
+    operators: OperatorService
+    live: LiveLoops
+    gate_sessions: GateSessionService
+    observer: AdmissionObserver
+    services: Services
+    metrics: ProcessMetrics
+    events: Events
+    guesses: GuessLimiter
+    recovery: Recovery
+
+    def api(
+        self,
+        settings: Settings,
+        admin_key: str,
+        user_tokens: UserTokens | None,
+        tracing: Tracing | None = None,
+    ) -> Api:
+        """Open the API, once the keys are known."""
+        request_guard = RequestGuard(
+            self.store,
+            self.signing_keys,
+            user_tokens,
+            cookies=self.services.cookies,
+            secrets=Secrets(admin_key, settings.origin_key),
+            guesses=self.guesses,
+            trusted_proxies=settings.trusted_proxies,
+            scrapers=MetricsAccess(settings.metrics_token, settings.metrics_from),
+        )
+        how: dict[str, Any] = {
+            "random_bytes": RandomPool(os.urandom),
+            "measures": self.metrics.http,
+            "logs_access": settings.access_log,
+            "tracing": tracing,
+        }
+        if settings.allowed_origins:
+            return CrossOriginApi(self.services, request_guard, origins=settings.allowed_origins, **how)
+        return Api(self.services, request_guard, **how)
+
+
+def assemble(
+    store: Store,
+    settings: Settings,
+    clocks: Clocks,
+    metrics: ProcessMetrics,
+    event_bus: EventBus,
+    site_keys: SiteKeys,
+    *,
+    most_streams_per_address: int,
+    uptime_s: Callable[[], float],
+) -> Wiring:
+    """Make everything that works on `store`, which notes what it does in `event_bus`; does no I/O."""
+    signing_keys = SigningKeys(
+        store.secrets,
+        clocks.token_ms,
+        os.urandom,
+        {Purpose.POSITION: settings.position_algorithm, Purpose.SESSION: settings.session_algorithm},
+    )
+    queue_cache = QueueCache(store.queues)
+    registry = Registry(AddressShares(most_streams_per_address, settings.trusted_proxies))
+    announcer = Announcer(registry, store.announcements)
+    events = _events(store, settings, metrics.events, event_bus)
+    guesses = GuessLimiter(settings.limit_guess, store.count, clocks.token_ms)
+    blocks = BlockService(store, signing_keys, queue_cache)
+    operators = OperatorService(store, signing_keys, queue_cache, blocks, announcer.tell, event_bus)
+    visitors = VisitorService(
+        store,
+        signing_keys,
+        queue_cache,
+        tell=announcer.tell,
+        limits=settings.limits,
+        clock_ms=clocks.token_ms,
+        random_bytes=RandomPool(os.urandom),
+        token_lifetime_s=settings.position_token_lifetime,
+    )
+    memory = AcknowledgedState(time.monotonic)
+    store.remember_with(memory, settings.recovery_wait)
+    recovery = Recovery(
+        store,
+        memory,
+        signing_keys,
+        webhooks_seen=events.hooks.webhooks,
+        clock_ms=clocks.token_ms,
+        folder=settings.data_dir,
+        store_mark=store_mark(settings.store_url, settings.store_prefix),
+    )
+    assets = own_assets()
+    observer = AdmissionObserver(queue_cache, announcer.tell, metrics.queues)
+    gate_sessions = GateSessionService(
+        store, queue_cache, visitors, signing_keys, observer, announcer.tell, time.monotonic
+    )
+    services = Services(
+        visitors=visitors,
+        user_queue=UserQueueService(store, signing_keys, queue_cache, settings.limits),
+        registry=registry,
+        clock_ms=clocks.token_ms,
+        operators=operators,
+        gate_sessions=gate_sessions,
+        blocks=blocks,
+        issued_passes=PassService(
+            store,
+            signing_keys,
+            queue_cache,
+            blocks,
+            announcer.tell,
+            clock_ms=clocks.token_ms,
+            random_bytes=RandomPool(os.urandom),
+        ),
+        passes=PassReader(signing_keys, site_keys, guesses, clocks.token_ms),
+        signing_keys=signing_keys,
+        cookies=PlaceCookies(
+            lifetime_s=settings.position_token_lifetime,
+            serves_https=bool(settings.tls_certificate_file),
+            trusted_proxies=settings.trusted_proxies,
+            public_url=settings.public_url,
+        ),
+        trusted_proxies=settings.trusted_proxies,
+        store_condition=StoreHealth(store, time.monotonic).condition,
+        nats_health=lambda: events.nats_health,
+        recovering_queues=lambda: sum(view.is_recovering for view in queue_cache.views()),
+        webhooks=WebhookService(store, events.hooks, random_bytes=os.urandom),
+        uptime_s=uptime_s,
+        scrape=_scraper(metrics, queue_cache, registry, recovery, store.space),
+        openapi=orjson.dumps(openapi_document()),
+        assets=assets,
+        page_cache=WaitingPageCache(assets, template_check_command()),
+        qr_codes=QrCodes(time.monotonic),
+        random=random.random,
+        public_url=settings.public_url,
+    )
+    return Wiring(
+        recovery=recovery,
+        store=store,
+        signing_keys=signing_keys,
+        queue_cache=queue_cache,
+        registry=registry,
+        announcer=announcer,
+        operators=operators,
+        gate_sessions=gate_sessions,
+        live=LiveLoops(store, queue_cache, registry, settings.live_interval),
+        observer=observer,
+        services=services,
+        metrics=metrics,
+        events=events,
+        guesses=guesses,
+    )
+
+
+def _events(store: Store, settings: Settings, metrics: EventMetrics, queue_cache: EventBus) -> Events:
+    """Make what tells other systems; nothing is noted unless somebody is to be told."""
+    source = settings.event_source or socket.gethostname()
+    hooks = WebhookDispatcher(
+        store.webhooks,
+        queue_cache,
+        metrics.webhooks,
+        DeliveryPolicy(
+            post=HttpClient(settings.webhook_forbidden, timeout_s=settings.webhook_timeout),
+            tries=settings.webhook_tries,
+            first_pause_s=settings.webhook_pause,
+            most_waiting=settings.event_buffer,
+            source=source,
+            draw=random.random,
+        ),
+    )
+    link = None
+    if settings.nats_url:
+        outbox = Outbox("nats", metrics.nats, settings.event_buffer)
+        queue_cache.add(outbox)
+        # With asyncio's side of it 65 KiB, and with the client that it loads two megabytes.
+        from wr.events.nats_publisher import NatsPublisher  # noqa: PLC0415
+
+        link = NatsPublisher(settings.nats_url, outbox, metrics.nats, source=source, draw=random.random)
+    return Events(hooks, link)
+
+
+def _scraper(
+    metrics: ProcessMetrics,
+    queue_cache: QueueCache,
+    registry: Registry,
+    recovery: Recovery,
+    memory: StoreMemory,
+) -> Callable[[str], Awaitable[tuple[bytes, str]]]:
+    async def scrape(accept: str) -> tuple[bytes, str]:
+        readings = Readings(
+            version=__version__,
+            python=platform.python_version(),
+            queues=tuple(
+                QueueReading(
+                    view.config.id,
+                    view.waiting,
+                    view.active,
+                    view.config.max_active_users,
+                    view.config.admission_rate,
+                    view.is_recovering,
+                    view.forgotten.acknowledged if view.forgotten else 0,
+                    view.forgotten.restored if view.forgotten else 0,
+                )
+                for view in queue_cache.views()
+            ),
+            times_forgotten=recovery.times,
+            streams={str(kind): count for kind, count in registry.kinds.items()},
+            memory_used=memory.used_bytes,
+            memory_max=memory.max_bytes,
+            is_full=memory.is_short,
+        )
+        return await trio.to_thread.run_sync(_spell, snapshot(metrics, readings), accept)
+
+    return scrape
+
+
+def _spell(taken: list[tuple[Metric, Samples]], accept: str) -> tuple[bytes, str]:
+    # Loaded here, in the thread: it takes 30 ms, and many a server is never asked.
+    text, content_type = import_module("wr.metrics.exposition").spell(taken, accept)
+    return text, content_type

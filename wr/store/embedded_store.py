@@ -1,0 +1,262 @@
+"""The embedded store: a server of our own as a child on a Unix socket, watched over and restarted."""
+
+import ctypes
+import fcntl
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import ExitStack, asynccontextmanager, suppress
+from hashlib import sha256
+from pathlib import Path
+from typing import IO
+
+import redis
+import structlog
+import trio
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from wr.model.refusals import Unavailable
+from wr.store.connection import Connection
+from wr.store.engines import StoreFailure, find_engine, foreign_data
+from wr.store.private_files import PRIVATE_UMASK, close_to_others, open_private
+
+log = structlog.get_logger("wr.store")
+
+_LONGEST_SOCKET_PATH = 100  # the kernel takes 107 bytes
+_STOP_S = 20.0
+_ANSWER_S = 1.0
+_LAST_WORDS_BYTES = 4096
+_LONGEST_LAST_WORD = 300
+_PR_SET_PDEATHSIG = 1
+
+
+@asynccontextmanager
+async def embedded_store(
+    data_dir: Path,
+    fsync: str,
+    *,
+    memory: int = 0,
+    give_up: Callable[[], Awaitable[None]] = trio.sleep_forever,
+) -> AsyncIterator[str]:
+    """Run an embedded store in `data_dir` and yield its URL; stopped, with its data saved, on leaving.
+
+    It has `memory` bytes at most; 0 leaves that to the engine (see `Engine.command`).
+
+    Raises:
+        StoreFailure: the folder cannot be used, another server uses it, it holds what another engine wrote,
+            the store does not start, or `give_up` returned before it had loaded its data.
+    """
+    folder = data_dir.absolute()  # noqa: ASYNC240 - start-up, before anything else runs
+    with ExitStack() as files:
+        try:
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            close_to_others(folder)
+            ours = files.enter_context(open_private(folder / "lock", os.O_WRONLY))
+            child_lock = files.enter_context(open_private(folder / "store.lock", os.O_RDWR))
+            socket = _socket_path(folder)
+        except OSError as error:
+            raise StoreFailure(
+                f"the data folder {folder} cannot be used by user {os.geteuid()}: {error.strerror}; "
+                f"`chown {os.geteuid()} {folder}`, or give another --data-dir"
+            ) from error
+        if not _take(ours):
+            raise StoreFailure(
+                f"another wr already uses the data folder {folder}; "
+                "give this one its own --data-dir, or both one --store-url"
+            )
+        engine = find_engine()
+        foreign = foreign_data(engine, folder)
+        if foreign is not None:
+            raise StoreFailure(f"{foreign.found}: {foreign.mend}")
+        url = f"unix://{socket}"
+        await _retire_orphan(child_lock, url)
+        child = _Child(engine.command(folder, socket, fsync, memory), engine.name, folder, child_lock)
+        try:
+            async with trio.open_nursery() as nursery:
+                async with trio.open_nursery() as patience:
+                    patience.start_soon(_fail_after, give_up)
+                    await nursery.start(child.keep_running, url)
+                    patience.cancel_scope.cancel()
+                yield url
+                nursery.cancel_scope.cancel()
+        finally:
+            with trio.CancelScope(shield=True):
+                await child.stop()
+
+
+class _Child:
+    """The store's process: started, started again when it dies, stopped.
+
+    It inherits `lock`, so that the lock is held for as long as the process lives, whatever becomes of us.
+    """
+
+    def __init__(self, command: list[str], name: str, folder: Path, lock: IO[str]) -> None:
+        self._name = name
+        self._command = command
+        self._log_file = folder / "store.log"
+        self._began_at = 0
+        self._lock = lock
+        self._process: subprocess.Popen[bytes] | None = None
+        self._waits = trio.CapacityLimiter(1)
+
+    async def keep_running(
+        self, url: str, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+    ) -> None:
+        """Start the child, report when it answers, and start it again whenever it dies."""
+        pause_s = 0.05
+        has_served = False
+        while True:
+            try:
+                process = self._start()
+            except (OSError, subprocess.SubprocessError) as error:
+                if not has_served:
+                    raise StoreFailure(f"the embedded {self._name} cannot be started: {error}") from error
+                log.error("the embedded store cannot be started just now", error=str(error))  # noqa: TRY400 - no traceback for operators
+            else:
+                if await self._answers(process, url):
+                    pause_s = 0.05
+                    if has_served:
+                        log.warning("the embedded store serves again", engine=self._name)
+                    else:
+                        has_served = True
+                        task_status.started()
+                    await trio.to_thread.run_sync(process.wait, abandon_on_cancel=True, limiter=self._waits)
+                elif not has_served:
+                    raise StoreFailure(
+                        f"the embedded {self._name} does not start; see {self._log_file}{self._last_words()}"
+                    )
+                log.error("the embedded store died and is started again", exit_code=process.returncode)
+            await trio.sleep(pause_s)
+            pause_s = min(2.0, pause_s * 2)
+
+    async def stop(self) -> None:
+        """Ask the child to save and end; after 20 s, end it."""
+        process = self._process
+        if process is None or process.poll() is not None:
+            return
+        process.terminate()
+        with trio.move_on_after(_STOP_S):
+            await trio.to_thread.run_sync(process.wait, abandon_on_cancel=True)
+        if process.poll() is None:
+            log.error("the embedded store did not stop in time and is killed", seconds=_STOP_S)
+            process.kill()
+            await trio.to_thread.run_sync(process.wait)
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        # From this thread, not a worker: the kernel's promise to end the child with its parent is tied to
+        # the thread that started it, and a worker thread ends when it has been idle for a while.
+        with open_private(self._log_file, os.O_WRONLY | os.O_APPEND) as output:
+            self._began_at = output.seek(0, os.SEEK_END)
+            self._process = subprocess.Popen(  # noqa: S603 - the command is built here from known parts
+                self._command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                preexec_fn=_end_with_parent() if sys.platform == "linux" else None,  # noqa: PLW1509 - one system call
+                start_new_session=True,  # Ctrl-C is for us; the store is stopped last
+                pass_fds=[self._lock.fileno()],
+                umask=PRIVATE_UMASK,  # What the store writes has the signing keys in it.
+            )
+        self._lock.seek(0)
+        self._lock.truncate()
+        self._lock.write(str(self._process.pid))
+        self._lock.flush()
+        return self._process
+
+    def _last_words(self) -> str:
+        """Repeat what the child wrote last: its log may be in a container that is gone when somebody asks."""
+        with self._log_file.open("rb") as log_file:
+            log_file.seek(max(self._began_at, log_file.seek(0, os.SEEK_END) - _LAST_WORDS_BYTES))
+            lines = log_file.read().decode(errors="replace").split("\n")
+        said = [line.strip() for line in lines if line.strip()]
+        return f"; it said: {said[-1][:_LONGEST_LAST_WORD]}" if said else ""
+
+    @staticmethod
+    async def _answers(process: subprocess.Popen[bytes], url: str) -> bool:
+        """Wait until the child answers, however long it loads; False when it dies before that."""
+        connection = Connection(url, connections=1)
+        try:
+            while process.poll() is None:
+                try:
+                    await connection.ping()
+                except Unavailable:
+                    await trio.sleep(0.01)
+                else:
+                    return True
+            return False
+        finally:
+            connection.close()
+
+
+async def _fail_after(give_up: Callable[[], Awaitable[None]]) -> None:
+    await give_up()
+    raise StoreFailure("told to stop before the embedded store had loaded its data")
+
+
+def _take(lock: IO[str]) -> bool:
+    """Lock a file for as long as somebody has it open; False when another process has it locked."""
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _socket_path(folder: Path) -> Path:
+    socket = folder / "store.sock"
+    if len(os.fsencode(socket)) <= _LONGEST_SOCKET_PATH:
+        return socket
+    short = Path(tempfile.gettempdir()) / f"wr-{os.getuid()}-{sha256(os.fsencode(folder)).hexdigest()[:16]}"
+    short.mkdir(mode=0o700, exist_ok=True)
+    # Anybody may make it beforehand in such a folder, and have it lead elsewhere.
+    if short.is_symlink() or short.stat().st_uid != os.getuid():
+        raise StoreFailure(f"{short} belongs to someone else; give a shorter --data-dir")
+    short.chmod(0o700)
+    return short / "store.sock"
+
+
+async def _retire_orphan(lock: IO[str], url: str) -> None:
+    """Have a store whose server was killed save what it has and end, and wait until it is gone.
+
+    Two stores in one folder would write one file, so this does not go by whether the socket answers: the
+    lock is free when the process has ended, and not before.
+
+    Raises:
+        StoreFailure: it cannot be ended.
+    """
+    if _take(lock):
+        return
+    log.warning("the store of a server that was killed still runs; it is asked to save and end")
+    for end in (lambda: _ask_to_end(url), lambda: _kill_holder(lock)):
+        await trio.to_thread.run_sync(end)
+        with trio.move_on_after(_STOP_S):
+            while not _take(lock):  # noqa: ASYNC110 - no event tells of another process's end
+                await trio.sleep(0.01)
+            return
+    raise StoreFailure("the store of a server that was killed still runs and cannot be ended")
+
+
+def _ask_to_end(url: str) -> None:
+    client = redis.Redis.from_url(url, protocol=2, socket_timeout=_ANSWER_S, retry=Retry(NoBackoff(), 0))
+    try:
+        client.shutdown()
+    except redis.RedisError as error:
+        log.warning("the store did not take the request to end", error=str(error))
+    finally:
+        client.close()
+
+
+def _kill_holder(lock: IO[str]) -> None:
+    lock.seek(0)
+    # The group and not the process: as long as a member holds the lock, the number is nobody else's.
+    with suppress(ValueError, ProcessLookupError):
+        os.killpg(int(lock.read()), signal.SIGKILL)
+
+
+def _end_with_parent() -> "ctypes._FuncPointer":
+    prctl = ctypes.CDLL(None).prctl
+    return lambda: prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)  # type: ignore[return-value]

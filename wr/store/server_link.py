@@ -1,0 +1,277 @@
+"""A link to one server of the store: its failures told apart from our mistakes."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import redis
+import trio
+
+from wr.metrics.server_metrics import COMMAND, StoreMetrics
+from wr.model.refusals import OutOfMemory, Unavailable
+from wr.store.async_connection import AsyncConnection, open_wire
+from wr.store.script import Script, evaluate_each
+
+T = TypeVar("T")
+EachCommand = Callable[[redis.Redis, Sequence[str]], list[Any]]
+"""Asks one server about these keys, and returns a reply for each of them, or why there is none."""
+
+_UNAVAILABLE = (
+    OSError,
+    redis.ConnectionError,
+    redis.TimeoutError,
+    redis.exceptions.InvalidResponse,  # somebody else answers there, or a connection that lost its place
+    redis.ReadOnlyError,
+    redis.exceptions.NoPermissionError,
+    redis.exceptions.ClusterDownError,
+    redis.exceptions.MasterDownError,
+    redis.exceptions.AskError,  # and MovedError: the slot is on its way to another node
+    redis.exceptions.TryAgainError,
+)
+# What a server says when it is up but cannot serve for now, and the client has no class for it.
+_UNAVAILABLE_PREFIXES = ("MISCONF", "NOREPLICAS", "LOADING", "MASTERDOWN", "CLUSTERDOWN", "BUSY")
+_OUT_OF_MEMORY = ("OOM ", "ut of memory")
+SHORT_S = 0.5
+"""Patience for a question that is answered at once, if at all."""
+_NO_ANSWER = "The waiting room's store cannot be reached just now"
+
+
+MakeClient = Callable[[float, int], redis.Redis]
+"""Makes a client, which connects when it is used, of: seconds of patience, and connections at most."""
+
+
+class Unreached(Unavailable):
+    """The server could not be reached: nothing was sent, so nothing was carried out."""
+
+
+class ServerLink:
+    """Runs commands and scripts on one server, at most `connections` at once.
+
+    A call that fails is not tried again here: it may have been carried out, and only the caller knows
+    whether that matters.
+
+    After a call that got no answer in time, nothing is sent until the store answers a short question. Each
+    call would otherwise wait its turn and then the whole time again, and a store that wakes up would carry
+    out, all at once, what nobody waits for any more.
+
+    After a call that got no answer in time, and one that a replica refused, connections that lie idle are
+    closed: they may lead to a machine that another has replaced, under the same name.
+
+    `metrics` takes in how many calls there are, how long each takes, and which fail.
+    """
+
+    is_sharded = False
+
+    def __init__(
+        self,
+        make_client: MakeClient,
+        *,
+        name: str = "",
+        connections: int = 16,
+        timeout_s: float = 3.0,
+        metrics: StoreMetrics | None = None,
+    ) -> None:
+        self.name = name
+        self._metrics = metrics or StoreMetrics(time.perf_counter)
+        self.client = make_client(timeout_s, connections + 2)
+        self._questioner = make_client(min(SHORT_S, timeout_s), 2)
+        try:
+            # The pool would find an option that no connection knows at the first call only.
+            self.client.connection_pool.connection_class(**self.client.connection_pool.connection_kwargs)
+        except TypeError as error:
+            raise ValueError(str(error)) from error
+        self._timeout_s = timeout_s
+        self._wires: list[AsyncConnection] = []
+        self._limiter = trio.CapacityLimiter(connections)
+        # Not those threads that everybody shares: others' slowness must not keep the store's wires from being
+        # opened. And not the limiter above, whose places those hold who open them.
+        self._openers = trio.CapacityLimiter(connections)
+        self._hangs = False
+        self._is_closed = False
+        self._questions = threading.Lock()
+
+    async def run(self, _key: str, command: Callable[[redis.Redis], T]) -> T:
+        """Run `command` in a worker thread; a caller that is cancelled does not wait for it to end.
+
+        Raises:
+            OutOfMemory: the store has no memory for it.
+            Unavailable: the store cannot be reached or cannot serve; the command may have been carried out.
+        """
+        with self._metrics.round_trip(COMMAND):
+            return await self._in_thread(command)
+
+    async def run_each(self, keys: Sequence[str], command: EachCommand) -> list[Any]:
+        """Run `command` with all of these keys."""
+        return await self.run("", lambda client: command(client, keys))
+
+    async def ping(self) -> None:
+        """Make one round trip.
+
+        Raises:
+            Unavailable: as in `run`.
+        """
+        await self.run("", lambda client: client.ping())
+
+    async def client_for(self, _key: str) -> redis.Redis:
+        """Return the client of the server."""
+        return self.client
+
+    def place_of(self, _key: str) -> str:
+        """Name the server."""
+        return self.name
+
+    async def _in_thread(self, command: Callable[[redis.Redis], T]) -> T:
+        return await trio.to_thread.run_sync(
+            self._guarded, command, limiter=self._limiter, abandon_on_cancel=True
+        )
+
+    async def call(
+        self, script: Script, keys: Sequence[str], arguments: Sequence[Any], *, asking: bool = False
+    ) -> Any:
+        """Run one script in one round trip (three when the store does not know it yet).
+
+        With `asking` the server carries it out though the slot is only on its way there.
+
+        Raises:
+            Unavailable: as in `run`; `Unreached` when nothing was sent.
+        """
+        with self._metrics.round_trip(script.name):
+            return await self._call(script, keys, arguments, asking=asking)
+
+    async def _call(
+        self, script: Script, keys: Sequence[str], arguments: Sequence[Any], *, asking: bool
+    ) -> Any:
+        command = ("EVALSHA", script.sha, len(keys), *keys, *arguments)
+        borrower = object()
+        try:
+            # Without waiting where none is needed: the other way always takes a turn of the scheduler.
+            self._limiter.acquire_on_behalf_of_nowait(borrower)
+        except trio.WouldBlock:
+            await self._limiter.acquire_on_behalf_of(borrower)
+        try:
+            if self._hangs:
+                await trio.to_thread.run_sync(
+                    self._ask_whether_it_answers, limiter=self._openers, abandon_on_cancel=True
+                )
+                self._drop_idle()
+            wire = await self._wire()
+            try:
+                if asking:
+                    await self._over(wire, ("ASKING",))
+                return await self._over(wire, command)
+            except redis.exceptions.NoScriptError:
+                if asking:
+                    await self._over(wire, ("ASKING",))
+                return await self._over(wire, ("EVAL", script.text, len(keys), *keys, *arguments))
+            finally:
+                if wire.is_broken or self._is_closed:
+                    wire.close()
+                else:
+                    self._wires.append(wire)
+        finally:
+            self._limiter.release_on_behalf_of(borrower)
+
+    async def _wire(self) -> AsyncConnection:
+        """Take a wire that nobody uses, or open one."""
+        while self._wires:
+            wire = self._wires.pop()
+            if wire.is_usable():
+                return wire
+            wire.close()
+        return await trio.to_thread.run_sync(self._open_wire, limiter=self._openers, abandon_on_cancel=True)
+
+    def _open_wire(self) -> AsyncConnection:
+        try:
+            return self._attempt(self.client, open_wire)
+        except Unavailable as error:
+            raise Unreached(error.message) from error.__cause__
+
+    async def _over(self, wire: AsyncConnection, command: tuple[Any, ...]) -> Any:
+        hangs = False
+        try:
+            with trio.move_on_after(self._timeout_s):
+                with _named_failures():
+                    return await wire.call(command)
+            hangs = True
+            self._drop_idle()
+            raise Unavailable(_NO_ANSWER) from redis.TimeoutError("no answer in time")  # noqa: TRY301
+        except Unavailable as error:
+            if isinstance(error.__cause__, redis.ReadOnlyError):
+                wire.is_broken = True
+                self._drop_idle()
+            raise
+        finally:
+            self._hangs = hangs
+
+    def _drop_idle(self) -> None:
+        while self._wires:
+            self._wires.pop().close()
+
+    async def call_each(
+        self, script: Script, calls: Sequence[tuple[Sequence[str], Sequence[Any]]]
+    ) -> list[Any]:
+        """Run one script for several queues in one round trip; replies, or why there is none, in their order.
+
+        Raises:
+            Unavailable: as in `run`.
+        """
+        with self._metrics.round_trip(script.name):
+            return await self._in_thread(lambda client: evaluate_each(client, script, calls))
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._is_closed = True
+        self._drop_idle()
+        self.client.close()
+        self._questioner.close()
+
+    def _guarded(self, command: Callable[[redis.Redis], T]) -> T:
+        if self._hangs:
+            self._ask_whether_it_answers()
+        return self._attempt(self.client, command)
+
+    def _ask_whether_it_answers(self) -> None:
+        """Raise `Unavailable` unless it does; one call at a time asks, the others need not wait for it."""
+        if not self._questions.acquire(blocking=False):
+            raise Unreached("The waiting room's store does not answer just now")
+        try:
+            self._attempt(self._questioner, lambda client: client.ping())
+        except Unavailable as error:
+            raise Unreached(error.message) from error.__cause__
+        finally:
+            self._questions.release()
+
+    def _attempt(self, client: redis.Redis, command: Callable[[redis.Redis], T]) -> T:
+        hangs = False
+        try:
+            with _named_failures():
+                return command(client)
+        except Unavailable as error:
+            hangs = isinstance(error.__cause__, redis.TimeoutError)
+            if hangs or isinstance(error.__cause__, redis.ReadOnlyError):
+                client.connection_pool.disconnect(inuse_connections=False)
+            raise
+        finally:
+            self._hangs = hangs
+
+
+@contextmanager
+def _named_failures() -> Iterator[None]:
+    """Tell a store that cannot be reached or cannot serve from a mistake of ours."""
+    try:
+        yield
+    except _UNAVAILABLE as error:
+        raise Unavailable(_NO_ANSWER) from error
+    except redis.ResponseError as error:
+        if is_out_of_memory(error):
+            raise OutOfMemory("The waiting room's store has no memory left") from error
+        if str(error).startswith(_UNAVAILABLE_PREFIXES):
+            raise Unavailable("The waiting room's store cannot serve just now") from error
+        raise
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Tell whether a reply says that there is no memory, in the words of any of the engines."""
+    return isinstance(error, redis.OutOfMemoryError) or any(said in str(error) for said in _OUT_OF_MEMORY)
