@@ -1,13 +1,16 @@
 """Pages of other sites that may ask this API from a visitor's browser (CORS, of the fetch standard)."""
 
-from typing import Any
+from collections.abc import Callable
 
 import msgspec
 
-from wr.api.dispatch import Api
+from wr.api.dispatch import Api, Tracing
 from wr.api.http_messages import HttpRequest, HttpResponse
 from wr.api.live_feed import Feed
+from wr.api.request_context import Services
+from wr.api.request_guard import RequestGuard
 from wr.api.route import BASE
+from wr.metrics.server_metrics import HttpMetrics
 
 ANYBODY = "*"
 _OPEN_PATHS = (f"{BASE}/queues/", f"{BASE}/sessions/", f"{BASE}/waiting-queue/")
@@ -23,8 +26,25 @@ class CrossOriginApi(Api):
     Such pages bring tokens. The cookies of this site are never theirs to use.
     """
 
-    def __init__(self, *parts: Any, origins: tuple[str, ...], **more: Any) -> None:
-        super().__init__(*parts, **more)
+    def __init__(
+        self,
+        services: Services,
+        request_guard: RequestGuard,
+        *,
+        origins: tuple[str, ...],
+        random_bytes: Callable[[int], bytes],
+        metrics: HttpMetrics,
+        logs_access: bool = False,
+        tracing: Tracing | None = None,
+    ) -> None:
+        super().__init__(
+            services,
+            request_guard,
+            random_bytes=random_bytes,
+            metrics=metrics,
+            logs_access=logs_access,
+            tracing=tracing,
+        )
         self._origins = frozenset(origins)
 
     async def handle(self, request: HttpRequest) -> HttpResponse:

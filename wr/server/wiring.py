@@ -8,7 +8,7 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 import orjson
@@ -128,15 +128,25 @@ class Wiring:
             trusted_proxies=settings.trusted_proxies,
             scrapers=MetricsAccess(settings.metrics_token, settings.metrics_from),
         )
-        how: dict[str, Any] = {
-            "random_bytes": RandomPool(os.urandom),
-            "measures": self.metrics.http,
-            "logs_access": settings.access_log,
-            "tracing": tracing,
-        }
+        random_bytes = RandomPool(os.urandom)
         if settings.allowed_origins:
-            return CrossOriginApi(self.services, request_guard, origins=settings.allowed_origins, **how)
-        return Api(self.services, request_guard, **how)
+            return CrossOriginApi(
+                self.services,
+                request_guard,
+                origins=settings.allowed_origins,
+                random_bytes=random_bytes,
+                metrics=self.metrics.http,
+                logs_access=settings.access_log,
+                tracing=tracing,
+            )
+        return Api(
+            self.services,
+            request_guard,
+            random_bytes=random_bytes,
+            metrics=self.metrics.http,
+            logs_access=settings.access_log,
+            tracing=tracing,
+        )
 
 
 def assemble(
