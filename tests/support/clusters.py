@@ -76,8 +76,7 @@ class Node:
 
 
 def _node(folder: Path, *more: str) -> Node:
-    # A cluster node has its bus at a port beside its own; the kernel's free ports leave no such room.
-    port = free_port() % 20000 + 10000
+    port = free_port()
     own = folder / str(port)
     own.mkdir()
     command = [str(get_binary_path()), "--port", str(port), "--bind", "127.0.0.1", "--save", ""]

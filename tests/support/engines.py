@@ -1,6 +1,8 @@
 """Store servers to test against: each started on a free port or socket, each on its own."""
 
+import itertools
 import os
+import secrets
 import shutil
 import socket
 import subprocess
@@ -40,11 +42,34 @@ class Engine:
         return "off" if self.name in ON_GENERAL_LANE else "on"
 
 
+_PORTS_OF_A_WORKER = 1_000
+_BUS = 10_000
+"""How far above its own port a cluster node has its bus."""
+_next_port = itertools.count(secrets.randbelow(_PORTS_OF_A_WORKER))
+
+
 def free_port() -> int:
+    """A port that no process listens on, nor at the one for a cluster's bus.
+
+    It is below those that the kernel gives out, and in a range of this test worker alone: nothing takes it
+    before it is used.
+    """
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 10
+    for _ in range(_PORTS_OF_A_WORKER):
+        port = 10_000 + worker * _PORTS_OF_A_WORKER + next(_next_port) % _PORTS_OF_A_WORKER
+        if _is_free(port) and _is_free(port + _BUS):
+            return port
+    raise RuntimeError("every port of this test worker is taken")
+
+
+def _is_free(port: int) -> bool:
     with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        port: int = taken.getsockname()[1]
-        return port
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            taken.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
 
 
 @contextmanager
@@ -56,11 +81,10 @@ def running_engine(name: str, folder: Path) -> Iterator[Engine]:
     binary = shutil.which("redis-server") if name == "redis" else str(get_binary_path())
     if binary is None:
         raise MissingEngine("redis-server is not installed: apt-get install redis-server")
-    # A cluster node has to have a bus port beside its own; the kernel's free ports leave no such room.
-    port = free_port() % 20000 + 10000
+    port = free_port()
     command = [binary, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)]
     if name == "valkey-cluster":
-        command += ["--cluster-enabled", "yes", "--cluster-port", str(port + 10000)]
+        command += ["--cluster-enabled", "yes", "--cluster-port", str(port + _BUS)]
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
     try:
