@@ -119,6 +119,24 @@ def test_a_visitor_that_tried_again_and_again_and_was_dropped_is_lost() -> None:
     assert kept(promises.served, seen, record)
 
 
+@pytest.mark.parametrize(
+    ("returned_after_s", "is_down", "is_kept"), [(8.0, True, True), (8.0, False, False), (3.0, True, False)]
+)
+def test_a_visitor_that_returns_late_from_its_own_silence_while_something_is_down_may_be_too_late(
+    returned_after_s: float, is_down: bool, is_kept: bool
+) -> None:
+    tries = [
+        beat(Outcome.UNANSWERED, 1000.1 + at_s, 1000.1 + at_s + 1, reason="Connection refused")
+        for at_s in (returned_after_s, returned_after_s + 2)
+    ]
+    gone = beat(Outcome.EXPIRED, 1018, 1018.1, status=410)
+    seen = with_visit(joined(1000.0, 1000.1), beat(Outcome.WAITING, 1000.1, 1000.2), *tries, gone)
+    record = after(incident(1002.0, 1017.0, FaultKind.KILL_SERVER)) if is_down else QUIET
+    judgement = promises.kept(gather(seen), record)
+    assert judgement.is_kept is is_kept
+    assert ("1 more returned too late" in judgement.detail) is is_kept
+
+
 def test_a_place_that_is_unknown_after_the_store_forgot_is_lost() -> None:
     seen = with_visit(joined(1000.0, 1000.1), beat(Outcome.UNKNOWN, 1005, 1005.1, status=404))
     assert kept(promises.kept, seen, after(incident(1002.0, 1003.0, forgets=True))) is False
@@ -169,6 +187,25 @@ def test_who_was_not_back_after_the_store_forgot_may_be_overtaken_and_nobody_els
     assert "1 more where the first was not back" in late.detail
     assert kept(promises.order, seen(back_s=1011.0), forgot) is False, "the first was back in time"
     assert kept(promises.order, seen(back_s=1013.0), after(incident(1010.0, 1010.5))) is False
+
+
+def test_an_admission_that_the_store_forgot_is_repeated_later_if_the_server_that_knew_of_it_ended() -> None:
+    own = ObservedEntry("s-99", "p-99", "demo", 1_020_000, 1_100)
+    first = with_visit(
+        joined(1000.0, 1000.1),
+        beat(Outcome.WAITING, 1009.0, 1009.1),
+        beat(Outcome.WAITING, 1012.0, 1012.1),
+        beat(Outcome.ADMITTED, 1020.1, 1020.2, entry=own),
+    )
+    other = ObservedEntry("s-98", "p-98", "demo", 1_009_500, 1_100)
+    second = (joined(1002.0, 1002.1), beat(Outcome.ADMITTED, 1009.6, 1009.7, entry=other))
+    seen = with_visit(*second, number=98, seen=first)
+    forgot = incident(1010.0, 1010.5, FaultKind.REWIND_STORE, forgets=True, lost_since_s=1009.2)
+    ended = incident(1009.3, 1011.0, FaultKind.STOP_SERVER)
+    assert kept(promises.order, seen, after(forgot, ended))
+    assert kept(promises.order, seen, after(forgot)) is False, "a server that runs knows whom it let in"
+    earlier = msgspec.structs.replace(forgot, lost_since_s=1009.8)
+    assert kept(promises.order, seen, after(earlier, ended)) is False, "what happened before was kept"
 
 
 def test_a_store_that_forgets_does_not_excuse_a_wrong_order_before() -> None:

@@ -26,6 +26,7 @@ _LISTS_EVERY = 2
 """Looks between two readings of blocks and of passes that were taken back."""
 _LISTS_AT_ONCE = 32
 """Queues whose blocks are read at once; the others have their turn."""
+_LAST_WRITE_S = 2.0
 _RECENT_MS = 120_000
 _MOST_RECENT = 5_000
 
@@ -169,6 +170,11 @@ class Recovery:
                 except Unavailable:
                     log.debug("blocks cannot be read while the store is away")
             await self._write(even_counts=looks % _COUNTS_EVERY == 0)
+
+    async def keep_last(self) -> None:
+        """Write the recovery file when the server stops, after its last admission pass; takes 2 s at most."""
+        with trio.move_on_after(_LAST_WRITE_S, shield=True):
+            await self._write(even_counts=True)
 
     async def _read_lists(self, turn: int) -> None:
         now_ms = self._clock_ms()

@@ -129,6 +129,15 @@ def why_lost(story: Story, facts: QueueFacts, lag_s: float) -> Loss | None:
     return Loss.TOO_SLOW
 
 
+def own_silence_s(story: Story) -> float:
+    """Seconds between the last answered heartbeat of a visitor that lost the place and its next attempt; 0 if
+    there was none."""
+    if story.lost is None:
+        return 0.0
+    beats = _beats_since_confirmed(story, story.lost)
+    return beats[1].sent_s - beats[0].sent_s if len(beats) > 1 else 0.0
+
+
 def _dawdled(before: ObservedAnswer, after: ObservedAnswer, facts: QueueFacts, lag_s: float) -> bool:
     """Whether the timeout may have passed between two requests without the server having caused it.
 

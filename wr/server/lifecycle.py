@@ -185,6 +185,7 @@ async def run(
                 wiring.registry.close()
             # Nobody asks any more: now the loops may end, then the batches, then the store.
             tasks.cancel_scope.cancel()
+        await wiring.recovery.keep_last()
     log.info("stopped")
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from wr.rehearse.chaos.incidents import Incident
+from wr.rehearse.chaos.incidents import Incident, Record
 from wr.rehearse.evidence import Evidence
 from wr.rehearse.measurements import Entrant, Offset
 from wr.rehearse.observations import Outcome
@@ -23,16 +23,21 @@ class Overtaking(msgspec.Struct, frozen=True):
 
     broken: int
     excused: int
-    """Pairs whose first was not back in line when the second was let in, after the store forgot."""
+    """Pairs whose first was not back in line when the second was let in, after the store forgot, or may have
+    been let in before by a server that ended when the store forgot."""
     example: str
     """Empty where no promise is broken."""
 
 
-def overtaken(evidence: Evidence, forgetting: Sequence[Incident]) -> Overtaking:
+def overtaken(evidence: Evidence, record: Record) -> Overtaking:
     """Count pairs of which the second was let in first.
 
     In one priority A was before B if the answer to A's join was there before B's request to join left. A of a
     higher priority was before B if A was surely in line when B was let in. Goes through all pairs: O(n²).
+
+    A pair is excused if the first was not back in line after the store forgot. It is also excused if the
+    second was let in during the time that the store forgot, and a server ended then: that server may have let
+    in the first, and the admission is forgotten (README, «What is lost in the worst case»).
     """
     offset = evidence.offset
     if offset is None:
@@ -41,13 +46,19 @@ def overtaken(evidence: Evidence, forgetting: Sequence[Incident]) -> Overtaking:
         zip(evidence.entrants, evidence.stories, strict=True), key=lambda each: each[0].join_received_s
     )
     let_in = [(entrant, story) for entrant, story in line if entrant.admitted_ms is not None]
+    forgotten_admissions = [
+        (incident.lost_since_s * 1000 + offset.earliest_ms, incident.began_s * 1000 + offset.latest_ms)
+        for incident in record.forgetting
+        if record.server_ended(incident.lost_since_s, incident.healed_s)
+    ]
     broken = excused = 0
     example = ""
     for first, first_story in line:
         behind = [(second, story) for second, story in let_in if _went_before(second, first, offset)]
         if not behind:
             continue
-        away = [_away_ms(first_story, incident, offset) for incident in forgetting]
+        away = [_away_ms(first_story, incident, offset) for incident in record.forgetting]
+        away += forgotten_admissions
         for second, story in behind:
             at_ms = second.admitted_ms or 0
             if any(from_ms <= at_ms <= until_ms for from_ms, until_ms in away):

@@ -12,6 +12,8 @@ import msgspec
 
 from wr.rehearse.chaos.faults import FaultKind
 
+_ENDS_SERVERS = (FaultKind.KILL_SERVER, FaultKind.STOP_SERVER, FaultKind.POWER_CUT)
+
 RATE_HOLDS_S = 2.0
 """How long a changed rate may take to hold at every server: far more than one admission interval."""
 
@@ -80,6 +82,13 @@ class Record(msgspec.Struct, frozen=True):
             incident.kind is not FaultKind.CHANGE_RATE
             and incident.began_s <= until_s
             and incident.healed_s + slack_s >= from_s
+            for incident in self.incidents
+        )
+
+    def server_ended(self, from_s: float, until_s: float) -> bool:
+        """Whether a server was ended in a span, or was down at some moment of it."""
+        return any(
+            incident.kind in _ENDS_SERVERS and incident.began_s <= until_s and incident.healed_s >= from_s
             for incident in self.incidents
         )
 

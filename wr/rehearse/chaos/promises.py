@@ -19,7 +19,7 @@ from wr.rehearse.evidence import Evidence
 from wr.rehearse.observations import ObservedAnswer, Outcome
 from wr.rehearse.plan import MARGIN_S, Behaviour
 from wr.rehearse.promises import Promise
-from wr.rehearse.visitor_history import Loss, Story
+from wr.rehearse.visitor_history import Loss, Story, own_silence_s
 
 Judge = Callable[[Evidence, Record], Promise]
 
@@ -42,7 +42,7 @@ def order(evidence: Evidence, record: Record) -> Promise:
     name = "First come, first served, higher priority first"
     if len(evidence.admitted_ms) < 2 or evidence.offset is None:
         return Promise(name, None, "fewer than two were let in")
-    found: Overtaking = overtaken(evidence, record.forgetting)
+    found: Overtaking = overtaken(evidence, record)
     detail = f"{len(evidence.admitted_ms):,} let in, {found.broken:,} pairs in the wrong order"
     if found.excused:
         detail += f"; {found.excused:,} more where the first was not back yet after the store forgot"
@@ -86,7 +86,8 @@ def rate(evidence: Evidence, record: Record) -> Promise:
 def kept(evidence: Evidence, record: Record) -> Promise:
     """A visitor whose place was answered once and that sends heartbeats whenever it can ends up let in."""
     name = "Nobody with a place is lost"
-    lost = [(story, loss) for story, loss in evidence.losses if loss not in _EXCUSED]
+    late = [story for story, loss in evidence.losses if _returned_too_late(story, loss, evidence, record)]
+    lost = [(story, loss) for story, loss in evidence.losses if loss not in _EXCUSED and story not in late]
     missing = [story for story in evidence.stories if story.is_still_waiting]
     is_cut_off = evidence.seen.is_interrupted
     if lost or (missing and not is_cut_off):
@@ -98,9 +99,19 @@ def kept(evidence: Evidence, record: Record) -> Promise:
     if not ended:
         return Promise(name, None, "nobody got in line")
     returned = sum(story.visit.behaviour is Behaviour.RETURNS for story in ended)
-    return Promise(
-        name, True, f"{len(ended):,} let in or left, {returned:,} of them after a silence of their own"
-    )
+    detail = f"{len(ended):,} let in or left, {returned:,} of them after a silence of their own"
+    if late:
+        detail += f"; {len(late):,} more returned too late, while something was down"
+    return Promise(name, True, detail)
+
+
+def _returned_too_late(story: Story, loss: Loss, evidence: Evidence, record: Record) -> bool:
+    """Whether a visitor sent nothing of its own accord for half of the timeout or longer, and then met an
+    outage that is too short to count, or a server that was down."""
+    if loss is not Loss.UNREACHABLE or story.lost is None:
+        return False
+    is_late = own_silence_s(story) >= evidence.facts.heartbeat_timeout_seconds / 2
+    return is_late and record.during(story.lost.sent_s - MARGIN_S, story.lost.received_s, _SLACK_S)
 
 
 def _example(story: Story, record: Record) -> str:
