@@ -1,7 +1,5 @@
 """What the API's messages say of their own fields, for the commands that take and show them."""
 
-import inspect
-
 import msgspec
 from msgspec.inspect import EnumType, Field, Metadata, StructType, type_info
 
@@ -19,11 +17,11 @@ def message_fields(kind: type[msgspec.Struct]) -> tuple[Field, ...]:
 
 
 def meaning(field: Field) -> str:
-    """Say what a field is, in its description or its enumeration's docstring; empty where neither does."""
+    """Say what a field is: its description, or the first sentence about its enumeration; may be empty."""
     if isinstance(field.type, Metadata) and field.type.extra_json_schema:
         return str(field.type.extra_json_schema.get("description", ""))
     if isinstance(field.type, EnumType):
-        return inspect.cleandoc(field.type.cls.__doc__ or "").partition("\n")[0].rstrip(".")
+        return " ".join((field.type.cls.__doc__ or "").partition(".")[0].split())
     return ""
 
 

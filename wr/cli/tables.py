@@ -24,6 +24,7 @@ from wr.api.operators.queue_messages import (
     QueueListResponse,
     QueueResponse,
     StatsResponse,
+    UpdateQueueRequest,
 )
 from wr.api.operators.session_messages import TerminateResponse
 from wr.api.operators.silence_messages import SilentResponse
@@ -99,7 +100,8 @@ def _queue_list(answer: QueueListResponse) -> RenderableType:
 @in_words.register
 def _queue(queue: QueueResponse) -> RenderableType:
     """Show a queue's settings, each with what it means."""
-    return _facts(queue, meanings(CreateQueueRequest))
+    # Of a setting that may be left out, the wish for a new queue says what it is then.
+    return _facts(queue, meanings(CreateQueueRequest) | meanings(UpdateQueueRequest))
 
 
 @in_words.register

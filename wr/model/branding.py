@@ -1,61 +1,12 @@
 """What an operator may say about how a queue's waiting page looks."""
 
 import re
-from typing import Annotated
 from urllib.parse import urlsplit
-
-from msgspec import Meta
 
 from wr.model.refusals import InvalidRequest
 
 _HOST = re.compile(r"[A-Za-z0-9._\-]+(:[0-9]+)?|\[[0-9A-Fa-f:.]+\](:[0-9]+)?")
 COLOR_PATTERN = "^(#[0-9a-fA-F]{6})?$"
-
-Message = Annotated[
-    str,
-    Meta(
-        max_length=500,
-        description="What the operator says to everyone in line; may be empty",
-        examples=["Doors open at 10."],
-    ),
-]
-LogoUrl = Annotated[
-    str,
-    Meta(
-        max_length=2048, description="Picture at the top of the waiting page: an http or https URL, or empty"
-    ),
-]
-AccentColor = Annotated[
-    str,
-    Meta(
-        pattern=COLOR_PATTERN,
-        description="Color of the progress bar and the buttons, as #rrggbb, or empty",
-        examples=["#0b5fff"],
-    ),
-]
-BackgroundColor = Annotated[
-    str,
-    Meta(
-        pattern=COLOR_PATTERN,
-        description="Color behind everything, as #rrggbb, or empty",
-        examples=["#ffffff"],
-    ),
-]
-SupportUrl = Annotated[
-    str,
-    Meta(
-        max_length=2048,
-        description="Where visitors find help: an http, https, mailto or tel URL, or empty",
-        examples=["https://example.com/help"],
-    ),
-]
-PageTemplate = Annotated[
-    str,
-    Meta(
-        max_length=12_000,
-        description="A Jinja2 template in place of the waiting page, or empty; runs sandboxed",
-    ),
-]
 
 
 def check_addresses(logo_url: str, support_url: str) -> None:

@@ -3,47 +3,9 @@
 import re
 from enum import StrEnum
 from functools import lru_cache
-from typing import Annotated
-
-from msgspec import Meta
 
 from wr.model.client_address import Network, parse_networks
 from wr.model.refusals import InvalidRequest
-
-OpenPaths = Annotated[
-    str,
-    Meta(
-        max_length=4000,
-        description="Paths of the site that nobody has to wait for, separated by spaces; `/assets/*` is all "
-        "that begins so. A path that sites may read in two ways, with `%`, `;`, `//` or `..`, is never open",
-        examples=["/robots.txt /assets/*"],
-    ),
-]
-OpenAddresses = Annotated[
-    str,
-    Meta(
-        max_length=4000,
-        description="Addresses or networks that do not have to wait, separated by spaces",
-        examples=["10.0.0.0/8 192.0.2.7"],
-    ),
-]
-OpenAgents = Annotated[
-    str,
-    Meta(
-        max_length=1000,
-        description="How the user agents of health checkers begin, separated by spaces; they pass with GET "
-        "and HEAD. Anybody can claim one: prefer `open_addresses`, or `open_paths`, where they will do",
-        examples=["kube-probe/ ELB-HealthChecker/"],
-    ),
-]
-OutageGrace = Annotated[
-    int, Meta(ge=0, le=86_400, description="Seconds for which the gate stays shut when the store goes away")
-]
-OutageRate = Annotated[
-    float,
-    Meta(ge=0, le=1_000_000, description="People let in per second and server while the store is away"),
-]
-
 
 _READ_IN_TWO_WAYS = re.compile(r"//|/\.\.?(/|$)|[\\%;#?]")
 

@@ -3,43 +3,8 @@ admissions."""
 
 from collections.abc import Sequence
 from enum import StrEnum
-from typing import Annotated
-
-from msgspec import Meta
 
 HIGHEST_PRIORITY = 3
-
-OpenPriority = Annotated[
-    int,
-    Meta(
-        ge=0,
-        le=HIGHEST_PRIORITY,
-        description="The highest priority that a visitor may simply ask for; a higher one takes a pass, or a "
-        "call by the site itself, and is lowered to this otherwise",
-    ),
-]
-PriorityShare = Annotated[
-    float,
-    Meta(
-        gt=0,
-        le=1,
-        description="Part of the admissions that a priority gets at most while lower ones wait, and so on "
-        "among these: with 0.8, two of ten admissions are of lower priorities; 1 is strict order",
-    ),
-]
-MaxPlacesPerAddress = Annotated[
-    int,
-    Meta(
-        ge=0,
-        le=1_000_000_000,
-        description="Places in line that one address (of IPv6: one /64) may hold at once; 0 means any "
-        "number. Places taken with a pass, or by the site itself, are not counted",
-    ),
-]
-DEFAULT_PLACES_PER_ADDRESS = 500
-"""Carriers put some 100 subscribers behind one IPv4 address (each gets a block of 500 to 1,000 of its ports),
-and large schools and offices have 500 people at their screens in the same minute. It is 1 % of a line of the
-default length, so that a hundred addresses, and not one, are needed to fill it."""
 
 
 class EntryRule(StrEnum):

@@ -1,40 +1,18 @@
-"""What an operator sets about a queue, and which settings make sense together."""
+"""The settings of a queue, each with its type, limits, default and words; the rest of the program reads them
+from here."""
 
 from enum import StrEnum
 from typing import Annotated
-from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Meta
 
-from wr.model.branding import (
-    AccentColor,
-    BackgroundColor,
-    LogoUrl,
-    Message,
-    PageTemplate,
-    SupportUrl,
-    check_addresses,
-)
-from wr.model.gate_rules import (
-    OpenAddresses,
-    OpenAgents,
-    OpenPaths,
-    OutageGrace,
-    OutagePolicy,
-    OutageRate,
-    check_gate,
-)
-from wr.model.ids import QUEUE_ID_PATTERN, is_queue_id
-from wr.model.priorities import (
-    DEFAULT_PLACES_PER_ADDRESS,
-    EntryRule,
-    MaxPlacesPerAddress,
-    OpenPriority,
-    PriorityShare,
-)
-from wr.model.refusals import InvalidRequest
+from wr.model.branding import COLOR_PATTERN
+from wr.model.gate_rules import OutagePolicy
+from wr.model.ids import QUEUE_ID_PATTERN
+from wr.model.priorities import HIGHEST_PRIORITY, EntryRule
 from wr.model.session_binding import SessionBinding
+from wr.model.setting import Control, Group, Setting, settings_in
 
 WEEK_S = 7 * 24 * 3600
 
@@ -45,31 +23,6 @@ QueueId = Annotated[
         description="Queue identifier: letters, digits, dot, underscore and hyphen",
         examples=["concert-tickets"],
     ),
-]
-Name = Annotated[str, Meta(min_length=1, max_length=200, description="What people see", examples=["Concert"])]
-TargetUrl = Annotated[
-    str,
-    Meta(
-        max_length=2048,
-        description="Where an admitted visitor goes: an http or https URL",
-        examples=["https://example.com/checkout"],
-    ),
-]
-MaxActiveUsers = Annotated[
-    int, Meta(ge=1, le=1_000_000_000, description="Sessions that may be active at once")
-]
-MaxQueueSize = Annotated[
-    int, Meta(ge=0, le=1_000_000_000, description="People who may wait at once; 0 means unlimited")
-]
-AdmissionRate = Annotated[
-    float, Meta(gt=0, le=1_000_000, description="People let in per second; may be a fraction above 0")
-]
-SessionTimeout = Annotated[
-    int, Meta(ge=1, le=WEEK_S, description="Seconds that a session lasts from its admission")
-]
-HeartbeatInterval = Annotated[int, Meta(ge=1, le=3600, description="Seconds between two heartbeats")]
-HeartbeatTimeout = Annotated[
-    int, Meta(ge=2, le=WEEK_S, description="Seconds of silence after which a place in line is lost")
 ]
 
 
@@ -102,66 +55,333 @@ class UniqueBy(StrEnum):
     """Every join is a new place, unless it brings a position token, or a pass that has one."""
 
 
-class QueueConfig(msgspec.Struct, frozen=True, kw_only=True):
-    """The settings of one queue, as kept in the store."""
+class QueueSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What an operator sets about a queue. A new setting is a field here, and the code that obeys it.
+
+    The order is that of the API's messages, to which a new setting is added at the end.
+    """
 
     id: QueueId
-    name: Name
-    target_url: TargetUrl
-    max_active_users: MaxActiveUsers = 1000
-    max_queue_size: MaxQueueSize = 50_000
-    admission_rate: AdmissionRate = 10.0
-    session_timeout_seconds: SessionTimeout = 3600
-    heartbeat_interval_seconds: HeartbeatInterval = 10
-    heartbeat_timeout_seconds: HeartbeatTimeout = 60
-    unique_by: UniqueBy = UniqueBy.CLIENT
-    status: QueueStatus = QueueStatus.ACTIVE
-    message: Message = ""
-    logo_url: LogoUrl = ""
-    accent_color: AccentColor = ""
-    background_color: BackgroundColor = ""
-    support_url: SupportUrl = ""
-    page_template: PageTemplate = ""
-    open_paths: OpenPaths = ""
-    open_addresses: OpenAddresses = ""
-    open_agents: OpenAgents = ""
-    outage_policy: OutagePolicy = OutagePolicy.CLOSED
-    outage_grace_seconds: OutageGrace = 30
-    outage_rate: OutageRate = 1.0
-    entry: EntryRule = EntryRule.OPEN
-    open_priority: OpenPriority = 0
-    priority_share: PriorityShare = 0.8
-    max_places_per_address: MaxPlacesPerAddress = DEFAULT_PLACES_PER_ADDRESS
-    session_binding: SessionBinding = SessionBinding.NONE
+    name: Annotated[
+        str,
+        Meta(min_length=1, max_length=200, description="What people see", examples=["Concert"]),
+        Setting(Group.PEOPLE, "Name", is_public=True, is_in_every_answer=True, default_in_words="the id"),
+    ]
+    target_url: Annotated[
+        str,
+        Meta(
+            max_length=2048,
+            description="Where an admitted visitor goes: an http or https URL",
+            examples=["https://example.com/checkout"],
+        ),
+        Setting(Group.PEOPLE, "Where people who get in go", control=Control.URL, is_in_every_answer=True),
+    ]
+    max_active_users: Annotated[
+        int,
+        Meta(ge=1, le=1_000_000_000, description="Sessions that may be active at once"),
+        Setting(Group.PACE, "Most people inside", unit="at once", is_later=True, is_in_every_answer=True),
+    ] = 1000
+    max_queue_size: Annotated[
+        int,
+        Meta(ge=0, le=1_000_000_000, description="People who may wait at once; 0 means unlimited"),
+        Setting(
+            Group.PACE,
+            "Longest line",
+            unit="people",
+            hint="0: no limit",
+            is_later=True,
+            is_in_every_answer=True,
+        ),
+    ] = 50_000
+    admission_rate: Annotated[
+        float,
+        Meta(gt=0, le=1_000_000, description="People let in per second; may be a fraction above 0"),
+        Setting(
+            Group.PACE,
+            "Admission rate",
+            unit="per second",
+            instead="To let nobody in, pause the queue.",
+            is_in_every_answer=True,
+        ),
+    ] = 10.0
+    session_timeout_seconds: Annotated[
+        int,
+        Meta(ge=1, le=WEEK_S, description="Seconds that a session lasts from its admission"),
+        Setting(
+            Group.TIMES,
+            "Time inside",
+            unit="seconds",
+            is_in_every_answer=True,
+            # Section 5 of the document of the second API.
+            concert_default=300,
+        ),
+    ] = 3600
+    heartbeat_interval_seconds: Annotated[
+        int,
+        Meta(ge=1, le=3600, description="Seconds between two heartbeats"),
+        Setting(Group.TIMES, "Heartbeat every", unit="seconds", is_public=True, is_in_every_answer=True),
+    ] = 10
+    heartbeat_timeout_seconds: Annotated[
+        int,
+        Meta(ge=2, le=WEEK_S, description="Seconds of silence after which a place in line is lost"),
+        Setting(
+            Group.TIMES,
+            "Silence that loses a place",
+            unit="seconds",
+            is_public=True,
+            is_in_every_answer=True,
+            # The second API knows no heartbeat: a client may ask for its rank now and then, or only when its
+            # user looks. With a minute such a user would lose the place. With a day everybody who has left
+            # since the morning would be let in, and each would take a session of five minutes from another.
+            concert_default=1800,
+        ),
+    ] = 60
+    unique_by: Annotated[
+        UniqueBy,
+        Setting(
+            Group.PEOPLE,
+            "Who is the same person",
+            choices={
+                "client": "user id, address and browser",
+                "user_id": "user id that is proved",
+                "ip": "address",
+                "none": "nobody",
+            },
+            is_in_every_answer=True,
+        ),
+    ] = UniqueBy.CLIENT
+    status: Annotated[
+        QueueStatus,
+        Setting(
+            Group.PACE,
+            "Status",
+            control=Control.BUTTONS,
+            choices={
+                "active": "people join and are let in",
+                "paused": "people join, nobody is let in",
+                "maintenance": "nobody joins, nobody is let in, places are kept",
+            },
+            is_public=True,
+            is_later=True,
+            is_in_every_answer=True,
+        ),
+    ] = QueueStatus.ACTIVE
+    message: Annotated[
+        str,
+        Meta(
+            max_length=500,
+            description="What the operator says to everyone in line; may be empty",
+            examples=["Doors open at 10."],
+        ),
+        Setting(
+            Group.PAGE,
+            "Message",
+            control=Control.LINES,
+            hint="Shown to everyone who waits",
+            is_public=True,
+        ),
+    ] = ""
+    logo_url: Annotated[
+        str,
+        Meta(
+            max_length=2048,
+            description="Picture at the top of the waiting page: an http or https URL, or empty",
+        ),
+        Setting(Group.PAGE, "Logo’s address", control=Control.URL, is_public=True),
+    ] = ""
+    accent_color: Annotated[
+        str,
+        Meta(
+            pattern=COLOR_PATTERN,
+            description="Color of the progress bar and the buttons, as #rrggbb, or empty",
+            examples=["#0b5fff"],
+        ),
+        Setting(
+            Group.PAGE,
+            "Accent colour",
+            control=Control.COLOUR,
+            hint="Such as #0b5cad",
+            is_public=True,
+            is_later=True,
+        ),
+    ] = ""
+    background_color: Annotated[
+        str,
+        Meta(
+            pattern=COLOR_PATTERN,
+            description="Color behind everything, as #rrggbb, or empty",
+            examples=["#ffffff"],
+        ),
+        Setting(
+            Group.PAGE,
+            "Background colour",
+            control=Control.COLOUR,
+            hint="Such as #ffffff",
+            is_public=True,
+            is_later=True,
+        ),
+    ] = ""
+    support_url: Annotated[
+        str,
+        Meta(
+            max_length=2048,
+            description="Where visitors find help: an http, https, mailto or tel URL, or empty",
+            examples=["https://example.com/help"],
+        ),
+        Setting(Group.PAGE, "Help’s address", control=Control.URL, is_public=True),
+    ] = ""
+    page_template: Annotated[
+        str,
+        Meta(
+            max_length=12_000,
+            description="A Jinja2 template in place of the waiting page, or empty; runs sandboxed",
+        ),
+        Setting(
+            Group.PAGE,
+            "Template of the page",
+            control=Control.LINES,
+            hint="Jinja2, in place of the usual page; empty: the usual page",
+            is_later=True,
+            is_in_lists=False,
+        ),
+    ] = ""
+    open_paths: Annotated[
+        str,
+        Meta(
+            max_length=4000,
+            description="Paths of the site that nobody has to wait for, separated by spaces; `/assets/*` is "
+            "all that begins so. A path that sites may read in two ways, with `%`, `;`, `//` or `..`, is "
+            "never open",
+            examples=["/robots.txt /assets/*"],
+        ),
+        Setting(
+            Group.GATE,
+            "Open paths",
+            control=Control.WORDS,
+            hint="Nobody waits for these, such as /robots.txt /assets/*; with * at the end all that begins "
+            "so",
+        ),
+    ] = ""
+    open_addresses: Annotated[
+        str,
+        Meta(
+            max_length=4000,
+            description="Addresses or networks that do not have to wait, separated by spaces",
+            examples=["10.0.0.0/8 192.0.2.7"],
+        ),
+        Setting(
+            Group.GATE,
+            "Open addresses",
+            control=Control.WORDS,
+            hint="Addresses or networks that never wait, such as 10.0.0.0/8 192.0.2.7",
+        ),
+    ] = ""
+    open_agents: Annotated[
+        str,
+        Meta(
+            max_length=1000,
+            description="How the user agents of health checkers begin, separated by spaces; they pass with "
+            "GET and HEAD. Anybody can claim one: prefer `open_addresses`, or `open_paths`, where they will "
+            "do",
+            examples=["kube-probe/ ELB-HealthChecker/"],
+        ),
+        Setting(
+            Group.GATE,
+            "Open user agents",
+            control=Control.WORDS,
+            # Each of the three opens by itself: addresses beside a user agent do not narrow it down.
+            hint="How those of health checkers begin, such as kube-probe/. Anybody can claim one, whatever "
+            "addresses are open: where the checkers’ addresses are known, open those and leave this empty",
+        ),
+    ] = ""
+    outage_policy: Annotated[
+        OutagePolicy,
+        Setting(
+            Group.GATE,
+            "Who gets in while the store is away",
+            choices={"closed": "nobody", "open": "everybody", "budget": "so many a second"},
+        ),
+    ] = OutagePolicy.CLOSED
+    outage_grace_seconds: Annotated[
+        int,
+        Meta(ge=0, le=86_400, description="Seconds for which the gate stays shut when the store goes away"),
+        Setting(Group.GATE, "Shut at first in an outage", unit="seconds"),
+    ] = 30
+    outage_rate: Annotated[
+        float,
+        Meta(ge=0, le=1_000_000, description="People let in per second and server while the store is away"),
+        Setting(Group.GATE, "Pace in an outage", unit="per second and server", hint="0: nobody"),
+    ] = 1.0
+    entry: Annotated[
+        EntryRule,
+        Setting(
+            Group.ENTRY,
+            "Who may join",
+            choices={"open": "everybody", "pass": "visitors with a pass"},
+            is_public=True,
+        ),
+    ] = EntryRule.OPEN
+    open_priority: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=HIGHEST_PRIORITY,
+            description="The highest priority that a visitor may simply ask for; a higher one takes a pass, "
+            "or a call by the site itself, and is lowered to this otherwise",
+        ),
+        Setting(
+            Group.ENTRY,
+            "Highest priority without a pass",
+            hint=f"0 to {HIGHEST_PRIORITY}",
+            is_later=True,
+        ),
+    ] = 0
+    priority_share: Annotated[
+        float,
+        Meta(
+            gt=0,
+            le=1,
+            description="Part of the admissions that a priority gets at most while lower ones wait, and so "
+            "on among these: with 0.8, two of ten admissions are of lower priorities; 1 is strict order",
+        ),
+        Setting(Group.ENTRY, "Share of a higher priority", hint="Above 0, up to 1", is_later=True),
+    ] = 0.8
+    max_places_per_address: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=1_000_000_000,
+            description="Places in line that one address (of IPv6: one /64) may hold at once; 0 means any "
+            "number. Places taken with a pass, or by the site itself, are not counted",
+        ),
+        Setting(
+            Group.ENTRY,
+            "Most places of one address",
+            unit="at once",
+            hint="0: any number. A school or a carrier’s network is one address",
+        ),
+        # Carriers put some 100 subscribers behind one IPv4 address (each gets a block of 500 to 1,000 of its
+        # ports), and large schools and offices have 500 people at their screens in the same minute. 500 is
+        # 1 % of a line of the default length, so that a hundred addresses are needed to fill it, and not one.
+    ] = 500
+    session_binding: Annotated[
+        SessionBinding,
+        Setting(
+            Group.GATE,
+            "What a session is bound to",
+            choices={"none": "nothing", "network": "networks", "browser": "browsers"},
+        ),
+    ] = SessionBinding.NONE
+
+
+class QueueConfig(QueueSettings, frozen=True, kw_only=True):
+    """The settings of one queue, as the store keeps them."""
+
     created_ms: int = 0
     updated_ms: int = 0
     version: int = 0
     """Grows by one with every change; a writer names the version it read."""
 
 
-def check_queue(config: QueueConfig) -> None:
-    """Refuse settings that make no sense together.
-
-    Raises:
-        InvalidRequest: the id ends in a line break, the target is not an http(s) URL with a host, an address
-            is none, or the heartbeat timeout is not above its interval; `details` names the field.
-    """
-    # To the pattern of the message a line break at the end is not there.
-    if not is_queue_id(config.id):
-        raise InvalidRequest("id must be 1 to 64 letters, digits, dots, underscores or hyphens", field="id")
-    try:
-        target = urlsplit(config.target_url)
-        sound = target.scheme in ("http", "https") and bool(target.hostname) and target.port != 0
-        # What no name server could be asked for, nobody could be sent to.
-        (target.hostname or "").encode("idna")
-    except ValueError:
-        sound = False
-    if not sound or any(character <= " " or character == "\x7f" for character in config.target_url):
-        raise InvalidRequest("target_url must be an http or https URL", field="target_url")
-    check_addresses(config.logo_url, config.support_url)
-    check_gate(config.open_paths, config.open_addresses)
-    if config.heartbeat_timeout_seconds <= config.heartbeat_interval_seconds:
-        raise InvalidRequest(
-            "heartbeat_timeout_seconds must be above heartbeat_interval_seconds",
-            field="heartbeat_timeout_seconds",
-        )
+SETTINGS = settings_in(QueueSettings)
+"""Every setting of a queue; the id, which no operator can change, is none."""

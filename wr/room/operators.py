@@ -8,7 +8,8 @@ from wr.model.audit import Action, Actor, Fact, changes_between, settings_of
 from wr.model.events import EventType
 from wr.model.history import HistorySpan, Point, points_of
 from wr.model.ids import id_text, parse_session_id, session_id_text
-from wr.model.queue import QueueConfig, QueueStatus, check_queue
+from wr.model.queue import QueueConfig, QueueStatus
+from wr.model.queue_checks import check_queue
 from wr.model.refusals import Conflict, NotFound
 from wr.model.signing import SigningKey
 from wr.model.wait_estimate import Forecast, forecast, observe

@@ -29,7 +29,7 @@ from wr.metrics.process_metrics import ProcessMetrics
 from wr.model.address_shares import AddressShares
 from wr.model.audit import Actor
 from wr.model.queue import QueueConfig
-from wr.model.queue_defaults import default_heartbeat_timeout_s, default_session_timeout_s
+from wr.model.queue_defaults import new_queue
 from wr.model.refusals import Conflict
 from wr.room.admission import run_admission
 from wr.room.operators import OperatorService
@@ -72,13 +72,7 @@ DEMO_QUEUES = (
     DEMO_QUEUE,
     # Those that the examples of both API documents name, so that they work as they stand.
     QueueConfig(id="concert-tickets", name="Concert Ticket Sale", target_url="https://example.com/checkout"),
-    QueueConfig(
-        id="concert-1",
-        name="Concert 1",
-        target_url="https://example.com/checkout",
-        session_timeout_seconds=default_session_timeout_s("concert-1"),
-        heartbeat_timeout_seconds=default_heartbeat_timeout_s("concert-1"),
-    ),
+    new_queue("concert-1", {"name": "Concert 1", "target_url": "https://example.com/checkout"}),
 )
 
 

@@ -3,150 +3,36 @@
 from typing import Annotated, Literal
 
 import msgspec
-from msgspec import UNSET, Meta, UnsetType
+from msgspec import Meta
 
 from wr.api.field_types import Count, Seconds, Time
-from wr.model.branding import (
-    AccentColor,
-    BackgroundColor,
-    LogoUrl,
-    Message,
-    PageTemplate,
-    SupportUrl,
+from wr.api.setting_fields import change_fields, creation_fields, with_answer_fields
+from wr.model.queue import QueueSettings, QueueStatus
+
+CreateQueueRequest = msgspec.defstruct(
+    "CreateQueueRequest",
+    creation_fields(),
+    module=__name__,
+    namespace={"__doc__": "A new queue; what is left out gets its default."},
+    kw_only=True,
+    forbid_unknown_fields=True,
 )
-from wr.model.gate_rules import (
-    OpenAddresses,
-    OpenAgents,
-    OpenPaths,
-    OutageGrace,
-    OutagePolicy,
-    OutageRate,
+
+UpdateQueueRequest = msgspec.defstruct(
+    "UpdateQueueRequest",
+    change_fields(),
+    module=__name__,
+    namespace={"__doc__": "Changes to a queue; what is left out stays."},
+    kw_only=True,
+    forbid_unknown_fields=True,
+    omit_defaults=True,
 )
-from wr.model.priorities import (
-    DEFAULT_PLACES_PER_ADDRESS,
-    EntryRule,
-    MaxPlacesPerAddress,
-    OpenPriority,
-    PriorityShare,
-)
-from wr.model.queue import (
-    AdmissionRate,
-    HeartbeatInterval,
-    HeartbeatTimeout,
-    MaxActiveUsers,
-    MaxQueueSize,
-    Name,
-    QueueId,
-    QueueStatus,
-    SessionTimeout,
-    TargetUrl,
-    UniqueBy,
-)
-from wr.model.session_binding import SessionBinding
 
 
-class CreateQueueRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """A new queue; what is left out gets its default."""
-
-    id: QueueId
-    name: Name | UnsetType = UNSET
-    target_url: TargetUrl
-    max_active_users: MaxActiveUsers = 1000
-    max_queue_size: MaxQueueSize = 50_000
-    admission_rate: AdmissionRate = 10.0
-    session_timeout_seconds: (
-        Annotated[SessionTimeout, Meta(description="Left out: 3600 seconds, or 300 for a concert's queue")]
-        | UnsetType
-    ) = UNSET
-    heartbeat_interval_seconds: HeartbeatInterval = 10
-    heartbeat_timeout_seconds: (
-        Annotated[HeartbeatTimeout, Meta(description="Left out: 60 seconds, or 1800 for a concert's queue")]
-        | UnsetType
-    ) = UNSET
-    unique_by: UniqueBy = UniqueBy.CLIENT
-    status: QueueStatus = QueueStatus.ACTIVE
-    message: Message = ""
-    logo_url: LogoUrl = ""
-    accent_color: AccentColor = ""
-    background_color: BackgroundColor = ""
-    support_url: SupportUrl = ""
-    page_template: PageTemplate = ""
-    open_paths: OpenPaths = ""
-    open_addresses: OpenAddresses = ""
-    open_agents: OpenAgents = ""
-    outage_policy: OutagePolicy = OutagePolicy.CLOSED
-    outage_grace_seconds: OutageGrace = 30
-    outage_rate: OutageRate = 1.0
-    entry: EntryRule = EntryRule.OPEN
-    open_priority: OpenPriority = 0
-    priority_share: PriorityShare = 0.8
-    max_places_per_address: MaxPlacesPerAddress = DEFAULT_PLACES_PER_ADDRESS
-    session_binding: SessionBinding = SessionBinding.NONE
-
-
-class UpdateQueueRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Changes to a queue; what is left out stays."""
-
-    name: Name | UnsetType = UNSET
-    target_url: TargetUrl | UnsetType = UNSET
-    max_active_users: MaxActiveUsers | UnsetType = UNSET
-    max_queue_size: MaxQueueSize | UnsetType = UNSET
-    admission_rate: AdmissionRate | UnsetType = UNSET
-    session_timeout_seconds: SessionTimeout | UnsetType = UNSET
-    heartbeat_interval_seconds: HeartbeatInterval | UnsetType = UNSET
-    heartbeat_timeout_seconds: HeartbeatTimeout | UnsetType = UNSET
-    unique_by: UniqueBy | UnsetType = UNSET
-    status: QueueStatus | UnsetType = UNSET
-    message: Message | UnsetType = UNSET
-    logo_url: LogoUrl | UnsetType = UNSET
-    accent_color: AccentColor | UnsetType = UNSET
-    background_color: BackgroundColor | UnsetType = UNSET
-    support_url: SupportUrl | UnsetType = UNSET
-    page_template: PageTemplate | UnsetType = UNSET
-    open_paths: OpenPaths | UnsetType = UNSET
-    open_addresses: OpenAddresses | UnsetType = UNSET
-    open_agents: OpenAgents | UnsetType = UNSET
-    outage_policy: OutagePolicy | UnsetType = UNSET
-    outage_grace_seconds: OutageGrace | UnsetType = UNSET
-    outage_rate: OutageRate | UnsetType = UNSET
-    entry: EntryRule | UnsetType = UNSET
-    open_priority: OpenPriority | UnsetType = UNSET
-    priority_share: PriorityShare | UnsetType = UNSET
-    max_places_per_address: MaxPlacesPerAddress | UnsetType = UNSET
-    session_binding: SessionBinding | UnsetType = UNSET
-
-
-class QueueResponse(msgspec.Struct, kw_only=True):
+@with_answer_fields
+class QueueResponse(QueueSettings, frozen=True, kw_only=True):
     """A queue's settings."""
 
-    id: QueueId
-    name: str
-    status: QueueStatus
-    target_url: str
-    max_active_users: int
-    max_queue_size: int
-    admission_rate: float
-    session_timeout_seconds: int
-    heartbeat_interval_seconds: int
-    heartbeat_timeout_seconds: int
-    unique_by: UniqueBy
-    message: str = ""
-    logo_url: str = ""
-    accent_color: str = ""
-    background_color: str = ""
-    support_url: str = ""
-    page_template: Annotated[str, Meta(description="Left out in lists")] | UnsetType = UNSET
-    open_paths: str = ""
-    open_addresses: str = ""
-    open_agents: str = ""
-    outage_policy: OutagePolicy = OutagePolicy.CLOSED
-    outage_grace_seconds: int = 30
-    outage_rate: float = 1.0
-    entry: EntryRule = EntryRule.OPEN
-    open_priority: int = 0
-    priority_share: float = 0.8
-    max_places_per_address: int = DEFAULT_PLACES_PER_ADDRESS
-    session_binding: SessionBinding = SessionBinding.NONE
     created_at: Time
     updated_at: Time
 

@@ -1,21 +1,22 @@
 """Operations that create, change, delete, empty and measure queues (contract: Admin Endpoints)."""
 
+from typing import Any
+
 import msgspec
 from msgspec import UNSET
 
 from wr.api.operators.queue_messages import (
-    CreateQueueRequest,
     DeleteQueueResponse,
     FlushResponse,
     QueueListResponse,
     QueueResponse,
     QueueSummary,
     StatsResponse,
-    UpdateQueueRequest,
 )
 from wr.api.request_context import Answer, RequestContext, Services
+from wr.api.setting_fields import answer_values
 from wr.model.queue import QueueConfig
-from wr.model.queue_defaults import default_heartbeat_timeout_s, default_session_timeout_s
+from wr.model.queue_defaults import new_queue
 from wr.model.times import rfc3339
 from wr.model.whole_numbers import plain
 from wr.room.operators import Stats
@@ -23,25 +24,17 @@ from wr.room.operators import Stats
 
 async def create_queue(services: Services, context: RequestContext) -> Answer:
     """Create a queue."""
-    wish: CreateQueueRequest = context.body
-    settings = msgspec.structs.asdict(wish)
-    if wish.name is UNSET:
-        settings["name"] = wish.id
-    if wish.session_timeout_seconds is UNSET:
-        settings["session_timeout_seconds"] = default_session_timeout_s(wish.id)
-    if wish.heartbeat_timeout_seconds is UNSET:
-        settings["heartbeat_timeout_seconds"] = default_heartbeat_timeout_s(wish.id)
-    config = QueueConfig(**settings)
+    given = _given(context.body)
+    config = new_queue(given["id"], given)
     await services.page_cache.check_template(config)
     return Answer(201, _queue(await services.operators.create_queue(context.actor, config)))
 
 
 async def update_queue(services: Services, context: RequestContext) -> Answer:
     """Change a queue's settings; holds at every replica within one admission interval."""
-    wish: UpdateQueueRequest = context.body
-    changes = {name: value for name, value in msgspec.structs.asdict(wish).items() if value is not UNSET}
+    changes = _given(context.body)
     queue_id = context.parameters["queue_id"]
-    if wish.page_template:
+    if changes.get("page_template"):
         changed = msgspec.structs.replace(await services.operators.queue(queue_id), **changes)
         await services.page_cache.check_template(changed)
     return Answer(200, _queue(await services.operators.update_queue(context.actor, queue_id, changes)))
@@ -57,7 +50,7 @@ async def list_queues(services: Services, _call: RequestContext) -> Answer:
     found = await services.operators.queues()
     summaries = [
         QueueSummary(
-            queue=_queue(stats.config, is_whole=False),
+            queue=_queue(stats.config, in_list=True),
             stats=_stats(stats),
             estimated_wait_seconds=stats.last_wait_s,
             clears_in_seconds=stats.clears_in_s,
@@ -87,36 +80,14 @@ async def queue_stats(services: Services, context: RequestContext) -> Answer:
     return Answer(200, _stats(await services.operators.stats(context.parameters["queue_id"])))
 
 
-def _queue(config: QueueConfig, *, is_whole: bool = True) -> QueueResponse:
+def _given(message: msgspec.Struct) -> dict[str, Any]:
+    """List what a client has set, by name."""
+    return {name: value for name, value in msgspec.structs.asdict(message).items() if value is not UNSET}
+
+
+def _queue(config: QueueConfig, *, in_list: bool = False) -> QueueResponse:
     return QueueResponse(
-        id=config.id,
-        name=config.name,
-        status=config.status,
-        target_url=config.target_url,
-        max_active_users=config.max_active_users,
-        max_queue_size=config.max_queue_size,
-        admission_rate=plain(config.admission_rate),
-        session_timeout_seconds=config.session_timeout_seconds,
-        heartbeat_interval_seconds=config.heartbeat_interval_seconds,
-        heartbeat_timeout_seconds=config.heartbeat_timeout_seconds,
-        unique_by=config.unique_by,
-        message=config.message,
-        logo_url=config.logo_url,
-        accent_color=config.accent_color,
-        background_color=config.background_color,
-        support_url=config.support_url,
-        open_paths=config.open_paths,
-        open_addresses=config.open_addresses,
-        open_agents=config.open_agents,
-        outage_policy=config.outage_policy,
-        outage_grace_seconds=config.outage_grace_seconds,
-        outage_rate=plain(config.outage_rate),
-        entry=config.entry,
-        open_priority=config.open_priority,
-        priority_share=plain(config.priority_share),
-        max_places_per_address=config.max_places_per_address,
-        session_binding=config.session_binding,
-        page_template=config.page_template if is_whole else UNSET,
+        **answer_values(config, in_list=in_list),
         created_at=rfc3339(config.created_ms),
         updated_at=rfc3339(config.updated_ms),
     )

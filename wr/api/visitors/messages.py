@@ -6,13 +6,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from wr.api.field_types import Count, HeldStatus, Recovering, Seconds, Time, Timestamp, Uuid
-from wr.model.priorities import (
-    EntryRule,
-)
-from wr.model.queue import (
-    QueueId,
-    QueueStatus,
-)
+from wr.api.setting_fields import public_fields
 
 _KEPT = Meta(description="Left out where the client asked with `X-WR-Token: cookie` to keep it in a cookie")
 
@@ -163,19 +157,16 @@ class ActivityResponse(msgspec.Struct, kw_only=True):
     expires_at: Time
 
 
-class PublicQueueResponse(msgspec.Struct, kw_only=True):
-    """What anybody may know of a queue before joining it."""
-
-    id: QueueId
-    name: str
-    status: QueueStatus
-    queue_length: Annotated[Count, Meta(description="People in line, a moment ago")]
-    estimated_wait_seconds: Annotated[Seconds, Meta(description="For somebody who joins now with priority 0")]
-    heartbeat_interval_seconds: int
-    heartbeat_timeout_seconds: int
-    message: str
-    logo_url: str
-    accent_color: str
-    background_color: str
-    support_url: str
-    entry: EntryRule
+PublicQueueResponse = msgspec.defstruct(
+    "PublicQueueResponse",
+    public_fields(
+        ("queue_length", Annotated[Count, Meta(description="People in line, a moment ago")]),
+        (
+            "estimated_wait_seconds",
+            Annotated[Seconds, Meta(description="For somebody who joins now with priority 0")],
+        ),
+    ),
+    module=__name__,
+    namespace={"__doc__": "What anybody may know of a queue before joining it."},
+    kw_only=True,
+)

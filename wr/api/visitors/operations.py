@@ -5,6 +5,7 @@ from typing import Literal
 from msgspec import UNSET, UnsetType
 
 from wr.api.request_context import Answer, RequestContext, Services
+from wr.api.setting_fields import public_values
 from wr.api.visitors.messages import (
     AdmittedHeartbeat,
     AdmittedStatus,
@@ -111,19 +112,9 @@ async def queue_facts(services: Services, context: RequestContext) -> Answer:
     return Answer(
         200,
         PublicQueueResponse(
-            id=config.id,
-            name=config.name,
-            status=config.status,
+            **public_values(config),
             queue_length=view.waiting,
             estimated_wait_seconds=view.estimated_wait_s(view.waiting + 1),
-            heartbeat_interval_seconds=config.heartbeat_interval_seconds,
-            heartbeat_timeout_seconds=config.heartbeat_timeout_seconds,
-            message=config.message,
-            logo_url=config.logo_url,
-            accent_color=config.accent_color,
-            background_color=config.background_color,
-            support_url=config.support_url,
-            entry=config.entry,
         ),
         headers=[(FORWARDED, forwarding(request.peer, forwarded_for, services.trusted_proxies))],
     )
