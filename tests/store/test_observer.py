@@ -143,14 +143,15 @@ async def test_whoever_changes_or_deletes_a_queue_learns_that_it_was_done_though
     async with noted(engine, prefix) as it:
         answer_later(monkeypatch, it.store)
         paused = await changed(it, status=QueueStatus.PAUSED)
-        written = deleted = False
+        written, deleted = None, False
         with trio.CancelScope() as gone:
             gone.cancel()
             written = await it.store.queues.write(paused, 0)
         with trio.CancelScope() as gone:
             gone.cancel()
             deleted = await it.store.queues.delete(it.queue_id)
-        assert (written, deleted) == (True, True)
+        assert written is not None
+        assert (written.status, written.version, deleted) == (QueueStatus.PAUSED, paused.version + 1, True)
 
 
 async def test_a_place_is_noted_before_what_becomes_of_it_though_its_join_is_answered_later(

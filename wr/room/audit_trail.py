@@ -23,12 +23,22 @@ class Draft:
         self.is_made = False
         self.changes: dict[str, Change] = {}
         self.facts: dict[str, Fact] = {}
+        self.at_ms = 0
 
     def made(
-        self, *, changes: Mapping[str, Change] | None = None, facts: Mapping[str, Fact] | None = None
+        self,
+        *,
+        changes: Mapping[str, Change] | None = None,
+        facts: Mapping[str, Fact] | None = None,
+        at_ms: int = 0,
     ) -> None:
-        """Say that the change was made, and what it was."""
+        """Say that the change was made, and what it was.
+
+        `at_ms` is when, by the store's clock, in milliseconds since 1970. Without it the store is asked, in a
+        round trip of its own.
+        """
         self.is_made = True
+        self.at_ms = at_ms
         self.changes = dict(changes or {})
         self.facts = dict(facts or {})
 
@@ -59,11 +69,12 @@ class AuditTrail:
             await self._write(draft, actor, action, queue_id)
 
     async def _write(self, draft: Draft, actor: Actor, action: Action, queue_id: str | None) -> None:
-        entry = _entry(draft, actor, action, queue_id, 0)
+        entry = _entry(draft, actor, action, queue_id, draft.at_ms)
         # Whether the client still waits makes no difference: the change was made.
         with trio.move_on_after(_PATIENCE_S, shield=True):
             try:
-                entry = msgspec.structs.replace(entry, at_ms=await self._store.clock_ms())
+                if not entry.at_ms:
+                    entry = msgspec.structs.replace(entry, at_ms=await self._store.clock_ms())
                 await self._store.audit.append(entry)
             except Exception as error:  # noqa: BLE001 - whatever it was, the change was made and its entry was not
                 _lost(

@@ -103,18 +103,21 @@ class OperatorService:
             Conflict: there is one of that id.
         """
         check_queue(config)
-        now_ms = await self._store.clock_ms()
         async with self._audit.recording(actor, Action.QUEUE_CREATED, config.id) as draft:
-            if not await self._store.queues.write(config, now_ms):
+            made = await self._store.queues.write(config, self._store.now_ms())
+            if made is None:
                 raise Conflict("There is a queue of that id already", queue_id=config.id)
-            draft.made(facts=settings_of(config))
+            self._queue_cache.take(made)
+            draft.made(facts=settings_of(made), at_ms=made.created_ms)
             if self._events.wanted:
-                settings = {"settings": settings_of(config)}
-                self._events.note(EventType.QUEUE_CREATED, config.id, now_ms, facts=settings)
-        return (await self._queue_cache.reload(config.id)).config
+                settings = {"settings": settings_of(made)}
+                self._events.note(EventType.QUEUE_CREATED, made.id, made.created_ms, facts=settings)
+        return made
 
     async def update_queue(self, actor: Actor, queue_id: str, changes: dict[str, object]) -> QueueConfig:
         """Change settings of a queue; the rest stays. Holds at every replica within one admission interval.
+
+        Three round trips, if no other operator changes the queue at the same moment.
 
         Raises:
             NotFound: no such queue.
@@ -124,18 +127,19 @@ class OperatorService:
             current = await self._read(queue_id)
             changed = msgspec.structs.replace(current, **changes)
             check_queue(changed)
-            now_ms = await self._store.clock_ms()
             async with self._audit.recording(actor, Action.QUEUE_UPDATED, queue_id) as draft:
-                # Somebody else's change in between is seen by its version: then read and try again.
-                if await self._store.queues.write(changed, now_ms):
-                    draft.made(changes=changes_between(current, changed))
+                # The store refuses a change of settings that another operator has changed since: the version
+                # tells. Then they are read again.
+                stored = await self._store.queues.write(changed, self._store.now_ms())
+                if stored is not None:
+                    self._queue_cache.take(stored)
+                    draft.made(changes=changes_between(current, stored), at_ms=stored.updated_ms)
                     if self._events.wanted:
-                        self._note_update(current, changed, now_ms)
-            if draft.is_made:
-                view = await self._queue_cache.reload(queue_id)
-                if changed.status is not current.status:
+                        self._note_update(current, stored)
+            if stored is not None:
+                if stored.status is not current.status:
                     self._tell(queue_id, None)
-                return view.config
+                return stored
         raise Conflict("The queue is being changed by others all the time", queue_id=queue_id)
 
     async def queue(self, queue_id: str) -> QueueConfig:
@@ -321,7 +325,8 @@ class OperatorService:
         await self._signing_keys.refresh()
         return self._signing_keys.ring.all()
 
-    def _note_update(self, before: QueueConfig, after: QueueConfig, at_ms: int) -> None:
+    def _note_update(self, before: QueueConfig, after: QueueConfig) -> None:
+        at_ms = after.updated_ms
         changes = msgspec.to_builtins(changes_between(before, after))
         # Two changes within a millisecond are of two versions.
         mark = b"%d" % before.version

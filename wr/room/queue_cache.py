@@ -89,7 +89,11 @@ class QueueCache:
         if config is None:
             self.forget(queue_id)
             raise no_such_queue(queue_id)
-        known = self._views.get(queue_id)
+        return self.take(config)
+
+    def take(self, config: QueueConfig) -> QueueView:
+        """Take in the settings of a queue as the store has them; the figures of the last pass stay."""
+        known = self._views.get(config.id)
         view = view_of(config)
         if known is not None:
             view = view_of(
@@ -101,7 +105,7 @@ class QueueCache:
                 is_recovering=known.is_recovering,
                 forgotten=known.forgotten,
             )
-        self._views[queue_id] = view
+        self._views[config.id] = view
         return view
 
     async def learn(self, queue_id: str, admission: AdmissionPass | None) -> None:

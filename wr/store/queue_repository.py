@@ -108,10 +108,11 @@ class QueueRepository:
             found = await self._connection.run_each(keys, read)
         return [_config_or_none(queue_id, fields) for queue_id, fields in zip(queue_ids, found, strict=True)]
 
-    async def write(self, config: QueueConfig, now_ms: int) -> bool:
-        """Create the queue (version 0), or replace the settings of that version; False if it is another.
+    async def write(self, config: QueueConfig, now_ms: int) -> QueueConfig | None:
+        """Create the queue (version 0), or replace the settings of that version; None if it is another.
 
-        Three round trips to create, one to replace.
+        Returns the settings with their new version and the times of the store. Three round trips to create,
+        one to replace.
         """
         if config.version == 0:
             await self._register(config.id)
@@ -120,13 +121,23 @@ class QueueRepository:
             if field not in _KEPT_BY_SCRIPT:
                 arguments += (field, setting_text(value))
         with trio.CancelScope(shield=True):
-            written, _, _ = await self._connection.call(
+            written, at_ms, version = await self._connection.call(
                 _CONFIGURE, self._keys.queue(config.id, "config"), arguments
             )
             if config.version == 0 and written:
                 # A deletion of the queue that was there before may have unregistered the id meanwhile.
                 await self._register(config.id)
-        return bool(written)
+        if not written:
+            return None
+        stored = msgspec.structs.replace(
+            config,
+            created_ms=config.created_ms if config.version else at_ms,
+            updated_ms=at_ms,
+            version=version,
+        )
+        if self.memory is not None:
+            self.memory.learn_settings(stored)
+        return stored
 
     async def delete(self, queue_id: str) -> bool:
         """Delete a queue and everyone in it; False when there is none. Three round trips."""
