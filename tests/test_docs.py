@@ -5,7 +5,16 @@ import re
 import pytest
 
 from tests.support.commands import COMMANDS
-from tests.support.readme import MADE, README, block, filled, package_folders, settings_table
+from tests.support.readme import (
+    MADE,
+    README,
+    block,
+    filled,
+    package_folders,
+    queue_settings_table,
+    settings_table,
+)
+from wr.model.queue import SETTINGS
 from wr.server.settings import describe_settings
 
 HOW = "write it with `.venv/bin/python -m tests.support.readme`"
@@ -14,6 +23,12 @@ TEXT = README.read_text()
 
 def test_the_settings_table_is_the_one_that_the_settings_make() -> None:
     assert block(TEXT, "settings") == settings_table(), HOW
+
+
+def test_the_table_of_queue_settings_is_the_one_that_their_definitions_make() -> None:
+    assert block(TEXT, "queue settings") == queue_settings_table(), HOW
+    for setting in SETTINGS:
+        assert queue_settings_table().count(f"\n| `{setting.name}` |") == 1
 
 
 @pytest.mark.parametrize("name", sorted(MADE))

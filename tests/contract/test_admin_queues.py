@@ -18,6 +18,7 @@ from tests.contract.helpers import (
     waiting,
 )
 from tests.support.site import BASE, Site
+from wr.model.queue import SETTINGS
 from wr.store.key_names import KeyNames
 
 CONTRACT_EXAMPLE = {
@@ -38,10 +39,7 @@ GATE = {
     *("outage_policy", "outage_grace_seconds", "outage_rate", "session_binding"),
 }
 ENTRY = {"entry", "open_priority", "priority_share", "max_places_per_address"}
-EVERY_FIELD = {
-    *("id", *CONTRACT_EXAMPLE, "status", "unique_by", "created_at", "updated_at"),
-    *(*BRANDING, *GATE, *ENTRY),
-}
+EVERY_FIELD = {"id", "created_at", "updated_at", *(setting.name for setting in SETTINGS)}
 ADMIN_ROUTES = [
     ("POST", "/queues"),
     ("GET", "/queues"),
@@ -59,6 +57,10 @@ ADMIN_ROUTES = [
     ("GET", "/sessions/{session_id}"),
 ]
 OF_ONE_QUEUE = [route for route in ADMIN_ROUTES if "{queue_id}" in route[1]]
+
+
+def test_no_setting_that_an_operator_may_rely_on_is_gone() -> None:
+    assert {*CONTRACT_EXAMPLE, "status", "unique_by", *BRANDING, *GATE, *ENTRY} <= EVERY_FIELD
 
 
 def new_id() -> str:

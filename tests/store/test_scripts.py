@@ -8,6 +8,7 @@ import pytest
 
 from wr.model.history import HistorySpan
 from wr.model.limits import Limit
+from wr.model.queue import SETTINGS
 from wr.store.admit import NOTHING_KNOWN, AdmitScript
 from wr.store.enqueue import EnqueueScript
 from wr.store.extend import ExtendScript
@@ -17,6 +18,7 @@ from wr.store.history import HistoryScript
 from wr.store.key_names import KeyNames
 from wr.store.leave import LeaveScript
 from wr.store.poll import PollScript
+from wr.store.queue_repository import setting_text
 from wr.store.recovery_repository import RestoreScript
 from wr.store.revoke_pass import RevokePassScript
 from wr.store.script import load_script
@@ -51,6 +53,28 @@ def test_a_script_opens_with_its_keys_arguments_reply_and_cost(name: str) -> Non
     header = "\n".join(line for line in text.split("\nlocal ")[0].splitlines() if line.startswith("--"))
     for part in ("KEYS", "ARGV", "reply", "cost"):
         assert re.search(rf"^-- {part}\s+\S", header, re.MULTILINE), f"{name}.lua says nothing of its {part}"
+
+
+def instead(name: str) -> dict[str, str]:
+    """What a script takes for each setting that it does not find in a queue's hash."""
+    text = (FOLDER / f"{name}.lua").read_text()
+    read = re.search(r"local config = redis\.call\('HMGET', KEYS\[1\], (.+?)\)", text, re.DOTALL)
+    if read is None:
+        return {}
+    fields = re.findall(r"'(\w+)'", read[1])
+    return {
+        fields[int(index) - 1]: value for index, value in re.findall(r"config\[(\d+)\] or '([^']+)'", text)
+    }
+
+
+def test_a_setting_that_an_earlier_version_did_not_write_has_its_default_in_the_scripts_too() -> None:
+    found = {(name, setting): value for name in NAMES for setting, value in instead(name).items()}
+    defaults = {setting.name: setting_text(setting.default) for setting in SETTINGS}
+    # Every version has written it: there it stands for a queue that does not exist.
+    assert found.pop(("enqueue", "max_queue_size")) == "0"
+    compared = {place: value for place, value in found.items() if place[1] in defaults}
+    assert compared == {place: defaults[place[1]] for place in compared}
+    assert {("admit", "priority_share"), ("gate", "session_binding")} <= compared.keys()
 
 
 @pytest.mark.parametrize("name", sorted(CALLS))

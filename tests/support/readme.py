@@ -10,6 +10,10 @@ from bench.load import SCENARIOS
 from tests.support.commands import COMMANDS
 from wr.metrics.catalogue import METRICS
 from wr.model.event_schema import DATA
+from wr.model.queue import SETTINGS
+from wr.model.setting import SettingDescription as QueueSetting
+from wr.model.setting import by_group
+from wr.model.whole_numbers import plain
 from wr.server.settings import SettingDescription, describe_settings
 
 ROOT = Path(__file__).parents[2]
@@ -30,6 +34,33 @@ def _setting_row(setting: SettingDescription) -> str:
     # Prose of the help texts may hold the sign that ends a cell.
     help_text = setting.help.replace("|", "\\|")
     return f"| `{setting.flag}` | `{setting.variable}` | {default} | {help_text}. |"
+
+
+def queue_settings_table() -> str:
+    """Every setting of a queue: what a new queue gets, and what the setting is."""
+    lines = ["| Setting | Default | What it is |", "| --- | --- | --- |"]
+    for group, settings in by_group(SETTINGS).items():
+        lines.append(f"| **{group}** | | |")
+        lines += [f"| `{each.name}` |{_default(each)} | {_meaning(each)} |" for each in settings]
+    return "\n".join(lines)
+
+
+def _default(setting: QueueSetting) -> str:
+    """Fill a cell up to its end: nothing, or a space and the default."""
+    default = setting.default
+    if setting.facts.default_in_words:
+        return f" {setting.facts.default_in_words}"
+    if not default and isinstance(default, str | None):
+        return ""
+    text = f"`{default}`" if isinstance(default, str) else str(plain(default))
+    if setting.facts.concert_default is not None:
+        return f" {text}; for a concert's queue {setting.facts.concert_default}"
+    return f" {text}"
+
+
+def _meaning(setting: QueueSetting) -> str:
+    values = ", ".join(f"`{value}` ({means})" for value, means in setting.choices.items())
+    return f"{setting.help}: {values}" if values else setting.help
 
 
 def commands_table() -> str:
@@ -89,6 +120,7 @@ def load_tests_table() -> str:
 
 MADE = {
     "settings": settings_table,
+    "queue settings": queue_settings_table,
     "commands": commands_table,
     "layout": layout_table,
     "metrics": metrics_table,

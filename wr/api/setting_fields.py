@@ -44,7 +44,9 @@ def public_fields(*figures: Field) -> list[Field]:
 
 
 def with_answer_fields(declared: type[Message]) -> type[Message]:
-    """Make the class of an answer with all settings; `declared` has its name, docstring and further fields.
+    """Make the class of an answer with all settings.
+
+    Its name, its docstring and further fields, which have no defaults, are those of `declared`.
 
     A type checker knows every setting, since the declared class inherits them. Fields of the class that is
     made have no limits: a client takes what a later server allows.

@@ -56,9 +56,10 @@ class UniqueBy(StrEnum):
 
 
 class QueueSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """What an operator sets about a queue. A new setting is a field here, and the code that obeys it.
+    """What an operator sets about a queue.
 
-    The order is that of the API's messages, to which a new setting is added at the end.
+    A new setting takes two things: a field here, and the code that obeys it. Messages, command line, console
+    and README have it then. It comes last, because the order is that of the fields in messages.
     """
 
     id: QueueId

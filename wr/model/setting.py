@@ -62,16 +62,16 @@ class Setting:
     instead: str = ""
     """What the console advises an operator who types 0 where the least value is above 0."""
     choices: Mapping[str, str] = field(default_factory=dict)
-    """What each value of an enumeration means, in a few words."""
+    """What each value of an enumeration means, in a few words; unless given, the values themselves."""
     is_later: bool = False
     """Whether the console and the README show it after the other settings of its group."""
     is_public: bool = False
-    """Whether visitors may see it too, and not operators alone."""
+    """Whether visitors may see it too; otherwise operators alone do."""
     is_in_lists: bool = True
     """Whether a list of queues has it; a long text makes lists slow."""
     is_in_every_answer: bool = False
-    """Whether the first release had it. An answer of an earlier server lacks any other, which then has its
-    default."""
+    """Whether servers of every version tell it. Any other may be missing in an answer, which stands for its
+    default. A new setting is never in every answer."""
     concert_default: int | None = None
     """Default in a queue of the second API, where it is another."""
     default_in_words: str = ""
@@ -111,6 +111,13 @@ class SettingDescription(msgspec.Struct, frozen=True):
         if issubclass(self.kind, StrEnum):
             return Control.CHOICE
         return {int: Control.INTEGER, float: Control.DECIMAL}.get(self.kind, Control.TEXT)
+
+    @property
+    def choices(self) -> Mapping[str, str]:
+        """What each value of an enumeration means; empty for any other type."""
+        if not issubclass(self.kind, StrEnum):
+            return {}
+        return self.facts.choices or {member.value: member.value.replace("_", " ") for member in self.kind}
 
     @property
     def help(self) -> str:

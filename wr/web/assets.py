@@ -1,7 +1,7 @@
 """Assets: files of the pages, served from memory."""
 
 import gzip
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from hashlib import blake2b
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -9,6 +9,10 @@ from threading import Lock
 
 import msgspec
 
+from wr.web.console_settings import console_settings
+
+QUEUE_SETTINGS = b"{{ queue_settings }}"
+"""Mark in the console's page for the description of the settings."""
 _KINDS = {
     "css": "text/css; charset=utf-8",
     "html": "text/html; charset=utf-8",
@@ -48,10 +52,14 @@ class AssetStore:
     """Finds assets by name; each is read once, when it is first asked for.
 
     A name is a path below one of the folders given, the first that has it. Names are looked up in a list made
-    beforehand, so that no name can lead out of the folders.
+    beforehand, so that no name can lead out of the folders. `fillings` are written into HTML files, each in
+    place of its mark.
     """
 
-    def __init__(self, *folders: Traversable) -> None:
+    def __init__(
+        self, *folders: Traversable, fillings: Mapping[bytes, Callable[[], bytes]] | None = None
+    ) -> None:
+        self._fillings = dict(fillings or {})
         self._files: Mapping[str, Traversable] = {
             name: file for folder in reversed(folders) for name, file in _files_below(folder)
         }
@@ -86,6 +94,10 @@ class AssetStore:
     def _read(self, name: str) -> Asset:
         ending = name.rpartition(".")[2]
         content = self._files[name].read_bytes()
+        if ending == "html":
+            for mark, text in self._fillings.items():
+                if mark in content:
+                    content = content.replace(mark, text())
         return make_asset(content, _KINDS[ending], is_compressible=ending not in _ALREADY_SMALL)
 
     def address(self, name: str) -> str:
@@ -103,7 +115,7 @@ class AssetStore:
 def own_assets() -> AssetStore:
     """Open the shelf of this package: its own files, and those of others that the set-up has fetched."""
     here = files("wr.web")
-    return AssetStore(here / "static", here / "vendor")
+    return AssetStore(here / "static", here / "vendor", fillings={QUEUE_SETTINGS: console_settings})
 
 
 def _files_below(folder: Traversable, prefix: str = "") -> list[tuple[str, Traversable]]:

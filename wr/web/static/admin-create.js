@@ -117,7 +117,7 @@ function makeEntries() {
     const field = FIELDS.find((each) => each.name === name);
     const input = makeInput(field);
     input.value = inputText(field.usual);
-    const unit = field.unit ?? (field.kind === "seconds" ? "seconds" : "");
+    const unit = field.unit ?? "";
     const entry = labelled(
       unit ? `${field.label}, ${unit}` : field.label,
       input,

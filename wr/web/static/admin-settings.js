@@ -177,7 +177,7 @@ function settingRow(field, { typed, settings, changed }) {
   const error = element("p", { class: "field-error", id: newId("error") });
   const hint = field.hint && element("p", { class: "hint", id: newId("hint") }, field.hint);
   input.setAttribute("aria-describedby", [hint && hint.id, effect.id, error.id].filter(Boolean).join(" "));
-  const unit = field.unit ?? (field.kind === "seconds" ? "seconds" : "");
+  const unit = field.unit ?? "";
   const swatch = field.kind === "colour" && element("span", { class: "swatch", "aria-hidden": "true" });
   const node = element(
     "div",
