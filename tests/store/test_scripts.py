@@ -8,26 +8,35 @@ import pytest
 
 from wr.model.history import HistorySpan
 from wr.model.limits import Limit
+from wr.model.queue import QueueConfig
 from wr.store.admit import NOTHING_KNOWN, AdmitScript
+from wr.store.block import Blocking, BlockNote, BlockScript
+from wr.store.configure import ConfigureScript
 from wr.store.enqueue import EnqueueScript
 from wr.store.extend import ExtendScript
 from wr.store.find import FindScript
+from wr.store.flush import FlushScript
 from wr.store.gate import GateScript
 from wr.store.history import HistoryScript
 from wr.store.key_names import KeyNames
 from wr.store.leave import LeaveScript
 from wr.store.poll import PollScript
-from wr.store.recovery_repository import RestoreScript
+from wr.store.recall import RecallScript
+from wr.store.reinstate import ReinstateScript
+from wr.store.restore import RestoreScript
 from wr.store.revoke_pass import RevokePassScript
+from wr.store.round import RoundScript
 from wr.store.script import load_script
 from wr.store.silent import SilentScript
 from wr.store.statistics import StatisticsScript
 from wr.store.visit import VisitScript
+from wr.store.webhook import WebhookScript
 
 FOLDER = files("wr.store") / "scripts"
 NAMES = sorted(entry.name.removesuffix(".lua") for entry in FOLDER.iterdir() if entry.name.endswith(".lua"))
 LIMIT = Limit(1)
 KEYS = KeyNames("p")
+CONFIG = QueueConfig(id="q", name="Q", target_url="https://shop.example/")
 CALLS: dict[str, Any] = {
     "enqueue": lambda: EnqueueScript(KEYS, LIMIT).call("q", 0, []),
     "poll": lambda: PollScript(KEYS, LIMIT, LIMIT).call("q", 0, []),
@@ -41,6 +50,15 @@ CALLS: dict[str, Any] = {
     "revoke_pass": lambda: RevokePassScript(KEYS).call("q", b"", 0, 0),
     "find": lambda: FindScript(KEYS).call("q", 0, b""),
     "silent": lambda: SilentScript(KEYS).call("q", 0, 1),
+    "configure": lambda: ConfigureScript(KEYS).call(CONFIG, 0),
+    "flush": lambda: FlushScript(KEYS).call("q", 0, 1, tells_ids=False),
+    "recall": lambda: RecallScript(KEYS).call("q", 0, []),
+    "reinstate": lambda: ReinstateScript(KEYS).call(CONFIG, [], []),
+    "block": lambda: BlockScript(KEYS).call(
+        "q", 0, Blocking(until_ms=1, note=BlockNote(created_ms=0, reason="", of=""))
+    ),
+    "round": lambda: RoundScript(KEYS).call(0, 0),
+    "webhook": lambda: WebhookScript(KEYS).call("w", b"", b""),
     "history": lambda: HistoryScript(KEYS).call("q", HistorySpan.DAY, 0),
 }
 

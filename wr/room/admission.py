@@ -10,7 +10,7 @@ from wr.metrics.server_metrics import AdmissionMetrics
 from wr.model.refusals import Unavailable
 from wr.room.admission_lanes import AdmissionLanes
 from wr.store.admit import AdmissionPass
-from wr.store.store import QUEUES_PER_ROUND_TRIP
+from wr.store.script_calls import QUEUES_PER_ROUND_TRIP
 
 log = structlog.get_logger("wr.admission")
 
@@ -134,13 +134,13 @@ class _Rounds:
         registry: Listing,
         queue_cache: Learning,
         nursery: trio.Nursery,
-        place_of: Callable[[str], str],
+        machine_of: Callable[[str], str],
         patience_s: float,
     ) -> None:
         self._store = store
         self._registry = registry
         self._queue_cache = queue_cache
-        self._place_of = place_of
+        self._place_of = machine_of
         self._patience_s = patience_s
         self._listed: list[str] = []
         self._nursery = nursery
@@ -232,7 +232,7 @@ async def admit_once(store: Admitting, registry: Listing, queue_cache: Learning)
     async with trio.open_nursery() as nursery:
         try:
             admitted = await _Rounds(
-                store, registry, queue_cache, nursery, _one_place, _LEAST_PATIENCE_S
+                store, registry, queue_cache, nursery, _one_machine, _LEAST_PATIENCE_S
             ).run()
         except Exception as error:  # noqa: BLE001 - raised below, not as one of a group
             failure = error
@@ -241,7 +241,7 @@ async def admit_once(store: Admitting, registry: Listing, queue_cache: Learning)
     return admitted
 
 
-def _one_place(_queue_id: str) -> str:
+def _one_machine(_queue_id: str) -> str:
     return ""
 
 
@@ -252,7 +252,7 @@ async def run_admission(
     *,
     interval_s: float,
     metrics: AdmissionMetrics | None = None,
-    place_of: Callable[[str], str] = _one_place,
+    machine_of: Callable[[str], str] = _one_machine,
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Run a pass every `interval_s` seconds, for ever; reports ready after the first.
@@ -262,11 +262,13 @@ async def run_admission(
     that ended would take the server with it, and everyone in line. `metrics` takes in how late each round
     began, how long it took, and whether it failed.
 
-    `place_of` names the machine of the store that has a queue. Where there are several, one that is away
+    `machine_of` names the machine of the store that has a queue. Where there are several, one that is away
     holds up the passes over its own queues only.
     """
     async with trio.open_nursery() as nursery:
-        rounds = _Rounds(store, registry, queue_cache, nursery, place_of, max(interval_s, _LEAST_PATIENCE_S))
+        rounds = _Rounds(
+            store, registry, queue_cache, nursery, machine_of, max(interval_s, _LEAST_PATIENCE_S)
+        )
         await _run_rounds(rounds, interval_s, metrics or AdmissionMetrics(), task_status)
 
 

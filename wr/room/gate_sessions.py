@@ -7,20 +7,20 @@ from typing import Protocol
 import structlog
 import trio
 
-from wr.model import places
 from wr.model.gate_rules import Budget, OutagePolicy
+from wr.model.places import Admitted, Gone, Reason, Unknown
 from wr.model.queue import QueueConfig, QueueStatus
 from wr.model.refusals import Unavailable
 from wr.model.session_binding import SessionCaller
 from wr.model.tokens import SessionClaims
 from wr.room.admission_on_demand import AdmissionOnDemand
-from wr.room.join_rules import JoiningVisitor, PositionProof
+from wr.room.join_rules import JoiningVisitor
 from wr.room.known_sessions import KnownSession, KnownSessions, SessionKey
+from wr.room.place_refusals import session_expired
 from wr.room.queue_cache import QueueCache
-from wr.room.signing_keys import SigningKeys
-from wr.room.visitors import Entry, Line, Tell, VisitorService, session_expired
+from wr.room.visitors import HeldPlace, Tell, VisitorService
 from wr.store.admit import AdmissionPass
-from wr.store.gate import GateCall, Passing
+from wr.store.gate import GateCall
 from wr.store.leave import Departure
 from wr.store.poll import PollKind
 from wr.store.store import Store
@@ -64,13 +64,11 @@ class GateSessionService:
         store: Store,
         queue_cache: QueueCache,
         visitors: VisitorService,
-        signing_keys: SigningKeys,
         observer: Learning,
         tell: Tell,
         clock_s: Callable[[], float],
     ) -> None:
         self._store = store
-        self._signing_keys = signing_keys
         self._observer = observer
         self._queue_cache = queue_cache
         self._visitors = visitors
@@ -85,7 +83,7 @@ class GateSessionService:
 
     async def passes(
         self, claims: SessionClaims, caller: SessionCaller, *, is_page_view: bool
-    ) -> Passing | None:
+    ) -> Admitted | None:
         """Let the holder of a verified session token pass, and count it; None if the store cannot be asked.
 
         Raises:
@@ -106,9 +104,9 @@ class GateSessionService:
                 return None
             if known.refused_at(caller) >= now:
                 raise BoundElsewhere(claims.position_id)
-        if isinstance(known.state, places.Unknown):
+        if isinstance(known.place, Unknown):
             try:
-                was_forgotten = await self._store.restore(claims.queue_id, claims)
+                was_forgotten = await self._store.restorations.restore(claims.queue_id, claims)
             except Unavailable:
                 self._gone_away(claims.queue_id)
                 return None
@@ -116,13 +114,11 @@ class GateSessionService:
                 known = await self._ask(key, None, caller, is_page_view=is_page_view)
             if known is None:
                 return None
-        if isinstance(known.state, Passing):
-            return known.state
-        if isinstance(known.state, places.Gone):
-            raise session_expired(claims.position_id, known.state.ended_ms, known.state.reason.text)
-        raise session_expired(claims.position_id)
+        if isinstance(known.place, Admitted):
+            return known.place
+        raise session_expired(claims.position_id, known.place if isinstance(known.place, Gone) else None)
 
-    async def walk_in(self, queue_id: str, visitor: JoiningVisitor, *, may_wait: bool) -> Entry | Line | None:
+    async def walk_in(self, queue_id: str, visitor: JoiningVisitor, *, may_wait: bool) -> HeldPlace | None:
         """Let somebody in at once where nobody has to wait; None where there is a line, or no room.
 
         Who joined and was not let in all the same stands in line, or, where they may not wait, leaves again.
@@ -145,32 +141,31 @@ class GateSessionService:
         self._walked_in[who] = self._clock_s()
         while len(self._walked_in) > _MOST_WALKED_IN:
             del self._walked_in[next(iter(self._walked_in))]
-        place: Entry | Line | None = None
+        held: HeldPlace | None = None
         try:
-            place = await self._admit_now(queue_id, visitor)
+            held = await self._admit_now(queue_id, visitor)
         finally:
-            if not isinstance(place, Entry):
+            if held is None or not isinstance(held.place, Admitted):
                 self._walked_in.pop(who, None)
-        if isinstance(place, Line) and not may_wait:
-            await self._visitors.leave(await self._signing_keys.read_position(place.token))
+        if not isinstance(held.place, Admitted) and not may_wait:
+            await self._visitors.leave(held.proof.claims)
             return None
-        return place
+        return held
 
-    async def _admit_now(self, queue_id: str, visitor: JoiningVisitor) -> Entry | Line:
+    async def _admit_now(self, queue_id: str, visitor: JoiningVisitor) -> HeldPlace:
         """Join, and have the pass that would come within a quarter of a second come now.
 
         The pass may let in others with this visitor. No other server tells their streams of that, so a pass
         is seen through although its visitor has gone.
         """
-        place = await self._visitors.enqueue(queue_id, visitor, 0, {})
-        if isinstance(place, Entry):
-            return place
+        held = await self._visitors.enqueue(queue_id, visitor, 0, {})
+        if isinstance(held.place, Admitted):
+            return held
         await self._passes.after_now(queue_id)
-        proof = PositionProof(await self._signing_keys.read_position(place.token), place.token)
-        return await self._visitors.poll(proof, PollKind.STATUS)
+        return await self._visitors.poll(held.proof, PollKind.STATUS)
 
     async def _pass_over(self, queue_id: str) -> None:
-        await self._observer.learn(await self._store.admit([queue_id]))
+        await self._observer.learn(await self._store.passes.admit([queue_id]))
 
     async def command(self, queue_id: str, position_id: bytes, command: str, seconds: int = 0) -> int:
         """Carry out what the site says of a session: `end`, `revoke`, or `extend` to `seconds` from now.
@@ -180,22 +175,22 @@ class GateSessionService:
         Raises:
             SessionExpired: it has ended already, or is not known.
         """
-        ended: places.Gone | None = None
+        ended: Gone | None = None
         if command == "extend":
             ends_ms = await self._store.extend(queue_id, position_id, seconds)
         else:
-            reason = places.Reason.CANCELLED if command == "end" else places.Reason.TERMINATED
+            reason = Reason.CANCELLED if command == "end" else Reason.TERMINATED
             departed = await self._store.depart(
                 queue_id, Departure(position_id=position_id, reason=reason, session_only=True, subject=b"")
             )
-            ended = departed.state if isinstance(departed.state, places.Gone) else None
+            ended = departed.place if isinstance(departed.place, Gone) else None
             ends_ms = ended.ended_ms if ended is not None and departed.ended_now else None
         known = self._sessions.get((queue_id, position_id))
         if known is not None:
             # What is known is not true any more: the next request asks the store again.
             known.asked_at = -FRESH_S
             # The store may be away just then.
-            known.state = ended or known.state
+            known.place = ended or known.place
         if ends_ms is None:
             raise session_expired(position_id)
         self._tell(queue_id, [position_id])
@@ -226,7 +221,7 @@ class GateSessionService:
             with suppress(Unavailable):
                 await self.report()
             try:
-                await self._store.ping()
+                await self._store.probe.ping()
             except Unavailable:
                 for queue_id in self._queue_cache.names():
                     self._gone_away(queue_id)
@@ -279,7 +274,7 @@ class GateSessionService:
                 self._sessions.count(key, known, call.hits, call.page_views, call.callers)
             raise
         for (position_id, known), gated in zip(sessions, answers, strict=True):
-            known.state, known.asked_at = gated.state, asked_at
+            known.place, known.asked_at = gated.place, asked_at
             if gated.refused:
                 known.refuse(gated.refused, asked_at)
             self._sessions.keep((queue_id, position_id), known)
@@ -304,8 +299,8 @@ class GateSessionService:
             return known
         self._away_since.pop(queue_id, None)
         # Another request may have asked about the same session meanwhile.
-        known = self._sessions.get(key) or known or KnownSession(gated.state, asked_at)
-        known.state, known.asked_at = gated.state, asked_at
+        known = self._sessions.get(key) or known or KnownSession(gated.place, asked_at)
+        known.place, known.asked_at = gated.place, asked_at
         if gated.refused:
             known.refuse(gated.refused, asked_at)
         else:

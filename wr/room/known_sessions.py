@@ -4,7 +4,7 @@ import math
 from collections.abc import Collection
 
 from wr.model.session_binding import MOST_ADDRESSES, SessionCaller
-from wr.store.gate import GateCall, State
+from wr.store.gate import GateCall, SessionPlace
 
 MOST_KNOWN = 200_000
 """How many sessions are kept, 300 bytes each. Beyond that, the one asked about longest ago goes first."""
@@ -21,10 +21,10 @@ SessionKey = tuple[str, bytes]
 class KnownSession:
     """One session: its state when the store was last asked, and what is not reported yet."""
 
-    __slots__ = ("asked_at", "hits", "marks", "page_views", "refused", "state", "used_by")
+    __slots__ = ("asked_at", "hits", "marks", "page_views", "place", "refused", "used_by")
 
-    def __init__(self, state: State, asked_at: float) -> None:
-        self.state = state
+    def __init__(self, place: SessionPlace, asked_at: float) -> None:
+        self.place = place
         self.asked_at = asked_at
         self.hits = 0
         self.page_views = 0

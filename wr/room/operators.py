@@ -3,22 +3,23 @@
 import msgspec
 
 from wr.events.event_bus import EventBus
-from wr.model import places
 from wr.model.audit import Action, Actor, Fact, changes_between, settings_of
 from wr.model.events import EventType
 from wr.model.history import HistorySpan, Point, points_of
 from wr.model.ids import id_text, parse_session_id, session_id_text
+from wr.model.places import Gone, Reason, Waiting
 from wr.model.queue import QueueConfig, QueueStatus, check_queue
 from wr.model.refusals import Conflict, NotFound
 from wr.model.signing import SigningKey
 from wr.model.wait_estimate import Forecast, forecast, observe
 from wr.room.audit_trail import AuditTrail
 from wr.room.blocks import NO_BLOCK, BlockService, BlockTerms
+from wr.room.place_refusals import session_expired
 from wr.room.queue_cache import QueueCache, QueueView, no_such_queue
 from wr.room.signing_keys import SigningKeys
-from wr.room.visitors import Tell, session_expired
+from wr.room.visitors import Tell
 from wr.store.audit_repository import AuditPage
-from wr.store.find import Found, FoundWaiting
+from wr.store.find import Found
 from wr.store.leave import Departure
 from wr.store.silent import Silent
 from wr.store.statistics import QueueStatistics
@@ -56,11 +57,6 @@ class FoundPerson(msgspec.Struct, frozen=True):
     found: Found
     estimated_wait_s: int
     """0 for those who are not in line."""
-
-    @property
-    def place(self) -> FoundWaiting | places.Visit | places.Gone:
-        """Where they stand."""
-        return self.found.place
 
 
 class Terminated(msgspec.Struct, frozen=True):
@@ -152,7 +148,7 @@ class OperatorService:
         """
         queue_ids = await self._store.queues.names()
         configs = await self._store.queues.read_many(queue_ids)
-        figures = await self._store.figures_of(queue_ids)
+        figures = await self._store.reports.figures_of(queue_ids)
         found = []
         for config in configs:
             its_figures = None if config is None else figures.get(config.id)
@@ -210,7 +206,7 @@ class OperatorService:
         Raises:
             NotFound: no such queue.
         """
-        found = await self._store.silent(queue_id, timeout_s)
+        found = await self._store.reports.silent(queue_id, timeout_s)
         if found is None:
             raise no_such_queue(queue_id)
         return found
@@ -221,7 +217,7 @@ class OperatorService:
         Raises:
             NotFound: no such queue.
         """
-        found = await self._store.history(queue_id, span)
+        found = await self._store.reports.history(queue_id, span)
         if found is None:
             raise no_such_queue(queue_id)
         return points_of(found.notes, found.now_ms, span)
@@ -244,24 +240,21 @@ class OperatorService:
             NotFound: no queue knows it, or the place did not become a session.
         """
         found = await self._find(position_id)
-        never = (places.Reason.HEARTBEAT_TIMEOUT, places.Reason.FLUSHED)
-        if (
-            found is None
-            or isinstance(found.place, FoundWaiting)
-            or (isinstance(found.place, places.Gone) and found.place.reason in never)
-        ):
+        place = None if found is None else found.found.place
+        never = (Reason.HEARTBEAT_TIMEOUT, Reason.FLUSHED)
+        if found is None or isinstance(place, Waiting) or (isinstance(place, Gone) and place.reason in never):
             raise NotFound("There is no such session", session_id=session_id_text(position_id))
         return found
 
     async def _find(self, position_id: bytes) -> FoundPerson | None:
-        found = await self._store.find(await self._store.queues.names(), position_id)
+        found = await self._store.reports.find(await self._store.queues.names(), position_id)
         if found is None:
             return None
         queue_id, person = found
         view = await self._queue_cache.get(queue_id)
         wait_s = (
-            view.estimated_wait_s(person.place.position, person.place.priority)
-            if isinstance(person.place, FoundWaiting)
+            view.estimated_wait_s(person.place.position, person.priority)
+            if isinstance(person.place, Waiting)
             else 0
         )
         return FoundPerson(position_id, queue_id, person, wait_s)
@@ -281,7 +274,7 @@ class OperatorService:
             for queue_id in await self._store.queues.names():
                 departure = Departure(
                     position_id=position_id,
-                    reason=places.Reason.TERMINATED,
+                    reason=Reason.TERMINATED,
                     session_only=True,
                     subject=b"",
                 )
@@ -296,12 +289,12 @@ class OperatorService:
                     departed = await self._store.depart(queue_id, departure)
                     if departed.ended_now:
                         draft.made(facts={"session_id": session_id, "reason": reason})
-                state = departed.state
-                if isinstance(state, places.Gone):
+                place = departed.place
+                if isinstance(place, Gone):
                     if departed.ended_now:
                         self._tell(queue_id, [position_id])
-                        return Terminated(state.ended_ms, blocked_ms)
-                    raise session_expired(position_id, state.ended_ms, state.reason.text)
+                        return Terminated(place.ended_ms, blocked_ms)
+                    raise session_expired(position_id, place)
         raise NotFound("There is no such session", session_id=session_id)
 
     async def rotate_keys(self, actor: Actor) -> list[SigningKey]:
@@ -339,7 +332,7 @@ class OperatorService:
 
     async def _stats(self, queue_id: str) -> Stats | None:
         config = await self._store.queues.read(queue_id)
-        figures = await self._store.figures(queue_id)
+        figures = await self._store.reports.figures(queue_id)
         if config is None or figures is None:
             return None
         return _stats_of(config, figures)

@@ -14,7 +14,7 @@ from wr.model.webhooks import MOST_WEBHOOKS, DeadLetter, Webhook, check_webhook
 from wr.room.audit_trail import AuditTrail
 from wr.store.dead_letter_repository import KeptLetter
 from wr.store.store import Store
-from wr.store.webhook_repository import SaveOutcome
+from wr.store.webhook import SaveOutcome
 
 _SECRET_BYTES = 32
 _MOST_TRIES = 5

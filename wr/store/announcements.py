@@ -103,11 +103,11 @@ class Announcements:
             Unavailable: the store went away.
         """
         subscription = client.pubsub()  # type: ignore[no-untyped-call]
-        place = self._connection.place_of(self._channel)
+        machine = self._connection.machine_of(self._channel)
         try:
             subscription.subscribe(self._channel)
             # Not every cluster passes on to all machines what is published on one of them.
-            while not stop.is_set() and self._connection.place_of(self._channel) == place:
+            while not stop.is_set() and self._connection.machine_of(self._channel) == machine:
                 message = subscription.get_message(timeout=_LISTEN_S)
                 if message is None:
                     continue

@@ -14,6 +14,8 @@ import redis
 import trio
 from redis.connection import DefaultParser
 
+from wr.store.script import Argument
+
 _READ_BYTES = 65_536
 _NOT_YET = object()
 
@@ -42,7 +44,7 @@ class AsyncConnection:
             return False
         return False
 
-    async def call(self, command: tuple[Any, ...]) -> Any:
+    async def call(self, command: tuple[Argument, ...]) -> Any:
         """Send a command and wait for its reply.
 
         Raises:

@@ -15,7 +15,7 @@ PAUSE_S = 0.25
 """Between two looks at the nodes: when one has died, many callers want to look at once."""
 _NOBODY = "No node of the waiting room's store tells where its data is just now"
 
-Place = tuple[str, int]
+Endpoint = tuple[str, int]
 
 
 def slot_of(key: str) -> int:
@@ -30,26 +30,26 @@ class ClusterTopology:
     those of connections.
     """
 
-    def __init__(self, places: Sequence[Place], options: Mapping[str, Any]) -> None:
-        self._named = list(places)
+    def __init__(self, endpoints: Sequence[Endpoint], options: Mapping[str, Any]) -> None:
+        self._named = list(endpoints)
         self._options = dict(options)
         self._manager: NodesManager | None = None
         self._limiter = trio.CapacityLimiter(1)
         self._looking: trio.Event | None = None
         self._looked_at = -PAUSE_S
 
-    def owner(self, slot: int) -> Place | None:
+    def owner(self, slot: int) -> Endpoint | None:
         """Return the node that has a slot; None when that is not known."""
         nodes = None if self._manager is None else self._manager.slots_cache.get(slot)
         return (nodes[0].host, nodes[0].port) if nodes else None
 
-    def primaries(self) -> list[Place]:
+    def primaries(self) -> list[Endpoint]:
         """List the nodes that have slots, in the order of these; empty before the first look."""
         cache = {} if self._manager is None else dict(self._manager.slots_cache)
         owners = (cache[slot][0] for slot in sorted(cache) if cache[slot])
         return list(dict.fromkeys((node.host, node.port) for node in owners))
 
-    def without_replica(self) -> list[Place]:
+    def without_replica(self) -> list[Endpoint]:
         """List the primaries that no replica stands by."""
         cache = {} if self._manager is None else dict(self._manager.slots_cache)
         return list(
@@ -67,7 +67,7 @@ class ClusterTopology:
         self._manager.move_slot(error)
         return True
 
-    async def look(self, failed: Place | None = None) -> None:
+    async def look(self, failed: Endpoint | None = None) -> None:
         """Ask a node who has what, `failed` last; at most once in a quarter of a second, and one at a time.
 
         Raises:
@@ -88,7 +88,7 @@ class ClusterTopology:
             self._looking = None
             done.set()
 
-    def look_now(self, failed: Place | None = None) -> None:
+    def look_now(self, failed: Endpoint | None = None) -> None:
         """Ask a node who has what; blocks, so it is for a thread. Raises as `look`."""
         try:
             if self._manager is None:

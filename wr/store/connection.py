@@ -9,8 +9,8 @@ import redis
 from wr.metrics.server_metrics import StoreMetrics
 from wr.store.address import StoreAddress, StoreKind, read_store_url
 from wr.store.cluster import Cluster
-from wr.store.cluster_topology import ClusterTopology, Place
-from wr.store.script import Script
+from wr.store.cluster_topology import ClusterTopology, Endpoint
+from wr.store.script import Argument, Raw, Script
 from wr.store.server_link import EachCommand, ServerLink
 
 T = TypeVar("T")
@@ -22,14 +22,16 @@ class _Servers(Protocol):
     @property
     def is_sharded(self) -> bool: ...
     async def run(self, key: str, command: Callable[[redis.Redis], T], /) -> T: ...
-    async def run_each(self, keys: Sequence[str], command: EachCommand, /) -> list[Any]: ...
-    async def call(self, script: Script, keys: Sequence[str], arguments: Sequence[Any], /) -> Any: ...
+    async def run_each(self, keys: Sequence[str], command: EachCommand[T], /) -> Sequence[T | Exception]: ...
+    async def call(
+        self, script: Script[Raw], keys: Sequence[str], arguments: Sequence[Argument], /
+    ) -> Raw: ...
     async def call_each(
-        self, script: Script, calls: Sequence[tuple[Sequence[str], Sequence[Any]]], /
-    ) -> list[Any]: ...
+        self, script: Script[Raw], calls: Sequence[tuple[Sequence[str], Sequence[Argument]]], /
+    ) -> list[Raw | Exception]: ...
     async def ping(self) -> None: ...
     async def client_for(self, key: str, /) -> redis.Redis: ...
-    def place_of(self, key: str, /) -> str: ...
+    def machine_of(self, key: str, /) -> str: ...
     def close(self) -> None: ...
 
 
@@ -60,7 +62,7 @@ class Connection:
         self._servers: _Servers | None = None
         if self._address.kind is StoreKind.CLUSTER:
             self._servers = self._cluster(self._address)
-        elif self._address.kind is StoreKind.SENTINEL or not self._address.places:
+        elif self._address.kind is StoreKind.SENTINEL or not self._address.endpoints:
             self._servers = self._first
 
     @property
@@ -76,20 +78,20 @@ class Connection:
         servers = self._servers or await self._find_servers()
         return await servers.run(key, command)
 
-    async def run_each(self, keys: Sequence[str], command: EachCommand) -> list[Any]:
+    async def run_each(self, keys: Sequence[str], command: EachCommand[T]) -> Sequence[T | Exception]:
         """Run `command` on each machine with those of these keys that it has; replies, or why there is none,
         in the order of the keys. Raises when all have failed."""
         servers = self._servers or await self._find_servers()
         return await servers.run_each(keys, command)
 
-    async def call(self, script: Script, keys: Sequence[str], arguments: Sequence[Any]) -> Any:
+    async def call(self, script: Script[Raw], keys: Sequence[str], arguments: Sequence[Argument]) -> Raw:
         """Run one script in one round trip (three when the store does not know it yet)."""
         servers = self._servers or await self._find_servers()
         return await servers.call(script, keys, arguments)
 
     async def call_each(
-        self, script: Script, calls: Sequence[tuple[Sequence[str], Sequence[Any]]]
-    ) -> list[Any]:
+        self, script: Script[Raw], calls: Sequence[tuple[Sequence[str], Sequence[Argument]]]
+    ) -> list[Raw | Exception]:
         """Run one script for several queues, in one round trip to each machine; replies, or why there is
         none, in their order. Raises when all have failed."""
         servers = self._servers or await self._find_servers()
@@ -105,9 +107,9 @@ class Connection:
         servers = self._servers or await self._find_servers()
         return await servers.client_for(key)
 
-    def place_of(self, key: str) -> str:
+    def machine_of(self, key: str) -> str:
         """Name the machine that has `key`; empty where there is one only, or none is known."""
-        return "" if self._servers is None else self._servers.place_of(key)
+        return "" if self._servers is None else self._servers.machine_of(key)
 
     def close(self) -> None:
         """Close every connection."""
@@ -116,14 +118,14 @@ class Connection:
             self._servers.close()
 
     async def _find_servers(self) -> _Servers:
-        is_node = await self._first.run("", is_cluster_node)
+        is_node: bool = await self._first.run("", is_cluster_node)
         if self._servers is None:
             self._servers = self._cluster(self._address) if is_node else self._first
         return self._servers
 
-    def _link(self, place: Place | None = None) -> ServerLink:
+    def _link(self, node: Endpoint | None = None) -> ServerLink:
         return ServerLink(
-            self._address.make_client(place),
+            self._address.make_client(node),
             connections=self._connections,
             timeout_s=self._timeout_s,
             metrics=self._metrics,
@@ -131,7 +133,7 @@ class Connection:
 
     def _cluster(self, address: StoreAddress) -> Cluster:
         options = {name: value for name, value in address.options.items() if name != "db"}
-        return Cluster(ClusterTopology(address.places, options), self._link, patience_s=self._timeout_s)
+        return Cluster(ClusterTopology(address.endpoints, options), self._link, patience_s=self._timeout_s)
 
 
 def is_cluster_node(client: redis.Redis) -> bool:

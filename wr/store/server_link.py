@@ -12,11 +12,11 @@ import trio
 from wr.metrics.server_metrics import COMMAND, StoreMetrics
 from wr.model.refusals import OutOfMemory, Unavailable
 from wr.store.async_connection import AsyncConnection, open_wire
-from wr.store.script import Script, evaluate_each
+from wr.store.script import Argument, Raw, Script, evaluate_each
 
 T = TypeVar("T")
-EachCommand = Callable[[redis.Redis, Sequence[str]], list[Any]]
-"""Asks one server about these keys, and returns a reply for each of them, or why there is none."""
+EachCommand = Callable[[redis.Redis, Sequence[str]], Sequence[T | Exception]]
+"""Asks one server about these keys; returns for each key its reply, or the exception it met."""
 
 _UNAVAILABLE = (
     OSError,
@@ -102,7 +102,7 @@ class ServerLink:
         with self._metrics.round_trip(COMMAND):
             return await self._in_thread(command)
 
-    async def run_each(self, keys: Sequence[str], command: EachCommand) -> list[Any]:
+    async def run_each(self, keys: Sequence[str], command: EachCommand[T]) -> Sequence[T | Exception]:
         """Run `command` with all of these keys."""
         return await self.run("", lambda client: command(client, keys))
 
@@ -118,7 +118,7 @@ class ServerLink:
         """Return the client of the server."""
         return self.client
 
-    def place_of(self, _key: str) -> str:
+    def machine_of(self, _key: str) -> str:
         """Name the server."""
         return self.name
 
@@ -128,8 +128,8 @@ class ServerLink:
         )
 
     async def call(
-        self, script: Script, keys: Sequence[str], arguments: Sequence[Any], *, asking: bool = False
-    ) -> Any:
+        self, script: Script[Raw], keys: Sequence[str], arguments: Sequence[Argument], *, asking: bool = False
+    ) -> Raw:
         """Run one script in one round trip (three when the store does not know it yet).
 
         With `asking` the server carries it out though the slot is only on its way there.
@@ -141,8 +141,8 @@ class ServerLink:
             return await self._call(script, keys, arguments, asking=asking)
 
     async def _call(
-        self, script: Script, keys: Sequence[str], arguments: Sequence[Any], *, asking: bool
-    ) -> Any:
+        self, script: Script[Raw], keys: Sequence[str], arguments: Sequence[Argument], *, asking: bool
+    ) -> Raw:
         command = ("EVALSHA", script.sha, len(keys), *keys, *arguments)
         borrower = object()
         try:
@@ -160,16 +160,17 @@ class ServerLink:
             try:
                 if asking:
                     await self._over(wire, ("ASKING",))
-                return await self._over(wire, command)
+                reply: Raw = await self._over(wire, command)
             except redis.exceptions.NoScriptError:
                 if asking:
                     await self._over(wire, ("ASKING",))
-                return await self._over(wire, ("EVAL", script.text, len(keys), *keys, *arguments))
+                reply = await self._over(wire, ("EVAL", script.text, len(keys), *keys, *arguments))
             finally:
                 if wire.is_broken or self._is_closed:
                     wire.close()
                 else:
                     self._wires.append(wire)
+            return reply
         finally:
             self._limiter.release_on_behalf_of(borrower)
 
@@ -188,7 +189,7 @@ class ServerLink:
         except Unavailable as error:
             raise Unreached(error.message) from error.__cause__
 
-    async def _over(self, wire: AsyncConnection, command: tuple[Any, ...]) -> Any:
+    async def _over(self, wire: AsyncConnection, command: tuple[Argument, ...]) -> Any:
         hangs = False
         try:
             with trio.move_on_after(self._timeout_s):
@@ -210,8 +211,8 @@ class ServerLink:
             self._wires.pop().close()
 
     async def call_each(
-        self, script: Script, calls: Sequence[tuple[Sequence[str], Sequence[Any]]]
-    ) -> list[Any]:
+        self, script: Script[Raw], calls: Sequence[tuple[Sequence[str], Sequence[Argument]]]
+    ) -> list[Raw | Exception]:
         """Run one script for several queues in one round trip; replies, or why there is none, in their order.
 
         Raises:
