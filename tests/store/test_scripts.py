@@ -78,12 +78,14 @@ def test_a_script_is_given_the_keys_its_header_names_in_that_order(name: str) ->
     assert named is not None
     keys, _ = CALLS[name]()
     # What belongs to all queues is named in brackets.
-    parts = [re.sub(r"p:\{\*\}:limit_enqueue", "[limit]", key).removeprefix("p:{q}:") for key in keys]
+    spelled = [re.sub(r"p:\{\*\}:(\w+)", r"[\1]", key).replace("limit_enqueue", "limit") for key in keys]
+    parts = [key.removeprefix("p:{q}:") for key in spelled]
     assert parts == named[1].partition("(")[0].replace("--", "").split()
 
 
 def test_every_key_a_script_names_is_one_a_queue_is_known_to_have() -> None:
-    known = {*KEYS.all_of("q"), KEYS.shared("limit_enqueue")}
+    shared = ("limit_enqueue", "queues", "rounds", "webhooks")
+    known = {*KEYS.all_of("q"), *map(KEYS.shared, shared)}
     for call in CALLS.values():
         keys, _ = call()
         assert set(keys) <= known
