@@ -46,6 +46,10 @@ class Beside:
         await trio.lowlevel.checkpoint()
         self.learned.append(done)
 
+    async def poll(self, *_: object) -> HeldPlace:
+        await trio.lowlevel.checkpoint()
+        raise AssertionError("the visitor has gone")
+
 
 async def test_a_pass_is_learned_of_though_the_visitor_for_whom_it_came_early_has_gone() -> None:
     done: dict[str, AdmissionPass] = {}

@@ -1,4 +1,4 @@
-"""Where the store is: one server, a cluster, or a server that Sentinel names; read from its URL."""
+"""The store's address, read from its URL: one server, a cluster, or a server that Sentinel names."""
 
 from collections.abc import Mapping
 from enum import Enum
@@ -27,9 +27,9 @@ class StoreKind(Enum):
     """How the server that has a key is found."""
 
     SERVER = ""
-    """By its address; it says itself whether it is a node of a cluster."""
+    """By its address. The server itself says whether it is a node of a cluster."""
     CLUSTER = "cluster"
-    """Any node tells which one has it."""
+    """Any node tells which node has the key."""
     SENTINEL = "sentinel"
     """The sentinels tell which server is the primary."""
 
@@ -39,16 +39,16 @@ class StoreAddress(msgspec.Struct, frozen=True):
 
     kind: StoreKind
     endpoints: tuple[tuple[str, int], ...]
-    """Hosts and ports: of the server, of nodes of the cluster, or of sentinels; none of a socket."""
+    """Hosts and ports of the server, of nodes of the cluster, or of sentinels; empty for a socket."""
     options: Mapping[str, Any]
-    """Of a connection, as the client library spells them, without host and port."""
+    """Options of a connection, as the client library spells them, without host and port."""
     service: str = ""
-    """What the sentinels call the primary."""
+    """The name of the primary at the sentinels."""
     sentinel_options: Mapping[str, Any] = {}
-    """Of a connection to a sentinel."""
+    """Options of a connection to a sentinel."""
 
     def make_client(self, endpoint: tuple[str, int] | None = None) -> MakeClient:
-        """Return what makes clients of the server at `endpoint`; without one, of the server that there is."""
+        """Return what makes clients of the server at `endpoint`; without one, of the first or only server."""
         if self.kind is StoreKind.SENTINEL:
             return self._make_client_of_primary
         host, port = endpoint or (self.endpoints or (("", 0),))[0]
@@ -71,7 +71,7 @@ class StoreAddress(msgspec.Struct, frozen=True):
 
 
 def _patience(timeout_s: float) -> dict[str, Any]:
-    """Spell the options of connections that wait so long and try nothing twice by themselves."""
+    """Spell the options of connections that wait that long, and that never repeat a command."""
     return {
         "protocol": 2,
         "socket_timeout": timeout_s,
@@ -85,7 +85,7 @@ def read_store_url(url: str) -> StoreAddress:
     """Read a store's URL.
 
     Raises:
-        ValueError: it makes no sense. The message may repeat a part of it.
+        ValueError: it is no such URL. The message may repeat a part of it.
     """
     scheme, _, rest = url.partition("://")
     base, _, kind_name = scheme.lower().partition("+")
@@ -137,7 +137,7 @@ def _parse(url: str) -> dict[str, Any]:
 
 
 def _endpoints(base: str, rest: str, usual_port: int) -> tuple[tuple[tuple[str, int], ...], dict[str, Any]]:
-    """Read the hosts, separated by commas, and the options that connections to all of them have."""
+    """Read the hosts, separated by commas, and the options of connections to all of them."""
     ends = [at for at in (rest.find(mark) for mark in "/?#") if at >= 0]
     authority, tail = rest[: min(ends, default=len(rest))], rest[min(ends, default=len(rest)) :]
     secret, at, hosts = authority.rpartition("@")
