@@ -1,4 +1,4 @@
-"""The office: what operators do with queues, sessions and keys."""
+"""What operators do with queues, sessions and keys. One method for each use case."""
 
 import msgspec
 
@@ -29,7 +29,7 @@ _MOST_TRIES = 20
 
 
 class Stats(msgspec.Struct, frozen=True):
-    """A queue's settings and figures, the admissions per second of the last minute, what they foretell."""
+    """A queue's settings and figures, the admissions per second of the last minute, and a forecast."""
 
     config: QueueConfig
     figures: QueueStatistics
@@ -38,39 +38,39 @@ class Stats(msgspec.Struct, frozen=True):
 
     @property
     def last_wait_s(self) -> int:
-        """Estimate the seconds until the last in line is let in, as that person is told; 0 without a line."""
+        """Estimate the seconds until the last visitor in line is let in; 0 if there is no line."""
         return self.forecast.wait_s(self.figures.waiting) if self.figures.waiting else 0
 
     @property
     def clears_in_s(self) -> int | None:
-        """Estimate the seconds until all who are in line now are in; None while nobody is let in."""
+        """Estimate the seconds until all visitors in line are let in; None while no visitor is let in."""
         if self.config.status is QueueStatus.ACTIVE or not self.figures.waiting:
             return self.last_wait_s
         return None
 
 
 class FoundPerson(msgspec.Struct, frozen=True):
-    """Somebody an operator looked for: which queue knows of them, and what."""
+    """A visitor that an operator looked for: which queue has it, and where it stands."""
 
     position_id: bytes
     queue_id: str
     found: Found
     estimated_wait_s: int
-    """0 for those who are not in line."""
+    """0 for a visitor that is not in line."""
 
 
 class Terminated(msgspec.Struct, frozen=True):
-    """A session that was ended: when, and until when its visitor is kept out; in milliseconds since 1970."""
+    """A session that was ended: when, and until when its visitor is blocked, in milliseconds since 1970."""
 
     ended_ms: int
     blocked_until_ms: int | None
 
 
 class OperatorService:
-    """Operators' use cases. All raise `Unavailable` while the store is away.
+    """Operators' use cases. All raise `Unavailable` if the store is away.
 
-    What changes something takes the actor, and is written down in the audit trail once it is done. Events are
-    noted before anything else is waited for, at which a caller that has gone would be cancelled.
+    Changes take the actor, and are recorded in the audit trail once they are made. Events are noted before
+    the next wait, because a caller that has gone would be cancelled there.
     """
 
     def __init__(
@@ -94,8 +94,8 @@ class OperatorService:
         """Create a queue.
 
         Raises:
-            InvalidRequest: its settings make no sense together.
-            Conflict: there is one of that id.
+            InvalidRequest: its settings contradict each other.
+            Conflict: there is a queue of that id.
         """
         check_queue(config)
         now_ms = await self._store.clock_ms()
@@ -109,11 +109,11 @@ class OperatorService:
         return (await self._queue_cache.reload(config.id)).config
 
     async def update_queue(self, actor: Actor, queue_id: str, changes: dict[str, object]) -> QueueConfig:
-        """Change settings of a queue; the rest stays. Holds at every replica within one admission interval.
+        """Change some settings of a queue. All servers know them within one admission interval.
 
         Raises:
             NotFound: no such queue.
-            InvalidRequest: the settings would make no sense together.
+            InvalidRequest: the settings would contradict each other.
         """
         for _ in range(_MOST_TRIES):
             current = await self._read(queue_id)
@@ -121,7 +121,8 @@ class OperatorService:
             check_queue(changed)
             now_ms = await self._store.clock_ms()
             async with self._audit.recording(actor, Action.QUEUE_UPDATED, queue_id) as draft:
-                # Somebody else's change in between is seen by its version: then read and try again.
+                # Another operator may have changed the queue in between. Then its version differs, and the
+                # settings are read again.
                 if await self._store.queues.write(changed, now_ms):
                     draft.made(changes=changes_between(current, changed))
                     if self._events.wanted:
@@ -144,7 +145,7 @@ class OperatorService:
     async def queues(self) -> list[Stats]:
         """List every queue with its figures, by id. Three round trips for up to 64 of them.
 
-        A queue whose data is spoilt is left out, and logged.
+        A queue whose data cannot be read is left out and logged.
         """
         queue_ids = await self._store.queues.names()
         configs = await self._store.queues.read_many(queue_ids)
@@ -157,13 +158,13 @@ class OperatorService:
         return found
 
     async def delete_queue(self, actor: Actor, queue_id: str) -> None:
-        """Delete a queue and everyone in it.
+        """Delete a queue with its places and sessions.
 
         Raises:
             NotFound: no such queue.
         """
         seen = self._queue_cache.last_seen(queue_id)
-        # Before: when all is done there is nothing left that may fail.
+        # Asked before the deletion, so that nothing can fail after it.
         now_ms = await self._store.clock_ms() if self._events.wanted else 0
         async with self._audit.recording(actor, Action.QUEUE_DELETED, queue_id) as draft:
             if not await self._store.queues.delete(queue_id):
@@ -176,7 +177,7 @@ class OperatorService:
         self._tell(queue_id, None)
 
     async def flush(self, actor: Actor, queue_id: str) -> int:
-        """Send away everyone who waits; sessions go on. Returns how many.
+        """Send away all visitors in line; sessions go on. Returns how many.
 
         Raises:
             NotFound: no such queue.
@@ -201,7 +202,7 @@ class OperatorService:
         return stats
 
     async def silent(self, queue_id: str, timeout_s: int) -> Silent:
-        """Count those whom a heartbeat timeout of so many seconds would cost if they stayed silent.
+        """Count the visitors that would lose their places under this heartbeat timeout, if they stay silent.
 
         Raises:
             NotFound: no such queue.
@@ -212,7 +213,7 @@ class OperatorService:
         return found
 
     async def history(self, queue_id: str, span: HistorySpan) -> list[Point]:
-        """Read how a queue went, step by step, oldest first. One round trip.
+        """Read a queue's history, step by step, oldest first. One round trip.
 
         Raises:
             NotFound: no such queue.
@@ -226,7 +227,7 @@ class OperatorService:
         """Find a place in line, or what became of it. Counts and changes nothing.
 
         Raises:
-            NotFound: no queue knows it; those that ended are known for an hour.
+            NotFound: no queue has it. A place that ended is known for an hour.
         """
         found = await self._find(position_id)
         if found is None:
@@ -237,7 +238,7 @@ class OperatorService:
         """Find the session that a place became. Counts and changes nothing.
 
         Raises:
-            NotFound: no queue knows it, or the place did not become a session.
+            NotFound: no queue has it, or the place did not become a session.
         """
         found = await self._find(position_id)
         place = None if found is None else found.found.place
@@ -262,8 +263,9 @@ class OperatorService:
     async def terminate(
         self, actor: Actor, session_id: str, reason: str, block: BlockTerms = NO_BLOCK
     ) -> Terminated:
-        """End a session at once, and keep its visitor out for a while if that is wished. One round trip for
-        each queue.
+        """End a session at once, and block its visitor for a while if asked to.
+
+        One round trip for each queue.
 
         Raises:
             NotFound: no such session.
@@ -283,7 +285,7 @@ class OperatorService:
                         actor, queue_id, position_id, block, of=session_id, reason=reason
                     )
                 except NotFound:
-                    # Listed, and deleted meanwhile.
+                    # The queue was listed, and deleted meanwhile.
                     continue
                 async with self._audit.recording(actor, Action.SESSION_TERMINATED, queue_id) as draft:
                     departed = await self._store.depart(queue_id, departure)
@@ -298,14 +300,14 @@ class OperatorService:
         raise NotFound("There is no such session", session_id=session_id)
 
     async def rotate_keys(self, actor: Actor) -> list[SigningKey]:
-        """Make new signing keys; tokens signed with earlier ones stay valid until they expire."""
+        """Create new signing keys. Tokens signed with earlier keys stay valid until they expire."""
         async with self._audit.recording(actor, Action.KEYS_ROTATED) as draft:
             made = await self._signing_keys.rotate()
             draft.made(facts={"kids": [key.kid for key in made]})
         return made
 
     async def audit(self, *, queue_id: str, limit: int, before: str) -> AuditPage:
-        """Read who changed what, newest first; of one queue unless `queue_id` is empty, deleted or not."""
+        """Read the audit trail, newest first; of one queue, deleted or not, unless `queue_id` is empty."""
         return await self._store.audit.page(queue_id=queue_id, limit=limit, before=before)
 
     async def keys(self) -> list[SigningKey]:
@@ -315,7 +317,7 @@ class OperatorService:
 
     def _note_update(self, before: QueueConfig, after: QueueConfig, at_ms: int) -> None:
         changes = msgspec.to_builtins(changes_between(before, after))
-        # Two changes within a millisecond are of two versions.
+        # The version tells two changes within a millisecond apart.
         mark = b"%d" % before.version
         self._events.note(EventType.QUEUE_UPDATED, after.id, at_ms, facts={"changes": changes}, mark=mark)
         were_let_in, are_let_in = (config.status is QueueStatus.ACTIVE for config in (before, after))
@@ -339,8 +341,10 @@ class OperatorService:
 
 
 def _facts_of(seen: QueueView | None) -> dict[str, Fact]:
-    """Say what a queue was at the last admission pass: to ask the store first could keep one whose data is
-    spoilt from being deleted."""
+    """Tell what a queue was at the last admission pass.
+
+    The store is not asked, because then a queue whose data cannot be read could not be deleted.
+    """
     if seen is None:
         return {}
     return {"name": seen.config.name, "waiting": seen.waiting, "active": seen.active}

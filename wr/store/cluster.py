@@ -19,18 +19,19 @@ log = structlog.get_logger("wr.store")
 
 _MOST_REDIRECTIONS = 5
 _ON_ITS_WAY_S = 0.02
-"""Between two tries while a slot is on its way to another node."""
+"""The pause between two attempts while a slot is being moved to another node."""
 _NOWHERE = "No machine of the waiting room's store serves this just now"
 
 
 class Cluster:
     """Runs commands and scripts on the node that has their keys, over one link for each node.
 
-    All that a call or command names must be in one slot. A call that was not carried out is sent again: at
-    once to where the slot has moved, for `patience_s` while it is on its way, and once where the node was not
-    reached and another has its slots by now. A call that may have been carried out is not sent again.
+    All keys of a call or command must be in one slot. A call that was not carried out is sent again: at once
+    to the node that the slot has moved to; for up to `patience_s` while the slot is being moved; and once if
+    the node was not reached and another has its slots by now. A call that may have been carried out is not
+    sent again.
 
-    A node that is away fails the calls for its own slots, and holds up no others.
+    If a node is away, calls for its slots fail, and calls for other slots are not held up.
     """
 
     is_sharded = True
@@ -49,7 +50,7 @@ class Cluster:
         self._away: set[Endpoint] = set()
 
     async def run(self, key: str, command: Callable[[redis.Redis], T]) -> T:
-        """Run `command` on the node that has `key`, in a worker thread. It must bear to be run again.
+        """Run `command` on the node that has `key`, in a worker thread. It may be run more than once.
 
         Raises:
             Unavailable: the node cannot be reached or cannot serve; the command may have been carried out.
@@ -62,9 +63,9 @@ class Cluster:
         return await self._carry_out(slot, carry_out, patience_s=self._patience_s, may_ask=False)
 
     async def run_each(self, keys: Sequence[str], command: EachCommand[T]) -> Sequence[T | Exception]:
-        """Run `command` on each node with those of these keys that it has; replies in the order of the keys.
+        """Run `command` on each node with the keys that it has; returns replies in the order of the keys.
 
-        A key whose node failed has its exception for a reply; the first is raised when all have failed.
+        The reply for a key whose node failed is the exception. If all have failed, the first is raised.
         """
 
         async def ask(link: ServerLink, indexes: Sequence[int]) -> Sequence[T | Exception]:
@@ -96,8 +97,9 @@ class Cluster:
     async def call_each(
         self, script: Script[Raw], calls: Sequence[tuple[Sequence[str], Sequence[Argument]]]
     ) -> list[Raw | Exception]:
-        """Run one script for several queues, in one round trip to each node; replies, or why there is none,
-        in their order.
+        """Run one script for several queues, in one round trip to each node.
+
+        Returns replies in the order of the calls; the reply of a call that failed is its exception.
 
         Raises:
             Unavailable: all have failed.
@@ -120,7 +122,7 @@ class Cluster:
         """Make one round trip to each node, until one has answered.
 
         Raises:
-            Unavailable: none does.
+            Unavailable: no node has answered.
         """
         if not self._topology.primaries():
             await self._topology.look()
@@ -147,16 +149,16 @@ class Cluster:
             raise failure or Unavailable(_NOWHERE)
 
     async def client_for(self, key: str) -> redis.Redis:
-        """Return a client of the node that has `key`, which answers.
+        """Return a client of the node that has `key`, after the node has answered.
 
         Raises:
-            Unavailable: it does not.
+            Unavailable: it does not answer.
         """
         await self.run(key, lambda client: client.ping())
         return (await self._link(slot_of(key))).client
 
     def machine_of(self, key: str) -> str:
-        """Name the node that has `key`; empty when that is not known."""
+        """Name the node that has `key`; empty if that is not known."""
         node = self._topology.owner(slot_of(key))
         return "" if node is None else _name(node)
 
@@ -193,7 +195,7 @@ class Cluster:
         patience_s: float,
         may_ask: bool = True,
     ) -> T:
-        """Carry out again what failed with `error`, if it was not carried out; raise it otherwise."""
+        """Repeat what failed with `error` if it was not carried out. Otherwise raise the error."""
         until = trio.current_time() + patience_s
         redirections = 0
         while True:
@@ -207,7 +209,7 @@ class Cluster:
                 redirections += 1
                 link, asking = self._link_at((cause.host, cause.port)), True
             elif isinstance(cause, redis.exceptions.AskError | redis.exceptions.TryAgainError):
-                # The keys of the slot are on their way, some here and some there.
+                # The slot is being moved: some of its keys are on one node and some on another.
                 if trio.current_time() >= until:
                     raise _refusal(error) from cause
                 await trio.sleep(_ON_ITS_WAY_S)
@@ -222,8 +224,10 @@ class Cluster:
                 error = another
 
     async def _find_successor(self, slot: int, error: Exception) -> None:
-        """Look whether another node has the slot by now; raise `error` if not, or if the call may have been
-        carried out."""
+        """Find out whether another node has the slot by now.
+
+        Raises `error` if none has, or if the call may have been carried out.
+        """
         if isinstance(error, OutOfMemory):
             raise error
         before = self._topology.owner(slot)
@@ -232,7 +236,7 @@ class Cluster:
             raise error
 
     async def _look_after(self, node: Endpoint | None, error: Exception) -> None:
-        """Look at the nodes after one has failed; that nobody answers is no news then."""
+        """Look up the nodes after one has failed. That no node answers is not an error here."""
         if node is not None and isinstance(error, Unavailable):
             self._note_away(node, error)
         with suppress(Unavailable):
@@ -244,13 +248,13 @@ class Cluster:
         ask: Callable[[ServerLink, Sequence[int]], Awaitable[Sequence[T | Exception]]],
         ask_again: Callable[[int, Exception], Awaitable[T]],
     ) -> list[T | Exception]:
-        """Ask each node for its own; replies, or why there is none, in the order of the slots."""
+        """Ask each node for its slots; returns replies or exceptions in the order of the slots."""
         if slots and not self._topology.primaries():
             await self._topology.look()
         groups: dict[Endpoint | None, list[int]] = {}
         for index, slot in enumerate(slots):
             groups.setdefault(self._topology.owner(slot), []).append(index)
-        # Every slot is in one group, so that each of these is replaced.
+        # Every slot is in one group, so each of these is replaced.
         replies: list[T | Exception] = [Unavailable(_NOWHERE)] * len(slots)
 
         async def ask_node(node: Endpoint | None, indexes: list[int]) -> None:

@@ -308,7 +308,7 @@ async def open_store(
         async with trio.open_nursery() as nursery:
             times = StoreTimes(now_ms, least_gap_ms)
             yield Store(connection, nursery, KeyNames(prefix), limits, times, metrics, tracing, observer)
-            # All callers have gone by now, so no one waits for the batches that are left.
+            # All callers have gone by now, so the batches that are left are not waited for.
             nursery.cancel_scope.cancel()
     finally:
         connection.close()

@@ -5,7 +5,7 @@
 -- in. After that the count continues well above what any server knows, so that this happens once.
 -- RESTORE_MS: how long after that places and sessions come back from their tokens. Places that ended since then are
 -- noted for longer (see departures.lua), so a place that is not known was forgotten.
--- LEAST_HOLD_MS: the shortest time without admissions, so that every server has told whom it saw let in (recall.lua).
+-- LEAST_HOLD_MS: the shortest time without admissions, so that every server has told which visitors it saw let in.
 local LEAST_HOLD_MS = 3000
 local RESTORE_MS = 3540000
 local PASSES_AHEAD = 1000
