@@ -8,9 +8,9 @@ import msgspec
 from wr.model.join_denials import AddressAtLimit, BlockedUntil, Denial, JoinDenied
 from wr.model.limits import Limit
 from wr.model.places import Admitted, Unserved, Waiting
-from wr.store.arrivals import read_score
+from wr.store.arrivals import EPOCH_MS, PER_MS, SPAN
 from wr.store.key_names import GLOBAL_TAG, KeyNames
-from wr.store.script import Argument, Script, ScriptCall, load_script, rows
+from wr.store.script import Argument, MixedReply, Script, ScriptCall, load_script
 
 _PARTS = (
     "config",
@@ -115,7 +115,7 @@ class Joined(msgspec.Struct, frozen=True):
 class EnqueueScript:
     """Calls of `enqueue.lua` for one limit."""
 
-    script: Script[list[int | bytes]] = load_script("enqueue")
+    script: Script[MixedReply] = load_script("enqueue")
 
     def __init__(self, keys: KeyNames, limit: Limit) -> None:
         self._keys = keys
@@ -152,10 +152,13 @@ class EnqueueScript:
             keys += self._keys.queue(GLOBAL_TAG, "limit_enqueue")
         return keys, arguments
 
-    def replies(self, raw: list[int | bytes]) -> list[Joined]:
+    def replies(self, raw: MixedReply) -> list[Joined]:
         """Read the reply: one answer per join, in order."""
-        now_ms, length = int(raw[0]), int(raw[1])
-        return [_joined(now_ms, length, *row) for row in rows(raw[2:], 5)]
+        now_ms, length = raw[0], raw[1]
+        return [
+            _joined(now_ms, length, raw[at], raw[at + 1], raw[at + 2], raw[at + 3], raw[at + 4])
+            for at in range(2, len(raw), 5)
+        ]
 
 
 def _joined(
@@ -169,15 +172,29 @@ def _joined(
 ) -> Joined:
     """Read one answer; what `first` and `second` mean depends on the outcome."""
     if outcome in (1, 2):
-        place = Waiting(int(first))
-        return Joined(now_ms, length, position_id, used, place, outcome == 1, *read_score(int(second)))
+        score = int(second)
+        arrival = score % SPAN
+        return Joined(
+            now_ms,
+            length,
+            position_id,
+            used,
+            Waiting(int(first)),
+            outcome == 1,
+            3 - score // SPAN,
+            arrival // PER_MS + EPOCH_MS,
+            arrival % PER_MS,
+        )
+    place: Admitted | JoinDenied
     if outcome == 3:
-        return Joined(now_ms, length, position_id, used, Admitted(int(first), int(second)))
-    if outcome == 7:
-        return Joined(now_ms, length, position_id, used, AddressAtLimit(int(first)))
-    if outcome == 9:
-        return Joined(now_ms, length, position_id, used, BlockedUntil(int(first)))
-    return Joined(now_ms, length, position_id, used, _DENIED[outcome])
+        place = Admitted(int(first), int(second))
+    elif outcome == 7:
+        place = AddressAtLimit(int(first))
+    elif outcome == 9:
+        place = BlockedUntil(int(first))
+    else:
+        place = _DENIED[outcome]
+    return Joined(now_ms, length, position_id, used, place)
 
 
 def _proofs(join: Join) -> bytes:

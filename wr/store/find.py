@@ -4,7 +4,7 @@ import msgspec
 
 from wr.model.places import Admitted, Gone, Reason, Waiting
 from wr.store.key_names import KeyNames
-from wr.store.script import Script, ScriptCall, load_script
+from wr.store.script import MixedReply, Script, ScriptCall, load_script
 
 _PARTS = ("config", "waiting", "seen", "sessions", "records", "tombstones", "extras")
 
@@ -26,7 +26,7 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
 class FindScript:
     """Calls of `find.lua`."""
 
-    script: Script[list[int | bytes]] = load_script("find")
+    script: Script[MixedReply] = load_script("find")
 
     def __init__(self, keys: KeyNames) -> None:
         self._keys = keys
@@ -35,29 +35,48 @@ class FindScript:
         """Spell KEYS and ARGV for one queue."""
         return self._keys.queue(queue_id, *_PARTS), [now_ms, position_id]
 
-    def reply(self, raw: list[int | bytes]) -> Found | None:
+    def reply(self, raw: MixedReply) -> Found | None:
         """Read the reply; None if the queue has no such visitor, or does not exist."""
         outcome, now_ms, length, *facts = raw
-        numbers = [int(fact) for fact in facts if not isinstance(fact, bytes)]
-        metadata = facts[-1] if facts and isinstance(facts[-1], bytes) else b""
-        place: Waiting | Admitted | Gone
-        priority = enqueued_ms = last_seen_ms = 0
         if outcome == 1:
-            position, priority, enqueued_ms, last_seen_ms = numbers
-            place = Waiting(position)
-        elif outcome == 2:
-            place = Admitted(*numbers)
-        elif outcome == 3:
-            ended_ms, reason = numbers
-            place = Gone(ended_ms, Reason(reason))
-        else:
-            return None
-        return Found(
-            now_ms=int(now_ms),
-            queue_length=int(length),
-            place=place,
-            priority=priority,
-            enqueued_ms=enqueued_ms,
-            last_seen_ms=last_seen_ms,
-            metadata=metadata,
-        )
+            return _waiting(now_ms, length, *facts)
+        if outcome == 2:
+            return _admitted(now_ms, length, *facts)
+        if outcome == 3:
+            ended_ms, reason = facts
+            return Found(now_ms=now_ms, queue_length=length, place=Gone(ended_ms, Reason(reason)))
+        return None
+
+
+def _waiting(
+    now_ms: int,
+    length: int,
+    position: int,
+    priority: int,
+    enqueued_ms: int,
+    last_seen_ms: int,
+    metadata: bytes,
+) -> Found:
+    return Found(
+        now_ms=now_ms,
+        queue_length=length,
+        place=Waiting(position),
+        priority=priority,
+        enqueued_ms=enqueued_ms,
+        last_seen_ms=last_seen_ms,
+        metadata=metadata,
+    )
+
+
+def _admitted(
+    now_ms: int,
+    length: int,
+    started_ms: int,
+    expires_ms: int,
+    last_activity_ms: int,
+    page_views: int,
+    addresses: int,
+    metadata: bytes,
+) -> Found:
+    place = Admitted(started_ms, expires_ms, last_activity_ms, page_views, addresses)
+    return Found(now_ms=now_ms, queue_length=length, place=place, metadata=metadata)

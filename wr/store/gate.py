@@ -7,7 +7,7 @@ import msgspec
 from wr.model.places import UNKNOWN, Admitted, Gone, Reason, Unknown, Unserved
 from wr.model.session_binding import MARK_LENGTH, SessionCaller
 from wr.store.key_names import KeyNames
-from wr.store.script import Argument, Script, ScriptCall, load_script, rows
+from wr.store.script import Argument, MixedReply, Script, ScriptCall, load_script
 
 
 class GateCall(msgspec.Struct, frozen=True):
@@ -40,7 +40,7 @@ _OTHER: dict[int, SessionPlace] = {4: UNKNOWN, 0: Unserved.NO_QUEUE}
 class GateScript:
     """Calls of `gate.lua`."""
 
-    script: Script[list[int | bytes]] = load_script("gate")
+    script: Script[MixedReply] = load_script("gate")
 
     def __init__(self, keys: KeyNames) -> None:
         self._keys = keys
@@ -53,9 +53,9 @@ class GateScript:
             arguments += (call.position_id, call.hits, call.page_views, callers)
         return self._keys.queue(queue_id, "config", "sessions", "records", "tombstones"), arguments
 
-    def replies(self, raw: list[int | bytes]) -> list[Gated]:
+    def replies(self, raw: MixedReply) -> list[Gated]:
         """Read the reply: one answer per session, in order."""
-        return [_gated(*row) for row in rows(raw[2:], 5)]
+        return [_gated(*raw[at : at + 5]) for at in range(2, len(raw), 5)]
 
 
 def _gated(outcome: int, first: int, second: int, marks: bytes, is_shared_now: int) -> Gated:

@@ -7,7 +7,7 @@ import msgspec
 from wr.model.limits import Limit
 from wr.model.places import UNKNOWN, Gone, Reason, Unknown, Unserved
 from wr.store.key_names import KeyNames
-from wr.store.script import Argument, Script, ScriptCall, load_script, rows
+from wr.store.script import Argument, Script, ScriptCall, load_script
 
 _PARTS = (
     "config",
@@ -73,14 +73,10 @@ class LeaveScript:
 
     def replies(self, raw: list[int]) -> list[Departed]:
         """Read the reply: one answer per departure, in order."""
-        now_ms, _, *answers = raw
-        return [
-            Departed(now_ms, used, outcome in (1, 2), outcome in (2, 5), _place(outcome, first, second))
-            for outcome, first, second, used in rows(answers, 4)
-        ]
+        now_ms = raw[0]
+        return [_departed(now_ms, *raw[at : at + 4]) for at in range(2, len(raw), 4)]
 
 
-def _place(outcome: int, ended_ms: int, reason: int) -> Gone | Unknown | Unserved:
-    if outcome in (1, 2, 3, 5):
-        return Gone(ended_ms, Reason(reason))
-    return _OTHER[outcome]
+def _departed(now_ms: int, outcome: int, ended_ms: int, reason: int, used: int) -> Departed:
+    place = Gone(ended_ms, Reason(reason)) if outcome in (1, 2, 3, 5) else _OTHER[outcome]
+    return Departed(now_ms, used, outcome in (1, 2), outcome in (2, 5), place)

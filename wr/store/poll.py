@@ -8,7 +8,7 @@ import msgspec
 from wr.model.limits import Limit
 from wr.model.places import UNKNOWN, Admitted, Gone, Place, Reason, Unserved, Waiting
 from wr.store.key_names import KeyNames
-from wr.store.script import Argument, Script, ScriptCall, load_script, rows
+from wr.store.script import Argument, Script, ScriptCall, load_script
 
 _PARTS = (
     "config",
@@ -75,10 +75,10 @@ class PollScript:
 
     def replies(self, raw: list[int]) -> list[Polled]:
         """Read the reply: one answer per poll, in order."""
-        now_ms, length, *answers = raw
+        now_ms, length = raw[0], raw[1]
         return [
-            Polled(now_ms, length, used, _place(outcome, first, second))
-            for outcome, first, second, used in rows(answers, 4)
+            Polled(now_ms, length, raw[at + 3], _place(raw[at], raw[at + 1], raw[at + 2]))
+            for at in range(2, len(raw), 4)
         ]
 
 

@@ -1,7 +1,7 @@
 """Lua scripts: read from their files together with the pieces of `scripts/lib` that they use, and called."""
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
 from typing import Any, Generic, TypeVar
@@ -12,6 +12,8 @@ Argument = bytes | str | int | float
 """What a script is given in ARGV."""
 ScriptCall = tuple[list[str], list[Argument]]
 """KEYS and ARGV of one call."""
+MixedReply = list[Any]
+"""A reply that lists numbers and bytes of several items one after another. Its readers know what each is."""
 
 Raw = TypeVar("Raw")
 RawT = TypeVar("RawT", covariant=True)
@@ -47,16 +49,6 @@ def load_script(name: str) -> Script[Any]:
         return Script(name, text)
     pieces = [(folder / "lib" / f"{piece}.lua").read_text("utf-8") for piece in first[len(_USE) :].split()]
     return Script(name, "\n".join([*pieces, rest]))
-
-
-def rows(values: Iterable[object], width: int) -> Iterator[tuple[Any, ...]]:
-    """Group the values of a flat reply by item: `width` values each.
-
-    Raises:
-        ValueError: the last item has fewer.
-    """
-    # Cheaper than to index: while nothing else refers to it, zip fills the same tuple again.
-    return zip(*[iter(values)] * width, strict=True)
 
 
 def evaluate(

@@ -8,7 +8,7 @@ import msgspec
 from wr.model.limits import Limit
 from wr.model.places import UNKNOWN, Admitted, Gone, Reason, Unknown, Unserved
 from wr.store.key_names import KeyNames
-from wr.store.script import Argument, Script, ScriptCall, load_script, rows
+from wr.store.script import Argument, Script, ScriptCall, load_script
 
 _PARTS = (
     "config",
@@ -65,8 +65,8 @@ class VisitScript:
 
     def replies(self, raw: list[int]) -> list[Visited]:
         """Read the reply: one answer per call, in order."""
-        now_ms, _, *answers = raw
-        return [_visited(now_ms, *row) for row in rows(answers, 6)]
+        now_ms = raw[0]
+        return [_visited(now_ms, *raw[at : at + 6]) for at in range(2, len(raw), 6)]
 
 
 def _visited(
