@@ -13,10 +13,11 @@ import trio
 from bench.servers import StoreServer
 from wr.model.ids import new_position_id
 from wr.model.limits import Limit
+from wr.model.places import Waiting
 from wr.model.signing import KeyRing
 from wr.model.tokens import PositionClaims, sign_position
 from wr.store.connection import Connection
-from wr.store.enqueue import EnqueueScript, InLine, Join
+from wr.store.enqueue import EnqueueScript, Join
 from wr.store.key_names import KeyNames
 from wr.store.script import evaluate
 from wr.store.secret_repository import SecretRepository
@@ -84,10 +85,10 @@ class Line:
             for offset, joined in enumerate(
                 script.replies(evaluate(self.client, script.script, keys, arguments))
             ):
-                if not isinstance(joined.place, InLine):
+                if not isinstance(joined.place, Waiting):
                     raise TurnedAway(f"{joined.place}")
                 if start + offset == next_wanted:
-                    places.append(Place(joined.position_id, joined.place.enqueued_ms))
+                    places.append(Place(joined.position_id, joined.enqueued_ms))
                     next_wanted = next(wanted, people)
             advance(len(joins))
         return places

@@ -12,7 +12,7 @@ from wr.model.limits import Limit
 from wr.store.enqueue import EnqueueScript
 from wr.store.key_names import KeyNames
 from wr.store.poll import Poll, PollKind, PollScript
-from wr.store.script import Script, evaluate
+from wr.store.script import Script, ScriptCall, evaluate
 
 BATCHES = (1, 16, 256)
 _QUEUE = "ceiling"
@@ -31,10 +31,10 @@ def measure_store(run: Run) -> list[Finding]:
         polls = PollScript(KeyNames(), _COUNTED, _COUNTED)
         asked = 0
 
-        def join_calls(batch: int) -> tuple[list[str], list[Any]]:
+        def join_calls(batch: int) -> ScriptCall:
             return joins.call(_QUEUE, 0, [newcomer(number) for number in range(batch)])
 
-        def poll_calls(batch: int) -> tuple[list[str], list[Any]]:
+        def poll_calls(batch: int) -> ScriptCall:
             nonlocal asked
             ids = [places[(asked + number) % _PEOPLE].position_id for number in range(batch)]
             asked += batch
@@ -53,9 +53,7 @@ def measure_store(run: Run) -> list[Finding]:
     return [Finding(key=key, values=tuple(values)) for key, values in seen.items()]
 
 
-def _us_each(
-    client: Any, script: Script, prepared: Sequence[tuple[list[str], list[Any]]], batch: int
-) -> float:
+def _us_each(client: Any, script: Script[object], prepared: Sequence[ScriptCall], batch: int) -> float:
     began = time.perf_counter()
     for keys, arguments in prepared:
         evaluate(client, script, keys, arguments)

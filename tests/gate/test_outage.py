@@ -21,7 +21,7 @@ class Clock:
 def gate_sessions(clock: Clock) -> GateSessionService:
     """A gatehouse whose store is away: to decide on outages it asks nobody."""
     nobody: Any = None
-    return GateSessionService(nobody, nobody, nobody, nobody, nobody, nobody, clock)
+    return GateSessionService(nobody, nobody, nobody, nobody, nobody, clock)
 
 
 def queue(policy: OutagePolicy, **settings: Any) -> QueueConfig:

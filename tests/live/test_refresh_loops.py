@@ -11,11 +11,12 @@ from tests.live.opened import opened, unlimited_registry
 from wr.live.refresh_loops import LOOKS_PER_CALL, LiveLoops
 from wr.live.stream import Stream
 from wr.live.updates import EndedUpdate, PositionUpdate
-from wr.model.places import Gone, Reason, Waiting
+from wr.model.places import Gone, Place, Reason, Waiting
 from wr.model.queue import QueueConfig
 from wr.model.refusals import Unavailable
+from wr.model.tokens import PositionClaims
 from wr.room.queue_cache import QueueView, view_of
-from wr.store.poll import Place, Poll, Polled, PollKind
+from wr.store.poll import Poll, Polled, PollKind
 
 
 def person(number: int) -> bytes:
@@ -42,6 +43,13 @@ class ScriptedStore:
 
     def kinds(self) -> set[PollKind]:
         return {poll.kind for _, polls in self.calls for poll in polls}
+
+
+class RemembersAll:
+    """Has forgotten nothing, so that there is nothing to put back."""
+
+    async def restore_many(self, queue_id: str, claims: Sequence[PositionClaims], /) -> Sequence[bool]:
+        raise AssertionError("nothing was forgotten")
 
 
 class Book:
@@ -72,7 +80,7 @@ async def test_people_in_front_are_looked_at_every_round_and_people_far_back_les
     with ExitStack() as stack:
         for who in positions:
             stack.enter_context(opened(registry, Stream("q", who)))
-        await run_for(LiveLoops(store, Book(), registry, 2.0), 20.5)
+        await run_for(LiveLoops(store, RemembersAll(), Book(), registry, 2.0), 20.5)
     assert [store.looks_at(who) for who in positions] == [10, 5, 2]
 
 
@@ -88,7 +96,7 @@ async def test_a_round_that_takes_long_does_not_make_the_next_one_late(
     store, registry = SlowStore(), unlimited_registry()
     store.places = {person(1): Waiting(1)}
     with opened(registry, Stream("q", person(1))):
-        await run_for(LiveLoops(store, Book(), registry, 2.0), 20.5)
+        await run_for(LiveLoops(store, RemembersAll(), Book(), registry, 2.0), 20.5)
     assert [round(when) for when, _ in store.calls] == [2, 4, 6, 8, 10, 12, 14, 16, 18, 20]
 
 
@@ -98,7 +106,7 @@ async def test_everybody_is_looked_at_often_enough_to_keep_the_place(
     store, registry = ScriptedStore(), unlimited_registry()
     store.places = {person(1): Waiting(5000)}
     with opened(registry, Stream("q", person(1))):
-        await run_for(LiveLoops(store, Book(timeout_s=3), registry, 2.0), 30)
+        await run_for(LiveLoops(store, RemembersAll(), Book(timeout_s=3), registry, 2.0), 30)
     times = [when for when, _ in store.calls]
     assert max(later - earlier for earlier, later in pairwise(times)) <= 1.5
     assert store.kinds() == {PollKind.KEEP}
@@ -108,7 +116,7 @@ async def test_a_stream_whose_peer_is_silent_keeps_no_place(autojump_clock: trio
     store, registry = ScriptedStore(), unlimited_registry()
     store.places = {person(1): Waiting(1)}
     with opened(registry, Stream("q", person(1), is_alive=False)):
-        await run_for(LiveLoops(store, Book(), registry, 2.0), 5)
+        await run_for(LiveLoops(store, RemembersAll(), Book(), registry, 2.0), 5)
     assert store.kinds() == {PollKind.LOOK}
 
 
@@ -120,7 +128,7 @@ async def test_those_something_happened_to_are_looked_at_at_once(
     hit, other = Stream("q", person(1)), Stream("q", person(2))
     with opened(registry, hit), opened(registry, other):
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(LiveLoops(store, Book(), registry, 1000.0).look_at_once)
+            nursery.start_soon(LiveLoops(store, RemembersAll(), Book(), registry, 1000.0).look_at_once)
             registry.hurry("q", [person(1)])
             assert await hit.next(1) == EndedUpdate("cancelled")
             assert await other.next(1) is None
@@ -133,7 +141,7 @@ async def test_whose_stream_has_ended_was_there_until_that_moment(
     store, registry = ScriptedStore(), unlimited_registry()
     store.places = {person(n): Waiting(n) for n in (1, 2)}
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(LiveLoops(store, Book(), registry, 1000.0).look_at_once)
+        nursery.start_soon(LiveLoops(store, RemembersAll(), Book(), registry, 1000.0).look_at_once)
         with (
             opened(registry, Stream("q", person(1))),
             opened(registry, Stream("q", person(2), is_alive=False)),
@@ -153,7 +161,7 @@ async def test_many_streams_are_looked_at_in_chunks(autojump_clock: trio.testing
     with ExitStack() as stack:
         for stream in streams:
             stack.enter_context(opened(registry, stream))
-        await run_for(LiveLoops(store, Book(), registry, 2.0), 3)
+        await run_for(LiveLoops(store, RemembersAll(), Book(), registry, 2.0), 3)
         assert [len(polls) for _, polls in store.calls] == [LOOKS_PER_CALL, LOOKS_PER_CALL, 1]
         assert [await stream.next(0) for stream in streams] == [
             PositionUpdate(1, 10, 1, heartbeat_timeout_s=60)
@@ -168,7 +176,7 @@ async def test_while_the_store_is_away_streams_hear_nothing_and_afterwards_the_t
     waiting = Stream("q", person(1))
     with opened(registry, waiting):
         async with trio.open_nursery() as nursery:
-            loops = LiveLoops(store, Book(), registry, 2.0)
+            loops = LiveLoops(store, RemembersAll(), Book(), registry, 2.0)
             nursery.start_soon(loops.look_in_turn)
             nursery.start_soon(loops.look_at_once)
             store.is_away = True

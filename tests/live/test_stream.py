@@ -6,10 +6,10 @@ import trio.testing
 
 from wr.live.stream import Stream
 from wr.live.updates import AdmittedUpdate, EndedUpdate, Farewell, PositionUpdate, Update
-from wr.model.places import NO_QUEUE, UNKNOWN, Admitted, Gone, Reason, Waiting
+from wr.model.places import UNKNOWN, Admitted, Gone, Place, Reason, Unserved, Waiting
 from wr.model.queue import QueueConfig
 from wr.room.queue_cache import view_of
-from wr.store.poll import Place, Polled
+from wr.store.poll import Polled
 
 VIEW = view_of(QueueConfig(id="q", name="Q", target_url="https://shop.example/"))
 
@@ -70,7 +70,7 @@ async def test_an_admission_overtakes_positions_and_is_told_once() -> None:
     [
         (Gone(1, Reason.HEARTBEAT_TIMEOUT), "heartbeat_timeout"),
         (Gone(1, Reason.CANCELLED), "cancelled"),
-        (NO_QUEUE, "queue_deleted"),
+        (Unserved.NO_QUEUE, "queue_deleted"),
         (UNKNOWN, "expired"),
     ],
 )

@@ -2,9 +2,10 @@
 
 import math
 
+from wr.model.places import Admitted
 from wr.model.session_binding import SessionCaller
 from wr.room.known_sessions import KnownSession, KnownSessions
-from wr.store.gate import GateCall, Passing
+from wr.store.gate import GateCall
 
 CALLER = SessionCaller("0badcafe", "n12345678")
 
@@ -12,7 +13,7 @@ CALLER = SessionCaller("0badcafe", "n12345678")
 def known_sessions(count: int, most: int = 200_000) -> KnownSessions:
     sessions = KnownSessions(most)
     for number in range(count):
-        sessions.keep(("q", number.to_bytes(16)), KnownSession(Passing(0, 1), 0.0))
+        sessions.keep(("q", number.to_bytes(16)), KnownSession(Admitted(0, 1), 0.0))
     return sessions
 
 
@@ -56,7 +57,7 @@ def test_what_a_failed_report_gives_back_is_listed_again_with_what_came_meanwhil
 
 def test_slices_are_of_one_queue_and_no_longer_than_asked() -> None:
     sessions = known_sessions(5)
-    sessions.keep(("other", bytes(16)), KnownSession(Passing(0, 1), 0.0))
+    sessions.keep(("other", bytes(16)), KnownSession(Admitted(0, 1), 0.0))
     for number in range(5):
         use(sessions, "q", number)
     use(sessions, "other", 0)
@@ -71,13 +72,13 @@ def test_slices_are_of_one_queue_and_no_longer_than_asked() -> None:
 def test_sessions_that_make_room_for_others_leave_nothing_behind() -> None:
     sessions = known_sessions(2, most=2)
     use(sessions, "q", 0)
-    sessions.keep(("q", b"new"), KnownSession(Passing(0, 1), 0.0))
+    sessions.keep(("q", b"new"), KnownSession(Admitted(0, 1), 0.0))
     assert sessions.get(("q", bytes(16))) is None
     assert sessions.changed(100) == []
 
 
 def test_a_caller_is_asked_about_until_the_store_allows_its_mark_and_again_once_it_refuses() -> None:
-    known = KnownSession(Passing(0, 1), 0.0)
+    known = KnownSession(Admitted(0, 1), 0.0)
     neighbour = SessionCaller("feedbeef", CALLER.mark)
     assert not known.admits(CALLER)
     known.allow(CALLER)
@@ -89,7 +90,7 @@ def test_a_caller_is_asked_about_until_the_store_allows_its_mark_and_again_once_
 
 
 def test_callers_of_a_session_that_is_not_bound_need_not_be_asked_about() -> None:
-    assert KnownSession(Passing(0, 1), 0.0).admits(SessionCaller("0badcafe", ""))
+    assert KnownSession(Admitted(0, 1), 0.0).admits(SessionCaller("0badcafe", ""))
 
 
 def test_what_is_remembered_of_one_session_is_bounded() -> None:

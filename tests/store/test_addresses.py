@@ -6,9 +6,9 @@ import pytest
 
 from tests.store.conftest import MakeQueue
 from tests.support.scripted_queue import new_id
-from wr.model import places
-from wr.model.places import Reason
-from wr.store.enqueue import InLine, Join
+from wr.model.join_denials import AddressAtLimit
+from wr.model.places import Reason, Waiting
+from wr.store.enqueue import Join
 
 HOME, WORK = b"home", b"work"
 
@@ -23,14 +23,14 @@ def of(address: bytes, *, is_named: bool = True) -> Join:
 def test_the_cap_is_of_each_address_and_within_one_call_too(make_queue: MakeQueue) -> None:
     queue = make_queue(status="paused", max_places_per_address=2)
     joined = queue.join_many([of(HOME), of(HOME), of(WORK), of(HOME), of(WORK), of(WORK)])
-    assert [isinstance(each.place, InLine) for each in joined] == [True, True, True, False, True, False]
-    assert joined[3].place == places.TooManyPlaces(2)
+    assert [isinstance(each.place, Waiting) for each in joined] == [True, True, True, False, True, False]
+    assert joined[3].place == AddressAtLimit(2)
 
 
 def test_a_place_that_names_no_address_counts_for_none(make_queue: MakeQueue) -> None:
     queue = make_queue(status="paused", max_places_per_address=1)
     uncounted = [Join(new_id()[:12] + bytes(4), b"", 0, b"x", b"", b"") for _ in range(3)]
-    assert all(isinstance(each.place, InLine) for each in queue.join_many(uncounted))
+    assert all(isinstance(each.place, Waiting) for each in queue.join_many(uncounted))
     assert queue.size("addresses") == 0
 
 
@@ -41,7 +41,7 @@ def test_a_place_that_ends_however_it_does_counts_no_more(
 ) -> None:
     queue = make_queue(status="paused", max_places_per_address=2, admission_rate=1000)
     ids = [each.position_id for each in queue.join_many([of(HOME, is_named=is_named) for _ in range(2)])]
-    assert queue.join_many([of(HOME)])[0].place == places.TooManyPlaces(2)
+    assert queue.join_many([of(HOME)])[0].place == AddressAtLimit(2)
     if end == "leave":
         queue.leave(ids[0])
     elif end == "flush":
@@ -55,7 +55,7 @@ def test_a_place_that_ends_however_it_does_counts_no_more(
         queue.configure(status="active", max_active_users=1)
         assert len(queue.admit().admitted) == 1
         queue.configure(status="paused")
-    codes = [isinstance(queue.join_many([of(HOME)])[0].place, InLine) for _ in range(2)]
+    codes = [isinstance(queue.join_many([of(HOME)])[0].place, Waiting) for _ in range(2)]
     assert codes == [True, False]
 
 
@@ -65,7 +65,7 @@ def test_to_terminate_a_session_gives_no_address_a_place_too_many(make_queue: Ma
     queue.admit()
     queue.join_many([of(HOME)])
     queue.leave(first.position_id, Reason.TERMINATED)
-    assert queue.join_many([of(HOME)])[0].place == places.TooManyPlaces(1)
+    assert queue.join_many([of(HOME)])[0].place == AddressAtLimit(1)
 
 
 def test_when_everybody_is_gone_nothing_is_counted(make_queue: MakeQueue) -> None:
@@ -78,7 +78,7 @@ def test_when_everybody_is_gone_nothing_is_counted(make_queue: MakeQueue) -> Non
         ]
         joined = queue.join_many(wishes) if wishes else []
         for each in joined:
-            if isinstance(each.place, InLine) and chance.random() < 0.3:
+            if isinstance(each.place, Waiting) and chance.random() < 0.3:
                 queue.leave(each.position_id)
         queue.advance(chance.randrange(1, 20))
         queue.admit()

@@ -6,7 +6,7 @@ import pytest
 
 from tests.store.conftest import MakeQueue
 from tests.support.scripted_queue import ScriptedQueue, new_id
-from wr.model.places import Admitted, Gone, Reason, Visit
+from wr.model.places import Admitted, Gone, Reason
 from wr.store.enqueue import Join
 from wr.store.visit import VisitKind
 
@@ -120,15 +120,15 @@ def test_a_session_lasts_its_time_and_is_then_gone(make_queue: MakeQueue) -> Non
     started = queue.now_ms
     assert queue.poll(visitor)[0].place == Admitted(started, started + 100_000)
     queue.advance(99.999)
-    assert isinstance(queue.visit(visitor).state, Visit)
+    assert isinstance(queue.visit(visitor).place, Admitted)
     queue.advance(0.001)
     # True at the very millisecond, whether or not a pass has swept since.
-    assert queue.visit(visitor).state == Gone(started + 100_000, Reason.SESSION_TIMEOUT)
+    assert queue.visit(visitor).place == Gone(started + 100_000, Reason.SESSION_TIMEOUT)
     assert queue.poll(visitor)[0].place == Gone(started + 100_000, Reason.SESSION_TIMEOUT)
     assert queue.figures().active == 0
     done = queue.admit()
     assert (done.ended, done.active) == ([visitor], 0)
-    assert isinstance(queue.visit(visitor).state, Gone)
+    assert isinstance(queue.visit(visitor).place, Gone)
 
 
 def test_activity_counts_page_views_and_extends_nothing(make_queue: MakeQueue) -> None:
@@ -142,7 +142,7 @@ def test_activity_counts_page_views_and_extends_nothing(make_queue: MakeQueue) -
     queue.advance(5)
     queue.visit(visitor, VisitKind.PAGE_VIEW)
     queue.advance(5)
-    assert queue.visit(visitor).state == Visit(started, started + 100_000, started + 15_000, 2)
+    assert queue.visit(visitor).place == Admitted(started, started + 100_000, started + 15_000, 2)
 
 
 def test_a_terminated_session_ends_at_once_and_only_a_session_can_be_terminated(
@@ -152,7 +152,7 @@ def test_a_terminated_session_ends_at_once_and_only_a_session_can_be_terminated(
     visitor, waiting = fill(queue, 2)
     queue.admit()
     assert queue.leave(visitor, Reason.TERMINATED).ended_now
-    assert queue.visit(visitor).state == Gone(queue.now_ms, Reason.TERMINATED)
+    assert queue.visit(visitor).place == Gone(queue.now_ms, Reason.TERMINATED)
     assert not queue.leave(waiting, Reason.TERMINATED).ended_now
     assert queue.size("waiting") == 1
 
@@ -231,7 +231,7 @@ def test_leaving_at_the_moment_the_session_ends_is_too_late(make_queue: MakeQueu
     queue.admit()
     queue.advance(100)
     assert not queue.leave(visitor).ended_now
-    assert queue.visit(visitor).state == Gone(queue.now_ms, Reason.SESSION_TIMEOUT)
+    assert queue.visit(visitor).place == Gone(queue.now_ms, Reason.SESSION_TIMEOUT)
 
 
 def test_a_pass_tells_how_long_each_of_those_let_in_has_waited(make_queue: MakeQueue) -> None:

@@ -1,11 +1,25 @@
 """Looking for one person: what the scripts that visitors call say, and nothing that they leave behind."""
 
 from tests.store.conftest import MakeQueue
-from tests.support.scripted_queue import new_id
-from wr.model.places import Gone, Reason, Visit
+from tests.support.scripted_queue import ScriptedQueue, new_id
+from wr.model.places import Admitted, Gone, Reason, Waiting
 from wr.store.enqueue import Join
-from wr.store.find import Found, FoundWaiting
+from wr.store.find import Found
 from wr.store.visit import VisitKind
+
+
+def waiting_at(
+    queue: ScriptedQueue, position: int, priority: int, enqueued_ms: int, last_seen_ms: int
+) -> Found:
+    """One of three visitors in line, as an operator finds it now."""
+    return Found(
+        now_ms=queue.now_ms,
+        queue_length=3,
+        place=Waiting(position),
+        priority=priority,
+        enqueued_ms=enqueued_ms,
+        last_seen_ms=last_seen_ms,
+    )
 
 
 def test_somebody_in_line_is_found_with_priority_arrival_and_last_heartbeat(make_queue: MakeQueue) -> None:
@@ -16,9 +30,9 @@ def test_somebody_in_line_is_found_with_priority_arrival_and_last_heartbeat(make
     queue.advance(5)
     queue.join_many([Join(urgent, b"", 3, b"x", b"", b"")])
     queue.heartbeat(second)
-    assert queue.find(first) == Found(queue.now_ms, 3, FoundWaiting(3, 0, arrived, arrived))
-    assert queue.find(second) == Found(queue.now_ms, 3, FoundWaiting(2, 1, arrived, arrived + 5_000))
-    assert queue.find(urgent) == Found(queue.now_ms, 3, FoundWaiting(1, 3, arrived + 5_000, arrived + 5_000))
+    assert queue.find(first) == waiting_at(queue, 3, 0, arrived, arrived)
+    assert queue.find(second) == waiting_at(queue, 2, 1, arrived, arrived + 5_000)
+    assert queue.find(urgent) == waiting_at(queue, 1, 3, arrived + 5_000, arrived + 5_000)
 
 
 def test_somebody_inside_is_found_with_activity_until_the_very_end(make_queue: MakeQueue) -> None:
@@ -30,13 +44,13 @@ def test_somebody_inside_is_found_with_activity_until_the_very_end(make_queue: M
     queue.advance(10)
     queue.visit(visitor, VisitKind.PAGE_VIEW)
     queue.advance(89.999)
-    visit = Visit(started, started + 100_000, started + 10_000, 1)
-    assert queue.find(visitor) == Found(queue.now_ms, 0, visit)
+    session = Admitted(started, started + 100_000, started + 10_000, 1)
+    assert queue.find(visitor) == Found(now_ms=queue.now_ms, queue_length=0, place=session)
     queue.advance(0.001)
     gone = Gone(started + 100_000, Reason.SESSION_TIMEOUT)
-    assert queue.find(visitor) == Found(queue.now_ms, 0, gone)
+    assert queue.find(visitor) == Found(now_ms=queue.now_ms, queue_length=0, place=gone)
     queue.admit()
-    assert queue.find(visitor) == Found(queue.now_ms, 0, gone)
+    assert queue.find(visitor) == Found(now_ms=queue.now_ms, queue_length=0, place=gone)
     queue.advance(3600)
     assert queue.find(visitor) is None
 

@@ -14,9 +14,10 @@ import redis
 from tests.store.conftest import MakeQueue
 from tests.support.engines import Engine
 from tests.support.scripted_queue import ScriptedQueue, new_id
+from wr.model.join_denials import Denial
 from wr.model.limits import Limit
-from wr.model.places import LIMITED, NO_MEMORY, Admitted, Gone, Reason, Unknown, Visit, Waiting
-from wr.store.enqueue import InLine, Join
+from wr.model.places import Admitted, Gone, Reason, Unknown, Unserved, Waiting
+from wr.store.enqueue import Join
 from wr.store.visit import VisitKind
 
 Full = Callable[[], AbstractContextManager[None]]
@@ -146,7 +147,7 @@ def test_heartbeats_and_sessions_are_served_by_a_full_store(
     with full():
         queue.advance(40)
         assert queue.poll(ids[0])[0].place == Admitted(started, started + 3_600_000)
-        assert isinstance(queue.visit(ids[0], VisitKind.PAGE_VIEW).state, Visit)
+        assert isinstance(queue.visit(ids[0], VisitKind.PAGE_VIEW).place, Admitted)
         if each_refused(engine):
             with pytest.raises(redis.OutOfMemoryError):
                 queue.heartbeat(*ids[1:])
@@ -178,8 +179,8 @@ def test_a_store_short_of_memory_gives_no_new_place_and_finds_those_that_are_hel
     queue = make_queue(status="paused")
     held = queue.join(person=b"p" * 16)
     late = queue.join(is_short=True)
-    assert (late.place, late.queue_length) == (NO_MEMORY, 1)
-    assert isinstance(queue.join(known=held.position_id, is_short=True).place, InLine)
+    assert (late.place, late.queue_length) == (Denial.NO_MEMORY, 1)
+    assert isinstance(queue.join(known=held.position_id, is_short=True).place, Waiting)
     found = queue.join(person=b"p" * 16, is_short=True)
     assert found.position_id == held.position_id
 
@@ -192,11 +193,11 @@ def test_a_full_store_counts_joins_and_gives_no_place(
     if engine.name == "valkey-cluster":
         pytest.skip("there another script counts, on another shard")
     with full():
-        assert queue.join().place is NO_MEMORY
-        assert isinstance(queue.join(known=held.position_id, subject=b"another").place, InLine)
-        assert queue.join().place is NO_MEMORY
+        assert queue.join().place is Denial.NO_MEMORY
+        assert isinstance(queue.join(known=held.position_id, subject=b"another").place, Waiting)
+        assert queue.join().place is Denial.NO_MEMORY
         # Where nothing can be counted, the count stands as it was.
-        assert queue.join().place is (NO_MEMORY if each_refused(engine) else LIMITED)
+        assert queue.join().place is (Denial.NO_MEMORY if each_refused(engine) else Unserved.LIMITED)
     assert queue.size("waiting") == 1
 
 
@@ -242,6 +243,6 @@ def test_a_gap_moves_sessions_once_whether_or_not_there_is_memory_to_note_it(
         assert queue.admit().ended == []
         assert queue.admit().ended == []
     assert queue.admit().ended == []
-    state = queue.visit(visitor).state
-    assert isinstance(state, Visit)
+    state = queue.visit(visitor).place
+    assert isinstance(state, Admitted)
     assert state.expires_ms == ends_ms + 100_000

@@ -4,10 +4,10 @@ import pytest
 
 from tests.store.conftest import MakeQueue
 from tests.support.scripted_queue import ScriptedQueue, new_id
-from wr.model.places import Gone, Reason, Visit
+from wr.model.places import Admitted, Gone, Reason
 from wr.model.session_binding import SessionBinding, caller_of
 from wr.store.enqueue import Join
-from wr.store.gate import GateCall, Gated, Passing
+from wr.store.gate import GateCall, Gated
 from wr.store.visit import VisitKind
 
 HOUR_S = 3600
@@ -28,10 +28,10 @@ def use(
     return queue.gate(GateCall(visitor, 1, 1, callers))[0]
 
 
-def visit_of(queue: ScriptedQueue, visitor: bytes) -> Visit:
+def visit_of(queue: ScriptedQueue, visitor: bytes) -> Admitted:
     found = queue.find(visitor)
     assert found is not None
-    assert isinstance(found.place, Visit)
+    assert isinstance(found.place, Admitted)
     return found.place
 
 
@@ -40,8 +40,8 @@ def test_hits_and_page_views_of_one_call_are_counted(make_queue: MakeQueue) -> N
     visitor = enter(queue)
     started = queue.now_ms
     queue.advance(5)
-    assert queue.gate(GateCall(visitor, 3, 2)) == [Gated(Passing(started, started + 3_600_000))]
-    assert visit_of(queue, visitor) == Visit(started, started + 3_600_000, started + 5_000, 2, 0)
+    assert queue.gate(GateCall(visitor, 3, 2)) == [Gated(Admitted(started, started + 3_600_000))]
+    assert visit_of(queue, visitor) == Admitted(started, started + 3_600_000, started + 5_000, 2, 0)
     queue.advance(1)
     queue.gate(GateCall(visitor))
     assert visit_of(queue, visitor).last_activity_ms == started + 5_000
@@ -52,8 +52,8 @@ def test_a_session_that_is_over_or_was_never_there_is_told_apart(make_queue: Mak
     visitor = enter(queue)
     queue.leave(visitor, Reason.TERMINATED)
     gone, unknown = queue.gate(GateCall(visitor, 1), GateCall(new_id(), 1))
-    assert gone.state == Gone(queue.now_ms, Reason.TERMINATED)
-    assert unknown == Gated(unknown.state)
+    assert gone.place == Gone(queue.now_ms, Reason.TERMINATED)
+    assert unknown == Gated(unknown.place)
 
 
 def test_each_address_counts_once_and_32_at_most(make_queue: MakeQueue) -> None:
@@ -90,7 +90,7 @@ def test_a_session_bound_to_networks_is_open_to_four_in_an_hour(make_queue: Make
     visitor = enter(queue)
     answers = [use(queue, visitor, f"203.0.{network}.1") for network in range(250)]
     assert [bool(gated.refused) for gated in answers] == [network >= 4 for network in range(250)]
-    assert all(isinstance(gated.state, Passing) for gated in answers)
+    assert all(isinstance(gated.place, Admitted) for gated in answers)
     assert answers[4].refused == {caller_of(SessionBinding.NETWORK, "203.0.4.1", "").mark}
     # What strangers do is not counted, and the four go on from any address of theirs.
     assert visit_of(queue, visitor).page_views == 4

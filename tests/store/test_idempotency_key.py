@@ -4,12 +4,11 @@ import pytest
 
 from tests.store.conftest import MakeQueue
 from tests.support.scripted_queue import ScriptedQueue, new_id
-from wr.model import places
 from wr.model.idempotency_key import retry_of
-from wr.model.places import Waiting
+from wr.model.join_denials import AddressAtLimit, Denial
+from wr.model.places import Admitted, Waiting
 from wr.model.refusals import InvalidRequest
-from wr.store import find
-from wr.store.enqueue import IdentityKind, InLine, Join, Joined
+from wr.store.enqueue import IdentityKind, Join, Joined
 
 KEY = retry_of("0b0f0a4c-6d0c-4d2e-8f3a-1b2c3d4e5f60", {"priority": 0})
 SAME_KEY_OTHER_WISH = retry_of("0b0f0a4c-6d0c-4d2e-8f3a-1b2c3d4e5f60", {"priority": 1})
@@ -18,8 +17,8 @@ UNUSED_S = 30
 
 
 def is_new(joined: Joined) -> bool:
-    assert isinstance(joined.place, InLine)
-    return joined.place.is_new
+    assert isinstance(joined.place, Waiting)
+    return joined.is_new
 
 
 def test_the_same_key_finds_the_same_place_for_ten_minutes(make_queue: MakeQueue) -> None:
@@ -49,7 +48,7 @@ def test_the_same_key_twice_in_one_batch_is_one_place(make_queue: MakeQueue) -> 
 def test_a_key_with_another_wish_is_refused_and_changes_nothing(make_queue: MakeQueue) -> None:
     queue = make_queue(status="paused")
     first = queue.join(retry=KEY)
-    assert queue.join(retry=SAME_KEY_OTHER_WISH).place == places.KEY_REUSED
+    assert queue.join(retry=SAME_KEY_OTHER_WISH).place == Denial.OTHER_JOIN
     assert queue.size("waiting") == 1
     assert queue.join(retry=KEY).position_id == first.position_id
 
@@ -57,7 +56,8 @@ def test_a_key_with_another_wish_is_refused_and_changes_nothing(make_queue: Make
 def test_a_key_gives_back_a_place_that_otherwise_its_token_alone_gives_back(make_queue: MakeQueue) -> None:
     queue = make_queue(status="paused")
     first = queue.join(person=b"p" * 16, kind=IdentityKind.TOKEN, retry=KEY)
-    assert queue.join(person=b"p" * 16, kind=IdentityKind.TOKEN, retry=OTHER_KEY).place == places.TAKEN
+    other = queue.join(person=b"p" * 16, kind=IdentityKind.TOKEN, retry=OTHER_KEY)
+    assert other.place == Denial.IDENTITY_HELD
     assert queue.join(person=b"p" * 16, kind=IdentityKind.TOKEN, retry=KEY).position_id == first.position_id
 
 
@@ -67,7 +67,7 @@ def test_a_key_finds_its_place_in_a_full_line_and_after_its_holder_was_let_in(ma
     assert queue.join(retry=KEY).position_id == first.position_id
     queue.admit()
     again = queue.join(retry=KEY)
-    assert (again.position_id, type(again.place)) == (first.position_id, places.Admitted)
+    assert (again.position_id, type(again.place)) == (first.position_id, Admitted)
 
 
 def test_a_key_whose_place_is_over_gives_a_new_place(make_queue: MakeQueue) -> None:
@@ -99,7 +99,7 @@ def test_a_retry_counts_as_a_join_but_not_as_another_place_of_its_address(make_q
     queue = make_queue(status="paused", max_places_per_address=1)
     first = queue.join(address=b"adr1", retry=KEY)
     assert queue.join(address=b"adr1", retry=KEY).position_id == first.position_id
-    assert queue.join(address=b"adr1", retry=OTHER_KEY).place == places.TooManyPlaces(1)
+    assert queue.join(address=b"adr1", retry=OTHER_KEY).place == AddressAtLimit(1)
 
 
 def test_a_place_whose_token_is_never_used_is_dropped_early(make_queue: MakeQueue) -> None:
@@ -204,8 +204,8 @@ def test_an_operator_is_told_of_no_heartbeat_before_the_join(make_queue: MakeQue
     queue.advance(5)
     found = queue.find(joined.position_id)
     assert found is not None
-    assert isinstance(found.place, find.FoundWaiting)
-    assert abs(found.place.last_seen_ms - (queue.now_ms - 5000)) <= 1
+    assert isinstance(found.place, Waiting)
+    assert abs(found.last_seen_ms - (queue.now_ms - 5000)) <= 1
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,8 @@ import pytest
 
 from tests.store.conftest import MakeQueue
 from tests.support.scripted_queue import NO_LIMIT, new_id
-from wr.model import places
 from wr.model.limits import Limit
+from wr.model.places import Admitted, Unserved
 from wr.store.enqueue import Join
 from wr.store.poll import Poll, PollKind, PollScript
 from wr.store.script import evaluate
@@ -19,10 +19,10 @@ def test_a_window_allows_its_count_to_each_subject_and_the_next_begins_anew(make
     joins.append(Join(new_id(), b"", 0, b"two", b"", b""))
     joined = queue.join_many(joins)
     assert [each.used for each in joined] == [1, 2, 3, 4, 1]
-    assert [each.place == places.LIMITED for each in joined] == [False, False, False, True, False]
+    assert [each.place == Unserved.LIMITED for each in joined] == [False, False, False, True, False]
     assert queue.size("waiting") == 4
     queue.advance(59.999)
-    assert queue.join(subject=b"one").place == places.LIMITED
+    assert queue.join(subject=b"one").place == Unserved.LIMITED
     queue.advance(0.001)
     assert queue.join(subject=b"one").used == 1
 
@@ -53,7 +53,7 @@ def test_status_calls_heartbeats_and_streams_are_counted_apart(make_queue: MakeQ
         assert [each.used for each in uses] == [0, 0, 0]
     else:
         assert [each.used for each in uses] == [1, 2, 3]
-        assert uses[2].place == places.LIMITED
+        assert uses[2].place == Unserved.LIMITED
     for other in (PollKind.STATUS, PollKind.HEARTBEAT):
         already = 3 if COUNTED_AS[other] == COUNTED_AS[kind] else 0
         assert queue.poll(visitor, kind=other)[0].used == already + 1
@@ -76,7 +76,7 @@ def test_a_heartbeat_over_the_limit_keeps_no_place(make_queue: MakeQueue) -> Non
     visitor = queue.join().position_id
     queue.heartbeat(visitor)
     queue.advance(59)
-    assert queue.heartbeat(visitor)[0].place == places.LIMITED
+    assert queue.heartbeat(visitor)[0].place == Unserved.LIMITED
     queue.advance(1)
     assert queue.admit().dropped == [visitor]
 
@@ -86,11 +86,11 @@ def test_activity_over_the_limit_counts_no_page_view(make_queue: MakeQueue) -> N
     queue.now_ms = queue.now_ms // 60_000 * 60_000
     visitor = queue.join().position_id
     queue.admit()
-    states = [queue.visit(visitor, VisitKind.PAGE_VIEW).state for _ in range(3)]
-    assert states[2] == places.LIMITED
+    states = [queue.visit(visitor, VisitKind.PAGE_VIEW).place for _ in range(3)]
+    assert states[2] == Unserved.LIMITED
     queue.advance(60)
-    state = queue.visit(visitor, VisitKind.PAGE_VIEW).state
-    assert isinstance(state, places.Visit)
+    state = queue.visit(visitor, VisitKind.PAGE_VIEW).place
+    assert isinstance(state, Admitted)
     assert state.page_views == 3
 
 

@@ -2,13 +2,13 @@
 
 from tests.store.conftest import MakeQueue
 from tests.support.scripted_queue import new_id
-from wr.model import places
-from wr.model.places import Gone, Reason, Waiting
-from wr.store.enqueue import InLine, Join, Joined
+from wr.model.join_denials import Denial
+from wr.model.places import UNKNOWN, Gone, Reason, Unserved, Waiting
+from wr.store.enqueue import Join, Joined
 
 
 def position(joined: Joined) -> int:
-    assert isinstance(joined.place, InLine)
+    assert isinstance(joined.place, Waiting)
     return joined.place.position
 
 
@@ -52,9 +52,9 @@ def test_the_time_of_arrival_and_the_priority_come_back_with_a_place(make_queue:
     first = queue.join(2, person=b"p" * 16)
     queue.advance(30)
     again = queue.join(0, person=b"p" * 16)
-    assert isinstance(first.place, InLine)
-    assert again.place == InLine(is_new=False, position=1, priority=2, enqueued_ms=first.place.enqueued_ms)
-    assert abs(first.place.enqueued_ms - (queue.now_ms - 30_000)) <= 1
+    assert (again.place, again.is_new) == (Waiting(1), False)
+    assert (again.priority, again.enqueued_ms) == (2, first.enqueued_ms)
+    assert abs(first.enqueued_ms - (queue.now_ms - 30_000)) <= 1
     assert again.position_id == first.position_id
 
 
@@ -70,19 +70,20 @@ def test_a_full_line_takes_nobody_new_but_knows_those_it_has(make_queue: MakeQue
     queue = make_queue(status="paused", max_queue_size=2)
     first = queue.join()
     queue.join()
-    assert queue.join().place == places.FULL
+    assert queue.join().place == Denial.LINE_FULL
     again = queue.join(known=first.position_id)
     assert again.position_id == first.position_id
     batch = [Join(new_id(), b"", 0, b"x", b"", b"") for _ in range(3)]
     queue.leave(first.position_id)
-    assert [type(each.place) for each in queue.join_many(batch)] == [InLine, places.Full, places.Full]
+    first, *others = (joined.place for joined in queue.join_many(batch))
+    assert (first, others) == (Waiting(2), [Denial.LINE_FULL, Denial.LINE_FULL])
 
 
 def test_maintenance_takes_nobody_new_but_keeps_places(make_queue: MakeQueue) -> None:
     queue = make_queue(status="paused")
     first = queue.join()
     queue.configure(status="maintenance")
-    assert queue.join().place == places.CLOSED
+    assert queue.join().place == Denial.LINE_CLOSED
     assert queue.heartbeat(first.position_id)[0].place == Waiting(1)
     assert queue.admit().admitted == []
 
@@ -146,7 +147,7 @@ def test_of_whoever_leaves_it_is_told_whether_that_took_a_session(make_queue: Ma
     queue.advance(10)
     left = queue.leave(over)
     assert (left.ended_now, left.took_session) == (False, True)
-    assert left.state == Gone(queue.now_ms, Reason.SESSION_TIMEOUT)
+    assert left.place == Gone(queue.now_ms, Reason.SESSION_TIMEOUT)
     for who in (inside, over, waiting):
         left = queue.leave(who)
         assert (left.ended_now, left.took_session) == (False, False)
@@ -164,7 +165,7 @@ def test_leaving_moves_everybody_behind_up_and_is_remembered_for_an_hour(make_qu
     first, second = queue.join().position_id, queue.join().position_id
     left = queue.leave(first)
     assert left.ended_now
-    assert left.state == Gone(queue.now_ms, Reason.CANCELLED)
+    assert left.place == Gone(queue.now_ms, Reason.CANCELLED)
     assert queue.poll(second)[0].place == Waiting(1)
     assert not queue.leave(first).ended_now
     queue.advance(3599)
@@ -172,7 +173,7 @@ def test_leaving_moves_everybody_behind_up_and_is_remembered_for_an_hour(make_qu
     queue.admit()
     assert isinstance(queue.poll(first)[0].place, Gone)
     queue.advance(1)
-    assert queue.poll(first)[0].place == places.UNKNOWN
+    assert queue.poll(first)[0].place == UNKNOWN
     queue.admit()
     assert queue.size("tombstones") == 0
 
@@ -233,7 +234,7 @@ def test_a_user_who_joins_again_before_the_last_session_is_cleared_away_keeps_wh
     queue.configure(status="paused")
     queue.advance(5)
     (again,) = queue.join_many([join])
-    assert isinstance(again.place, InLine)
+    assert isinstance(again.place, Waiting)
     assert queue.admit().ended == [user]
     assert queue.size("extras") == 1
     queue.leave(user)
@@ -245,10 +246,10 @@ def test_nothing_is_written_for_a_queue_that_does_not_exist(make_queue: MakeQueu
     somebody = queue.join().position_id
     assert queue.delete() == 1
     assert queue.delete() == 0
-    assert queue.join().place == places.NO_QUEUE
-    assert queue.poll(somebody)[0].place == places.NO_QUEUE
-    assert queue.heartbeat(somebody)[0].place == places.NO_QUEUE
-    assert queue.leave(somebody).state == places.NO_QUEUE
-    assert queue.visit(somebody).state == places.NO_QUEUE
+    assert queue.join().place == Unserved.NO_QUEUE
+    assert queue.poll(somebody)[0].place == Unserved.NO_QUEUE
+    assert queue.heartbeat(somebody)[0].place == Unserved.NO_QUEUE
+    assert queue.leave(somebody).place == Unserved.NO_QUEUE
+    assert queue.visit(somebody).place == Unserved.NO_QUEUE
     assert queue.flush() == [0, 0, 0]
     assert queue.client.exists(*queue.keys.all_of(queue.queue_id)) == 0

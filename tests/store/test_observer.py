@@ -106,7 +106,7 @@ async def test_a_pass_and_a_flush_are_noted_though_their_caller_is_cancelled(
         inside = await it.join()
         with trio.CancelScope() as gone:
             gone.cancel()
-            await it.store.admit([it.queue_id])
+            await it.store.passes.admit([it.queue_id])
         await it.store.queues.write(await changed(it, status=QueueStatus.PAUSED), 0)
         waiting = await it.join()
         with trio.CancelScope() as gone:
@@ -124,7 +124,7 @@ async def test_a_pass_and_a_flush_are_noted_though_their_caller_is_cancelled(
 async def test_a_flush_whose_caller_has_gone_ends_with_the_slice_that_it_is_at(
     engine: Engine, prefix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("wr.store.queue_repository._FLUSH_SLICE", 2)
+    monkeypatch.setattr("wr.store.queue_repository.MOST_PER_CALL", 2)
     async with noted(engine, prefix) as it:
         answer_later(monkeypatch, it.store)
         for _ in range(5):
@@ -159,7 +159,7 @@ async def test_a_place_is_noted_before_what_becomes_of_it_though_its_join_is_ans
 ) -> None:
     async with noted(engine, prefix) as it:
         carried_out, read = trio.Event(), trio.Event()
-        join_now = it.store._join_now
+        join_now = it.store.joining.join_now
 
         async def slowly(queue_id: str, joins: Sequence[Join]) -> Sequence[Joined]:
             replies: Sequence[Joined] = await join_now(queue_id, joins)
@@ -167,11 +167,11 @@ async def test_a_place_is_noted_before_what_becomes_of_it_though_its_join_is_ans
             await read.wait()
             return replies
 
-        monkeypatch.setattr(it.store, "_join_now", slowly)
+        monkeypatch.setattr(it.store.joining, "join_now", slowly)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(it.join)
             await carried_out.wait()
-            passed = (await it.store.admit([it.queue_id]))[it.queue_id]
+            passed = (await it.store.passes.admit([it.queue_id]))[it.queue_id]
             assert passed is not None
             (who,) = passed.admitted
             await it.leave(who)
@@ -210,7 +210,7 @@ async def test_everybody_is_told_what_passes_did_though_settings_cannot_be_read_
         await it.join()
         await it.store.join("other", Join(new_id(), b"", 0, b"", b"", b""))
         with pytest.raises(Unavailable):
-            await admit_once(it.store, it.store.queues, AdmissionObserver(Forgetful(), tell))
+            await admit_once(it.store.passes, it.store.queues, AdmissionObserver(Forgetful(), tell))
         assert told == [("noted", 1), ("other", 1)]
         assert [kind for kind, _ in it.told()].count(EventType.SESSION_STARTED) == 2
 

@@ -24,7 +24,7 @@ async def test_the_other_queues_have_their_admission_pass(engine: Engine, prefix
             (spoilt,) = KeyNames(prefix).queue(bad, "config")
             with engine.client() as client:
                 client.hset(spoilt, "admission_rate", "many")
-            passes = await store.admit([bad, good])
+            passes = await store.passes.admit([bad, good])
     assert list(passes) == [good]
 
 
@@ -33,6 +33,6 @@ async def test_a_pass_over_more_queues_than_one_round_trip_takes_is_refused_befo
 ) -> None:
     with trio.fail_after(10):
         async with open_store(engine.url, LIMITS, prefix=prefix) as store:
-            assert len(await store.admit([f"q-{number}" for number in range(64)])) == 64
+            assert len(await store.passes.admit([f"q-{number}" for number in range(64)])) == 64
             with pytest.raises(ValueError, match="64 queues at most in one pass, not 65"):
-                await store.admit([f"q-{number}" for number in range(65)])
+                await store.passes.admit([f"q-{number}" for number in range(65)])

@@ -17,9 +17,9 @@ from hypothesis.stateful import (
 
 from tests.support.queue_model import QueueModel
 from tests.support.scripted_queue import ScriptedQueue, new_id
-from wr.model import places
+from wr.model.join_denials import Denial
 from wr.model.places import Admitted, Gone, Reason, Waiting
-from wr.store.enqueue import InLine, Join, Joined
+from wr.store.enqueue import Join, Joined
 
 RATES = st.sampled_from(["0.3", "1", "2.5", "10", "100"])
 PRIORITIES = st.integers(0, 3)
@@ -29,11 +29,11 @@ PAUSES_MS = st.sampled_from([0, 1, 250, 250, 250, 999, 5_000, 31_000, 60_000, 3_
 
 def outcome(joined: Joined) -> tuple[str, bytes]:
     place = joined.place
-    if isinstance(place, InLine):
-        return ("new" if place.is_new else "waiting"), joined.position_id
+    if isinstance(place, Waiting):
+        return ("new" if joined.is_new else "waiting"), joined.position_id
     if isinstance(place, Admitted):
         return "admitted", joined.position_id
-    return ("full" if place == places.FULL else "closed"), b""
+    return ("full" if place == Denial.LINE_FULL else "closed"), b""
 
 
 class QueueMachine(RuleBasedStateMachine):

@@ -10,8 +10,8 @@ from wr.model.identities import NO_ADDRESS
 from wr.model.places import Admitted, Gone, Unknown, Waiting
 from wr.model.tokens import PositionClaims, SessionClaims
 from wr.store.admit import Known
-from wr.store.enqueue import IdentityKind, InLine, Joined
-from wr.store.recovery_repository import AdmittedVisitor
+from wr.store.enqueue import IdentityKind, Joined
+from wr.store.recall import AdmittedVisitor
 from wr.store.script import evaluate, load_script
 
 HALF_HOUR_S = 1800
@@ -22,14 +22,13 @@ def token_of(
     queue: ScriptedQueue, joined: Joined, *, lasts_s: int = HALF_HOUR_S, **more: Any
 ) -> PositionClaims:
     """What the token of a join says that was answered just now."""
-    place = joined.place
-    assert isinstance(place, InLine)
+    assert isinstance(joined.place, Waiting)
     return PositionClaims(
         position_id=joined.position_id,
         queue_id=queue.queue_id,
-        priority=place.priority,
-        enqueued_ms=place.enqueued_ms,
-        enqueued_part=place.enqueued_part,
+        priority=joined.priority,
+        enqueued_ms=joined.enqueued_ms,
+        enqueued_part=joined.enqueued_part,
         issued_s=queue.now_ms // 1000,
         expires_s=queue.now_ms // 1000 + lasts_s,
         **more,
@@ -119,8 +118,8 @@ def test_whoever_asks_before_the_first_pass_is_not_told_that_the_place_is_gone(q
 
 def test_without_something_forgotten_nothing_comes_back(queue: ScriptedQueue) -> None:
     (gone,) = joins(queue, 1)
-    place = InLine(is_new=True, position=1, priority=0, enqueued_ms=queue.now_ms)
-    never = token_of(queue, Joined(queue.now_ms, 0, new_id(), 0, place))
+    joined = Joined(queue.now_ms, 0, new_id(), 0, Waiting(1), is_new=True, enqueued_ms=queue.now_ms)
+    never = token_of(queue, joined)
     assert queue.restore(never) == [False]
     queue.leave(gone.position_id)
     queue.advance(3700)

@@ -8,28 +8,35 @@ import pytest
 
 from wr.model.history import HistorySpan
 from wr.model.limits import Limit
-from wr.model.queue import SETTINGS
+from wr.model.queue import SETTINGS, QueueConfig
 from wr.store.admit import NOTHING_KNOWN, AdmitScript
+from wr.store.block import Blocking, BlockNote, BlockScript
+from wr.store.configure import ConfigureScript, setting_text
 from wr.store.enqueue import EnqueueScript
 from wr.store.extend import ExtendScript
 from wr.store.find import FindScript
+from wr.store.flush import FlushScript
 from wr.store.gate import GateScript
 from wr.store.history import HistoryScript
 from wr.store.key_names import KeyNames
 from wr.store.leave import LeaveScript
 from wr.store.poll import PollScript
-from wr.store.queue_repository import setting_text
-from wr.store.recovery_repository import RestoreScript
+from wr.store.recall import RecallScript
+from wr.store.reinstate import ReinstateScript
+from wr.store.restore import RestoreScript
 from wr.store.revoke_pass import RevokePassScript
+from wr.store.round import RoundScript
 from wr.store.script import load_script
 from wr.store.silent import SilentScript
 from wr.store.statistics import StatisticsScript
 from wr.store.visit import VisitScript
+from wr.store.webhook import WebhookScript
 
 FOLDER = files("wr.store") / "scripts"
 NAMES = sorted(entry.name.removesuffix(".lua") for entry in FOLDER.iterdir() if entry.name.endswith(".lua"))
 LIMIT = Limit(1)
 KEYS = KeyNames("p")
+CONFIG = QueueConfig(id="q", name="Q", target_url="https://shop.example/")
 CALLS: dict[str, Any] = {
     "enqueue": lambda: EnqueueScript(KEYS, LIMIT).call("q", 0, []),
     "poll": lambda: PollScript(KEYS, LIMIT, LIMIT).call("q", 0, []),
@@ -43,6 +50,15 @@ CALLS: dict[str, Any] = {
     "revoke_pass": lambda: RevokePassScript(KEYS).call("q", b"", 0, 0),
     "find": lambda: FindScript(KEYS).call("q", 0, b""),
     "silent": lambda: SilentScript(KEYS).call("q", 0, 1),
+    "configure": lambda: ConfigureScript(KEYS).call(CONFIG, 0),
+    "flush": lambda: FlushScript(KEYS).call("q", 0, 1, tells_ids=False),
+    "recall": lambda: RecallScript(KEYS).call("q", 0, []),
+    "reinstate": lambda: ReinstateScript(KEYS).call(CONFIG, [], []),
+    "block": lambda: BlockScript(KEYS).call(
+        "q", 0, Blocking(until_ms=1, note=BlockNote(created_ms=0, reason="", of=""))
+    ),
+    "round": lambda: RoundScript(KEYS).call(0, 0),
+    "webhook": lambda: WebhookScript(KEYS).call("w", b"", b""),
     "history": lambda: HistoryScript(KEYS).call("q", HistorySpan.DAY, 0),
 }
 
@@ -84,12 +100,14 @@ def test_a_script_is_given_the_keys_its_header_names_in_that_order(name: str) ->
     assert named is not None
     keys, _ = CALLS[name]()
     # What belongs to all queues is named in brackets.
-    parts = [re.sub(r"p:\{\*\}:limit_enqueue", "[limit]", key).removeprefix("p:{q}:") for key in keys]
+    spelled = [re.sub(r"p:\{\*\}:(\w+)", r"[\1]", key).replace("limit_enqueue", "limit") for key in keys]
+    parts = [key.removeprefix("p:{q}:") for key in spelled]
     assert parts == named[1].partition("(")[0].replace("--", "").split()
 
 
 def test_every_key_a_script_names_is_one_a_queue_is_known_to_have() -> None:
-    known = {*KEYS.all_of("q"), KEYS.shared("limit_enqueue")}
+    shared = ("limit_enqueue", "queues", "rounds", "webhooks")
+    known = {*KEYS.all_of("q"), *map(KEYS.shared, shared)}
     for call in CALLS.values():
         keys, _ = call()
         assert set(keys) <= known

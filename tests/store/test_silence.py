@@ -4,7 +4,7 @@ import pytest
 
 from tests.store.conftest import MakeQueue
 from tests.support.scripted_queue import ScriptedQueue, new_id
-from wr.model.places import Admitted, Gone, Reason, Visit
+from wr.model.places import Admitted, Gone, Reason
 from wr.store.enqueue import Join
 
 GAP_MS = 2000
@@ -111,14 +111,14 @@ def test_a_session_is_as_far_from_its_end_after_an_outage_as_before(make_queue: 
     # Both still count in the room.
     assert (done.ended, done.admitted, done.active) == ([], [], 2)
     ends = started + 100_000 + 99_000
-    assert queue.visit(first).state == Visit(started, ends, started, 0)
+    assert queue.visit(first).place == Admitted(started, ends, started, 0)
     assert queue.poll(second)[0].place == Admitted(started, ends)
     passes_for(queue, 95)
     queue.advance(1)
     done = queue.admit()
     assert sorted(done.ended) == sorted([first, second])
     assert done.admitted == [third]
-    assert queue.visit(first).state == Gone(queue.now_ms, Reason.SESSION_TIMEOUT)
+    assert queue.visit(first).place == Gone(queue.now_ms, Reason.SESSION_TIMEOUT)
 
 
 def test_a_session_ends_later_by_one_session_timeout_at_most(make_queue: MakeQueue) -> None:
@@ -128,9 +128,9 @@ def test_a_session_ends_later_by_one_session_timeout_at_most(make_queue: MakeQue
     started = queue.now_ms
     queue.advance(150)
     assert queue.admit().ended == []
-    assert queue.visit(visitor).state == Visit(started, started + 200_000, started, 0)
+    assert queue.visit(visitor).place == Admitted(started, started + 200_000, started, 0)
     assert passes_for(queue, 49) == []
-    assert isinstance(queue.visit(visitor).state, Visit)
+    assert isinstance(queue.visit(visitor).place, Admitted)
     queue.advance(1)
     assert queue.admit().ended == [visitor]
 

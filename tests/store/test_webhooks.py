@@ -92,7 +92,7 @@ async def test_what_cannot_be_read_is_left_out_and_said_once(
 ) -> None:
     async with opened(engine) as (shelf, connection, keys):
         await shelf.add(webhook(1))
-        await shelf.letters.bury([letter(1)])
+        await shelf.dead_letters.bury([letter(1)])
 
         def spoil(client: redis.Redis) -> None:
             client.hset(keys.shared("webhooks"), "spoilt", b'{"id":"spoilt"}')
@@ -103,7 +103,7 @@ async def test_what_cannot_be_read_is_left_out_and_said_once(
         for _ in range(3):
             assert list(await shelf.list()) == [webhook(1)]
         assert capsys.readouterr().out.count("a webhook cannot be read") == 1
-        assert [kept.letter for kept in await shelf.letters.newest()] == [letter(1)]
+        assert [kept.letter for kept in await shelf.dead_letters.newest()] == [letter(1)]
         assert "a dead letter cannot be read" in capsys.readouterr().out
         assert await shelf.delete("spoilt")
 
@@ -121,44 +121,48 @@ async def test_one_webhook_pushes_out_its_own_letters_only_and_how_many_is_told(
 async def test_letters_of_all_webhooks_are_listed_newest_first(engine: Engine) -> None:
     async with opened(engine) as (shelf, _, _):
         for number in range(6):
-            await shelf.letters.bury([letter(number, f"w{number % 2}")])
+            await shelf.dead_letters.bury([letter(number, f"w{number % 2}")])
             await trio.sleep(0.002)  # The store orders by its milliseconds.
-        found = await shelf.letters.newest()
+        found = await shelf.dead_letters.newest()
         assert [kept.letter.event_id for kept in found] == ["5", "4", "3", "2", "1", "0"]
         for kept in found:
-            assert await shelf.letters.find(kept.id) == kept.letter
+            assert await shelf.dead_letters.find(kept.id) == kept.letter
 
 
 async def test_letters_of_webhooks_that_are_gone_are_kept_up_to_a_bound(engine: Engine) -> None:
     async with opened(engine) as (shelf, _, _):
         await shelf.add(webhook(1))
-        await shelf.letters.bury([letter(0, "id-1")])
+        await shelf.dead_letters.bury([letter(0, "id-1")])
         gone = 0
         for number in range(1, 2 * MOST_WEBHOOKS + 2):
-            gone += await shelf.letters.bury([letter(number, f"deleted-{number}")])
+            gone += await shelf.dead_letters.bury([letter(number, f"deleted-{number}")])
         assert gone == 2
-        assert len(await shelf.letters.newest("id-1")) == 1
-        assert [len(await shelf.letters.newest(f"deleted-{number}")) for number in (1, 2, 3)] == [0, 0, 1]
+        assert len(await shelf.dead_letters.newest("id-1")) == 1
+        assert [len(await shelf.dead_letters.newest(f"deleted-{number}")) for number in (1, 2, 3)] == [
+            0,
+            0,
+            1,
+        ]
 
 
 async def test_of_all_who_want_to_take_a_letter_one_gets_it(engine: Engine) -> None:
     async with opened(engine) as (shelf, _, _):
-        await shelf.letters.bury([letter(1), letter(2)])
-        wanted = (await shelf.letters.newest())[0].id
+        await shelf.dead_letters.bury([letter(1), letter(2)])
+        wanted = (await shelf.dead_letters.newest())[0].id
         got: list[bool] = []
 
         async def take() -> None:
-            got.append(await shelf.letters.remove(wanted))
+            got.append(await shelf.dead_letters.remove(wanted))
 
         async with trio.open_nursery() as nursery:
             for _ in range(8):
                 nursery.start_soon(take)
         assert got.count(True) == 1
-        assert [kept.letter for kept in await shelf.letters.newest()] == [letter(1)]
+        assert [kept.letter for kept in await shelf.dead_letters.newest()] == [letter(1)]
 
 
 @pytest.mark.parametrize("letter_id", ["", "1", "1-0", "1-0.", "-.w", "1-x.w", "+.w", f"{'9' * 30}-0.w"])
 async def test_what_is_no_id_of_a_letter_is_found_nowhere(engine: Engine, letter_id: str) -> None:
     async with opened(engine) as (shelf, _, _):
-        assert await shelf.letters.find(letter_id) is None
-        assert not await shelf.letters.remove(letter_id)
+        assert await shelf.dead_letters.find(letter_id) is None
+        assert not await shelf.dead_letters.remove(letter_id)

@@ -12,16 +12,18 @@ from wr.model.limits import Limit
 from wr.model.places import Reason
 from wr.model.tokens import PositionClaims, SessionClaims
 from wr.store.admit import NOTHING_KNOWN, AdmissionPass, AdmitScript, Known
+from wr.store.delete import DeleteScript
 from wr.store.enqueue import EnqueueScript, Join, Joined
 from wr.store.find import FindScript, Found
+from wr.store.flush import FlushScript
 from wr.store.gate import GateCall, Gated, GateScript
 from wr.store.history import HistoryScript, Notes
 from wr.store.key_names import GLOBAL_TAG, KeyNames
 from wr.store.leave import Departed, Departure, LeaveScript
 from wr.store.limit import Counted, LimitScript, lane_of
 from wr.store.poll import Poll, Polled, PollKind, PollScript
-from wr.store.queue_repository import FLUSH_PARTS
-from wr.store.recovery_repository import RECALL_PARTS, AdmittedVisitor, RestoreScript
+from wr.store.recall import AdmittedVisitor, RecallScript
+from wr.store.restore import RestoreScript
 from wr.store.script import evaluate, load_script
 from wr.store.statistics import QueueStatistics, StatisticsScript
 from wr.store.visit import VisitCall, Visited, VisitKind, VisitScript
@@ -156,12 +158,8 @@ class ScriptedQueue:
 
     def recall(self, *people: AdmittedVisitor) -> int:
         """Tell whom a server saw let in; returns how many of them stood in line again."""
-        arguments: list[Any] = [self.now_ms]
-        for each in people:
-            arguments += (each.position_id, each.started_ms, each.ends_ms)
-        keys = self.keys.queue(self.queue_id, *RECALL_PARTS)
-        moved: int = evaluate(self.client, load_script("recall"), keys, arguments)
-        return moved
+        script = RecallScript(self.keys)
+        return script.reply(self._call(script.script, script.call(self.queue_id, self.now_ms, people)))
 
     def join_at(self, address_tag: bytes, person: bytes = b"", **more: Any) -> Joined:
         """Join from an address: the place's id ends with its tag, as servers make ids."""
@@ -203,12 +201,14 @@ class ScriptedQueue:
         return self._flush(most, 1)[3:]
 
     def _flush(self, most: int, tells: int) -> list[Any]:
-        keys = self.keys.queue(self.queue_id, *FLUSH_PARTS)
-        reply: list[Any] = evaluate(self.client, load_script("flush"), keys, [self.now_ms, most, tells])
+        script = FlushScript(self.keys)
+        call = script.call(self.queue_id, self.now_ms, most, tells_ids=bool(tells))
+        reply: list[Any] = self._call(script.script, call)
         return reply
 
     def delete(self) -> int:
-        deleted: int = evaluate(self.client, load_script("delete"), self.keys.all_of(self.queue_id), [])
+        script = DeleteScript(self.keys)
+        deleted: int = self._call(script.script, script.call(self.queue_id))
         return deleted
 
     def size(self, part: str) -> int:

@@ -13,10 +13,9 @@ from wr.live.registry import Registry
 from wr.model.audit import Actor
 from wr.model.client_address import Network
 from wr.model.limits import Usage
-from wr.model.tokens import SessionClaims
+from wr.model.tokens import PositionProof, SessionClaims
 from wr.room.blocks import BlockService
 from wr.room.gate_sessions import GateSessionService
-from wr.room.join_rules import PositionProof
 from wr.room.operators import OperatorService
 from wr.room.pass_reader import PassReader
 from wr.room.passes import PassService

@@ -27,11 +27,10 @@ from wr.model import refusals
 from wr.model.audit import read_operator
 from wr.model.client_address import Network, client_address, limited_address
 from wr.model.ids import is_queue_id, parse_session_id, session_id_bytes
-from wr.model.tokens import ExpiredToken, InvalidToken, PositionClaims
+from wr.model.tokens import ExpiredToken, InvalidToken, PositionClaims, PositionProof
 from wr.room.guess_limiter import Guessed, GuessLimiter
-from wr.room.join_rules import PositionProof
+from wr.room.place_refusals import rate_limited, token_expired
 from wr.room.signing_keys import SigningKeys
-from wr.room.visitors import rate_limited, token_expired
 from wr.store.key_names import GLOBAL_TAG
 from wr.store.limit import Counted
 from wr.store.store import Store
@@ -163,7 +162,7 @@ class RequestGuard:
             token = _bearer(request) or self._token_in_cookie(route, request, context)
             if token is not None:
                 try:
-                    context.position = PositionProof(await self._signing_keys.read_position(token), token)
+                    context.position = await self._signing_keys.read_position(token)
                 except (InvalidToken, ExpiredToken):
                     context.position = None  # It proves nothing, so it is as if it were not there.
         elif route.auth is Auth.SESSION:
@@ -211,21 +210,22 @@ class RequestGuard:
         token = _bearer(request) or self._token_in_cookie(route, request, context)
         if token is None:
             token = _required_bearer(request, may_be_in_query=route.feed is not None)
-        long_over = False
+        proof: PositionProof | None = None
         try:
             # One whose time is over may still count: the store says whether it holds the place.
-            claims = self._signing_keys.position_now(token) or await self._signing_keys.read_position(token)
+            proof = self._signing_keys.position_now(token) or await self._signing_keys.read_position(token)
+            claims = proof.claims
         except InvalidToken as error:
             raise refusals.Unauthorized(str(error)) from error
         except ExpiredToken as error:
             if not isinstance(error.claims, PositionClaims):
                 raise
-            claims, long_over = error.claims, True
+            claims = error.claims
         if claims.queue_id != context.parameters["queue_id"]:
             raise refusals.Unauthorized("The token is of another queue")
-        if long_over:
+        if proof is None:
             raise token_expired(claims)
-        context.position = PositionProof(claims, token)
+        context.position = proof
 
     def _token_in_cookie(self, route: Route, request: HttpRequest, context: RequestContext) -> str | None:
         """The token that the browser keeps, for clients that ask for that, and for streams of pages from

@@ -50,7 +50,7 @@ def find_machines(url: str) -> Iterator[Machines]:
         raise OddUrl(str(error)) from error
     is_cluster = address.kind is StoreKind.CLUSTER
     with client:
-        if address.kind is StoreKind.SERVER and address.places:
+        if address.kind is StoreKind.SERVER and address.endpoints:
             is_cluster = is_cluster_node(client)
         if not is_cluster:
             yield Machines(client, None, [], 0)
@@ -65,7 +65,7 @@ def find_machines(url: str) -> Iterator[Machines]:
 
 def _machines_of_cluster(address: StoreAddress, first: redis.Redis) -> Machines:
     topology = ClusterTopology(
-        address.places, {name: value for name, value in address.options.items() if name != "db"}
+        address.endpoints, {name: value for name, value in address.options.items() if name != "db"}
     )
     try:
         topology.look_now()

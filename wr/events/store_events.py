@@ -7,16 +7,16 @@ from typing import Any
 import msgspec
 
 from wr.events.event_bus import EventBus
-from wr.model import places
 from wr.model.events import MOST_METADATA_BYTES, EventNote, EventType
+from wr.model.places import Gone, Reason, Waiting
 from wr.model.times import rfc3339_ms
 from wr.store.admit import AdmissionPass, Forgotten
-from wr.store.enqueue import InLine, Join, Joined
+from wr.store.enqueue import Join, Joined
 from wr.store.leave import Departed, Departure
 
-_SILENT = {"reason": places.Reason.HEARTBEAT_TIMEOUT.text}
-_OVER = {"reason": places.Reason.SESSION_TIMEOUT.text}
-_FLUSHED = {"reason": places.Reason.FLUSHED.text}
+_SILENT = {"reason": Reason.HEARTBEAT_TIMEOUT.text}
+_OVER = {"reason": Reason.SESSION_TIMEOUT.text}
+_FLUSHED = {"reason": Reason.FLUSHED.text}
 
 
 class StoreEvents:
@@ -46,11 +46,11 @@ class StoreEvents:
     def departed(self, queue_id: str, departures: Sequence[Departure], replies: Sequence[Departed]) -> None:
         """Take notes of what departures ended, if they ended anything."""
         for departure, departed in zip(departures, replies, strict=True):
-            state = departed.state
-            if isinstance(state, places.Gone) and (departed.ended_now or departed.took_session):
+            place = departed.place
+            if isinstance(place, Gone) and (departed.ended_now or departed.took_session):
                 kind = EventType.SESSION_ENDED if departed.took_session else EventType.POSITION_CANCELLED
-                reason = {"reason": state.reason.text}
-                self._events.note(kind, queue_id, state.ended_ms, (departure.position_id,), reason)
+                reason = {"reason": place.reason.text}
+                self._events.note(kind, queue_id, place.ended_ms, (departure.position_id,), reason)
 
     def passed(self, queue_id: str, done: AdmissionPass) -> None:
         """Take notes of what a pass did: some microseconds, however many people it is about."""
@@ -85,8 +85,8 @@ class StoreEvents:
 def _joins(queue_id: str, joins: Sequence[Join], replies: Sequence[Joined]) -> Iterator[EventNote]:
     for join, joined in zip(joins, replies, strict=True):
         place = joined.place
-        if isinstance(place, InLine) and place.is_new:
-            facts: dict[str, Any] = {"position": place.position, "priority": place.priority}
+        if isinstance(place, Waiting) and joined.is_new:
+            facts: dict[str, Any] = {"position": place.position, "priority": joined.priority}
             if 0 < len(join.metadata) <= MOST_METADATA_BYTES:
                 facts["metadata"] = msgspec.Raw(join.metadata)
             yield EventNote(

@@ -27,6 +27,10 @@ class Looking(Protocol):
         """Tell where these people stand."""
         ...
 
+
+class Restoring(Protocol):
+    """What the loops need to put back what the store has forgotten."""
+
     async def restore_many(self, queue_id: str, claims: Sequence[PositionClaims], /) -> Sequence[bool]:
         """Put back what these tokens tell of, if the store has forgotten it; for each whether it is there."""
         ...
@@ -47,8 +51,16 @@ class LiveLoops:
     streams stay open and say nothing rather than something false.
     """
 
-    def __init__(self, store: Looking, queue_cache: Knowing, registry: Registry, interval_s: float) -> None:
+    def __init__(
+        self,
+        store: Looking,
+        restorations: Restoring,
+        queue_cache: Knowing,
+        registry: Registry,
+        interval_s: float,
+    ) -> None:
         self._store = store
+        self._restorations = restorations
         self._queue_cache = queue_cache
         self._registry = registry
         self._interval_s = interval_s
@@ -103,7 +115,7 @@ class LiveLoops:
             for stream, polled in zip(streams, answers, strict=True)
             if stream.claims is not None and isinstance(polled.place, Unknown)
         ]
-        if forgotten and any(await self._store.restore_many(queue_id, forgotten)):
+        if forgotten and any(await self._restorations.restore_many(queue_id, forgotten)):
             answers = await self._store.poll_many(queue_id, polls)
         try:
             view = await self._queue_cache.get(queue_id)

@@ -16,7 +16,7 @@ from wr.live.updates import (
     PositionUpdate,
     Update,
 )
-from wr.model.places import Admitted, Gone, NoQueue, Waiting
+from wr.model.places import Admitted, Gone, Unserved, Waiting
 from wr.model.queue import QueueStatus
 from wr.model.tokens import PositionClaims
 from wr.room.queue_cache import QueueView
@@ -170,7 +170,7 @@ def _update(polled: Polled, view: QueueView | None, priority: int) -> Update | N
         )
     if isinstance(place, Gone):
         return EndedUpdate(place.reason.text)
-    return QUEUE_DELETED if isinstance(place, NoQueue) else FORGOTTEN
+    return QUEUE_DELETED if place is Unserved.NO_QUEUE else FORGOTTEN
 
 
 def _gist(update: Update) -> object:

@@ -1,4 +1,4 @@
-"""What the room knows of one person: waiting, admitted, gone; and of one session."""
+"""Where a visitor stands in a queue: one vocabulary, from the scripts' replies to the answers of the API."""
 
 from enum import Enum, IntEnum
 
@@ -6,7 +6,7 @@ import msgspec
 
 
 class Reason(IntEnum):
-    """Why a position or session ended; the number is what the store keeps."""
+    """Why a position or a session ended. The number is what the store keeps."""
 
     HEARTBEAT_TIMEOUT = 1
     CANCELLED = 2
@@ -16,103 +16,58 @@ class Reason(IntEnum):
 
     @property
     def text(self) -> str:
-        """The word for it on the wire: `heartbeat_timeout`."""
+        """The word for it on the wire, such as `heartbeat_timeout`."""
         return self.name.lower()
 
     @property
     def ends_a_session(self) -> bool:
-        """Whether the person had been let in before."""
+        """Whether it is a session that ended, not a place in line."""
         return self in (Reason.SESSION_TIMEOUT, Reason.TERMINATED)
 
 
 class Waiting(msgspec.Struct, frozen=True):
-    """Someone in line; `position` counts from 1."""
+    """The visitor is in line. `position` counts from 1."""
 
     position: int
 
 
 class Admitted(msgspec.Struct, frozen=True):
-    """Someone with an active session."""
+    """The visitor has an active session. Times are milliseconds since 1970.
+
+    `visit.lua` and `find.lua` also say how the session was used. The other scripts do not look at that, and
+    those fields are 0.
+    """
 
     started_ms: int
     expires_ms: int
+    last_activity_ms: int = 0
+    page_views: int = 0
+    addresses: int = 0
+    """From how many addresses the session was used at the gate, 32 at most. Only `find.lua` counts them."""
 
 
 class Gone(msgspec.Struct, frozen=True):
-    """Someone whose place or session ended within the last hour."""
+    """The visitor's place or session ended within the last hour, in milliseconds since 1970."""
 
     ended_ms: int
     reason: Reason
 
 
 class Unknown(msgspec.Struct, frozen=True):
-    """Nobody: never here, or gone for more than an hour."""
+    """The queue has no such visitor: the place never existed, or it ended more than an hour ago."""
 
 
-class Limited(msgspec.Struct, frozen=True):
-    """Nothing was looked at or changed: the limit of this window is used up."""
+Place = Waiting | Admitted | Gone | Unknown
+"""Where a visitor stands."""
 
 
-class NoQueue(msgspec.Struct, frozen=True):
+class Unserved(Enum):
+    """Why a script did not look at a visitor's place, and changed nothing."""
+
+    LIMITED = "limited"
+    """The requests of this window are used up."""
+    NO_QUEUE = "no_queue"
     """There is no such queue."""
 
 
-class Full(msgspec.Struct, frozen=True):
-    """Not let into line: it is as long as it may be."""
-
-
-class Closed(msgspec.Struct, frozen=True):
-    """Not let into line: the queue is in maintenance."""
-
-
-class NoMemory(msgspec.Struct, frozen=True):
-    """Not let into line: the store has no memory for another place."""
-
-
-class TooManyPlaces(msgspec.Struct, frozen=True):
-    """Not let into line: the visitor's address holds as many places as it may."""
-
-    most: int
-
-
-class Taken(msgspec.Struct, frozen=True):
-    """Not let into line: somebody else holds a place under the identity that the visitor names."""
-
-
-class Blocked(msgspec.Struct, frozen=True):
-    """Not let into line: the visitor or the address is blocked until then."""
-
-    until_ms: int
-
-
-class KeyReused(msgspec.Struct, frozen=True):
-    """Nothing was done: the key of the join was used for a join that asked for something else."""
-
-
-class PassRefused(Enum):
-    """Not let into line: why the visitor's pass gives no place."""
-
-    MISSING = "missing"
-    USED_UP = "used_up"
-    REVOKED = "revoked"
-
-
-class Visit(msgspec.Struct, frozen=True):
-    """An active session: times in milliseconds since 1970."""
-
-    started_ms: int
-    expires_ms: int
-    last_activity_ms: int
-    page_views: int
-    addresses: int = 0
-    """From how many addresses it was used at the gate, 32 at most; 0 too where that is not asked for."""
-
-
 UNKNOWN = Unknown()
-LIMITED = Limited()
-NO_QUEUE = NoQueue()
-FULL = Full()
-CLOSED = Closed()
-TAKEN = Taken()
-KEY_REUSED = KeyReused()
-NO_MEMORY = NoMemory()

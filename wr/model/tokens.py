@@ -97,6 +97,13 @@ class PositionClaims(msgspec.Struct, frozen=True, kw_only=True):
         return (self.issued_s + self.expires_s) * 500
 
 
+class PositionProof(msgspec.Struct, frozen=True):
+    """A verified position token, and what it says."""
+
+    claims: PositionClaims
+    token: str
+
+
 class SessionClaims(msgspec.Struct, frozen=True, kw_only=True):
     """What a session token says to the origin that verifies it."""
 

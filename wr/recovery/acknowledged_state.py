@@ -11,7 +11,8 @@ from wr.model.queue import QueueConfig
 from wr.recovery.admitted_visitors import AdmittedVisitors
 from wr.store.admit import NOTHING_KNOWN, AdmissionPass, Forgotten, Known
 from wr.store.block import Block
-from wr.store.recovery_repository import AdmittedVisitor, RevokedPassRecord
+from wr.store.recall import AdmittedVisitor
+from wr.store.reinstate import RevokedPassRecord
 
 MOST_ADMITTED = 100_000
 """Visitors let in that are remembered of each queue: 1.6 MB."""

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from wr.store.recovery_repository import AdmittedVisitor
+from wr.store.recall import AdmittedVisitor
 
 _ID_BYTES = 16
 _LEAST_MS = 3_600_000

@@ -13,7 +13,8 @@ from wr.model.signing import SigningKey
 from wr.model.webhooks import Webhook
 from wr.recovery.acknowledged_state import AcknowledgedState, QueueRecord
 from wr.recovery.recovery_file import KeptSecrets, RecoveryContents, read_kept, write_kept
-from wr.store.recovery_repository import AdmittedVisitor, Round
+from wr.store.recall import AdmittedVisitor
+from wr.store.round import Round
 from wr.store.store import Store
 
 log = structlog.get_logger("wr.recovery")
@@ -127,7 +128,7 @@ class Recovery:
         return await self._store.queues.restore(queue_ids)
 
     async def _begin(self) -> Round:
-        return await self._store.recoveries.begin_round(self._store.now_ms(), self._memory.rounds)
+        return await self._store.recovery.begin_round(self._store.now_ms(), self._memory.rounds)
 
     async def _put_back(self, found: Round) -> None:
         """Write back definitions, keys, webhooks, blocks and passes that were taken back."""
@@ -140,14 +141,14 @@ class Recovery:
                 known_rounds=self._memory.rounds,
             )
         secrets = self._secrets()
-        repository = self._store.recoveries
+        repository = self._store.recovery
         await repository.put_back_secrets(secrets.signing_keys, secrets.admin_key, secrets.address_key)
         await repository.put_back_webhooks(self._webhooks)
         for record in records:
             await self._put_queue_back(record)
 
     async def _put_queue_back(self, record: QueueRecord) -> None:
-        repository = self._store.recoveries
+        repository = self._store.recovery
         if await repository.reinstate(record.config, record.blocks, record.revoked):
             log.warning("a queue's settings were put back", queue_id=record.config.id)
 
@@ -155,7 +156,7 @@ class Recovery:
         """Tell the store whom this server saw let in, once for each time that it forgot."""
         for queue_id, forgot_ms in self._memory.to_recall():
             people = self._memory.admitted(queue_id, self._clock_ms())
-            await self._store.recoveries.recall(queue_id, self._store.now_ms(), people)
+            await self._store.recovery.recall(queue_id, self._store.now_ms(), people)
             self._memory.was_recalled(queue_id, forgot_ms)
 
     async def keep_for_ever(self) -> None:
@@ -183,7 +184,7 @@ class Recovery:
         for record in records[turn % turns :: turns]:
             queue_id = record.config.id
             blocks = await self._store.blocks.list(queue_id, now_ms)
-            revoked = await self._store.recoveries.revoked_passes(queue_id, now_ms)
+            revoked = await self._store.recovery.revoked_passes(queue_id, now_ms)
             self._memory.learn_lists(queue_id, blocks, revoked)
 
     async def _write(self, *, even_counts: bool) -> None:

@@ -11,7 +11,7 @@ from wr.model.signing import SigningKey
 from wr.model.webhooks import Webhook
 from wr.recovery.acknowledged_state import QueueRecord
 from wr.store.private_files import write_private
-from wr.store.recovery_repository import AdmittedVisitor
+from wr.store.recall import AdmittedVisitor
 
 FILE_NAME = "recovery.json"
 

@@ -10,13 +10,13 @@ from wr.metrics.server_metrics import AdmissionMetrics
 from wr.model.refusals import Unavailable
 from wr.room.admission_lanes import AdmissionLanes
 from wr.store.admit import AdmissionPass
-from wr.store.store import QUEUES_PER_ROUND_TRIP
+from wr.store.script_calls import QUEUES_PER_ROUND_TRIP
 
 log = structlog.get_logger("wr.admission")
 
 _MOST_ROUNDS = 20
 _LEAST_PATIENCE_S = 0.1
-"""For the machines of a store, before the next round begins without those that have not answered."""
+"""How long a round waits for the machines of a store, at least. The next one begins without the others."""
 
 
 class Admitting(Protocol):
@@ -35,19 +35,19 @@ class Listing(Protocol):
         ...
 
     async def restore(self, queue_ids: Sequence[str], /) -> list[str]:
-        """List those of these queues again that exist; which these are."""
+        """List again those of these queues that exist; returns their ids."""
         ...
 
 
 class Learning(Protocol):
-    """What the loop tells what it saw."""
+    """What is told what passes saw."""
 
     async def learn(self, passes: Mapping[str, AdmissionPass | None], /) -> None:
-        """Take in what a pass over each of these queues saw."""
+        """Note what a pass over each of these queues saw."""
         ...
 
     def missing_from(self, queue_ids: Sequence[str], /) -> list[str]:
-        """Tell which queues that something is kept for are not listed any more."""
+        """Tell which queues are not listed any more although something is kept for them."""
         ...
 
     def forget(self, queue_ids: Sequence[str], /) -> None:
@@ -56,29 +56,29 @@ class Learning(Protocol):
 
 
 class Acknowledging(Protocol):
-    """Whoever keeps something for each queue."""
+    """Something that keeps data for each queue."""
 
     def names(self) -> set[str]:
-        """The queues that something is kept for."""
+        """The queues that it keeps data for."""
         ...
 
     def forget(self, queue_id: str, /) -> None:
-        """Drop what is kept for one."""
+        """Drop the data of one queue."""
         ...
 
 
 class Knowing(Acknowledging, Protocol):
-    """What the witness needs of the queue book."""
+    """What the observer needs of the queue cache."""
 
     async def learn(self, queue_id: str, admission: AdmissionPass | None, /) -> None:
-        """Take in what a pass over a queue saw."""
+        """Note what a pass over a queue saw."""
         ...
 
 
 class AdmissionObserver:
-    """Takes in what passes saw: for the queue book, and for the streams of those it happened to.
+    """Hands on what passes saw to the queue cache, and tells the streams of visitors it happened to.
 
-    Queues that are deleted, perhaps through another replica, are forgotten here and by `others` too.
+    Queues that were deleted, perhaps through another server, are forgotten here and by `others`.
     """
 
     def __init__(
@@ -93,8 +93,10 @@ class AdmissionObserver:
         self._missing: set[str] = set()
 
     def missing_from(self, queue_ids: Sequence[str]) -> list[str]:
-        """Tell which queues are not listed twice in a row: one that was made while the list was on its way is
-        in the next."""
+        """Tell which queues were missing from two lists in a row.
+
+        A queue that was created while the store was asked for the list is in the next one.
+        """
         remembered = set[str]().union(*(each.names() for each in self._remembering))
         missing = remembered.difference(queue_ids)
         gone = missing & self._missing
@@ -113,11 +115,11 @@ class AdmissionObserver:
         Raises:
             Unavailable: new settings of a queue could not be read; all streams have been told even so.
         """
-        # First: settings may have to be asked for, and a store that is away by then changes nothing about who
-        # was let in.
+        # Streams come first. The queue cache may have to ask for settings, and a store that is away by then
+        # changes nothing about which visitors were let in.
         for queue_id, admission in passes.items():
             if admission is not None and admission.heard_ms == admission.now_ms:
-                # Sessions end later than their streams were told.
+                # After a gap all sessions end later than their streams were told.
                 self._tell(queue_id, None)
             elif admission is not None:
                 self._tell(queue_id, [*admission.admitted, *admission.dropped, *admission.ended])
@@ -126,7 +128,7 @@ class AdmissionObserver:
 
 
 class _Rounds:
-    """Passes over every queue, with the queues that were listed last kept for when the list is away."""
+    """Rounds of passes over every queue. Keeps the last list of queues, in case the list cannot be read."""
 
     def __init__(
         self,
@@ -134,13 +136,13 @@ class _Rounds:
         registry: Listing,
         queue_cache: Learning,
         nursery: trio.Nursery,
-        place_of: Callable[[str], str],
+        machine_of: Callable[[str], str],
         patience_s: float,
     ) -> None:
         self._store = store
         self._registry = registry
         self._queue_cache = queue_cache
-        self._place_of = place_of
+        self._place_of = machine_of
         self._patience_s = patience_s
         self._listed: list[str] = []
         self._nursery = nursery
@@ -149,20 +151,22 @@ class _Rounds:
         self._has_lanes = False
 
     async def run(self) -> int:
-        """Run a pass over every queue, again over those with more to do; returns how many people got in.
+        """Run a pass over every queue, and again over queues with more to do.
+
+        Returns how many visitors were let in.
 
         Raises:
-            Unavailable: the store cannot be reached; nobody was let in whom the next pass would not count.
+            Unavailable: the store cannot be reached; the next pass counts every visitor that was let in.
         """
         pending = await self._names()
         missing = self._queue_cache.missing_from(pending)
         if missing:
-            # A queue that two operators created and deleted at once exists and is not listed if a server died
-            # just then. Something is kept for it here once a visitor asks about it.
+            # If two operators created and deleted a queue at once and a server died just then, the queue may
+            # exist without being listed. It is known here once a visitor has asked about it.
             try:
                 restored = await self._registry.restore(missing)
             except Unavailable:
-                # The machine that would have it is away. It is missed again in a later round.
+                # The machine of that queue is away. A later round misses it again.
                 log.debug("whether queues that are not listed exist cannot be known", queues=len(missing))
             else:
                 self._queue_cache.forget([queue_id for queue_id in missing if queue_id not in restored])
@@ -176,8 +180,8 @@ class _Rounds:
         return await self._pass_over(pending)
 
     async def _names(self) -> list[str]:
-        """List the queues; as they were listed last, if the list is on a machine that is away and queues are
-        on others."""
+        """List the queues. If the machine that has the list is away, return the last list, because queues on
+        other machines can still be served."""
         if not self._has_lanes:
             self._listed = await self._registry.names()
             return self._listed
@@ -189,7 +193,7 @@ class _Rounds:
         return self._listed
 
     async def _list(self, done: trio.Event) -> None:
-        # Never cut short for its slowness: what it begins to put back, it should get to the end of.
+        # Not cut short if it is slow: it may put queues back, and should finish that.
         try:
             self._listed = await self._registry.names()
         except Unavailable:
@@ -207,9 +211,9 @@ class _Rounds:
                 break
             passes: dict[str, AdmissionPass | None] = {}
             for start in range(0, len(pending), QUEUES_PER_ROUND_TRIP):
-                # Once it is sent a pass is carried out, whether or not the server stops meanwhile; nobody but
-                # the one who sent it knows whom it let in. The store's own patience, 3 s for a call, bounds
-                # it. Each round trip is learned of before the next, which may fail.
+                # The store carries out a pass once it is sent, even if the server stops meanwhile, and only
+                # its caller learns which visitors got in. The timeout of the connection, 3 s, bounds the
+                # wait. The result of each round trip is noted before the next, which may fail.
                 with trio.CancelScope(shield=True):
                     done = await self._store.admit(pending[start : start + QUEUES_PER_ROUND_TRIP])
                     await self._queue_cache.learn(done)
@@ -222,26 +226,26 @@ class _Rounds:
 
 
 async def admit_once(store: Admitting, registry: Listing, queue_cache: Learning) -> int:
-    """Run one round, as `run_admission` does again and again; returns how many people got in.
+    """Run one round, as `run_admission` does again and again; returns how many visitors were let in.
 
     Raises:
-        Unavailable: the store cannot be reached; nobody was let in whom the next pass would not count.
+        Unavailable: the store cannot be reached; the next pass counts every visitor that was let in.
     """
     admitted = 0
     failure: Exception | None = None
     async with trio.open_nursery() as nursery:
         try:
             admitted = await _Rounds(
-                store, registry, queue_cache, nursery, _one_place, _LEAST_PATIENCE_S
+                store, registry, queue_cache, nursery, _one_machine, _LEAST_PATIENCE_S
             ).run()
-        except Exception as error:  # noqa: BLE001 - raised below, not as one of a group
+        except Exception as error:  # noqa: BLE001 - raised below, outside of the group
             failure = error
     if failure is not None:
         raise failure
     return admitted
 
 
-def _one_place(_queue_id: str) -> str:
+def _one_machine(_queue_id: str) -> str:
     return ""
 
 
@@ -252,21 +256,22 @@ async def run_admission(
     *,
     interval_s: float,
     metrics: AdmissionMetrics | None = None,
-    place_of: Callable[[str], str] = _one_place,
+    machine_of: Callable[[str], str] = _one_machine,
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Run a pass every `interval_s` seconds, for ever; reports ready after the first.
+    """Run a round every `interval_s` seconds, for ever. Reports ready after the first.
 
-    While the store is away nobody is let in: people are held rather than let pass, because how many are
-    inside is known there and nowhere else. Whatever else goes wrong is logged and tried again too: a loop
-    that ended would take the server with it, and everyone in line. `metrics` takes in how late each round
-    began, how long it took, and whether it failed.
+    While the store is away no visitor is let in, because only the store knows how many are inside. Any other
+    failure is logged, and the next round tries again: if the loop ended, the server would end. `metrics`
+    counts how late each round began, how long it took, and whether it failed.
 
-    `place_of` names the machine of the store that has a queue. Where there are several, one that is away
-    holds up the passes over its own queues only.
+    `machine_of` names the machine of the store that has a queue. If one of several machines is away, it holds
+    up only the passes over its own queues.
     """
     async with trio.open_nursery() as nursery:
-        rounds = _Rounds(store, registry, queue_cache, nursery, place_of, max(interval_s, _LEAST_PATIENCE_S))
+        rounds = _Rounds(
+            store, registry, queue_cache, nursery, machine_of, max(interval_s, _LEAST_PATIENCE_S)
+        )
         await _run_rounds(rounds, interval_s, metrics or AdmissionMetrics(), task_status)
 
 
@@ -278,7 +283,7 @@ async def _run_rounds(
     due = next_pass = trio.current_time()
     while True:
         began = trio.current_time()
-        # Against the rhythm: a round that took longer than the interval makes the next one late.
+        # A round that takes longer than the interval makes the next one late, which counts as lag.
         metrics.lag.observe(max(0.0, began - due))
         try:
             await rounds.run()
@@ -299,7 +304,7 @@ async def _run_rounds(
         if not is_ready:
             is_ready = True
             task_status.started()
-        # A pass that took long is not made up for: the tokens in the store already account for the time.
+        # A late pass is not made up for: the tokens in the store already count the time that has passed.
         due = next_pass + interval_s
         next_pass = max(due, trio.current_time())
         await trio.sleep_until(next_pass)

@@ -1,4 +1,4 @@
-"""Admission by machine: passes over the queues of one machine of the store hold up those of no other."""
+"""Admission by machine: passes over queues on one machine of the store do not hold up the others."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
@@ -13,8 +13,8 @@ log = structlog.get_logger("wr.admission")
 class AdmissionLanes:
     """Runs passes over the queues of several machines at the same time, one pass for each machine.
 
-    A machine that does not answer keeps its own lane busy, for as long as the store is waited for. The next
-    round begins without it.
+    A machine that does not answer keeps its own lane busy until the connection's timeout. The next round
+    begins without it.
     """
 
     def __init__(self, nursery: trio.Nursery, pass_over: Callable[[Sequence[str]], Awaitable[int]]) -> None:
@@ -23,11 +23,12 @@ class AdmissionLanes:
         self._busy: set[str] = set()
 
     async def run(self, lanes: Mapping[str, Sequence[str]], patience_s: float) -> int:
-        """Pass over the queues of each machine, and wait so long for the passes to end; returns how many
-        people got in by then.
+        """Pass over the queues of each machine, and wait at most `patience_s` for the passes to end.
+
+        Returns how many visitors were let in by then.
 
         Raises:
-            Exception: what the first pass met, when all have failed.
+            Exception: all passes have failed; this is the failure of the first.
         """
         idle = [lane for lane in lanes if lane not in self._busy]
         outcomes: dict[str, int | Exception] = {}

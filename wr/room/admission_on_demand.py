@@ -1,4 +1,4 @@
-"""Admission passes on demand, gathered: however many visitors ask for one, few are run."""
+"""Admission passes on demand: many visitors that ask for one share it."""
 
 from collections.abc import Awaitable, Callable
 
@@ -8,7 +8,7 @@ from wr.model.refusals import Unavailable
 
 
 class _Pass:
-    """One pass over a queue, to come or under way, and those who wait for it."""
+    """One pass over a queue, planned or under way, and the event that its callers wait for."""
 
     def __init__(self) -> None:
         self.done = trio.Event()
@@ -16,10 +16,10 @@ class _Pass:
 
 
 class AdmissionOnDemand:
-    """Runs passes over queues when asked to, one at a time for each queue.
+    """Runs passes over queues on demand, one at a time for each queue.
 
-    All who ask while a pass is under way share the next one, which begins when that one is done. A crowd that
-    arrives at once so costs two passes, and not one for each visitor.
+    All callers that come while a pass is under way share the next one, which begins when that one is done. So
+    a crowd that arrives at once costs two passes, not one for each visitor.
     """
 
     def __init__(self, run: Callable[[str], Awaitable[None]]) -> None:
@@ -28,13 +28,13 @@ class AdmissionOnDemand:
         self._next: dict[str, _Pass] = {}
 
     async def after_now(self, queue_id: str) -> None:
-        """Return once a pass is done that began after this call.
+        """Return when a pass is done that began after this call.
 
-        The first caller runs the pass for all who wait for it, and goes on only when it is done, even if it
-        is cancelled. That takes two calls of the store at most.
+        The first caller runs the pass for all that wait for it, and waits for its end even if it is
+        cancelled. That takes two calls of the store at most.
 
         Raises:
-            Unavailable: the pass failed; whatever the failure was is raised where the pass was run.
+            Unavailable: the pass failed. The failure itself is raised in the caller that ran the pass.
         """
         coming = self._next.get(queue_id)
         if coming is None:

@@ -1,4 +1,4 @@
-"""The audit trail as the office keeps it: each change is written down, or the loss of its entry is logged."""
+"""Writing the audit trail: each change by an operator is recorded, or the loss of its entry is logged."""
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -17,7 +17,7 @@ _PATIENCE_S = 5.0
 
 
 class Draft:
-    """An entry in the making: of a change that turns out not to have been made, nothing is written down."""
+    """An entry that is being prepared. It is written only if the change was made."""
 
     def __init__(self) -> None:
         self.is_made = False
@@ -32,10 +32,10 @@ class Draft:
         facts: Mapping[str, Fact] | None = None,
         at_ms: int = 0,
     ) -> None:
-        """Say that the change was made, and what it was.
+        """Note that the change was made, and what it was.
 
-        `at_ms` is when, by the store's clock, in milliseconds since 1970. Without it the store is asked, in a
-        round trip of its own.
+        `at_ms` is when it was made by the store's clock, in milliseconds since 1970. If it is 0, the store is
+        asked, in a round trip of its own.
         """
         self.is_made = True
         self.at_ms = at_ms
@@ -44,10 +44,11 @@ class Draft:
 
 
 class AuditTrail:
-    """Writes down who changed what.
+    """Records which operator changed what.
 
-    The entry follows the change, and a change that was made is answered as such even if its entry is lost: to
-    refuse it would have the operator do it again. What is lost is logged as an error, with all that it says.
+    The entry is written after the change. A change that was made is answered as a success even if its entry
+    is lost, because after an error the operator would make it again. A lost entry is logged as an error, with
+    all its fields.
     """
 
     def __init__(self, store: Store) -> None:
@@ -57,12 +58,12 @@ class AuditTrail:
     async def recording(
         self, actor: Actor, action: Action, queue_id: str | None = None
     ) -> AsyncIterator[Draft]:
-        """Write down the change that the block makes, once it says so."""
+        """Record the change that the block makes, if the block says that it was made."""
         draft = Draft()
         try:
             yield draft
         except (Unavailable, trio.Cancelled):
-            # Sent is sent: the store may carry out what nobody waits for any more.
+            # The change may have been sent, and the store may carry it out although its caller has gone.
             _lost("a change was cut short, and may have been made", _entry(draft, actor, action, queue_id, 0))
             raise
         if draft.is_made:
@@ -70,13 +71,13 @@ class AuditTrail:
 
     async def _write(self, draft: Draft, actor: Actor, action: Action, queue_id: str | None) -> None:
         entry = _entry(draft, actor, action, queue_id, draft.at_ms)
-        # Whether the client still waits makes no difference: the change was made.
+        # The change was made, so its entry is written even if the client has gone.
         with trio.move_on_after(_PATIENCE_S, shield=True):
             try:
                 if not entry.at_ms:
                     entry = msgspec.structs.replace(entry, at_ms=await self._store.clock_ms())
                 await self._store.audit.append(entry)
-            except Exception as error:  # noqa: BLE001 - whatever it was, the change was made and its entry was not
+            except Exception as error:  # noqa: BLE001 - for any failure, the change was made and its entry was not
                 _lost(
                     "a change was made, and could not be written down", entry, str(error.__cause__ or error)
                 )

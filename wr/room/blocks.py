@@ -1,5 +1,4 @@
-"""Blocking: keeps a visitor, an address or both out of a queue for a while, lists the blocks, and ends
-that."""
+"""Blocks: operators and the site keep a visitor, an address or both out of a queue for a while."""
 
 from enum import StrEnum
 
@@ -19,17 +18,17 @@ LONGEST_BLOCK_S = 366 * 24 * 3600
 
 
 class BlockScope(StrEnum):
-    """What of a visitor is kept out."""
+    """What of a visitor is blocked."""
 
     PERSON = "person"
     """The place, and the identity that holds it: the `sub` of a pass, or a user id."""
     ADDRESS = "address"
-    """The address that took the place (of IPv6: its /64)."""
+    """The address that took the place (its /64 for IPv6)."""
     BOTH = "both"
 
 
 class BlockTerms(msgspec.Struct, frozen=True):
-    """For how many seconds, and what of a visitor; 0 seconds is not at all."""
+    """For how many seconds to block what of a visitor; 0 seconds is no block."""
 
     seconds: int = 0
     scope: BlockScope = BlockScope.BOTH
@@ -39,10 +38,10 @@ NO_BLOCK = BlockTerms()
 
 
 class BlockService:
-    """Operators' and the site's use cases around blocks. All raise `Unavailable` while the store is away.
+    """Use cases of operators and of the site around blocks. All raise `Unavailable` if the store is away.
 
-    A block keeps its visitor from joining; it ends no place and no session. What changes something takes the
-    actor, and is written down in the audit trail once it is done.
+    A block keeps its visitor from joining. It ends no place and no session. Changes take the actor, and are
+    recorded in the audit trail once they are made.
     """
 
     def __init__(self, store: Store, signing_keys: SigningKeys, queue_cache: QueueCache) -> None:
@@ -62,12 +61,11 @@ class BlockService:
         reason: str,
         is_session: bool = True,
     ) -> int | None:
-        """Block the holder of a session, or unless `is_session` of any place; returns until when, in
-        milliseconds since 1970, or None where nothing is blocked: for 0 seconds, or without a session that is
-        on.
+        """Block the holder of a session, or of any place if `is_session` is False.
 
-        To be called before the place is ended: its identity is forgotten with it. `of` is what it was named
-        by.
+        Returns when the block ends, in milliseconds since 1970; None if nothing was blocked, because of 0
+        seconds or because there is no active session. Call it before the place is ended: the store forgets
+        the identity of its holder then. `of` is how the caller named the place.
 
         Raises:
             NotFound: there is no such queue.
@@ -92,7 +90,7 @@ class BlockService:
 
         Raises:
             NotFound: there is no such queue.
-            InvalidRequest: neither is given, or the address is none.
+            InvalidRequest: neither is given, or the address is not valid.
         """
         members = []
         if address:
@@ -115,7 +113,7 @@ class BlockService:
         return [Block(member, until_ms, note) for member in blocked]
 
     async def all(self, queue_id: str) -> list[Block]:
-        """List the blocks of a queue that are not over, those that end last first; 1,000 at most.
+        """List the blocks of a queue that have not ended, the last to end first; 1,000 at most.
 
         Raises:
             NotFound: there is no such queue.
@@ -149,12 +147,12 @@ class BlockService:
 
 
 def block_id(member: bytes) -> str:
-    """Spell the id of a block: what kind it is of and whom, in hexadecimal."""
+    """Spell the id of a block: its kind, and what it blocks in hexadecimal."""
     return f"{member[:1].decode()}-{member[1:].hex()}"
 
 
 def parse_block_id(text: str) -> bytes | None:
-    """Read the id of a block; None when it is none."""
+    """Read the id of a block; None if it is not one."""
     kind, _, rest = text.partition("-")
     length = {"a": 4, "p": 16, "i": 16}.get(kind)
     try:

@@ -1,4 +1,4 @@
-"""The gatehouse: who may pass into the site, known for a second without asking the store."""
+"""Sessions at the gate: which visitors may enter the site, known for a second without asking the store."""
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -7,20 +7,20 @@ from typing import Protocol
 import structlog
 import trio
 
-from wr.model import places
 from wr.model.gate_rules import Budget, OutagePolicy
+from wr.model.places import Admitted, Gone, Reason, Unknown
 from wr.model.queue import QueueConfig, QueueStatus
 from wr.model.refusals import Unavailable
 from wr.model.session_binding import SessionCaller
 from wr.model.tokens import SessionClaims
 from wr.room.admission_on_demand import AdmissionOnDemand
-from wr.room.join_rules import JoiningVisitor, PositionProof
+from wr.room.join_rules import JoiningVisitor
 from wr.room.known_sessions import KnownSession, KnownSessions, SessionKey
+from wr.room.place_refusals import session_expired
 from wr.room.queue_cache import QueueCache
-from wr.room.signing_keys import SigningKeys
-from wr.room.visitors import Entry, Line, Tell, VisitorService, session_expired
+from wr.room.visitors import HeldPlace, Tell, VisitorService
 from wr.store.admit import AdmissionPass
-from wr.store.gate import GateCall, Passing
+from wr.store.gate import GateCall
 from wr.store.leave import Departure
 from wr.store.poll import PollKind
 from wr.store.store import Store
@@ -28,23 +28,24 @@ from wr.store.store import Store
 log = structlog.get_logger("wr.gate")
 
 FRESH_S = 1.0
-"""For so long what is known of a session counts: who is terminated is out within this and a round trip."""
+"""How long a cached session is trusted, in seconds. A terminated visitor is shut out after at most this plus
+one round trip."""
 _MOST_IN_ONE_REPORT = 1_000
 _COMING_BACK_S = 10.0
 _MOST_WALKED_IN = 10_000
 
 
 class Learning(Protocol):
-    """Whoever takes in what an admission pass did, for the queue book and live streams."""
+    """What is told what an admission pass did, for the queue cache and live streams."""
 
     async def learn(self, passes: Mapping[str, AdmissionPass | None], /) -> None:
-        """Take in what a pass over each of these queues saw."""
+        """Note what a pass over each of these queues saw."""
         ...
 
 
 class BoundElsewhere(Exception):
-    """A session is bound to other networks or browsers than the caller's, which counts as without a
-    session."""
+    """The session is bound to other networks or browsers than the caller's. The caller counts as one without
+    a session."""
 
     def __init__(self, position_id: bytes) -> None:
         super().__init__("the session is bound to others")
@@ -52,11 +53,11 @@ class BoundElsewhere(Exception):
 
 
 class GateSessionService:
-    """Lets people pass who have a session; for most requests that is a look into a dictionary.
+    """Lets visitors with a session pass. For most requests that is one look-up in a dictionary.
 
-    What they do is counted here and reported to the store once a second for all of them together, which is
-    also when it is learned whose session has ended. While the store is away everybody passes whose token is
-    good and whose session was not seen to end.
+    Requests are counted here, and reported to the store once a second for all sessions together. The answer
+    to the report tells which sessions have ended. While the store is away, a visitor passes if its token is
+    valid and its session is not known to have ended.
     """
 
     def __init__(
@@ -64,13 +65,11 @@ class GateSessionService:
         store: Store,
         queue_cache: QueueCache,
         visitors: VisitorService,
-        signing_keys: SigningKeys,
         observer: Learning,
         tell: Tell,
         clock_s: Callable[[], float],
     ) -> None:
         self._store = store
-        self._signing_keys = signing_keys
         self._observer = observer
         self._queue_cache = queue_cache
         self._visitors = visitors
@@ -80,18 +79,20 @@ class GateSessionService:
         self._sessions = KnownSessions()
         self._passes = AdmissionOnDemand(self._pass_over)
         self._away_since: dict[str, float] = {}
-        """Queues that could not be asked about, and since when: a store of several machines may lack some."""
+        """Queues that the store could not be asked about, and since when; some machines may be away."""
         self._budgets: dict[str, Budget] = {}
 
     async def passes(
         self, claims: SessionClaims, caller: SessionCaller, *, is_page_view: bool
-    ) -> Passing | None:
-        """Let the holder of a verified session token pass, and count it; None if the store cannot be asked.
+    ) -> Admitted | None:
+        """Let the holder of a verified session token pass, and count the request.
+
+        Returns the session; None if the store cannot be asked.
 
         Raises:
             SessionExpired: the session has ended, or is not known.
             BoundElsewhere: the session is bound to other networks or browsers than the caller's. While the
-                store is away, a caller that the gate does not know yet is not refused.
+                store is away, a caller that the gate does not know is let pass.
         """
         key = (claims.queue_id, claims.position_id)
         known = self._sessions.get(key)
@@ -106,9 +107,9 @@ class GateSessionService:
                 return None
             if known.refused_at(caller) >= now:
                 raise BoundElsewhere(claims.position_id)
-        if isinstance(known.state, places.Unknown):
+        if isinstance(known.place, Unknown):
             try:
-                was_forgotten = await self._store.restore(claims.queue_id, claims)
+                was_forgotten = await self._store.restorations.restore(claims.queue_id, claims)
             except Unavailable:
                 self._gone_away(claims.queue_id)
                 return None
@@ -116,18 +117,16 @@ class GateSessionService:
                 known = await self._ask(key, None, caller, is_page_view=is_page_view)
             if known is None:
                 return None
-        if isinstance(known.state, Passing):
-            return known.state
-        if isinstance(known.state, places.Gone):
-            raise session_expired(claims.position_id, known.state.ended_ms, known.state.reason.text)
-        raise session_expired(claims.position_id)
+        if isinstance(known.place, Admitted):
+            return known.place
+        raise session_expired(claims.position_id, known.place if isinstance(known.place, Gone) else None)
 
-    async def walk_in(self, queue_id: str, visitor: JoiningVisitor, *, may_wait: bool) -> Entry | Line | None:
-        """Let somebody in at once where nobody has to wait; None where there is a line, or no room.
+    async def walk_in(self, queue_id: str, visitor: JoiningVisitor, *, may_wait: bool) -> HeldPlace | None:
+        """Let a visitor in at once if no visitor has to wait; None if there is a line, or no room.
 
-        Who joined and was not let in all the same stands in line, or, where they may not wait, leaves again.
-        Three round trips for those who get in; all who come at once share one pass. Raises what joining and
-        asking for a place do.
+        A visitor that joined and was not let in after all stays in line, or leaves again if it may not wait.
+        Three round trips for a visitor that gets in. Visitors that come at once share one pass. Raises as
+        `VisitorService.enqueue` and `VisitorService.poll`.
         """
         view = await self._queue_cache.get(queue_id)
         if (
@@ -138,71 +137,71 @@ class GateSessionService:
             return None
         who = (queue_id, visitor.address, visitor.user_agent)
         if self._clock_s() - self._walked_in.get(who, -_COMING_BACK_S) < _COMING_BACK_S:
-            # Let in a moment ago, and back without a session: a client that keeps no cookies, which would be
-            # let in for ever, or somebody else of the same office, whom the waiting page lets in as soon.
+            # A visitor that looks the same was let in a moment ago. It may be a client that keeps no cookies,
+            # which would be let in again at each request, or another visitor of the same network, which the
+            # waiting page lets in just as soon.
             return None
-        # Before anything is waited for: what asks ten times at once is let in once.
+        # Noted before the first wait, so that a client that asks ten times at once is let in once.
         self._walked_in[who] = self._clock_s()
         while len(self._walked_in) > _MOST_WALKED_IN:
             del self._walked_in[next(iter(self._walked_in))]
-        place: Entry | Line | None = None
+        held: HeldPlace | None = None
         try:
-            place = await self._admit_now(queue_id, visitor)
+            held = await self._admit_now(queue_id, visitor)
         finally:
-            if not isinstance(place, Entry):
+            if held is None or not isinstance(held.place, Admitted):
                 self._walked_in.pop(who, None)
-        if isinstance(place, Line) and not may_wait:
-            await self._visitors.leave(await self._signing_keys.read_position(place.token))
+        if not isinstance(held.place, Admitted) and not may_wait:
+            await self._visitors.leave(held.proof.claims)
             return None
-        return place
+        return held
 
-    async def _admit_now(self, queue_id: str, visitor: JoiningVisitor) -> Entry | Line:
-        """Join, and have the pass that would come within a quarter of a second come now.
+    async def _admit_now(self, queue_id: str, visitor: JoiningVisitor) -> HeldPlace:
+        """Join, and run an admission pass now instead of waiting for the next one.
 
-        The pass may let in others with this visitor. No other server tells their streams of that, so a pass
-        is seen through although its visitor has gone.
+        The pass may let in other visitors too, and only this server can tell their streams. So the pass is
+        finished even if this visitor has gone.
         """
-        place = await self._visitors.enqueue(queue_id, visitor, 0, {})
-        if isinstance(place, Entry):
-            return place
+        held = await self._visitors.enqueue(queue_id, visitor, 0, {})
+        if isinstance(held.place, Admitted):
+            return held
         await self._passes.after_now(queue_id)
-        proof = PositionProof(await self._signing_keys.read_position(place.token), place.token)
-        return await self._visitors.poll(proof, PollKind.STATUS)
+        return await self._visitors.poll(held.proof, PollKind.STATUS)
 
     async def _pass_over(self, queue_id: str) -> None:
-        await self._observer.learn(await self._store.admit([queue_id]))
+        await self._observer.learn(await self._store.passes.admit([queue_id]))
 
     async def command(self, queue_id: str, position_id: bytes, command: str, seconds: int = 0) -> int:
-        """Carry out what the site says of a session: `end`, `revoke`, or `extend` to `seconds` from now.
+        """Carry out a command of the site on a session: `end`, `revoke`, or `extend` to `seconds` from now.
 
-        Returns when the session ends, or has ended, in milliseconds since 1970.
+        Returns when the session ends, or ended, in milliseconds since 1970.
 
         Raises:
-            SessionExpired: it has ended already, or is not known.
+            SessionExpired: the session has ended already, or is not known.
         """
-        ended: places.Gone | None = None
+        ended: Gone | None = None
         if command == "extend":
             ends_ms = await self._store.extend(queue_id, position_id, seconds)
         else:
-            reason = places.Reason.CANCELLED if command == "end" else places.Reason.TERMINATED
+            reason = Reason.CANCELLED if command == "end" else Reason.TERMINATED
             departed = await self._store.depart(
                 queue_id, Departure(position_id=position_id, reason=reason, session_only=True, subject=b"")
             )
-            ended = departed.state if isinstance(departed.state, places.Gone) else None
+            ended = departed.place if isinstance(departed.place, Gone) else None
             ends_ms = ended.ended_ms if ended is not None and departed.ended_now else None
         known = self._sessions.get((queue_id, position_id))
         if known is not None:
-            # What is known is not true any more: the next request asks the store again.
+            # The cached state is out of date, so the next request asks the store again.
             known.asked_at = -FRESH_S
-            # The store may be away just then.
-            known.state = ended or known.state
+            # In case the store is away then, an ended session counts as ended.
+            known.place = ended or known.place
         if ends_ms is None:
             raise session_expired(position_id)
         self._tell(queue_id, [position_id])
         return ends_ms
 
     def without_store(self, config: QueueConfig) -> bool:
-        """Whether somebody without a session passes while the store is away, as the queue's policy says."""
+        """Whether a visitor without a session may pass while the store is away, by the queue's policy."""
         now = self._clock_s()
         self._gone_away(config.id)
         if config.outage_policy is OutagePolicy.CLOSED:
@@ -215,18 +214,18 @@ class GateSessionService:
         return budget.spend(config.outage_rate, now)
 
     def is_away(self, queue_id: str) -> bool:
-        """Whether the store could not be asked about a queue when that was tried last, a second ago or so."""
+        """Whether the store could not be asked about a queue at the last attempt, about a second ago."""
         return queue_id in self._away_since
 
     async def report_for_ever(self) -> None:
-        """Every second, report what people did, learn whose session has ended and that the store is there."""
+        """Once a second, report requests, learn which sessions ended, and check that the store answers."""
         while True:
             await trio.sleep(FRESH_S)
-            # Nothing is lost where the store is away: what was counted goes with the next report.
+            # If the store is away, the counts are kept for the next report.
             with suppress(Unavailable):
                 await self.report()
             try:
-                await self._store.ping()
+                await self._store.probe.ping()
             except Unavailable:
                 for queue_id in self._queue_cache.names():
                     self._gone_away(queue_id)
@@ -237,13 +236,13 @@ class GateSessionService:
                     self._away_since.pop(queue_id, None)
 
     async def report(self) -> bool:
-        """Report everything that was counted since the last time, in a round trip for 1,000 sessions.
+        """Report all that was counted since the last report. One round trip for each 1,000 sessions.
 
-        Returns whether there was anything.
+        Returns whether there was anything to report.
 
         Raises:
-            Unavailable: the store is away, for one queue at least; what was not reported is kept, the others'
-                was reported.
+            Unavailable: the store is away, at least for one queue. Its counts are kept; those of the other
+                queues were reported.
         """
         changed = self._sessions.changed(_MOST_IN_ONE_REPORT)
         failure: Unavailable | None = None
@@ -268,7 +267,7 @@ class GateSessionService:
             self._away_since[queue_id] = self._clock_s()
 
     async def _report(self, queue_id: str, sessions: Sequence[tuple[bytes, KnownSession]]) -> None:
-        # Taken before the store is asked: what is counted meanwhile is left for the next report.
+        # Taken before the store is asked, so that requests in between are counted for the next report.
         calls = [self._sessions.take((queue_id, position_id), known) for position_id, known in sessions]
         asked_at = self._clock_s()
         try:
@@ -279,7 +278,7 @@ class GateSessionService:
                 self._sessions.count(key, known, call.hits, call.page_views, call.callers)
             raise
         for (position_id, known), gated in zip(sessions, answers, strict=True):
-            known.state, known.asked_at = gated.state, asked_at
+            known.place, known.asked_at = gated.place, asked_at
             if gated.refused:
                 known.refuse(gated.refused, asked_at)
             self._sessions.keep((queue_id, position_id), known)
@@ -287,9 +286,10 @@ class GateSessionService:
     async def _ask(
         self, key: SessionKey, known: KnownSession | None, caller: SessionCaller, *, is_page_view: bool
     ) -> KnownSession | None:
-        """Ask the store about a session and count this one request there; None if the store is away.
+        """Ask the store about a session, and count this one request there.
 
-        What was counted before is left to the report, which alone takes it.
+        Returns the session; what was known before, or None, if the store is away. Requests that were counted
+        before are left to the report.
         """
         queue_id, position_id = key
         asked_at = self._clock_s()
@@ -303,9 +303,9 @@ class GateSessionService:
                 self._sessions.count(key, known, 1, is_page_view, (caller,))
             return known
         self._away_since.pop(queue_id, None)
-        # Another request may have asked about the same session meanwhile.
-        known = self._sessions.get(key) or known or KnownSession(gated.state, asked_at)
-        known.state, known.asked_at = gated.state, asked_at
+        # Another request may have asked about the same session in between.
+        known = self._sessions.get(key) or known or KnownSession(gated.place, asked_at)
+        known.place, known.asked_at = gated.place, asked_at
         if gated.refused:
             known.refuse(gated.refused, asked_at)
         else:

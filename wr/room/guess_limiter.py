@@ -1,4 +1,4 @@
-"""Guesses: how often an address may bring a wrong key, token or pass before it is no longer listened to."""
+"""Limits on guesses: how many wrong keys, tokens or passes an address may send before it is refused."""
 
 from collections.abc import Awaitable, Callable
 from enum import StrEnum
@@ -16,12 +16,12 @@ log = structlog.get_logger("wr.guesses")
 
 SCOPE = "guess"
 _MOST_REMEMBERED = 20_000
-"""Addresses remembered; one that is forgotten is counted on in the store all the same."""
+"""How many addresses are remembered. The store still has the count of one that is forgotten."""
 
 
 class Guessed(StrEnum):
-    """What may be guessed; each is counted apart, so that visitors of an address keep no operator there
-    out."""
+    """What may be guessed. Each is counted apart, so that visitors cannot shut out an operator at the same
+    address."""
 
     KEY = "key"
     """The admin key, the origin key, the metrics token."""
@@ -30,13 +30,11 @@ class Guessed(StrEnum):
 
 
 class GuessLimiter:
-    """Counts wrong keys and passes of each address (of IPv6: each /64), and refuses before the next is
-    compared.
+    """Counts wrong keys and passes of each address (each /64 for IPv6), and refuses further ones unread.
 
-    An address that is over the limit is refused whatever it brings, the right key too: otherwise the answer
-    would tell which key is right. Guesses are counted at once in this process and then in the store, which
-    tells what other servers have counted: so several servers together hear each one guess more than the limit
-    at most.
+    An address over the limit is refused even if it sends the right key. Otherwise the answer would tell which
+    key is right. Guesses are counted at once in this process, and then in the store, which adds those of
+    other servers. So each server accepts at most one guess more than the limit of all servers together.
     """
 
     def __init__(
@@ -51,10 +49,10 @@ class GuessLimiter:
         self._used: BoundedCache[str, Usage] = BoundedCache(_MOST_REMEMBERED)
 
     def check(self, address: str, what: Guessed) -> None:
-        """Refuse an address that has guessed too often in this window. Costs a look into a dictionary.
+        """Refuse an address that has guessed too often in this window. One look-up in a dictionary.
 
         Raises:
-            RateLimited: it has.
+            RateLimited: the address has guessed too often.
         """
         used = self._of_this_window(_subject(address, what))
         if self._limit.count and used >= self._limit.count:
@@ -66,7 +64,7 @@ class GuessLimiter:
             )
 
     async def note(self, address: str, what: Guessed) -> None:
-        """Count a wrong key or pass of an address: here before anything is waited for, then in the store."""
+        """Count a wrong key or pass of an address: first in this process, then in the store."""
         if not self._limit.count:
             return
         subject = _subject(address, what)
@@ -74,7 +72,7 @@ class GuessLimiter:
         try:
             usage = await self._count(Counted(GLOBAL_TAG, SCOPE, subject.encode()))
         except Unavailable:
-            # Refused all the same; only other servers do not hear of it.
+            # This server refuses the address all the same. Other servers do not know of this guess.
             log.warning("a wrong key or pass is counted by this server alone: the store is away")
             return
         if usage is not None and usage.used > self._of_this_window(subject):

@@ -1,14 +1,13 @@
-"""The rules of joining: what a visitor's proofs make of a join, and how it is refused.
+"""The rules of joining: what a visitor may ask the store for with its proofs, and how a join is refused.
 
-A place belongs to the visitor that can prove it, and so does a priority. What proves is a position token, a
-pass that the site has signed, or the site's own call; a user id in the request proves nothing.
+A place belongs to the visitor that can prove it, and so does a priority. A position token, a pass that the
+site has signed, and a call by the site itself are proofs. A user id in the request proves nothing.
 """
 
 from collections.abc import Callable
 
 import msgspec
 
-from wr.model import places
 from wr.model.client_address import limited_address
 from wr.model.identities import (
     NO_ADDRESS,
@@ -20,8 +19,10 @@ from wr.model.identities import (
     subject_digest,
 )
 from wr.model.ids import new_position_id
+from wr.model.join_denials import AddressAtLimit, BlockedUntil, Denial, JoinDenied
 from wr.model.limits import Usage
 from wr.model.passes import Pass
+from wr.model.places import Unserved
 from wr.model.priorities import EntryRule
 from wr.model.queue import QueueConfig, UniqueBy
 from wr.model.refusals import (
@@ -38,24 +39,17 @@ from wr.model.refusals import (
     TooManyPlaces,
 )
 from wr.model.times import rfc3339
-from wr.model.tokens import PositionClaims
-from wr.store.enqueue import IdentityKind, InLine, Join, PassUse
+from wr.model.tokens import PositionProof
+from wr.store.enqueue import IdentityKind, Join, Joined, PassUse
 
 MAX_METADATA_BYTES = 4096
 _REMEMBERED_MS = 3_600_000
-"""How long after its time is over a pass is remembered: the clocks of servers and store may differ."""
+"""How long a pass is remembered after it has expired, because the clocks of servers and store may differ."""
 Metadata = dict[str, Scalar]
 
 
-class PositionProof(msgspec.Struct, frozen=True):
-    """A verified position token, as it was sent."""
-
-    claims: PositionClaims
-    token: str
-
-
 class JoiningVisitor(msgspec.Struct, frozen=True):
-    """A visitor that asks for a place: what is known from the request itself, and what it proves."""
+    """A visitor that asks for a place: what its request says, and what it proves."""
 
     address: str
     user_agent: str
@@ -65,10 +59,10 @@ class JoiningVisitor(msgspec.Struct, frozen=True):
     is_site: bool = False
     """Whether the site itself asks for the visitor, with its key."""
     keeps_token: bool = False
-    """Whether the client says that it keeps the token and will show it: then the place is given back to
-    that."""
+    """Whether the client says that it keeps the token and will show it. Then the place is given back to the
+    token only."""
     retry: bytes = b""
-    """Finds the place of an earlier try of the same join; empty if no `Idempotency-Key` was sent."""
+    """Finds the place of an earlier attempt of the same join; empty if no `Idempotency-Key` was sent."""
 
 
 def join_of(
@@ -80,7 +74,7 @@ def join_of(
     address_key: bytes,
     random_bytes: Callable[[int], bytes],
 ) -> Join:
-    """Make of a visitor's wish what the store is asked for.
+    """Make the question to the store for a visitor that joins.
 
     Raises:
         InvalidRequest: the metadata is longer than 4 KiB.
@@ -88,7 +82,7 @@ def join_of(
     given = visitor.used_pass
     person, kind, name = _identity(config, visitor, metadata)
     limited = limited_address(visitor.address)
-    # The address of a call by the site is the site's own.
+    # A call by the site comes from the site's address, not the visitor's.
     address = b"" if visitor.is_site else address_tag(config.id, limited, address_key)
     is_counted = given is None and not visitor.is_site
     known = visitor.proof.claims if visitor.proof is not None else None
@@ -110,21 +104,25 @@ def join_of(
     )
 
 
-def holder_of(visitor: JoiningVisitor, join: Join, place: InLine) -> bytes:
-    """Tell what the token of a place says of the identity that holds it: how the place is given back, and the
-    identity's 16 bytes; empty for a place that only its token holds."""
+def holder_of(visitor: JoiningVisitor, join: Join, joined: Joined) -> bytes:
+    """Tell what the token of a place in line says of its holder.
+
+    That is the kind of identity, which says how the place is found again, and the identity's 16 bytes; empty
+    for a place that only its token holds.
+    """
     known = visitor.proof.claims if visitor.proof is not None else None
-    if not place.is_new and known is not None and known.priority == place.priority:
+    if not joined.is_new and known is not None and known.priority == joined.priority:
         return known.holder
     if not join.person:
         return b""
     # A pass that raises a place leaves it with its token.
-    kind = join.kind if place.is_new or visitor.used_pass is None else IdentityKind.TOKEN
+    kind = join.kind if joined.is_new or visitor.used_pass is None else IdentityKind.TOKEN
     return kind.value + join.person
 
 
 def granted_priority(config: QueueConfig, visitor: JoiningVisitor, wished: int) -> int:
-    """Tell the priority of a place: as wished up to the queue's `open_priority`, above that as proved."""
+    """Tell the priority of a place: what the visitor asks for up to the queue's `open_priority`, above that
+    only what it proves."""
     if visitor.is_site:
         return wished
     open_to_all = min(wished, config.open_priority)
@@ -134,8 +132,8 @@ def granted_priority(config: QueueConfig, visitor: JoiningVisitor, wished: int) 
 def _identity(
     config: QueueConfig, visitor: JoiningVisitor, metadata: Metadata
 ) -> tuple[bytes, IdentityKind, bytes]:
-    """Tell the digest of a visitor's identity, how that counts, and the digest of one that is only
-    claimed."""
+    """Tell the digest of a visitor's identity, how it counts, and the digest of an identity that the visitor
+    only claims."""
     user_id = metadata.get("user_id", "")
     if visitor.used_pass is not None:
         return subject_digest(visitor.used_pass.subject), IdentityKind.PROVED, b""
@@ -145,7 +143,7 @@ def _identity(
         return b"", IdentityKind.NO_ENTRY, b""
     if config.unique_by is UniqueBy.IP:
         return address_digest(limited_address(visitor.address)), IdentityKind.TOKEN, b""
-    # A page that has no user sends an empty id; all its guests are not one person.
+    # A page without a user sends an empty id. Its guests are not all the same visitor.
     if config.unique_by is UniqueBy.NONE or user_id == "":
         return b"", IdentityKind.OPEN, b""
     claimed = subject_digest(user_id)
@@ -162,51 +160,51 @@ def _metadata_text(metadata: Metadata) -> bytes:
     return text
 
 
-_PASS_SAID = {
+_PASS_INVALID = {
     "invalid": "The pass is not valid",
     "expired": "The pass has expired",
     "not_yet": "The pass is not valid yet",
     "other_queue": "The pass is for another queue",
-    places.PassRefused.USED_UP.value: "The pass has been used",
-    places.PassRefused.REVOKED.value: "The pass has been taken back",
+    "used_up": "The pass has been used",
+    "revoked": "The pass has been taken back",
 }
 
 
 def pass_invalid(reason: str, usage: Usage | None = None) -> PassInvalid:
-    """The refusal of a pass, for `reason`: a word that the answer tells."""
-    return PassInvalid(_PASS_SAID[reason], usage=usage, reason=reason)
+    """The refusal of a pass. `reason` is a word that the answer names."""
+    return PassInvalid(_PASS_INVALID[reason], usage=usage, reason=reason)
 
 
-_NOBODY_NEW: dict[type, tuple[type[Refusal], str]] = {
-    places.Full: (QueueFull, "The queue is at its maximum capacity"),
-    places.Closed: (Maintenance, "The queue is in maintenance and takes no new visitors"),
-    places.NoMemory: (
+_REFUSALS: dict[Denial, tuple[type[Refusal], str]] = {
+    Denial.LINE_FULL: (QueueFull, "The queue is at its maximum capacity"),
+    Denial.LINE_CLOSED: (Maintenance, "The queue is in maintenance and takes no new visitors"),
+    Denial.NO_MEMORY: (
         StoreFull,
         "The waiting room has no memory for more places just now; those that are held are kept",
     ),
+    Denial.IDENTITY_HELD: (IdentityTaken, "A place is held under this identity already"),
+    Denial.OTHER_JOIN: (KeyReused, "This Idempotency-Key was used for another join"),
+    Denial.PASS_MISSING: (PassRequired, "This queue takes visitors with a pass only"),
 }
-"""Why a line takes nobody, whoever it is."""
 
 
-def join_refusal(place: object, queue_id: str, usage: Usage | None) -> Refusal | None:
-    """Tell why a join gave no place; None when that says nothing of the visitor or the line."""
-    if type(place) in _NOBODY_NEW:
-        refusal, message = _NOBODY_NEW[type(place)]
-        return refusal(message, usage=usage, queue_id=queue_id)
-    if isinstance(place, places.TooManyPlaces):
+def join_refusal(denied: JoinDenied, queue_id: str, usage: Usage | None) -> Refusal | None:
+    """Make a refusal of a join that gave no place; None if the store did not look at the join at all."""
+    if isinstance(denied, Unserved):
+        return None
+    if isinstance(denied, AddressAtLimit):
         return TooManyPlaces(
-            f"Your network holds as many places in this line as one may: {place.most}",
+            f"Your network holds as many places in this line as one may: {denied.most}",
             usage=usage,
-            most=place.most,
+            most=denied.most,
         )
-    if isinstance(place, places.Taken):
-        return IdentityTaken("A place is held under this identity already", usage=usage, queue_id=queue_id)
-    if isinstance(place, places.KeyReused):
-        return KeyReused("This Idempotency-Key was used for another join", usage=usage, queue_id=queue_id)
-    if isinstance(place, places.Blocked):
+    if isinstance(denied, BlockedUntil):
         return Blocked(
-            "You cannot join this queue for now", usage=usage, blocked_until=rfc3339(place.until_ms)
+            "You cannot join this queue for now", usage=usage, blocked_until=rfc3339(denied.until_ms)
         )
-    if place is places.PassRefused.MISSING:
-        return PassRequired("This queue takes visitors with a pass only", usage=usage, queue_id=queue_id)
-    return pass_invalid(place.value, usage) if isinstance(place, places.PassRefused) else None
+    if denied is Denial.PASS_USED_UP:
+        return pass_invalid("used_up", usage)
+    if denied is Denial.PASS_REVOKED:
+        return pass_invalid("revoked", usage)
+    refusal, message = _REFUSALS[denied]
+    return refusal(message, usage=usage, queue_id=queue_id)

@@ -1,4 +1,4 @@
-"""Reading passes: those of this waiting room, and those that the site signs with a key of its own."""
+"""Reading passes: those issued by this waiting room, and those that the site signs with its own key."""
 
 import time
 from collections.abc import Callable
@@ -16,12 +16,12 @@ from wr.room.join_rules import pass_invalid
 from wr.room.signing_keys import SigningKeys
 
 _MOST_WAITING = 4
-"""Passes that wait at the same time for a key set to be fetched; others are to come back."""
+"""How many passes may wait for a key set to be fetched. Further ones are told to come back."""
 _NO_KEYS = "The site's keys, which would tell whether the pass is good, cannot be fetched just now"
 
 
 class SiteKeys:
-    """The site's keys that check its passes: one key, or a key set that it publishes (RFC 7517)."""
+    """The site's keys that verify its passes: one key, or a key set that it publishes (RFC 7517)."""
 
     def __init__(
         self,
@@ -35,10 +35,10 @@ class SiteKeys:
         self._fetchers = trio.CapacityLimiter(_MOST_WAITING)
 
     async def find(self, kid: str | None) -> Verifier | None:
-        """Find what checks a pass signed with the key of that name. Waits for a fetch for unknown names only.
+        """Find the key of that name, which verifies a pass. Only unknown names wait for the key set.
 
         Raises:
-            Unavailable: the key set is not to be had, or too many wait for it.
+            Unavailable: the key set cannot be fetched, or too many passes wait for it.
         """
         if self._published is None:
             return self._verifier
@@ -47,7 +47,7 @@ class SiteKeys:
         if self._published.knows(kid):
             key = self._published.find(kid)
         else:
-            # What may be a good pass must not be called a false one, nor count as a guess.
+            # The pass may be valid, so it must not be refused as invalid, nor count as a guess.
             if self._fetchers.available_tokens == 0:
                 raise Unavailable(_NO_KEYS)
             asked_s = self._clock_s()
@@ -58,17 +58,17 @@ class SiteKeys:
 
 
 def _of_published(key: jwt.PyJWK) -> Verifier | None:
-    # A shared secret that is published is no secret.
+    # A published shared secret proves nothing.
     if key.algorithm_name not in PUBLIC_ALGORITHMS:
         return None
     return Verifier(key.key, (key.algorithm_name,))
 
 
 def open_site_keys(setting: str) -> SiteKeys:
-    """Take what the setting `pass_key` names: the URL of a key set, or a file; empty is no key at all.
+    """Open what the setting `pass_key` names: the URL of a key set, or a file; empty is no key.
 
     Raises:
-        OSError, ValueError: the file cannot be read, or holds neither a public key nor a long enough secret.
+        OSError, ValueError: the file cannot be read, or has neither a public key nor a long enough secret.
     """
     if setting.startswith(("http://", "https://")):
         return SiteKeys(published=PublishedKeys(setting))
@@ -76,7 +76,7 @@ def open_site_keys(setting: str) -> SiteKeys:
 
 
 class PassReader:
-    """Reads passes for one queue at a time. Wrong ones count as guesses of the address that brings them."""
+    """Reads passes for one queue at a time. A wrong pass counts as a guess of the address that sends it."""
 
     def __init__(
         self, signing_keys: SigningKeys, site: SiteKeys, guesses: GuessLimiter, clock_ms: Callable[[], int]
@@ -90,8 +90,8 @@ class PassReader:
         """Verify a pass for a queue.
 
         Raises:
-            PassInvalid: it gives no place in this queue; `details.reason` says why.
-            RateLimited: too many wrong ones came from that address.
+            PassInvalid: the pass gives no place in this queue; `details.reason` says why.
+            RateLimited: too many wrong passes came from that address.
             Unavailable: the site's key set, or the store, cannot be asked.
         """
         self._guesses.check(address, Guessed.PASS)

@@ -1,14 +1,13 @@
-"""Passes as operators know them: issuing them for sites without a signer of their own, and taking them
-back."""
+"""Passes for operators: issuing them for sites that do not sign their own, and revoking them."""
 
 from collections.abc import Callable
 
 import msgspec
 
-from wr.model import places
 from wr.model.audit import Action, Actor
 from wr.model.identities import pass_digest
 from wr.model.passes import BadPass, Pass, unverified_pass
+from wr.model.places import Reason
 from wr.room.audit_trail import AuditTrail
 from wr.room.blocks import BlockService, BlockTerms
 from wr.room.join_rules import pass_invalid
@@ -19,11 +18,11 @@ from wr.store.leave import Departure
 from wr.store.store import Store
 
 MOST_AT_ONCE = 1_000
-"""Passes that one call issues: 25 ms of signing."""
+"""How many passes one call issues: 25 ms of signing."""
 
 
 class IssuedPass(msgspec.Struct, frozen=True):
-    """A pass and the signed token that it travels as."""
+    """A pass, and the signed token of it."""
 
     made: Pass
     token: str
@@ -33,30 +32,30 @@ class PassTerms(msgspec.Struct, frozen=True, kw_only=True):
     """What passes to issue."""
 
     subject: str
-    """The visitor that holds the pass; of several each gets a number behind it. Empty makes up a name for
-    each."""
+    """The visitor that holds the pass. If there are several passes, each gets a number behind this. If it is
+    empty, each pass gets a random name."""
     priority: int
     uses: int
     expires_in_s: int
     count: int
     first_number: int = 0
-    """The number behind the first subject; 0: numbers begin at 1, and a single subject has none."""
+    """The number behind the first subject. With 0, numbers begin at 1, and a single subject has none."""
 
 
 class RevokedPass(msgspec.Struct, frozen=True):
-    """A pass that was taken back, and what came of it."""
+    """A pass that was revoked, and what that did."""
 
     pass_id: str
     uses: int
-    """Places that it had given."""
+    """How many places it had given."""
     has_ended_place: bool
-    """Whether a place or session that it gave was ended."""
+    """Whether a place or session of it was ended."""
 
 
 class PassService:
-    """Operators' use cases around passes. All raise `Unavailable` while the store is away.
+    """Operators' use cases around passes. All raise `Unavailable` if the store is away.
 
-    What changes something takes the actor, and is written down in the audit trail once it is done.
+    Changes take the actor, and are recorded in the audit trail once they are made.
     """
 
     def __init__(
@@ -80,7 +79,7 @@ class PassService:
         self._audit = AuditTrail(store)
 
     async def issue(self, actor: Actor, queue_id: str, wish: PassTerms) -> list[IssuedPass]:
-        """Sign passes of this waiting room. Nothing of them is kept until they are used.
+        """Sign passes of this waiting room. The store knows nothing of a pass until it is used.
 
         Raises:
             NotFound: there is no such queue.
@@ -115,12 +114,14 @@ class PassService:
     async def revoke(
         self, actor: Actor, queue_id: str, *, token: str, pass_id: str, reason: str, block: BlockTerms
     ) -> RevokedPass:
-        """Take a pass back, given as a whole or by its id: it gives no place any more, and the place or
-        session that it gave last is ended. `block` keeps the holder of that place out for a while besides.
+        """Revoke a pass, given as a token or by its id.
+
+        The pass gives no more places, and the last place or session of it is ended. `block` says whether to
+        block the holder of that place, and for how long.
 
         Raises:
             NotFound: there is no such queue.
-            PassInvalid: `token` is no pass, or one of another queue.
+            PassInvalid: `token` is not a pass, or is for another queue.
         """
         until_s = self._clock_ms() // 1000 + LONGEST_PASS_S
         if token:
@@ -149,8 +150,8 @@ class PassService:
         return RevokedPass(pass_id, revoked.uses, has_ended)
 
     async def _end_place(self, queue_id: str, position_id: bytes) -> bool:
-        """End the session that a place became, or else the place."""
-        ways = ((places.Reason.TERMINATED, True), (places.Reason.FLUSHED, False))
+        """End the session that a place became, or the place itself if it still waits."""
+        ways = ((Reason.TERMINATED, True), (Reason.FLUSHED, False))
         for reason, session_only in ways:
             departed = await self._store.depart(
                 queue_id,

@@ -1,4 +1,4 @@
-"""The queue book: what this replica knows of each queue without asking the store."""
+"""The queue cache: what this server knows of each queue without asking the store."""
 
 import msgspec
 
@@ -11,7 +11,7 @@ from wr.store.queue_repository import QueueRepository
 
 
 class QueueView(msgspec.Struct, frozen=True):
-    """One queue as of the last admission pass: at most one admission interval old."""
+    """One queue as of the last admission pass, at most one admission interval ago."""
 
     config: QueueConfig
     waiting: int
@@ -20,14 +20,14 @@ class QueueView(msgspec.Struct, frozen=True):
     forecast: Forecast
     waiting_by_priority: tuple[int, ...] = (0, 0, 0, 0)
     has_shares: bool = False
-    """Whether several priorities wait, and each gets its share of the admissions."""
+    """Whether visitors of several priorities wait, and each priority gets its share of the admissions."""
     is_recovering: bool = False
     """Whether no visitor is let in, because the store has forgotten and the line forms again."""
     forgotten: Forgotten | None = None
-    """What the store last forgot of the queue; None when it has forgotten nothing."""
+    """What the store last forgot of the queue; None if it has forgotten nothing."""
 
     def estimated_wait_s(self, position: int, priority: int = 0) -> int:
-        """Estimate the seconds until the visitor at that position (rank in line, from 1) is let in."""
+        """Estimate the seconds until the visitor at that position in line (from 1) is let in."""
         if not self.has_shares:
             return self.forecast.wait_s(position)
         share = self.config.priority_share
@@ -44,7 +44,7 @@ def view_of(
     is_recovering: bool = False,
     forgotten: Forgotten | None = None,
 ) -> QueueView:
-    """Make the view of a queue; without a pace, as of one that has let in no visitor yet."""
+    """Make the view of a queue. Without a pace it is that of a queue that has let in no visitor yet."""
     pace = pace or Pace()
     return QueueView(
         config,
@@ -60,18 +60,18 @@ def view_of(
 
 
 class QueueCache:
-    """Keeps a view of every queue; the admission pass of this replica keeps it fresh."""
+    """Keeps a view of every queue. The admission passes of this server keep the views fresh."""
 
     def __init__(self, repository: QueueRepository) -> None:
         self._repository = repository
         self._views: dict[str, QueueView] = {}
 
     def knows(self, queue_id: str) -> bool:
-        """Whether the queue existed at the last look."""
+        """Whether the queue existed when it was last looked at."""
         return queue_id in self._views
 
     def last_seen(self, queue_id: str) -> QueueView | None:
-        """Return the view of the last look, without asking anybody; None when there was none."""
+        """Return the last view of a queue, without asking the store; None if there is none."""
         return self._views.get(queue_id)
 
     async def get(self, queue_id: str) -> QueueView:
@@ -109,7 +109,7 @@ class QueueCache:
         return view
 
     async def learn(self, queue_id: str, admission: AdmissionPass | None) -> None:
-        """Take in what an admission pass saw; reads the settings again when their version is another."""
+        """Note what an admission pass saw. If the version of the settings differs, they are read again."""
         if admission is None:
             self.forget(queue_id)
             return
@@ -130,7 +130,7 @@ class QueueCache:
         )
 
     def names(self) -> set[str]:
-        """The queues that have a view."""
+        """The ids of the queues that have a view."""
         return set(self._views)
 
     def views(self) -> list[QueueView]:
@@ -138,7 +138,7 @@ class QueueCache:
         return [view for _, view in sorted(self._views.items())]
 
     def forget(self, queue_id: str) -> None:
-        """Drop what is known of a queue."""
+        """Drop the view of a queue."""
         self._views.pop(queue_id, None)
 
 

@@ -1,4 +1,4 @@
-"""Session tokens: signed once for each admission, and kept for who asks again."""
+"""Session tokens: signed once for each admission, and kept for when the visitor asks again."""
 
 from collections import OrderedDict
 
@@ -7,25 +7,25 @@ from wr.model.tokens import SessionClaims
 from wr.room.signing_keys import SigningKeys
 
 _KEPT = 5_000
-"""Tokens kept: about 5 MB. One that is not is signed again, which is as good."""
+"""How many tokens are kept: about 5 MB. A token that was dropped is signed again, which does no harm."""
 
 
 class SessionTokens:
-    """Hands out the token of a session, the same one for as long as it is remembered."""
+    """Returns the token of a session, the same one as long as it is kept."""
 
     def __init__(self, signing_keys: SigningKeys) -> None:
         self._signing_keys = signing_keys
         self._kept: OrderedDict[bytes, tuple[int, str]] = OrderedDict()
 
     async def of(self, position_id: bytes, queue_id: str, place: Admitted) -> str:
-        """Return the token of this session; about half a millisecond of a worker thread if it is new."""
+        """Return the token of this session. A new one takes half a millisecond of a worker thread."""
         kept = self._kept.get(position_id)
         if kept is None or kept[0] != place.expires_ms:
             claims = SessionClaims(
                 position_id=position_id,
                 queue_id=queue_id,
                 admitted_ms=place.started_ms,
-                # The second that the API tells, too: the room is kept for the rest of it.
+                # Rounded down, as the API tells it. The store keeps the session for the rest of that second.
                 expires_s=place.expires_ms // 1000,
             )
             kept = (place.expires_ms, await self._signing_keys.sign_session(claims))

@@ -1,4 +1,4 @@
-"""The keeper of signing keys: makes the first ones, rotates them, and knows what other replicas made."""
+"""Signing keys: creates the first ones, rotates them, and picks up those that other servers created."""
 
 from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
@@ -12,6 +12,7 @@ from wr.model.signing import Algorithm, KeyRing, Purpose, SigningKey, is_kid, lo
 from wr.model.tokens import (
     ExpiredToken,
     PositionClaims,
+    PositionProof,
     SessionClaims,
     UnknownKey,
     read_position,
@@ -25,20 +26,20 @@ from wr.store.secret_repository import SecretRepository
 log = structlog.get_logger("wr.keys")
 
 ACTIVATION_DELAY_MS = 5_000
-"""A new key waits this long before it signs; every replica refreshes more often than that."""
+"""How long a new key waits before it signs. Every server refreshes its keys more often than that."""
 REFRESH_S = 2.0
 OLDEST_SESSION_MS = 8 * 24 * 3600 * 1000
-"""A session lasts a week at most; a day later no living token can name a key that was replaced."""
+"""A session lasts a week at most. A day later no valid token can name a key that was replaced."""
 LONGEST_PASS_S = 366 * 24 * 3600
-"""How long before its time is over a pass may be signed here."""
+"""How long a pass may be valid that is signed here."""
 _MOST_OVER_MS = OLDEST_SESSION_MS
-"""How long after its time a position token is still looked at; it counts while the store holds its place."""
+"""How long a position token is still read after it has expired. It counts while the store holds its place."""
 _OLDEST_MS = {
     Purpose.POSITION: OLDEST_SESSION_MS,
     Purpose.SESSION: OLDEST_SESSION_MS,
     Purpose.PASS: (LONGEST_PASS_S + 24 * 3600) * 1000,
 }
-"""How long after a key was replaced a token may name it."""
+"""How long after a key was replaced a valid token may name it."""
 _RELOAD_PAUSE_S = 1.0
 _SIGNERS = 2
 _MOST_REMEMBERED = 4096
@@ -46,7 +47,7 @@ _MOST_REMEMBERED = 4096
 
 
 class SigningKeys:
-    """Signs and reads tokens with the keys that all replicas share through the store."""
+    """Signs and reads tokens with the keys that all servers share through the store."""
 
     def __init__(
         self,
@@ -64,15 +65,15 @@ class SigningKeys:
         self._reloaded_at = -_RELOAD_PAUSE_S
         self.ring = KeyRing(())
         self.address_key = b""
-        """What address tags are made with (see `wr.model.identities`); unlike the others it never changes."""
-        self._positions: BoundedCache[str, PositionClaims] = BoundedCache(_MOST_REMEMBERED)
+        """The key of address tags (see `wr.model.identities`). Unlike the others it never changes."""
+        self._positions: BoundedCache[str, PositionProof] = BoundedCache(_MOST_REMEMBERED)
         self._sessions: BoundedCache[str, SessionClaims] = BoundedCache(_MOST_REMEMBERED)
 
     async def open(self, session_key_file: str = "") -> None:
-        """Read the shared keys and make what is missing: a first key, or one of a newly chosen algorithm.
+        """Read the shared keys, and create those that are missing: a first key, or one of a new algorithm.
 
         Raises:
-            OSError, ValueError: the session key file cannot be read, or holds no key for the algorithm.
+            OSError, ValueError: the session key file cannot be read, or has no key for the algorithm.
         """
         await self.refresh()
         self.address_key = await self._repository.first_address_key(self._random_bytes(32))
@@ -85,31 +86,31 @@ class SigningKeys:
         await self.refresh()
 
     async def refresh(self) -> None:
-        """Read the shared keys again. One round trip; keys are parsed only when they changed."""
+        """Read the shared keys again. One round trip; keys are parsed only if they have changed."""
         keys = await self._repository.signing_keys()
         self._reloaded_at = trio.current_time()
-        # A store that has forgotten a key takes no token's worth: it is given back its keys by recovery.
+        # A key that the store has forgotten is kept here. Its tokens stay valid, and recovery writes it back.
         found = {key.kid for key in keys}
         keys += [key for key in self._needed(self.ring.all()) if key.kid not in found]
         if sorted(key.kid for key in keys) != sorted(key.kid for key in self.ring.all()):
             self.ring = await trio.to_thread.run_sync(KeyRing, keys)
-            # A key that is gone must not be believed any longer.
+            # Tokens of a key that is gone must not be accepted any longer.
             self._positions.clear()
             self._sessions.clear()
 
     async def keep_fresh(self) -> None:
-        """Refresh every two seconds, for ever; what other replicas rotated is known before it signs."""
+        """Refresh every two seconds, for ever, so that new keys of others are known before they sign."""
         while True:
             await trio.sleep(REFRESH_S)
             try:
                 await self.refresh()
-            except Exception as error:  # noqa: BLE001 - the keys at hand stay good; the next round asks again
+            except Exception as error:  # noqa: BLE001 - the known keys stay valid; the next round asks again
                 log.warning("signing keys could not be refreshed", error=str(error))
 
     async def rotate(self) -> list[SigningKey]:
-        """Make a new key of each purpose, which signs a few seconds from now; earlier ones go on verifying.
+        """Create a key of each purpose, which signs a few seconds from now. Earlier keys still verify.
 
-        Keys that no living token can name are forgotten. Returns the new keys.
+        Keys that no valid token can name are deleted. Returns the new keys.
         """
         active_ms = self._clock_ms() + ACTIVATION_DELAY_MS
         made = [await self._make(purpose, active_ms=active_ms) for purpose in Purpose]
@@ -122,39 +123,39 @@ class SigningKeys:
         return sign_position(claims, self.ring, self._clock_ms())
 
     async def sign_session(self, claims: SessionClaims) -> str:
-        """Sign a session token in a worker thread, so that the event loop goes on."""
+        """Sign a session token in a worker thread, so that the event loop is not held up."""
         return await trio.to_thread.run_sync(
             sign_session, claims, self.ring, self._clock_ms(), limiter=self._signers
         )
 
-    def position_now(self, token: str) -> PositionClaims | None:
-        """Verify a position token with the keys at hand: 5 µs, or 0.5 for one seen lately.
+    def position_now(self, token: str) -> PositionProof | None:
+        """Verify a position token with the known keys: 5 µs, or 0.5 for one seen lately.
 
-        A token whose time is over is as good as before while the store holds its place, which the caller asks
-        about. Returns None when it names a key that only another replica may have; raises as `read_position`.
+        A token that has expired counts while the store holds its place, which the caller asks about. Returns
+        None if it names a key that only another server may have. Raises as `read_position`.
         """
         now_ms = self._clock_ms()
-        claims = self._positions.get(token)
-        if claims is None or now_ms >= claims.expires_s * 1000 + _MOST_OVER_MS:
+        proof = self._positions.get(token)
+        if proof is None or now_ms >= proof.claims.expires_s * 1000 + _MOST_OVER_MS:
             try:
-                claims = self._genuine_position(token, now_ms)
+                proof = PositionProof(self._genuine_position(token, now_ms), token)
             except UnknownKey:
                 return None
-            self._positions.put(token, claims)
-        return claims
+            self._positions.put(token, proof)
+        return proof
 
-    async def read_position(self, token: str) -> PositionClaims:
+    async def read_position(self, token: str) -> PositionProof:
         """Verify a position token.
 
         Raises:
             InvalidToken: malformed, unsigned, signed with a key or algorithm not ours, or a session token.
-            ExpiredToken: ours, and its time has been over for more than eight days.
+            ExpiredToken: ours, and expired more than eight days ago.
         """
-        claims = self.position_now(token)
-        if claims is None:
+        proof = self.position_now(token)
+        if proof is None:
             await self._reload()
-            claims = self._genuine_position(token, self._clock_ms())
-        return claims
+            proof = PositionProof(self._genuine_position(token, self._clock_ms()), token)
+        return proof
 
     def _genuine_position(self, token: str, now_ms: int) -> PositionClaims:
         try:
@@ -166,7 +167,7 @@ class SigningKeys:
             return claims
 
     async def read_session(self, token: str) -> SessionClaims:
-        """Verify a session token; raises as `tokens.read_session`. One seen lately costs 0.5 µs, not 110."""
+        """Verify a session token: 110 µs, or 0.5 for one seen lately. Raises as `tokens.read_session`."""
         known = self._sessions.get(token)
         if known is not None and self._clock_ms() < known.expires_s * 1000:
             return known
@@ -184,8 +185,7 @@ class SigningKeys:
         return [sign_pass(made, self.ring, now_ms) for made in passes]
 
     async def pass_verifier(self, kid: str | None) -> Verifier | None:
-        """Find what checks a pass that this waiting room has signed; None when no key of ours has that
-        name."""
+        """Find the key that verifies a pass signed here; None if no key of ours has that name."""
         verifier = own_verifier(kid, self.ring)
         if verifier is None and is_kid(kid, Purpose.PASS):
             await self._reload()
@@ -193,9 +193,9 @@ class SigningKeys:
         return verifier
 
     async def _reload(self) -> None:
-        """Look for a key that another replica has just made; at most once a second, whoever asks.
+        """Look for a key that another server has just created; at most once a second, for all callers.
 
-        Who asks too early waits for that second: a token with a key made meanwhile is not false.
+        A caller that comes too early waits for that second, because a token with a new key is valid.
 
         Raises:
             Unavailable: the store could not be asked.
@@ -221,7 +221,7 @@ class SigningKeys:
         return key
 
     async def _adopt(self, pem: str) -> None:
-        """Share the operator's own session key, unless it is shared already."""
+        """Share the operator's own session key through the store, unless it is shared already."""
         if any(key.secret == pem for key in self.ring.all()):
             return
         now_ms = self._clock_ms()
@@ -240,7 +240,7 @@ class SigningKeys:
         await self.refresh()
 
     def signing_keys(self) -> list[SigningKey]:
-        """List the keys at hand, newest first."""
+        """List the known keys, newest first."""
         return self.ring.all()
 
     async def _forget_old(self) -> None:
@@ -249,7 +249,7 @@ class SigningKeys:
         await self._repository.remove_signing_keys([key.kid for key in keys if key.kid not in needed])
 
     def _needed(self, keys: Sequence[SigningKey]) -> list[SigningKey]:
-        """Choose the keys that a living token can name."""
+        """Choose the keys that a valid token can name."""
         needed = []
         for purpose in Purpose:
             oldest_first = sorted(

@@ -1,36 +1,42 @@
-"""The second API's use cases: users of a concert, known by their number instead of a token.
+"""The use cases of the second API: users of a concert join and ask by their number instead of a token.
 
-It is the same room underneath: concert 1 is the queue `concert-1`, and a user's place in it has an id made of
-both numbers' names, so that nothing needs to be stored to find it again.
+Concert 1 is the queue `concert-1` of the same waiting room. The id of a user's place in it is computed from
+the queue's name and the user's number, so that nothing needs to be stored to find the place again.
 """
 
 from enum import StrEnum
 from hashlib import blake2b
+from typing import Literal
 
 import msgspec
 
-from wr.model import places
 from wr.model.client_address import limited_address
 from wr.model.identities import NO_ADDRESS, address_tag, subject_digest
 from wr.model.ids import new_position_id
+from wr.model.join_denials import Denial
 from wr.model.limits import Limit, Usage
+from wr.model.places import Admitted, Place, Unserved, Waiting
 from wr.model.priorities import EntryRule
 from wr.model.queue import QueueConfig
 from wr.model.refusals import Maintenance, NotFound, RateLimited
 from wr.room.join_rules import join_refusal
 from wr.room.queue_cache import QueueCache, QueueView
 from wr.room.signing_keys import SigningKeys
-from wr.store.enqueue import IdentityKind, InLine, Join
+from wr.room.visitors import Standing
+from wr.store.enqueue import IdentityKind, Join
 from wr.store.key_names import GLOBAL_TAG
 from wr.store.limit import Counted
-from wr.store.poll import Poll, Polled, PollKind
+from wr.store.poll import Poll, PollKind
 from wr.store.store import Store
 
 NOT_IN_LINE = -1
 
+UserPlace = Place | Literal[Denial.LINE_FULL]
+"""Where a user of a concert stands: the line may also have been full."""
+
 
 class UserStatus(StrEnum):
-    """What a user of a concert is."""
+    """The status of a user of a concert."""
 
     WAITING = "WAITING"
     ACTIVE = "ACTIVE"
@@ -41,13 +47,13 @@ class UserStatus(StrEnum):
 
 
 class QueueUser(msgspec.Struct, frozen=True):
-    """The caller of a request: this API's own clients say nothing but the user's number."""
+    """The caller of a request: clients of this API send nothing but the user's number."""
 
     address: str
     is_site: bool = False
-    """The site itself calls, with its key: bounded by the queue alone."""
+    """Whether the site itself calls, with its key. Only the queue's own bounds hold for it."""
     has_user_token: bool = False
-    """The caller brings a token of the site's user."""
+    """Whether the caller brings a token of the site's user."""
 
     @property
     def is_known(self) -> bool:
@@ -55,12 +61,20 @@ class QueueUser(msgspec.Struct, frozen=True):
         return self.is_site or self.has_user_token
 
 
-class Standing(msgspec.Struct, frozen=True):
-    """A user's status; rank from 1 in line, 0 inside, −1 otherwise."""
+def status_of(place: UserPlace) -> UserStatus:
+    """Name the status of a user that stands there."""
+    if isinstance(place, Waiting):
+        return UserStatus.WAITING
+    if isinstance(place, Admitted):
+        return UserStatus.ACTIVE
+    return UserStatus.REJECTED if place is Denial.LINE_FULL else UserStatus.NONE
 
-    status: UserStatus
-    rank: int
-    usage: Usage | None = None
+
+def rank_of(place: UserPlace) -> int:
+    """Tell the rank of a user that stands there: from 1 in line, 0 inside, -1 otherwise."""
+    if isinstance(place, Waiting):
+        return place.position
+    return 0 if isinstance(place, Admitted) else NOT_IN_LINE
 
 
 def concert_queue(concert_id: int) -> str:
@@ -69,17 +83,17 @@ def concert_queue(concert_id: int) -> str:
 
 
 def user_position(queue_id: str, user_id: int) -> bytes:
-    """Name the place a user has in a queue, or would have: 16 bytes."""
+    """Compute the id of the place that a user has in a queue, or would have: 16 bytes."""
     named = f"{queue_id}/{user_id}".encode()
     return new_position_id(
         lambda count: blake2b(named, digest_size=count, person=b"wr user").digest(),
-        # It says who the user is, and no address.
+        # The id stands for the user, so there is no address in it.
         NO_ADDRESS,
     )
 
 
 class UserQueueService:
-    """Users' use cases. All raise `Unavailable` while the store is away, `NotFound` for no such concert."""
+    """Users' use cases. All raise `Unavailable` if the store is away, `NotFound` for no such concert."""
 
     def __init__(
         self, store: Store, signing_keys: SigningKeys, queue_cache: QueueCache, limits: dict[str, Limit]
@@ -89,11 +103,11 @@ class UserQueueService:
         self._queue_cache = queue_cache
         self._limits = limits
 
-    async def join(self, concert_id: int, user_id: int, caller: QueueUser) -> Standing:
-        """Put a user in line, or find the place the user has already; a sign of life either way.
+    async def join(self, concert_id: int, user_id: int, caller: QueueUser) -> Standing[UserPlace]:
+        """Put a user in line, or find the place that the user has already. Both keep the place.
 
-        A caller that proves nothing counts by its address, which holds so many places at most; one with a
-        user's token counts as that user, and the site itself is bounded by the queue alone.
+        A caller that proves nothing counts by its address, which may hold a bounded number of places. A
+        caller with a user's token counts as that user. The site itself is bounded by the queue alone.
 
         Raises:
             StoreFull, Maintenance: no new place for now.
@@ -105,13 +119,9 @@ class UserQueueService:
         joined = await self._store.join(config.id, self._join_of(config, position_id, user_id, caller))
         usage = self._usage("enqueue", joined.used, joined.now_ms)
         place = joined.place
-        if isinstance(place, InLine):
-            return Standing(UserStatus.WAITING, place.position, usage)
-        if isinstance(place, places.Admitted):
-            return Standing(UserStatus.ACTIVE, 0, usage)
-        if isinstance(place, places.Full):
-            return Standing(UserStatus.REJECTED, NOT_IN_LINE, usage)
-        if isinstance(place, places.Closed):
+        if isinstance(place, Waiting | Admitted) or place is Denial.LINE_FULL:
+            return Standing(place, joined.now_ms, usage)
+        if place is Denial.LINE_CLOSED:
             raise Maintenance("The concert's queue is in maintenance", usage=usage, concert_id=concert_id)
         raise join_refusal(place, config.id, usage) or self._not_served(place, concert_id, usage)
 
@@ -129,7 +139,7 @@ class UserQueueService:
             b"",
             b"",
             kind=IdentityKind.NO_ENTRY if needs_pass else IdentityKind.USER,
-            # Looked for among blocks.
+            # Only blocks are looked up by it.
             name=subject_digest(user_id),
             address=b""
             if caller.is_site
@@ -137,32 +147,23 @@ class UserQueueService:
             is_counted=not caller.is_known,
         )
 
-    async def status(self, concert_id: int, user_id: int, caller: QueueUser) -> Standing:
+    async def status(self, concert_id: int, user_id: int, caller: QueueUser) -> Standing[Place]:
         """Tell where a user stands. This API has no heartbeat, so asking keeps the place.
 
         Raises:
             RateLimited: this user, or this address, asked too often.
         """
-        polled, usage = await self.look(concert_id, user_id, caller)
-        if isinstance(polled.place, places.Waiting):
-            return Standing(UserStatus.WAITING, polled.place.position, usage)
-        if isinstance(polled.place, places.Admitted):
-            return Standing(UserStatus.ACTIVE, 0, usage)
-        return Standing(UserStatus.NONE, NOT_IN_LINE, usage)
-
-    async def look(self, concert_id: int, user_id: int, caller: QueueUser) -> tuple[Polled, Usage | None]:
-        """Tell what the store says of a user, and keep the place; raises as `status`."""
         queue_id = (await self.view(concert_id)).config.id
         subject = position_id = user_position(queue_id, user_id)
         if not caller.is_known:
             await self._count_caller(caller)
-            # Counted apart for each address: strangers that ask for a user keep the user from no answer.
+            # Counted apart for each address, so that strangers cannot use up the user's own limit.
             subject = limited_address(caller.address).encode() + position_id
         polled = await self._store.poll(queue_id, Poll(position_id, PollKind.KEEPING_STATUS, subject))
         usage = self._usage("status", polled.used, polled.now_ms)
-        if isinstance(polled.place, places.Limited | places.NoQueue):
+        if isinstance(polled.place, Unserved):
             raise self._not_served(polled.place, concert_id, usage)
-        return polled, usage
+        return Standing(polled.place, polled.now_ms, usage)
 
     async def _count_caller(self, caller: QueueUser) -> None:
         subject = limited_address(caller.address).encode()
@@ -185,8 +186,8 @@ class UserQueueService:
         limit = self._limits[scope]
         return Usage(limit, used, now_ms) if limit.count and used else None
 
-    def _not_served(self, place: object, concert_id: int, usage: Usage | None) -> NotFound | RateLimited:
-        if isinstance(place, places.Limited):
+    def _not_served(self, unserved: object, concert_id: int, usage: Usage | None) -> NotFound | RateLimited:
+        if unserved is Unserved.LIMITED:
             return _too_many(usage)
         self._queue_cache.forget(concert_queue(concert_id))
         return no_such_concert(concert_id)

@@ -1,82 +1,62 @@
-"""The room: what visitors do. Each method is one use case; it knows neither HTTP nor Lua."""
+"""What visitors do: join, ask, keep and leave a place, and use a session. One method for each use case."""
 
 from collections.abc import Callable, Iterable
+from typing import Generic, TypeVar
 
 import msgspec
 
-from wr.model import places
 from wr.model.ids import id_text, session_id_bytes, session_id_text
 from wr.model.limits import Limit, Usage
-from wr.model.queue import QueueConfig
-from wr.model.refusals import NotFound, PositionExpired, RateLimited, Refusal, SessionExpired
-from wr.model.times import rfc3339
-from wr.model.tokens import PositionClaims, SessionClaims
-from wr.room.join_rules import JoiningVisitor, Metadata, PositionProof, holder_of, join_of, join_refusal
+from wr.model.places import Admitted, Gone, Reason, Unknown, Unserved, Waiting
+from wr.model.refusals import NotFound, Refusal
+from wr.model.tokens import PositionClaims, PositionProof, SessionClaims
+from wr.room.join_rules import JoiningVisitor, Metadata, holder_of, join_of, join_refusal
+from wr.room.place_refusals import position_expired, rate_limited, session_expired, token_expired
 from wr.room.queue_cache import QueueCache, QueueView, no_such_queue
 from wr.room.session_tokens import SessionTokens
 from wr.room.signing_keys import SigningKeys
-from wr.store.enqueue import InLine, Join, Joined
 from wr.store.leave import Departure
 from wr.store.poll import Poll, PollKind
 from wr.store.store import Store
 from wr.store.visit import VisitCall, VisitKind
 
+P = TypeVar("P")
+
 Tell = Callable[[str, Iterable[bytes] | None], None]
-"""Lets live streams know that something happened to these people of a queue (None: to everybody)."""
+"""Tells live streams that something happened to these visitors of a queue; None is all of its visitors."""
 
 
-class Line(msgspec.Struct, frozen=True):
-    """A place in line, and the token that proves it."""
+class HeldPlace(msgspec.Struct, frozen=True):
+    """A place that a visitor holds, in line or inside, and the tokens that prove it."""
 
-    position_id: bytes
-    config: QueueConfig
-    position: int
+    proof: PositionProof
+    place: Waiting | Admitted
+    view: QueueView
     queue_length: int
-    estimated_wait_s: int
-    priority: int
-    token: str
-    token_expires_s: int
-    is_new: bool
     usage: Usage | None
-    is_recovering: bool = False
-    """Whether no visitor is let in, because the store has forgotten and the line forms again."""
+    session_token: str = ""
+    """The token of the session; empty for a visitor that waits."""
+    is_new: bool = False
+    """Whether this call took the place."""
+
+    @property
+    def estimated_wait_s(self) -> int:
+        """How long the visitor will wait, in seconds; 0 once it is inside."""
+        if isinstance(self.place, Waiting):
+            return self.view.estimated_wait_s(self.place.position, self.proof.claims.priority)
+        return 0
 
 
-class Entry(msgspec.Struct, frozen=True):
-    """Somebody let in: the session, and the token the origin verifies; who joins again also gets the token
-    of the place, to ask with."""
+class Standing(msgspec.Struct, Generic[P], frozen=True):
+    """Where a visitor stands at `now_ms`, and what was used of the limit."""
 
-    position_id: bytes
-    config: QueueConfig
-    queue_length: int
-    token: str
-    token_expires_s: int
-    session_token: str
-    session_expires_ms: int
-    usage: Usage | None
-    priority: int = 0
-    """The priority that the place had, as far as the visitor's token or wish tells."""
-
-
-class SessionState(msgspec.Struct, frozen=True):
-    """An active session at `now_ms`."""
-
-    claims: SessionClaims
-    visit: places.Visit
+    place: P
     now_ms: int
     usage: Usage | None
 
 
-class Left(msgspec.Struct, frozen=True):
-    """Somebody gone by their own wish."""
-
-    position_id: bytes
-    at_ms: int
-    usage: Usage | None
-
-
 class VisitorService:
-    """Visitors' use cases. All raise `Unavailable` while the store is away: nothing is promised then."""
+    """Visitors' use cases. All raise `Unavailable` if the store is away: nothing is promised then."""
 
     def __init__(
         self,
@@ -101,13 +81,13 @@ class VisitorService:
         self._tell = tell
 
     async def view(self, queue_id: str) -> QueueView:
-        """Look at a queue as this replica last saw it; raises `NotFound` when there is none."""
+        """Return a queue as this server last saw it; raises `NotFound` if there is none."""
         return await self._queue_cache.get(queue_id)
 
     async def enqueue(
         self, queue_id: str, visitor: JoiningVisitor, priority: int, metadata: Metadata
-    ) -> Line | Entry:
-        """Put the visitor in line, or find the place the same person has already.
+    ) -> HeldPlace:
+        """Put the visitor in line, or find the place that it holds already.
 
         Raises:
             NotFound: no such queue.
@@ -131,28 +111,44 @@ class VisitorService:
         joined = await self._store.join(queue_id, join)
         usage = self._usage("enqueue", joined.used, joined.now_ms)
         place = joined.place
-        if isinstance(place, InLine):
-            return self._line(view, joined, place, visitor, join, usage)
-        if isinstance(place, places.Admitted):
-            is_known = proof is not None and proof.claims.position_id == joined.position_id
-            held = proof.claims.priority if proof is not None and is_known else join.priority
-            wanted = PositionClaims(
+        session_token = ""
+        if isinstance(place, Waiting):
+            claims = PositionClaims(
                 position_id=joined.position_id,
                 queue_id=queue_id,
-                priority=held,
+                priority=joined.priority,
+                enqueued_ms=joined.enqueued_ms,
+                issued_s=0,
+                expires_s=0,
+                enqueued_part=joined.enqueued_part,
+                holder=holder_of(visitor, join, joined),
+            )
+        elif isinstance(place, Admitted):
+            is_known = proof is not None and proof.claims.position_id == joined.position_id
+            claims = PositionClaims(
+                position_id=joined.position_id,
+                queue_id=queue_id,
+                # The priority that the place had, as far as the visitor's token or its wish tells.
+                priority=proof.claims.priority if proof is not None and is_known else join.priority,
                 enqueued_ms=place.started_ms,
                 issued_s=0,
                 expires_s=0,
             )
-            token, expires_s = self._proof_of(wanted, proof)
-            entry = await self._entry(
-                joined.position_id, view.config, place, joined.queue_length, token, expires_s, usage
-            )
-            return msgspec.structs.replace(entry, priority=held)
-        raise join_refusal(place, queue_id, usage) or self._not_served(place, queue_id, usage)
+            session_token = await self._session_tokens.of(joined.position_id, queue_id, place)
+        else:
+            raise join_refusal(place, queue_id, usage) or self._not_served(place, queue_id, usage)
+        return HeldPlace(
+            self._proof_of(claims, proof),
+            place,
+            view,
+            joined.queue_length,
+            usage,
+            session_token,
+            joined.is_new,
+        )
 
-    async def poll(self, proof: PositionProof, kind: PollKind) -> Line | Entry:
-        """Tell where the holder of a position token stands; with a heartbeat, keep the place.
+    async def poll(self, proof: PositionProof, kind: PollKind) -> HeldPlace:
+        """Tell where the holder of a position token stands. A heartbeat also keeps the place.
 
         Raises:
             NotFound: no such queue; for a status call also: no such position, or one that was cancelled.
@@ -161,46 +157,26 @@ class VisitorService:
         """
         claims = proof.claims
         view = await self._queue_cache.get(claims.queue_id)
-        asked = Poll(position_id=claims.position_id, kind=kind, subject=claims.position_id)
+        asked = Poll(claims.position_id, kind, claims.position_id)
         polled = await self._store.poll(claims.queue_id, asked)
-        if isinstance(polled.place, places.Unknown) and await self._was_forgotten(claims):
+        if isinstance(polled.place, Unknown) and await self._was_forgotten(claims):
             polled = await self._store.poll(claims.queue_id, asked)
         scope = "heartbeat" if kind is PollKind.HEARTBEAT else "status"
         usage = self._usage(scope, polled.used, polled.now_ms)
         place = polled.place
-        if isinstance(place, places.Waiting):
-            token, expires_s = self._fresh(proof)
-            return Line(
-                position_id=claims.position_id,
-                config=view.config,
-                position=place.position,
-                queue_length=polled.queue_length,
-                estimated_wait_s=view.estimated_wait_s(place.position, claims.priority),
-                priority=claims.priority,
-                token=token,
-                token_expires_s=expires_s,
-                is_new=False,
-                usage=usage,
-                is_recovering=view.is_recovering,
-            )
-        if isinstance(place, places.Admitted):
-            return await self._entry(
-                claims.position_id,
-                view.config,
-                place,
-                polled.queue_length,
-                proof.token,
-                claims.expires_s,
-                usage,
-            )
-        if isinstance(place, places.Gone):
+        if isinstance(place, Waiting):
+            return HeldPlace(self._fresh(proof), place, view, polled.queue_length, usage)
+        if isinstance(place, Admitted):
+            session_token = await self._session_tokens.of(claims.position_id, claims.queue_id, place)
+            return HeldPlace(proof, place, view, polled.queue_length, usage, session_token)
+        if isinstance(place, Gone):
             is_over = self._is_over(claims)
-            if place.reason is places.Reason.CANCELLED and not is_over and kind is not PollKind.HEARTBEAT:
+            if place.reason is Reason.CANCELLED and not is_over and kind is not PollKind.HEARTBEAT:
                 raise NotFound(
                     "You have left the queue", usage=usage, position_id=id_text(claims.position_id)
                 )
-            raise position_expired(claims.position_id, place.ended_ms, place.reason.text, usage)
-        if isinstance(place, places.Unknown):
+            raise position_expired(claims.position_id, place, usage)
+        if isinstance(place, Unknown):
             if self._is_over(claims):
                 raise token_expired(claims, usage)
             if kind is PollKind.HEARTBEAT:
@@ -208,160 +184,96 @@ class VisitorService:
             raise NotFound("There is no such position", usage=usage, position_id=id_text(claims.position_id))
         raise self._not_served(place, claims.queue_id, usage)
 
-    async def let_in(self, claims: PositionClaims, config: QueueConfig, place: places.Admitted) -> str:
-        """Give the session token of somebody who was let in just now."""
-        return await self._session_tokens.of(claims.position_id, config.id, place)
-
-    async def session_token(self, position_id: bytes, queue_id: str, place: places.Admitted) -> str:
-        """Give the token of a session as it stands now: with the end that it was given since, say."""
+    async def session_token(self, position_id: bytes, queue_id: str, place: Admitted) -> str:
+        """Return the token of a session as it is now, with the end that it has by now."""
         return await self._session_tokens.of(position_id, queue_id, place)
 
-    async def leave(self, claims: PositionClaims | SessionClaims) -> Left:
-        """Give up the place, or end the session it became, so that someone else gets in.
+    async def leave(self, claims: PositionClaims | SessionClaims) -> Standing[Gone]:
+        """Give up the place, or end the session it became, so that another visitor gets in.
 
         Raises:
             NotFound: no such queue, or the position is not there any more; or no such session.
-            PositionExpired: neither is the position there any more, nor is the token's time.
+            PositionExpired: the position is not there any more, and the token has expired.
             SessionExpired: the session has ended already.
             RateLimited: too many calls in this window.
         """
         is_session = isinstance(claims, SessionClaims)
         departure = Departure(
             position_id=claims.position_id,
-            reason=places.Reason.CANCELLED,
+            reason=Reason.CANCELLED,
             session_only=is_session,
-            # Counted apart from questions: to leave is possible however often one looked.
+            # Counted apart from status calls, so that a visitor can leave however often it asked.
             subject=b"leave" + (session_id_bytes(claims.position_id) if is_session else claims.position_id),
         )
         departed = await self._store.depart(claims.queue_id, departure)
-        if isinstance(departed.state, places.Unknown) and await self._was_forgotten(claims):
+        if isinstance(departed.place, Unknown) and await self._was_forgotten(claims):
             departed = await self._store.depart(claims.queue_id, departure)
         usage = self._usage("status", departed.used, departed.now_ms)
-        state = departed.state
-        if departed.ended_now and isinstance(state, places.Gone):
+        place = departed.place
+        if isinstance(place, Unserved):
+            raise self._not_served(place, claims.queue_id, usage)
+        if departed.ended_now and isinstance(place, Gone):
             self._tell(claims.queue_id, [claims.position_id])
-            return Left(claims.position_id, state.ended_ms, usage)
-        if is_session and isinstance(state, places.Gone):
-            raise session_expired(claims.position_id, state.ended_ms, state.reason.text, usage)
-        if isinstance(claims, SessionClaims) and isinstance(state, places.Unknown):
-            self._refuse_if_over(claims, usage)
-            session_id = session_id_text(claims.position_id)
-            raise NotFound("There is no such session", usage=usage, session_id=session_id)
-        if isinstance(state, places.Gone | places.Unknown):
-            if isinstance(claims, PositionClaims) and self._is_over(claims):
+            return Standing(place, departed.now_ms, usage)
+        if isinstance(claims, PositionClaims):
+            if self._is_over(claims):
                 raise token_expired(claims, usage)
             raise NotFound("There is no such position", usage=usage, position_id=id_text(claims.position_id))
-        raise self._not_served(state, claims.queue_id, usage)
+        if isinstance(place, Gone):
+            raise session_expired(claims.position_id, place, usage)
+        self._refuse_if_over(claims, usage)
+        session_id = session_id_text(claims.position_id)
+        raise NotFound("There is no such session", usage=usage, session_id=session_id)
 
-    async def session(self, claims: SessionClaims, kind: VisitKind) -> SessionState:
-        """Tell how a session stands; with activity, record it.
+    async def session(self, claims: SessionClaims, kind: VisitKind) -> Standing[Admitted]:
+        """Tell how a session stands, and record activity in it.
 
         Raises:
             NotFound: no such queue; for a status call also: no such session.
             SessionExpired: the session is over; for activity also: no such session.
             RateLimited: too many calls in this window.
         """
-        asked = VisitCall(
-            position_id=claims.position_id, kind=kind, subject=session_id_bytes(claims.position_id)
-        )
+        asked = VisitCall(claims.position_id, kind, session_id_bytes(claims.position_id))
         visited = await self._store.visit(claims.queue_id, asked)
-        if isinstance(visited.state, places.Unknown) and await self._was_forgotten(claims):
+        if isinstance(visited.place, Unknown) and await self._was_forgotten(claims):
             visited = await self._store.visit(claims.queue_id, asked)
         scope = "status" if kind is VisitKind.STATUS else "activity"
         usage = self._usage(scope, visited.used, visited.now_ms)
-        state = visited.state
-        if isinstance(state, places.Visit):
-            return SessionState(claims, state, visited.now_ms, usage)
-        if isinstance(state, places.Gone):
-            raise session_expired(claims.position_id, state.ended_ms, state.reason.text, usage)
-        if isinstance(state, places.Unknown):
+        place = visited.place
+        if isinstance(place, Admitted):
+            return Standing(place, visited.now_ms, usage)
+        if isinstance(place, Gone):
+            raise session_expired(claims.position_id, place, usage)
+        if isinstance(place, Unknown):
             self._refuse_if_over(claims, usage)
             if kind is VisitKind.STATUS:
                 raise NotFound(
                     "There is no such session", usage=usage, session_id=session_id_text(claims.position_id)
                 )
             raise session_expired(claims.position_id, usage=usage)
-        raise self._not_served(state, claims.queue_id, usage)
+        raise self._not_served(place, claims.queue_id, usage)
 
     def _refuse_if_over(self, claims: SessionClaims, usage: Usage | None) -> None:
-        """Refuse a session that the store does not know, by the time that its token says it ended."""
+        """Refuse a session that the store does not know, if its token says that it has ended."""
         ended_ms = claims.expires_s * 1000
         if self._clock_ms() >= ended_ms:
-            reason = places.Reason.SESSION_TIMEOUT.text
-            raise session_expired(claims.position_id, ended_ms, reason, usage)
+            raise session_expired(claims.position_id, Gone(ended_ms, Reason.SESSION_TIMEOUT), usage)
 
     async def _bring_back(self, claims: PositionClaims) -> None:
-        """Have the place of a token back, if the store has forgotten it.
+        """Put the place of a token back, if the store has forgotten it.
 
-        Asked together with what others ask; one call more if the store does not know the place.
+        Asked together with other callers. One more call if the store does not know the place.
         """
         looked = await self._store.poll(claims.queue_id, Poll(claims.position_id, PollKind.LOOK, b""))
-        if isinstance(looked.place, places.Unknown):
+        if isinstance(looked.place, Unknown):
             await self._was_forgotten(claims)
 
     async def _was_forgotten(self, claims: PositionClaims | SessionClaims) -> bool:
-        """Whether the store had forgotten what a token tells of, and has it again now."""
-        return await self._store.restore(claims.queue_id, claims)
+        """Whether the store had forgotten the place or session of a token, and has it again now."""
+        return await self._store.restorations.restore(claims.queue_id, claims)
 
-    def _line(
-        self,
-        view: QueueView,
-        joined: Joined,
-        place: InLine,
-        visitor: JoiningVisitor,
-        join: Join,
-        usage: Usage | None,
-    ) -> Line:
-        token, expires_s = self._proof_of(
-            PositionClaims(
-                position_id=joined.position_id,
-                queue_id=view.config.id,
-                priority=place.priority,
-                enqueued_ms=place.enqueued_ms,
-                issued_s=0,
-                expires_s=0,
-                enqueued_part=place.enqueued_part,
-                holder=holder_of(visitor, join, place),
-            ),
-            visitor.proof,
-        )
-        return Line(
-            position_id=joined.position_id,
-            config=view.config,
-            position=place.position,
-            queue_length=joined.queue_length,
-            estimated_wait_s=view.estimated_wait_s(place.position, place.priority),
-            priority=place.priority,
-            token=token,
-            token_expires_s=expires_s,
-            is_new=place.is_new,
-            usage=usage,
-            is_recovering=view.is_recovering,
-        )
-
-    async def _entry(
-        self,
-        position_id: bytes,
-        config: QueueConfig,
-        place: places.Admitted,
-        queue_length: int,
-        token: str,
-        token_expires_s: int,
-        usage: Usage | None,
-    ) -> Entry:
-        return Entry(
-            position_id=position_id,
-            config=config,
-            queue_length=queue_length,
-            token=token,
-            token_expires_s=token_expires_s,
-            session_token=await self._session_tokens.of(position_id, config.id, place),
-            session_expires_ms=place.expires_ms,
-            usage=usage,
-        )
-
-    def _proof_of(self, wanted: PositionClaims, proof: PositionProof | None) -> tuple[str, int]:
-        """Give the token of a place: the one that was sent, as long as it is fresh, or a new one."""
+    def _proof_of(self, wanted: PositionClaims, proof: PositionProof | None) -> PositionProof:
+        """Return the token of a place: the one that was sent, as long as it is fresh, or a new one."""
         # A pass may have raised the place since its token was signed.
         if (
             proof is not None
@@ -369,74 +281,32 @@ class VisitorService:
             and proof.claims.priority == wanted.priority
         ):
             return self._fresh(proof)
-        return self._sign(wanted)
+        return self.renewed(wanted)
 
-    def _fresh(self, proof: PositionProof) -> tuple[str, int]:
-        """Hand the token back unchanged until half its life is over, then a new one."""
-        claims = proof.claims
-        if self._clock_ms() < claims.half_over_ms:
-            return proof.token, claims.expires_s
-        return self._sign(claims)
+    def _fresh(self, proof: PositionProof) -> PositionProof:
+        """Return the token unchanged until half its life is over, then a new one."""
+        if self._clock_ms() < proof.claims.half_over_ms:
+            return proof
+        return self.renewed(proof.claims)
 
-    def renewed(self, claims: PositionClaims) -> tuple[str, PositionClaims]:
-        """Give a fresh token of the same place, and what it says."""
+    def renewed(self, claims: PositionClaims) -> PositionProof:
+        """Sign a token of the same place that is valid from now on."""
         issued_s = self._clock_ms() // 1000
         fresh = msgspec.structs.replace(
             claims, issued_s=issued_s, expires_s=issued_s + max(1, int(self._token_lifetime_s))
         )
-        return self._signing_keys.sign_position(fresh), fresh
+        return PositionProof(fresh, self._signing_keys.sign_position(fresh))
 
     def _is_over(self, claims: PositionClaims) -> bool:
-        """Whether a token's time is over; it counts all the same while the store holds its place."""
+        """Whether a token has expired. It still counts while the store holds its place."""
         return self._clock_ms() >= claims.expires_s * 1000
-
-    def _sign(self, wanted: PositionClaims) -> tuple[str, int]:
-        """Sign a token that says what `wanted` says, with the time from now on."""
-        token, fresh = self.renewed(wanted)
-        return token, fresh.expires_s
 
     def _usage(self, scope: str, used: int, now_ms: int) -> Usage | None:
         limit = self._limits[scope]
         return Usage(limit, used, now_ms) if limit.count and used else None
 
-    def _not_served(self, place: object, queue_id: str, usage: Usage | None) -> Refusal:
-        if isinstance(place, places.Limited):
+    def _not_served(self, unserved: object, queue_id: str, usage: Usage | None) -> Refusal:
+        if unserved is Unserved.LIMITED:
             return rate_limited(usage)
         self._queue_cache.forget(queue_id)
         return no_such_queue(queue_id)
-
-
-def rate_limited(usage: Usage | None) -> RateLimited:
-    """The refusal for a window that is used up."""
-    if usage is None:
-        return RateLimited("Too many requests")
-    return RateLimited(
-        f"Too many requests: {usage.limit.count} are allowed in {usage.limit.window_s} seconds",
-        usage=usage,
-        retry_after_seconds=usage.retry_after_s,
-    )
-
-
-def position_expired(
-    position_id: bytes, ended_ms: int | None = None, reason: str = "", usage: Usage | None = None
-) -> PositionExpired:
-    """The refusal for a place that is over; with when and why, where that is known."""
-    facts = {} if ended_ms is None else {"expired_at": rfc3339(ended_ms), "reason": reason}
-    return PositionExpired(
-        "Your position in the queue has expired", usage=usage, position_id=id_text(position_id), **facts
-    )
-
-
-def token_expired(claims: PositionClaims, usage: Usage | None = None) -> PositionExpired:
-    """The refusal of a position token whose time is over, and whose place the store does not hold."""
-    return position_expired(claims.position_id, claims.expires_s * 1000, "token_expired", usage)
-
-
-def session_expired(
-    position_id: bytes, ended_ms: int | None = None, reason: str = "", usage: Usage | None = None
-) -> SessionExpired:
-    """The refusal for a session that is over; with when and why, where that is known."""
-    facts = {} if ended_ms is None else {"expired_at": rfc3339(ended_ms), "reason": reason}
-    return SessionExpired(
-        "Your session has expired", usage=usage, session_id=session_id_text(position_id), **facts
-    )

@@ -1,4 +1,4 @@
-"""Webhooks as operators know them: adding, changing and deleting them, and what could not be delivered."""
+"""Webhooks for operators: adding, changing and deleting them, and deliveries that were given up."""
 
 from base64 import urlsafe_b64encode
 from collections.abc import Callable, Sequence
@@ -14,16 +14,16 @@ from wr.model.webhooks import MOST_WEBHOOKS, DeadLetter, Webhook, check_webhook
 from wr.room.audit_trail import AuditTrail
 from wr.store.dead_letter_repository import KeptLetter
 from wr.store.store import Store
-from wr.store.webhook_repository import SaveOutcome
+from wr.store.webhook import SaveOutcome
 
 _SECRET_BYTES = 32
 _MOST_TRIES = 5
 
 
 class WebhookService:
-    """Operators' use cases around webhooks. All raise `Unavailable` while the store is away.
+    """Operators' use cases around webhooks. All raise `Unavailable` if the store is away.
 
-    What changes something takes the actor, and is written down in the audit trail once it is done.
+    Changes take the actor, and are recorded in the audit trail once they are made.
     """
 
     def __init__(
@@ -36,12 +36,12 @@ class WebhookService:
         self._audit = AuditTrail(store)
 
     async def add(self, actor: Actor, *, url: str, events: Sequence[str], queue_id: str) -> Webhook:
-        """Tell this URL of these events from now on: this server at once, others within seconds.
+        """Send these events to this URL from now on: this server at once, others within seconds.
 
-        The secret of what is returned is told nowhere else.
+        The secret is in what is returned, and is told nowhere else.
 
         Raises:
-            InvalidRequest: the URL cannot be called, or a pattern means no event.
+            InvalidRequest: the URL cannot be called, or a pattern matches no event.
             Conflict: there are as many webhooks as there may be.
         """
         check_webhook(url, events)
@@ -57,7 +57,7 @@ class WebhookService:
             if await self._repository.add(webhook) is SaveOutcome.TOO_MANY:
                 raise Conflict(f"There may be {MOST_WEBHOOKS} webhooks at most", most=MOST_WEBHOOKS)
             draft.made(facts={**_facts_of(webhook), "events": webhook.events})
-        await self._heed()
+        await self._apply()
         return webhook
 
     async def all(self) -> Sequence[Webhook]:
@@ -67,14 +67,14 @@ class WebhookService:
     async def change(
         self, actor: Actor, webhook_id: str, changes: dict[str, object], *, rotate_secret: bool
     ) -> Webhook:
-        """Change a webhook: this server at once, others within seconds. What waits goes where it says now.
+        """Change a webhook: this server at once, others within seconds. Waiting deliveries go to the new URL.
 
-        A new secret is told nowhere else but in what is returned.
+        A new secret is in what is returned, and is told nowhere else.
 
         Raises:
             NotFound: there is no such webhook.
-            InvalidRequest: the URL cannot be called, or a pattern means no event.
-            Conflict: others change it all the time.
+            InvalidRequest: the URL cannot be called, or a pattern matches no event.
+            Conflict: other operators changed it at each attempt.
         """
         for _ in range(_MOST_TRIES):
             before = await self._find(webhook_id)
@@ -90,12 +90,12 @@ class WebhookService:
                         facts["rotated"] = "secret"
                     draft.made(changes=_changes_between(before, after), facts=facts)
             if draft.is_made:
-                await self._heed()
+                await self._apply()
                 return after
         raise Conflict("The webhook is being changed by others all the time", webhook_id=webhook_id)
 
     async def delete(self, actor: Actor, webhook_id: str) -> None:
-        """Tell a webhook nothing any more; what was not delivered to it is dropped.
+        """Delete a webhook. Events that were not delivered to it yet are dropped.
 
         Raises:
             NotFound: there is no such webhook.
@@ -103,32 +103,32 @@ class WebhookService:
         found = {webhook.id: webhook for webhook in await self._repository.list()}.get(webhook_id)
         queue_id = found.queue_id or None if found else None
         async with self._audit.recording(actor, Action.WEBHOOK_DELETED, queue_id) as draft:
-            # One that cannot be read is in no list, and can be deleted all the same.
+            # A webhook that cannot be read is in no list, and can be deleted all the same.
             if not await self._repository.delete(webhook_id):
                 raise NotFound("There is no such webhook", webhook_id=webhook_id)
             draft.made(facts=_facts_of(found) if found else {"webhook_id": bounded(webhook_id)})
-        await self._heed()
+        await self._apply()
 
     async def dead_letters(self, webhook_id: str = "") -> Sequence[KeptLetter]:
         """List deliveries that were given up, newest first, of one webhook or of all; 1,000 at most.
 
-        What this server is trying anew is not among them.
+        Deliveries that this server is trying again are left out.
         """
         before = self._hooks.retried()
         kept = await self._repository.dead_letters.newest(webhook_id)
-        # One that is settled while the list is read may be in it still.
+        # A delivery that succeeds while the list is read may still be in it.
         hidden = before | self._hooks.retried()
         return [each for each in kept if each.id not in hidden]
 
     async def retry(self, actor: Actor, letter_id: str) -> DeadLetter:
-        """Have this server try a delivery anew, as often as at first.
+        """Try a delivery again from this server, as often as the first time.
 
-        The store keeps it until it is acknowledged, or has died again: whatever happens to this server in
-        between, it is not lost.
+        The store keeps it until it is acknowledged or given up again, so that it is not lost if this server
+        dies in between.
 
         Raises:
-            NotFound: there is no such dead letter, or it is being tried anew.
-            Conflict: its webhook is gone.
+            NotFound: there is no such dead letter, or it is being tried again.
+            Conflict: its webhook was deleted.
         """
         await self._hooks.refresh()
         letter = await self._find_letter(letter_id)
@@ -140,10 +140,10 @@ class WebhookService:
         return letter
 
     async def discard(self, actor: Actor, letter_id: str) -> DeadLetter:
-        """Forget a delivery that was given up.
+        """Delete a delivery that was given up.
 
         Raises:
-            NotFound: there is no such dead letter, or it is being tried anew.
+            NotFound: there is no such dead letter, or it is being tried again.
         """
         letter = await self._find_letter(letter_id)
         async with self._audit.recording(actor, Action.DELIVERY_DISCARDED, letter.queue_id) as draft:
@@ -152,10 +152,10 @@ class WebhookService:
             draft.made(facts=_letter_facts(letter))
         return letter
 
-    async def _heed(self) -> None:
-        """Have this server heed a change that was made, at once if the store can be asked."""
-        # Else within seconds, when it looks again and logs that it cannot. The change was made all the same:
-        # an error would have the operator make it again, and a secret that is told once would be lost.
+    async def _apply(self) -> None:
+        """Make this server apply a change, at once if the store can be asked."""
+        # Otherwise within seconds, when it asks again. The change was made all the same: after an error the
+        # operator would make it again, and a secret that is told only once would be lost.
         with suppress(Unavailable):
             await self._hooks.refresh()
 
@@ -186,7 +186,7 @@ def _facts_of(webhook: Webhook) -> dict[str, Fact]:
 def _changes_between(before: Webhook, after: Webhook) -> dict[str, Change]:
     changes = {}
     if before.url != after.url:
-        # Origins only, which may be the same: path and query may hold a secret.
+        # Origins only, which may be the same: path and query may contain a secret.
         changes["url"] = Change(bounded(before.shown_url), bounded(after.shown_url))
     if before.events != after.events:
         changes["events"] = Change(bounded(" ".join(before.events)), bounded(" ".join(after.events)))

@@ -152,7 +152,7 @@ async def run(
             tasks.start_soon(keep_running, "positions", lambda _status: wiring.live.look_in_turn())
             tasks.start_soon(keep_running, "news", lambda _status: wiring.live.look_at_once())
             tasks.start_soon(keep_running, "telling", lambda _status: wiring.announcer.announce_for_ever())
-            tasks.start_soon(keep_running, "memory", lambda _status: watch_memory(store))
+            tasks.start_soon(keep_running, "memory", lambda _status: watch_memory(store.probe))
             tasks.start_soon(keep_running, "recovery", lambda _status: wiring.recovery.keep_for_ever())
             delays = metrics.event_loop
             tasks.start_soon(keep_running, "event loop", lambda _status: watch_event_loop(delays))
@@ -328,7 +328,7 @@ async def _use_store(wiring: Wiring, settings: Settings) -> tuple[str, bool]:
     generated = secrets.token_urlsafe(24)
 
     async def use() -> tuple[str, bool]:
-        await wiring.store.ping()
+        await wiring.store.probe.ping()
         await wiring.recovery.open()
         await _open_keys(wiring.signing_keys, settings)
         key = await _admin_key(wiring.store, settings, generated)
@@ -379,12 +379,12 @@ async def _admission(
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     await run_admission(
-        wiring.store,
+        wiring.store.passes,
         wiring.recovery,
         wiring.observer,
         interval_s=interval_s,
         metrics=wiring.metrics.admission,
-        place_of=wiring.store.place_of,
+        machine_of=wiring.store.machine_of,
         task_status=task_status,
     )
 

@@ -197,9 +197,7 @@ def assemble(
     )
     assets = own_assets()
     observer = AdmissionObserver(queue_cache, announcer.tell, metrics.queues)
-    gate_sessions = GateSessionService(
-        store, queue_cache, visitors, signing_keys, observer, announcer.tell, time.monotonic
-    )
+    gate_sessions = GateSessionService(store, queue_cache, visitors, observer, announcer.tell, time.monotonic)
     services = Services(
         visitors=visitors,
         user_queue=UserQueueService(store, signing_keys, queue_cache, settings.limits),
@@ -226,7 +224,7 @@ def assemble(
             public_url=settings.public_url,
         ),
         trusted_proxies=settings.trusted_proxies,
-        store_condition=StoreHealth(store, time.monotonic).condition,
+        store_condition=StoreHealth(store.probe, time.monotonic).condition,
         nats_health=lambda: events.nats_health,
         recovering_queues=lambda: sum(view.is_recovering for view in queue_cache.views()),
         webhooks=WebhookService(store, events.hooks, random_bytes=os.urandom),
@@ -248,7 +246,7 @@ def assemble(
         announcer=announcer,
         operators=operators,
         gate_sessions=gate_sessions,
-        live=LiveLoops(store, queue_cache, registry, settings.live_interval),
+        live=LiveLoops(store, store.restorations, queue_cache, registry, settings.live_interval),
         observer=observer,
         services=services,
         metrics=metrics,

@@ -1,1 +1,1 @@
-"""All state: batched calls of Lua scripts on DragonflyDB, or on any server that speaks its protocol."""
+"""All state: batched calls of Lua scripts on DragonflyDB, Valkey or Redis, and what belongs to a store."""

@@ -1,4 +1,4 @@
-"""Where the store is: one server, a cluster, or a server that Sentinel names; read from its URL."""
+"""The store's address, read from its URL: one server, a cluster, or a server that Sentinel names."""
 
 from collections.abc import Mapping
 from enum import Enum
@@ -27,9 +27,9 @@ class StoreKind(Enum):
     """How the server that has a key is found."""
 
     SERVER = ""
-    """By its address; it says itself whether it is a node of a cluster."""
+    """By its address. The server itself says whether it is a node of a cluster."""
     CLUSTER = "cluster"
-    """Any node tells which one has it."""
+    """Any node tells which node has the key."""
     SENTINEL = "sentinel"
     """The sentinels tell which server is the primary."""
 
@@ -38,20 +38,20 @@ class StoreAddress(msgspec.Struct, frozen=True):
     """Where the store is, and how connections to it are opened."""
 
     kind: StoreKind
-    places: tuple[tuple[str, int], ...]
-    """Hosts and ports: of the server, of nodes of the cluster, or of sentinels; none of a socket."""
+    endpoints: tuple[tuple[str, int], ...]
+    """Hosts and ports of the server, of nodes of the cluster, or of sentinels; empty for a socket."""
     options: Mapping[str, Any]
-    """Of a connection, as the client library spells them, without host and port."""
+    """Options of a connection, as the client library spells them, without host and port."""
     service: str = ""
-    """What the sentinels call the primary."""
+    """The name of the primary at the sentinels."""
     sentinel_options: Mapping[str, Any] = {}
-    """Of a connection to a sentinel."""
+    """Options of a connection to a sentinel."""
 
-    def make_client(self, place: tuple[str, int] | None = None) -> MakeClient:
-        """Return what makes clients of the server at `place`; without one, of the server that there is."""
+    def make_client(self, endpoint: tuple[str, int] | None = None) -> MakeClient:
+        """Return what makes clients of the server at `endpoint`; without one, of the first or only server."""
         if self.kind is StoreKind.SENTINEL:
             return self._make_client_of_primary
-        host, port = place or (self.places or (("", 0),))[0]
+        host, port = endpoint or (self.endpoints or (("", 0),))[0]
         options = {**self.options, **({"host": host, "port": port} if host else {})}
 
         def make(timeout_s: float, connections: int) -> redis.Redis:
@@ -63,7 +63,7 @@ class StoreAddress(msgspec.Struct, frozen=True):
     def _make_client_of_primary(self, timeout_s: float, connections: int) -> redis.Redis:
         patience = _patience(min(SHORT_S, timeout_s))
         # The library has no types for these.
-        sentinel: Any = Sentinel(list(self.places), sentinel_kwargs={**self.sentinel_options, **patience})  # type: ignore[no-untyped-call]
+        sentinel: Any = Sentinel(list(self.endpoints), sentinel_kwargs={**self.sentinel_options, **patience})  # type: ignore[no-untyped-call]
         client: redis.Redis = sentinel.master_for(
             self.service, **self.options, **_patience(timeout_s), max_connections=connections
         )
@@ -71,7 +71,7 @@ class StoreAddress(msgspec.Struct, frozen=True):
 
 
 def _patience(timeout_s: float) -> dict[str, Any]:
-    """Spell the options of connections that wait so long and try nothing twice by themselves."""
+    """Spell the options of connections that wait that long, and that never repeat a command."""
     return {
         "protocol": 2,
         "socket_timeout": timeout_s,
@@ -85,7 +85,7 @@ def read_store_url(url: str) -> StoreAddress:
     """Read a store's URL.
 
     Raises:
-        ValueError: it makes no sense. The message may repeat a part of it.
+        ValueError: it is no such URL. The message may repeat a part of it.
     """
     scheme, _, rest = url.partition("://")
     base, _, kind_name = scheme.lower().partition("+")
@@ -99,12 +99,12 @@ def read_store_url(url: str) -> StoreAddress:
         return StoreAddress(kind, (), _parse(f"unix://{rest}"))
     if kind is StoreKind.SENTINEL:
         return _sentinel_address(base, rest)
-    places, options = _places(base, rest, 6379)
-    if kind is StoreKind.SERVER and len(places) > 1:
+    endpoints, options = _endpoints(base, rest, 6379)
+    if kind is StoreKind.SERVER and len(endpoints) > 1:
         raise ValueError("several servers are those of redis+cluster:// or redis+sentinel://")
     if kind is StoreKind.CLUSTER and options.pop("db", 0):
         raise ValueError("a cluster has no other database than 0")
-    return StoreAddress(kind, places, options)
+    return StoreAddress(kind, endpoints, options)
 
 
 def _sentinel_address(base: str, rest: str) -> StoreAddress:
@@ -115,7 +115,7 @@ def _sentinel_address(base: str, rest: str) -> StoreAddress:
             "after the sentinels comes the name of the primary: redis+sentinel://host:26379/name"
         )
     query = f"?{parts.query}" if parts.query else ""
-    places, options = _places(base, f"{parts.netloc}/{database}{query}", _SENTINEL_PORT)
+    endpoints, options = _endpoints(base, f"{parts.netloc}/{database}{query}", _SENTINEL_PORT)
     own = {
         name.removeprefix(_OWN_SENTINEL): options.pop(name)
         for name in list(options)
@@ -128,7 +128,7 @@ def _sentinel_address(base: str, rest: str) -> StoreAddress:
         options["ssl"] = True
         if str(own.pop("ssl", "yes")).lower() in ("yes", "true", "1", "on"):
             own |= {name: value for name, value in options.items() if name.startswith("ssl")}
-    return StoreAddress(StoreKind.SENTINEL, places, options, unquote(service), own)
+    return StoreAddress(StoreKind.SENTINEL, endpoints, options, unquote(service), own)
 
 
 def _parse(url: str) -> dict[str, Any]:
@@ -136,14 +136,14 @@ def _parse(url: str) -> dict[str, Any]:
     return options
 
 
-def _places(base: str, rest: str, usual_port: int) -> tuple[tuple[tuple[str, int], ...], dict[str, Any]]:
-    """Read the hosts, separated by commas, and the options that connections to all of them have."""
+def _endpoints(base: str, rest: str, usual_port: int) -> tuple[tuple[tuple[str, int], ...], dict[str, Any]]:
+    """Read the hosts, separated by commas, and the options of connections to all of them."""
     ends = [at for at in (rest.find(mark) for mark in "/?#") if at >= 0]
     authority, tail = rest[: min(ends, default=len(rest))], rest[min(ends, default=len(rest)) :]
     secret, at, hosts = authority.rpartition("@")
-    places = []
+    endpoints = []
     options: dict[str, Any] = {}
     for host in hosts.split(","):
         options = _parse(f"{base}://{secret}{at}{host.strip()}{tail}")
-        places.append((options.pop("host", "localhost"), options.pop("port", usual_port)))
-    return tuple(places), options
+        endpoints.append((options.pop("host", "localhost"), options.pop("port", usual_port)))
+    return tuple(endpoints), options

@@ -1,21 +1,20 @@
 """The admission pass: `admit.lua`."""
 
-from typing import Any
-
 import msgspec
 
 from wr.model.wait_estimate import Second
 from wr.store.key_names import KeyNames
-from wr.store.script import load_script
+from wr.store.script import Script, ScriptCall, load_script
 
 MOST_PER_CALL = 2_000
-"""People handled per kind in one call: about 10 ms of the store's time at most."""
+"""How many visitors of each kind one call handles: about 10 ms of the store's time at most."""
 
 LONGEST_HOLD_S = 60.0
-"""Seconds that no visitor is let in after the store has forgotten, however long a heartbeat interval is."""
+"""For how many seconds at most no visitor is let in after the store has forgotten."""
 LEAST_GAP_MS = 2_000
-"""The shortest time without a pass that counts as one in which no visitor could be heard. A slow command of
-the store, or a busy machine, delays passes by less."""
+"""The shortest time without a pass that counts as a gap, in which no visitor could be heard.
+
+A slow command of the store, or a busy machine, delays passes by less."""
 _INTERVALS_IN_A_GAP = 4
 
 _PARTS = (
@@ -40,11 +39,18 @@ _PARTS = (
 )
 
 
+_Reply = tuple[
+    *tuple[int, int, int, int, int, int],
+    *tuple[list[bytes], list[bytes], list[bytes], list[bytes]],
+    *tuple[int, list[int], list[int], int, int, list[int]],
+]
+
+
 class Known(msgspec.Struct, frozen=True):
     """What a server knows of a queue from its last pass over it."""
 
     created_ms: int = 0
-    """When the queue was made: another one of its name is another queue."""
+    """When the queue was created. A later queue of the same name has another time."""
     passes: int = 0
     waiting: int = 0
 
@@ -53,20 +59,20 @@ NOTHING_KNOWN = Known()
 
 
 class Forgotten(msgspec.Struct, frozen=True):
-    """That the store came back without some of what it had acknowledged; times in milliseconds since 1970."""
+    """The store came back without some of what it had acknowledged. Times are milliseconds since 1970."""
 
     at_ms: int
-    """When that was noticed."""
+    """When a pass noticed it."""
     held_until_ms: int
-    """Until then no visitor is let in, so that the line can form again."""
+    """Until when no visitor is let in, so that the line can form again."""
     acknowledged: int
-    """How many waited at the last pass before it."""
+    """How many visitors waited at the last pass before."""
     restored: int
     """How many places and sessions have come back from their tokens."""
 
 
 def least_gap_ms(admission_interval_s: float) -> int:
-    """Return how long no pass must have run for visitors not to have been heard, in milliseconds."""
+    """Return after how many milliseconds without a pass visitors count as not heard."""
     return max(LEAST_GAP_MS, round(_INTERVALS_IN_A_GAP * admission_interval_s * 1000))
 
 
@@ -83,33 +89,33 @@ class AdmissionPass(msgspec.Struct, frozen=True, kw_only=True):
     ended: list[bytes]
     admitted: list[bytes]
     sessions_end_ms: int
-    """When the sessions of those admitted end."""
+    """When the sessions of the visitors let in end."""
     waits_ms: list[int]
-    """How long each of those admitted had waited, in their order."""
+    """How long each of the visitors let in had waited, in their order."""
     seconds: list[Second]
     """What happened in each of the last seconds."""
     waiting_by_priority: tuple[int, ...]
-    """How many wait of priority 0, 1, 2 and 3."""
+    """How many visitors of priority 0, 1, 2 and 3 wait."""
     passes: int = 0
-    """How many passes there were over this queue, as far as the store remembers."""
+    """How many passes over this queue the store remembers."""
     forgotten: Forgotten | None = None
-    """None when the store has forgotten nothing of this queue."""
+    """None if the store has forgotten nothing of this queue."""
 
     @property
     def is_held(self) -> bool:
-        """Whether no visitor is let in, because the store has forgotten and the line forms again."""
+        """Whether no visitor is let in, because the store has forgotten places and the line forms again."""
         return self.forgotten is not None and self.now_ms < self.forgotten.held_until_ms
 
     heard_ms: int = 0
     """When visitors could be heard again after the last gap in the passes; 0 if there was none."""
     gap_ms: int = 0
-    """How long that gap lasted; below 0 if the clock went back by so much."""
+    """How long that gap lasted; negative if the clock went back by that much."""
 
 
 class AdmitScript:
     """Calls of `admit.lua`."""
 
-    script = load_script("admit")
+    script: Script[_Reply] = load_script("admit")
 
     def __init__(
         self,
@@ -125,18 +131,17 @@ class AdmitScript:
 
     def call(
         self, queue_id: str, now_ms: int, known: Known = NOTHING_KNOWN, *, is_short: bool = False
-    ) -> tuple[list[str], list[Any]]:
-        """Spell KEYS and ARGV for a pass over one queue; `is_short` says that the store's memory is."""
-        arguments = [
+    ) -> ScriptCall:
+        """Spell KEYS and ARGV for a pass over one queue; `is_short` says that the store's memory is short."""
+        return self._keys.queue(queue_id, *_PARTS), [
             *(now_ms, self._most, self._gap_ms),
             *(known.created_ms, known.passes, known.waiting, self._longest_hold_ms, int(is_short)),
         ]
-        return self._keys.queue(queue_id, *_PARTS), arguments
 
-    def reply(self, raw: list[Any]) -> AdmissionPass | None:
-        """Read the reply; None when there is no such queue."""
-        exists, now_ms, version, waiting, active, more, dropped, ended, admitted, seconds, *rest = raw
-        end_ms, waits, lengths, heard_ms, gap_ms, memory = rest
+    def reply(self, raw: _Reply) -> AdmissionPass | None:
+        """Read the reply; None if there is no such queue."""
+        exists, now_ms, version, waiting, active, more, dropped, ended, admitted, seconds = raw[:10]
+        end_ms, waits, lengths, heard_ms, gap_ms, memory = raw[10:]
         if not exists:
             return None
         return AdmissionPass(

@@ -1,7 +1,7 @@
-"""Announcements: what one replica did to somebody whose stream another may hold, by publish and subscribe.
+"""Announcements between servers: that something happened to visitors whose streams another server may have.
 
-An announcement only says whose news cannot wait; what happened is read from the store. So one that is lost
-costs a stream some seconds until its next look, and one that comes twice costs nothing.
+An announcement only names the visitors. What happened is read from the store. If an announcement is lost, a
+stream learns it some seconds later, at its next look. An announcement that comes twice does no harm.
 """
 
 import threading
@@ -27,14 +27,14 @@ Heard = Callable[[str, list[bytes] | None], None]
 
 
 class Announcements:
-    """Tells all replicas, and hears them all, on one channel."""
+    """Sends announcements to all servers, and receives theirs, on one channel of the store."""
 
     def __init__(self, connection: Connection, keys: KeyNames) -> None:
         self._connection = connection
         self._channel = keys.shared("announcements")
 
     async def announce(self, news: Mapping[str, Iterable[bytes] | None]) -> None:
-        """Announce, for each queue, whose news cannot wait (None: everybody's). One round trip."""
+        """Announce, for each queue, the visitors that have news (None: all of them). One round trip."""
         messages = [_spell(queue_id, ids) for queue_id, ids in news.items()]
         if not messages:
             return
@@ -50,7 +50,7 @@ class Announcements:
     async def listen(
         self, heard: Heard, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
     ) -> None:
-        """Call `heard` for each announcement, for ever; subscribes again when the store was away."""
+        """Call `heard` for each announcement, for ever. Subscribes again after the store was away."""
         stop = threading.Event()
         token = trio.lowlevel.current_trio_token()
         is_away = False
@@ -103,11 +103,11 @@ class Announcements:
             Unavailable: the store went away.
         """
         subscription = client.pubsub()  # type: ignore[no-untyped-call]
-        place = self._connection.place_of(self._channel)
+        machine = self._connection.machine_of(self._channel)
         try:
             subscription.subscribe(self._channel)
-            # Not every cluster passes on to all machines what is published on one of them.
-            while not stop.is_set() and self._connection.place_of(self._channel) == place:
+            # In some clusters, only subscribers at the same machine receive what is published there.
+            while not stop.is_set() and self._connection.machine_of(self._channel) == machine:
                 message = subscription.get_message(timeout=_LISTEN_S)
                 if message is None:
                     continue
@@ -125,7 +125,7 @@ class Announcements:
 
 
 def _one_thread() -> trio.CapacityLimiter:
-    """A limiter of its own: listening takes a thread for as long as the server runs."""
+    """Return a limiter of its own, because listening takes a thread for as long as the server runs."""
     return trio.CapacityLimiter(1)
 
 

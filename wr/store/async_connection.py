@@ -1,9 +1,8 @@
-"""Wires: connections to the store that wait on the event loop and not in a thread.
+"""Connections to the store that wait on the event loop instead of in a thread.
 
-The client library opens the connection, with all that its URL asks for (TLS, a user, a database), spells the
-commands and names the errors; what happens here is only the waiting. A worker thread for each batch would
-have to be woken and wait for the interpreter twice: in the quietest of several windows that was 4 µs of a
-heartbeat's 85, and 17 of a join's 114.
+The client library opens the connection as its URL asks (TLS, a user, a database), spells the commands and
+names the errors. Only the waiting happens here. A worker thread for each batch would have to be woken, and
+would wait for the interpreter twice: at best that took 4 µs of a heartbeat's 85, and 17 of a join's 114.
 """
 
 import ssl
@@ -14,12 +13,14 @@ import redis
 import trio
 from redis.connection import DefaultParser
 
+from wr.store.script import Argument
+
 _READ_BYTES = 65_536
 _NOT_YET = object()
 
 
 class AsyncConnection:
-    """One connection, for one call at a time. A call that did not end well leaves it broken."""
+    """One connection, for one call at a time. A call that fails leaves it broken."""
 
     def __init__(self, connection: Any, host_socket: Any) -> None:
         self._connection = connection
@@ -32,8 +33,8 @@ class AsyncConnection:
         self.is_broken = False
 
     def is_usable(self) -> bool:
-        """Whether one that lay idle may be called again: not if the store has closed it, or said what nobody
-        asked for. One system call."""
+        """Whether an idle connection may be used again: not if the store has closed it, or has sent something
+        that was not asked for. One system call."""
         try:
             self._socket.recv(1)
         except (BlockingIOError, ssl.SSLWantReadError):
@@ -42,11 +43,11 @@ class AsyncConnection:
             return False
         return False
 
-    async def call(self, command: tuple[Any, ...]) -> Any:
-        """Send a command and wait for its reply.
+    async def call(self, command: tuple[Argument, ...]) -> Any:
+        """Send a command, and wait for its reply.
 
         Raises:
-            redis.RedisError, OSError: as the client library would.
+            redis.RedisError, OSError: as the client library raises them.
         """
         self.is_broken = True
         await self._send(b"".join(self._connection.pack_command(*command)))
@@ -85,15 +86,15 @@ class AsyncConnection:
 
 
 def open_wire(client: redis.Redis) -> AsyncConnection:
-    """Open a connection as `client` would; blocks, so it is for a thread.
+    """Open a connection as `client` would. It blocks, so call it in a thread.
 
     Raises:
-        redis.RedisError, OSError: the store cannot be reached, or does not let us in.
+        redis.RedisError, OSError: the store cannot be reached, or refuses the login.
     """
     pool = client.connection_pool
     connection = pool.connection_class(**pool.connection_kwargs)
     connection.connect()
-    # The library offers the socket of a connection only so; a test holds the version to it.
+    # The library has no public way to the socket of a connection. A test checks that this one still works.
     host_socket = connection._get_socket()
     host_socket.setblocking(False)
     return AsyncConnection(connection, host_socket)

@@ -1,14 +1,15 @@
 """Batching: many callers, one round trip.
 
-There is no timer. While one batch is in flight the next gathers; whatever has arrived when it returns is the
-next batch. An idle server answers at once, a busy one spreads the cost of a round trip over hundreds.
+There is no timer. While one batch is in flight, calls gather, and all that have arrived when it returns are
+the next batch. So an idle server answers at once, and a busy one shares a round trip among hundreds of
+callers.
 """
 
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractContextManager
 from contextvars import Context
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 import structlog
 import trio
@@ -23,37 +24,44 @@ log = structlog.get_logger("wr.store")
 _CLOSING = "The waiting room is shutting down"
 
 
-class _Waiter(Generic[Item]):
-    """One caller: what it asks, its task, which is None once it has given up, and what it is answered."""
+class _Waiter(Generic[Item, Reply]):
+    """One caller: its item, its task (None once it has given up), and the reply that it wakes with."""
 
     __slots__ = ("failure", "item", "reply", "task")
+    reply: Reply
 
     def __init__(self, item: Item, task: trio.lowlevel.Task) -> None:
         self.item = item
         self.task: trio.lowlevel.Task | None = task
-        self.reply: Any = None
         self.failure: Exception | None = None
 
-    def give_up(self, _raise_cancel: Any) -> trio.lowlevel.Abort:
-        """The caller is cancelled."""
+    def give_up(self, _raise_cancel: object) -> trio.lowlevel.Abort:
+        """Stop waiting: the caller is cancelled."""
         self.task = None
         return trio.lowlevel.Abort.SUCCEEDED
 
-    def answer(self, reply: Any, failure: Exception | None = None) -> None:
-        """Let the caller go on with this, unless it has been answered or has given up."""
+    def answer(self, reply: Reply) -> None:
+        """Wake the caller with its reply, unless it has been woken or has given up."""
         task, self.task = self.task, None
         if task is not None:
-            self.reply, self.failure = reply, failure
+            self.reply = reply
+            trio.lowlevel.reschedule(task)
+
+    def fail(self, failure: Exception) -> None:
+        """Wake the caller with an exception, unless it has been woken or has given up."""
+        task, self.task = self.task, None
+        if task is not None:
+            self.failure = failure
             trio.lowlevel.reschedule(task)
 
 
 class Batcher(Generic[Item, Reply]):
     """Gathers items per key and runs `execute(key, items)` for up to `most` of them at a time.
 
-    One batch per key is in flight. Every caller gets its own reply, or the exception its whole batch met.
+    One batch per key is in flight. Every caller gets its own reply, or the exception that its batch met.
     A caller that is cancelled stops waiting; its item may still be carried out. At most `most_waiting`
-    callers wait; further ones are refused at once rather than kept in a line that only grows. `around` is a
-    block to carry out each batch in, given the contexts of its callers.
+    callers wait. Further ones are refused at once, because they would wait ever longer. `around` opens a
+    block around each batch, given the contexts of its callers.
     """
 
     def __init__(
@@ -70,18 +78,18 @@ class Batcher(Generic[Item, Reply]):
         self._execute = execute
         self._most = most
         self._most_waiting = most_waiting
-        self._lanes: dict[str, deque[_Waiter[Item]]] = {}
+        self._lanes: dict[str, deque[_Waiter[Item, Reply]]] = {}
         self._waiting = 0
 
     async def submit(self, key: str, item: Item) -> Reply:
-        """Have `item` carried out in the next batch of `key` and return its reply.
+        """Carry out `item` in the next batch of `key`, and return its reply.
 
         Raises:
             Unavailable: the store cannot be reached, or too many callers wait already.
         """
         if self._waiting >= self._most_waiting:
             raise Unavailable("The waiting room has more to do than it can do just now")
-        waiter = _Waiter(item, trio.lowlevel.current_task())
+        waiter: _Waiter[Item, Reply] = _Waiter(item, trio.lowlevel.current_task())
         lane = self._lanes.get(key)
         if lane is None:
             lane = deque()
@@ -92,32 +100,31 @@ class Batcher(Generic[Item, Reply]):
             self._lanes[key] = lane
         lane.append(waiter)
         self._waiting += 1
-        # A plain reschedule: an event per caller would cost more than the caller's share of the batch.
+        # An event for each caller would cost more than the caller's share of the batch.
         await trio.lowlevel.wait_task_rescheduled(waiter.give_up)
         if waiter.failure is not None:
             raise waiter.failure
-        reply: Reply = waiter.reply
-        return reply
+        return waiter.reply
 
-    async def _run(self, key: str, lane: deque[_Waiter[Item]]) -> None:
-        batch: list[_Waiter[Item]] = []
+    async def _run(self, key: str, lane: deque[_Waiter[Item, Reply]]) -> None:
+        batch: list[_Waiter[Item, Reply]] = []
         try:
             while lane:
                 batch = [lane.popleft() for _ in range(min(self._most, len(lane)))]
                 self._waiting -= len(batch)
                 await self._settle(key, batch)
         except Exception:
-            # The nursery holds the batches of all queues. The next call of this one begins anew.
+            # Not raised: the nursery runs the batches of all queues. The next call of this key starts anew.
             log.exception("batches ended with an error", key=key)
         finally:
-            # The room is closing, or something failed: a caller must not wait for ever.
+            # The server is closing, or something failed. Callers must not wait for ever.
             del self._lanes[key]
             self._waiting -= len(lane)
             for waiter in (*batch, *lane):
                 if waiter.task is not None:
-                    waiter.answer(None, Unavailable(_CLOSING))
+                    waiter.fail(Unavailable(_CLOSING))
 
-    async def _settle(self, key: str, batch: list[_Waiter[Item]]) -> None:
+    async def _settle(self, key: str, batch: list[_Waiter[Item, Reply]]) -> None:
         try:
             if self._around is None:
                 replies = await self._execute(key, [waiter.item for waiter in batch])
@@ -125,19 +132,19 @@ class Batcher(Generic[Item, Reply]):
                 callers = [waiter.task.context for waiter in batch if waiter.task is not None]
                 with self._around(callers):
                     replies = await self._execute(key, [waiter.item for waiter in batch])
-        except Exception as error:  # noqa: BLE001 - whatever it was, each caller must hear of it
+        except Exception as error:  # noqa: BLE001 - each caller must learn of any failure
             failure = error
         else:
             if len(replies) == len(batch):
                 for waiter, reply in zip(batch, replies, strict=True):
                     waiter.answer(reply)
                 return
-            # Whose reply is missing cannot be known, and a guess would give someone another's place.
+            # It is not known which reply is missing, and a guess could give a visitor the place of another.
             failure = ValueError(f"{len(replies)} replies to {len(batch)} items")
         for waiter in batch:
-            waiter.answer(None, _own(failure))
+            waiter.fail(_own(failure))
 
 
 def _own(error: Exception) -> Exception:
-    """Give each caller an exception of its own: one raised in hundreds of tasks gathers all their frames."""
+    """Give each caller its own exception: one raised in hundreds of tasks gathers all their frames."""
     return type(error)(error.message) if isinstance(error, Unavailable) else error

@@ -1,33 +1,32 @@
 """Blocks: visitors and addresses that may not join a queue for a while: `block.lua`, and the list of them."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import cast
 
 import msgspec
 import redis
 
 from wr.store.connection import Connection
 from wr.store.key_names import KeyNames
-from wr.store.script import load_script
+from wr.store.script import Script, ScriptCall, load_script
 
-_BLOCK = load_script("block")
 _PARTS = ("config", "extras", "sessions", "blocks", "block_notes")
 MOST_LISTED = 1_000
 
 
 class BlockNote(msgspec.Struct, frozen=True, kw_only=True):
-    """What is kept of a block beside whom it is of and when it ends."""
+    """What the store keeps of a block, besides its member and its end."""
 
     created_ms: int
     reason: str
     of: str
-    """What the operator or the site named: the id of a session or of a pass, an address, a user id."""
+    """What the operator or the site named: the id of a session or of a pass, an address, or a user id."""
     operator: str = ""
 
 
 class Block(msgspec.Struct, frozen=True):
-    """One block: `member` is whom it keeps out, as the store spells it: `a` and an address tag, `p` and an
-    identity digest, or `i` and the id of a place."""
+    """One block. `member` says who may not join: `a` and an address tag, `p` and an identity digest, or `i`
+    and the id of a place."""
 
     member: bytes
     until_ms: int
@@ -35,7 +34,7 @@ class Block(msgspec.Struct, frozen=True):
 
 
 class Blocking(msgspec.Struct, frozen=True, kw_only=True):
-    """Whom to block: the holder of a place, further members, or both."""
+    """What to block: the holder of a place, further members, or both."""
 
     until_ms: int
     note: BlockNote
@@ -45,7 +44,7 @@ class Blocking(msgspec.Struct, frozen=True, kw_only=True):
     is_address: bool = False
     """Whether the address that took the place is blocked."""
     is_session: bool = False
-    """Whether either is blocked only if the place is a session that is on."""
+    """Whether to block only if the place is an active session."""
     members: Sequence[bytes] = ()
 
 
@@ -59,19 +58,17 @@ def subject_member(digest: bytes) -> bytes:
     return b"p" + digest
 
 
-class Blocks:
-    """Adds blocks, lists them, and ends them."""
+class BlockScript:
+    """Calls of `block.lua`."""
 
-    def __init__(self, connection: Connection, keys: KeyNames) -> None:
-        self._connection = connection
+    script: Script[tuple[int, list[bytes]]] = load_script("block")
+
+    def __init__(self, keys: KeyNames) -> None:
         self._keys = keys
 
-    async def add(self, queue_id: str, now_ms: int, blocking: Blocking) -> list[bytes] | None:
-        """Block; returns the members that are blocked now, None when there is no such queue. One round trip.
-
-        To be called before a place is ended: its identity is forgotten with it.
-        """
-        arguments: list[Any] = [
+    def call(self, queue_id: str, now_ms: int, blocking: Blocking) -> ScriptCall:
+        """Spell KEYS and ARGV for one block."""
+        return self._keys.queue(queue_id, *_PARTS), [
             now_ms,
             blocking.until_ms,
             msgspec.json.encode(blocking.note),
@@ -81,33 +78,56 @@ class Blocks:
             int(blocking.is_session),
             *blocking.members,
         ]
-        exists, members = await self._connection.call(_BLOCK, self._keys.queue(queue_id, *_PARTS), arguments)
-        return list(members) if exists else None
+
+    def reply(self, raw: tuple[int, list[bytes]]) -> list[bytes] | None:
+        """Read the reply: the members that are blocked now; None if there is no such queue."""
+        exists, members = raw
+        return members if exists else None
+
+
+class Blocks:
+    """Adds blocks, lists them, and ends them."""
+
+    def __init__(self, connection: Connection, keys: KeyNames) -> None:
+        self._connection = connection
+        self._keys = keys
+        self._block = BlockScript(keys)
+
+    async def add(self, queue_id: str, now_ms: int, blocking: Blocking) -> list[bytes] | None:
+        """Block; returns the members that are blocked now, None if there is no such queue. One round trip.
+
+        Call this before the place is ended: the store forgets the identity of its holder then.
+        """
+        call = self._block.call(queue_id, now_ms, blocking)
+        return self._block.reply(await self._connection.call(self._block.script, *call))
 
     async def list(self, queue_id: str, now_ms: int) -> list[Block]:
-        """List the blocks of a queue that are not over, those that end last first; 1,000 at most."""
+        """List the blocks of a queue that have not ended, the last to end first; 1,000 at most."""
         ends, notes = self._keys.queue(queue_id, "blocks", "block_notes")
 
-        def read(client: redis.Redis) -> Any:
-            found: Any = client.zrevrangebyscore(
+        def read(client: redis.Redis) -> list[Block]:
+            ranged = client.zrevrangebyscore(
                 ends, "+inf", f"({now_ms}", start=0, num=MOST_LISTED, withscores=True
             )
-            return found, client.hmget(notes, [member for member, _ in found]) if found else []
+            found = cast("list[tuple[bytes, float]]", ranged)
+            if not found:
+                return []
+            noted = cast("list[bytes | None]", client.hmget(notes, [member for member, _ in found]))
+            return [
+                Block(member, int(until_ms), msgspec.json.decode(note, type=BlockNote))
+                for (member, until_ms), note in zip(found, noted, strict=True)
+                if note is not None
+            ]
 
-        found, noted = await self._connection.run(ends, read)
-        return [
-            Block(member, int(until_ms), msgspec.json.decode(note, type=BlockNote))
-            for (member, until_ms), note in zip(found, noted, strict=True)
-            if note is not None
-        ]
+        return await self._connection.run(ends, read)
 
     async def end(self, queue_id: str, member: bytes) -> bool:
-        """End a block; False when there is none of that member."""
+        """End a block; False if there is no block of that member."""
         ends, notes = self._keys.queue(queue_id, "blocks", "block_notes")
 
-        def remove(client: Any) -> Any:
-            removed = client.zrem(ends, member)
+        def remove(client: redis.Redis) -> bool:
+            removed = bool(client.zrem(ends, member))
             client.hdel(notes, member)
             return removed
 
-        return bool(await self._connection.run(ends, remove))
+        return await self._connection.run(ends, remove)

@@ -2,15 +2,15 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import redis
 import structlog
 import trio
 
 from wr.model.refusals import OutOfMemory, Unavailable
-from wr.store.cluster_topology import ClusterTopology, Place, slot_of
-from wr.store.script import Script
+from wr.store.cluster_topology import ClusterTopology, Endpoint, slot_of
+from wr.store.script import Argument, Raw, Script
 from wr.store.server_link import EachCommand, ServerLink, Unreached
 
 T = TypeVar("T")
@@ -19,33 +19,38 @@ log = structlog.get_logger("wr.store")
 
 _MOST_REDIRECTIONS = 5
 _ON_ITS_WAY_S = 0.02
-"""Between two tries while a slot is on its way to another node."""
+"""The pause between two attempts while a slot is being moved to another node."""
 _NOWHERE = "No machine of the waiting room's store serves this just now"
 
 
 class Cluster:
     """Runs commands and scripts on the node that has their keys, over one link for each node.
 
-    All that a call or command names must be in one slot. A call that was not carried out is sent again: at
-    once to where the slot has moved, for `patience_s` while it is on its way, and once where the node was not
-    reached and another has its slots by now. A call that may have been carried out is not sent again.
+    All keys of a call or command must be in one slot. A call that was not carried out is sent again: at once
+    to the node that the slot has moved to; for up to `patience_s` while the slot is being moved; and once if
+    the node was not reached and another has its slots by now. A call that may have been carried out is not
+    sent again.
 
-    A node that is away fails the calls for its own slots, and holds up no others.
+    If a node is away, calls for its slots fail, and calls for other slots are not held up.
     """
 
     is_sharded = True
 
     def __init__(
-        self, topology: ClusterTopology, open_link: Callable[[Place], ServerLink], *, patience_s: float = 3.0
+        self,
+        topology: ClusterTopology,
+        open_link: Callable[[Endpoint], ServerLink],
+        *,
+        patience_s: float = 3.0,
     ) -> None:
         self._topology = topology
         self._open_link = open_link
         self._patience_s = patience_s
-        self._links: dict[Place, ServerLink] = {}
-        self._away: set[Place] = set()
+        self._links: dict[Endpoint, ServerLink] = {}
+        self._away: set[Endpoint] = set()
 
     async def run(self, key: str, command: Callable[[redis.Redis], T]) -> T:
-        """Run `command` on the node that has `key`, in a worker thread. It must bear to be run again.
+        """Run `command` on the node that has `key`, in a worker thread. It may be run more than once.
 
         Raises:
             Unavailable: the node cannot be reached or cannot serve; the command may have been carried out.
@@ -57,17 +62,17 @@ class Cluster:
         slot = slot_of(key)
         return await self._carry_out(slot, carry_out, patience_s=self._patience_s, may_ask=False)
 
-    async def run_each(self, keys: Sequence[str], command: EachCommand) -> list[Any]:
-        """Run `command` on each node with those of these keys that it has; replies in the order of the keys.
+    async def run_each(self, keys: Sequence[str], command: EachCommand[T]) -> Sequence[T | Exception]:
+        """Run `command` on each node with the keys that it has; returns replies in the order of the keys.
 
-        A key whose node failed has its exception for a reply; the first is raised when all have failed.
+        The reply for a key whose node failed is the exception. If all have failed, the first is raised.
         """
 
-        async def ask(link: ServerLink, indexes: Sequence[int]) -> list[Any]:
+        async def ask(link: ServerLink, indexes: Sequence[int]) -> Sequence[T | Exception]:
             return await link.run_each([keys[index] for index in indexes], command)
 
-        async def ask_again(index: int, error: Exception) -> Any:
-            async def carry_out(link: ServerLink, _asking: bool) -> Any:
+        async def ask_again(index: int, error: Exception) -> T:
+            async def carry_out(link: ServerLink, _asking: bool) -> T:
                 (reply,) = await link.run_each([keys[index]], command)
                 if isinstance(reply, Exception):
                     raise Unavailable(_NOWHERE) from reply
@@ -77,35 +82,36 @@ class Cluster:
 
         return await self._ask_all([slot_of(key) for key in keys], ask, ask_again)
 
-    async def call(self, script: Script, keys: Sequence[str], arguments: Sequence[Any]) -> Any:
+    async def call(self, script: Script[Raw], keys: Sequence[str], arguments: Sequence[Argument]) -> Raw:
         """Run one script on the node that has its keys.
 
         Raises:
             Unavailable: as in `run`.
         """
 
-        async def carry_out(link: ServerLink, asking: bool) -> Any:
+        async def carry_out(link: ServerLink, asking: bool) -> Raw:
             return await link.call(script, keys, arguments, asking=asking)
 
         return await self._carry_out(slot_of(keys[0]), carry_out, patience_s=self._patience_s)
 
     async def call_each(
-        self, script: Script, calls: Sequence[tuple[Sequence[str], Sequence[Any]]]
-    ) -> list[Any]:
-        """Run one script for several queues, in one round trip to each node; replies, or why there is none,
-        in their order.
+        self, script: Script[Raw], calls: Sequence[tuple[Sequence[str], Sequence[Argument]]]
+    ) -> list[Raw | Exception]:
+        """Run one script for several queues, in one round trip to each node.
+
+        Returns replies in the order of the calls; the reply of a call that failed is its exception.
 
         Raises:
             Unavailable: all have failed.
         """
 
-        async def ask(link: ServerLink, indexes: Sequence[int]) -> list[Any]:
+        async def ask(link: ServerLink, indexes: Sequence[int]) -> list[Raw | Exception]:
             return await link.call_each(script, [calls[index] for index in indexes])
 
-        async def ask_again(index: int, error: Exception) -> Any:
+        async def ask_again(index: int, error: Exception) -> Raw:
             keys, arguments = calls[index]
 
-            async def carry_out(link: ServerLink, asking: bool) -> Any:
+            async def carry_out(link: ServerLink, asking: bool) -> Raw:
                 return await link.call(script, keys, arguments, asking=asking)
 
             return await self._persist(slot_of(keys[0]), error, carry_out, patience_s=0)
@@ -116,45 +122,45 @@ class Cluster:
         """Make one round trip to each node, until one has answered.
 
         Raises:
-            Unavailable: none does.
+            Unavailable: no node has answered.
         """
         if not self._topology.primaries():
             await self._topology.look()
         failure: Unavailable | None = None
         answered = False
 
-        async def ask(place: Place) -> None:
+        async def ask(node: Endpoint) -> None:
             nonlocal answered, failure
             try:
-                await self._link_at(place).ping()
+                await self._link_at(node).ping()
             except Unavailable as error:
-                self._note_away(place, error)
+                self._note_away(node, error)
                 failure = error
             else:
-                self._note_back(place)
+                self._note_back(node)
                 answered = True
                 nursery.cancel_scope.cancel()
 
         async with trio.open_nursery() as nursery:
-            for place in self._topology.primaries():
-                nursery.start_soon(ask, place)
+            for node in self._topology.primaries():
+                nursery.start_soon(ask, node)
         if not answered:
             await self._topology.look()
             raise failure or Unavailable(_NOWHERE)
 
     async def client_for(self, key: str) -> redis.Redis:
-        """Return a client of the node that has `key`, which answers.
+        """Return a client of the node that has `key`, after the node has answered.
 
         Raises:
-            Unavailable: it does not.
+            Unavailable: it does not answer.
         """
         await self.run(key, lambda client: client.ping())
         return (await self._link(slot_of(key))).client
 
-    def place_of(self, key: str) -> str:
-        """Name the node that has `key`; empty when that is not known."""
-        place = self._topology.owner(slot_of(key))
-        return "" if place is None else _name(place)
+    def machine_of(self, key: str) -> str:
+        """Name the node that has `key`; empty if that is not known."""
+        node = self._topology.owner(slot_of(key))
+        return "" if node is None else _name(node)
 
     def close(self) -> None:
         """Close every connection."""
@@ -170,14 +176,14 @@ class Cluster:
         patience_s: float,
         may_ask: bool = True,
     ) -> T:
-        place = self._topology.owner(slot)
-        link = self._links.get(place) if place is not None else None
+        node = self._topology.owner(slot)
+        link = self._links.get(node) if node is not None else None
         try:
             reply = await carry_out(link or await self._link(slot), False)
         except Unavailable as error:
             return await self._persist(slot, error, carry_out, patience_s=patience_s, may_ask=may_ask)
         if self._away:
-            self._note_back(place)
+            self._note_back(node)
         return reply
 
     async def _persist(
@@ -189,7 +195,7 @@ class Cluster:
         patience_s: float,
         may_ask: bool = True,
     ) -> T:
-        """Carry out again what failed with `error`, if it was not carried out; raise it otherwise."""
+        """Repeat what failed with `error` if it was not carried out. Otherwise raise the error."""
         until = trio.current_time() + patience_s
         redirections = 0
         while True:
@@ -203,7 +209,7 @@ class Cluster:
                 redirections += 1
                 link, asking = self._link_at((cause.host, cause.port)), True
             elif isinstance(cause, redis.exceptions.AskError | redis.exceptions.TryAgainError):
-                # The keys of the slot are on their way, some here and some there.
+                # The slot is being moved: some of its keys are on one node and some on another.
                 if trio.current_time() >= until:
                     raise _refusal(error) from cause
                 await trio.sleep(_ON_ITS_WAY_S)
@@ -218,8 +224,10 @@ class Cluster:
                 error = another
 
     async def _find_successor(self, slot: int, error: Exception) -> None:
-        """Look whether another node has the slot by now; raise `error` if not, or if the call may have been
-        carried out."""
+        """Find out whether another node has the slot by now.
+
+        Raises `error` if none has, or if the call may have been carried out.
+        """
         if isinstance(error, OutOfMemory):
             raise error
         before = self._topology.owner(slot)
@@ -227,34 +235,36 @@ class Cluster:
         if not isinstance(error, Unreached) or self._topology.owner(slot) == before:
             raise error
 
-    async def _look_after(self, place: Place | None, error: Exception) -> None:
-        """Look at the nodes after one has failed; that nobody answers is no news then."""
-        if place is not None and isinstance(error, Unavailable):
-            self._note_away(place, error)
+    async def _look_after(self, node: Endpoint | None, error: Exception) -> None:
+        """Look up the nodes after one has failed. That no node answers is not an error here."""
+        if node is not None and isinstance(error, Unavailable):
+            self._note_away(node, error)
         with suppress(Unavailable):
-            await self._topology.look(place)
+            await self._topology.look(node)
 
     async def _ask_all(
         self,
         slots: Sequence[int],
-        ask: Callable[[ServerLink, Sequence[int]], Awaitable[list[Any]]],
-        ask_again: Callable[[int, Exception], Awaitable[Any]],
-    ) -> list[Any]:
-        """Ask each node for its own; replies, or why there is none, in the order of the slots."""
+        ask: Callable[[ServerLink, Sequence[int]], Awaitable[Sequence[T | Exception]]],
+        ask_again: Callable[[int, Exception], Awaitable[T]],
+    ) -> list[T | Exception]:
+        """Ask each node for its slots; returns replies or exceptions in the order of the slots."""
         if slots and not self._topology.primaries():
             await self._topology.look()
-        groups: dict[Place | None, list[int]] = {}
+        groups: dict[Endpoint | None, list[int]] = {}
         for index, slot in enumerate(slots):
             groups.setdefault(self._topology.owner(slot), []).append(index)
-        replies: list[Any] = [None] * len(slots)
+        # Every slot is in one group, so each of these is replaced.
+        replies: list[T | Exception] = [Unavailable(_NOWHERE)] * len(slots)
 
-        async def ask_node(place: Place | None, indexes: list[int]) -> None:
+        async def ask_node(node: Endpoint | None, indexes: list[int]) -> None:
+            answers: Sequence[T | Exception]
             try:
                 answers = await ask(await self._link(slots[indexes[0]]), indexes)
-                self._note_back(place)
+                self._note_back(node)
             except Unavailable as error:
                 answers = [error] * len(indexes)
-                await self._look_after(place, error)
+                await self._look_after(node, error)
             for index, answer in zip(indexes, answers, strict=True):
                 replies[index] = answer
                 if isinstance(answer, Exception) and isinstance(_cause(answer), redis.exceptions.AskError):
@@ -264,41 +274,41 @@ class Cluster:
                         replies[index] = error
 
         async with trio.open_nursery() as nursery:
-            for place, indexes in groups.items():
-                nursery.start_soon(ask_node, place, indexes)
+            for node, indexes in groups.items():
+                nursery.start_soon(ask_node, node, indexes)
         failed = [reply for reply in replies if isinstance(reply, Exception)]
         if failed and len(failed) == len(replies):
             raise failed[0]
         return replies
 
     async def _link(self, slot: int) -> ServerLink:
-        place = self._topology.owner(slot)
-        if place is None:
+        node = self._topology.owner(slot)
+        if node is None:
             await self._topology.look()
-            place = self._topology.owner(slot)
-        if place is None:
+            node = self._topology.owner(slot)
+        if node is None:
             raise Unavailable(_NOWHERE)
-        return self._link_at(place)
+        return self._link_at(node)
 
-    def _link_at(self, place: Place) -> ServerLink:
-        link = self._links.get(place)
+    def _link_at(self, node: Endpoint) -> ServerLink:
+        link = self._links.get(node)
         if link is None:
-            self._links[place] = link = self._open_link(place)
+            self._links[node] = link = self._open_link(node)
         return link
 
-    def _note_away(self, place: Place, error: Unavailable) -> None:
-        if place not in self._away and not isinstance(error.__cause__, redis.ResponseError):
-            self._away.add(place)
+    def _note_away(self, node: Endpoint, error: Unavailable) -> None:
+        if node not in self._away and not isinstance(error.__cause__, redis.ResponseError):
+            self._away.add(node)
             log.warning(
                 "a machine of the store is away: its queues wait, others go on",
-                machine=_name(place),
+                machine=_name(node),
                 error=str(error.__cause__ or error),
             )
 
-    def _note_back(self, place: Place | None) -> None:
-        if place in self._away:
-            self._away.discard(place)
-            log.info("a machine of the store is back", machine=_name(place))
+    def _note_back(self, node: Endpoint | None) -> None:
+        if node in self._away:
+            self._away.discard(node)
+            log.info("a machine of the store is back", machine=_name(node))
 
 
 def _cause(error: Exception) -> BaseException | None:
@@ -309,5 +319,5 @@ def _refusal(error: Exception) -> Unavailable:
     return error if isinstance(error, Unavailable) else Unavailable(_NOWHERE)
 
 
-def _name(place: Place) -> str:
-    return f"{place[0]}:{place[1]}"
+def _name(node: Endpoint) -> str:
+    return f"{node[0]}:{node[1]}"

@@ -1,4 +1,4 @@
-"""The nodes of a cluster: which one has a slot, as the client library finds it out."""
+"""The nodes of a cluster: which node has which slot, as the client library finds it out."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,10 +12,10 @@ from wr.model.refusals import Unavailable
 from wr.store.server_link import SHORT_S
 
 PAUSE_S = 0.25
-"""Between two looks at the nodes: when one has died, many callers want to look at once."""
+"""The pause between two look-ups of the nodes: when a node dies, many callers want one at once."""
 _NOBODY = "No node of the waiting room's store tells where its data is just now"
 
-Place = tuple[str, int]
+Endpoint = tuple[str, int]
 
 
 def slot_of(key: str) -> int:
@@ -24,33 +24,33 @@ def slot_of(key: str) -> int:
 
 
 class ClusterTopology:
-    """Knows which node has a slot, and asks the nodes again when it is told that this has changed.
+    """Knows which node has a slot, and asks the nodes again when that may have changed.
 
-    Asks those that were found before and those that the operator named; any of them will do. `options` are
-    those of connections.
+    It asks the nodes that it found before and those that the operator named, until one answers. `options` are
+    options of connections.
     """
 
-    def __init__(self, places: Sequence[Place], options: Mapping[str, Any]) -> None:
-        self._named = list(places)
+    def __init__(self, endpoints: Sequence[Endpoint], options: Mapping[str, Any]) -> None:
+        self._named = list(endpoints)
         self._options = dict(options)
         self._manager: NodesManager | None = None
         self._limiter = trio.CapacityLimiter(1)
         self._looking: trio.Event | None = None
         self._looked_at = -PAUSE_S
 
-    def owner(self, slot: int) -> Place | None:
-        """Return the node that has a slot; None when that is not known."""
+    def owner(self, slot: int) -> Endpoint | None:
+        """Return the node that has a slot; None if that is not known."""
         nodes = None if self._manager is None else self._manager.slots_cache.get(slot)
         return (nodes[0].host, nodes[0].port) if nodes else None
 
-    def primaries(self) -> list[Place]:
-        """List the nodes that have slots, in the order of these; empty before the first look."""
+    def primaries(self) -> list[Endpoint]:
+        """List the nodes that have slots, in the order of their slots; empty before the first look-up."""
         cache = {} if self._manager is None else dict(self._manager.slots_cache)
         owners = (cache[slot][0] for slot in sorted(cache) if cache[slot])
         return list(dict.fromkeys((node.host, node.port) for node in owners))
 
-    def without_replica(self) -> list[Place]:
-        """List the primaries that no replica stands by."""
+    def without_replica(self) -> list[Endpoint]:
+        """List the primaries that have no replica."""
         cache = {} if self._manager is None else dict(self._manager.slots_cache)
         return list(
             dict.fromkeys((nodes[0].host, nodes[0].port) for nodes in cache.values() if len(nodes) == 1)
@@ -61,14 +61,16 @@ class ClusterTopology:
         return REDIS_CLUSTER_HASH_SLOTS - (0 if self._manager is None else len(self._manager.slots_cache))
 
     def moved(self, error: redis.exceptions.MovedError) -> bool:
-        """Take in that a slot has moved; False when it does not say where to, so that a look is due."""
+        """Note that a slot has moved; False if the error does not say where to: then look it up."""
         if self._manager is None or not error.host or error.slot_id not in self._manager.slots_cache:
             return False
         self._manager.move_slot(error)
         return True
 
-    async def look(self, failed: Place | None = None) -> None:
-        """Ask a node who has what, `failed` last; at most once in a quarter of a second, and one at a time.
+    async def look(self, failed: Endpoint | None = None) -> None:
+        """Ask a node which node has which slot; the node `failed` is asked last.
+
+        At most one look-up runs at a time, and at most four in a second.
 
         Raises:
             Unavailable: no node answers.
@@ -88,8 +90,8 @@ class ClusterTopology:
             self._looking = None
             done.set()
 
-    def look_now(self, failed: Place | None = None) -> None:
-        """Ask a node who has what; blocks, so it is for a thread. Raises as `look`."""
+    def look_now(self, failed: Endpoint | None = None) -> None:
+        """Ask a node which node has which slot. It blocks, so call it in a thread. Raises as `look`."""
         try:
             if self._manager is None:
                 self._manager = self._find()
@@ -111,6 +113,6 @@ class ClusterTopology:
         )
 
     def close(self) -> None:
-        """Close the connections that looks were made over."""
+        """Close the connections of look-ups."""
         if self._manager is not None:
             self._manager.close()

@@ -1,54 +1,56 @@
-"""Deliveries that were given up: a bounded list for each webhook, so that none pushes out another's."""
+"""Deliveries that were given up: a bounded list for each webhook, so that one cannot push out another's."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import cast
 
 import msgspec
 import redis
 import structlog
+from redis.typing import EncodableT, FieldT
 
 from wr.model.webhooks import MOST_WEBHOOKS, DeadLetter
+from wr.store.audit_repository import StreamEntry
 from wr.store.connection import Connection
 from wr.store.key_names import KeyNames
 
 log = structlog.get_logger("wr.store")
 
 MOST_DEAD_LETTERS = 1_000
-"""The newest that are kept of each webhook: less than 1 MB of the store."""
+"""How many are kept of each webhook, the newest: less than 1 MB of the store."""
 _MOST_OWNERS = 2 * MOST_WEBHOOKS
-"""Webhooks whose letters are kept: all that there are, and those that were deleted last."""
+"""How many webhooks have letters: all that exist, and those that were deleted last."""
 _LETTER = b"letter"
 
 
 class KeptLetter(msgspec.Struct, frozen=True):
-    """A dead letter and where it is kept: `<milliseconds>-<number>.<id of the webhook>`."""
+    """A dead letter and its id: `<milliseconds>-<number>.<id of the webhook>`."""
 
     id: str
     letter: DeadLetter
 
 
 class DeadLetters:
-    """Reads and writes dead letters. All methods raise `Unavailable` while the store is away."""
+    """Reads and writes dead letters. All methods raise `Unavailable` if the store is away."""
 
     def __init__(self, connection: Connection, keys: KeyNames, most: int = MOST_DEAD_LETTERS) -> None:
         self._connection = connection
         self._keys = keys
         self._webhooks = keys.shared("webhooks")
         self._owners = keys.shared("dead_letters")
-        """The ids of webhooks with letters, by when the last of them died."""
+        """The ids of webhooks with letters, by when their last delivery was given up."""
         self._most = most
 
     async def bury(self, dead_letters: Sequence[DeadLetter]) -> int:
-        """Keep deliveries that were given up; returns how many older ones had to go for them.
+        """Write deliveries that were given up; returns how many older ones were deleted to make room.
 
-        One round trip; three where webhooks with letters are many, those that are gone among them.
+        One round trip. Three if there are letters of too many webhooks, some of which were deleted.
         """
 
         def append(client: redis.Redis) -> int:
-            # One key after the other would do as well: what is cut off is counted by whoever cut it.
+            # No transaction is needed: each server counts the letters that it cuts off.
             with client.pipeline(transaction=False) as pipeline:
                 for letter in dead_letters:
-                    fields: Any = {_LETTER: msgspec.json.encode(letter)}
+                    fields: dict[FieldT, EncodableT] = {_LETTER: msgspec.json.encode(letter)}
                     pipeline.xadd(self._list_of(letter.webhook_id), fields)
                     pipeline.zadd(self._owners, {letter.webhook_id: letter.died_ms})
                 pipeline.zcard(self._owners)
@@ -63,12 +65,14 @@ class DeadLetters:
     async def newest(self, webhook_id: str = "") -> Sequence[KeptLetter]:
         """Read the newest dead letters, newest first, of one webhook or of all; 1,000 at most.
 
-        What cannot be read is left out, and logged. Two round trips.
+        Letters that cannot be read are left out and logged. Two round trips.
         """
 
-        def read(client: redis.Redis) -> Any:
-            owners: Any = [webhook_id] if webhook_id else client.zrange(self._owners, 0, -1)
-            names = [owner.decode() if isinstance(owner, bytes) else owner for owner in owners]
+        def read(client: redis.Redis) -> list[tuple[str, list[StreamEntry]]]:
+            names = [webhook_id]
+            if not webhook_id:
+                owners = cast("list[bytes]", client.zrange(self._owners, 0, -1))
+                names = [owner.decode() for owner in owners]
             with client.pipeline(transaction=False) as pipeline:
                 for name in names:
                     pipeline.xrevrange(self._list_of(name), count=self._most)
@@ -82,20 +86,23 @@ class DeadLetters:
         return [letter for letter in kept if letter is not None]
 
     async def find(self, letter_id: str) -> DeadLetter | None:
-        """Read one dead letter; None where there is none of that id. One round trip."""
+        """Read one dead letter; None if there is none of that id. One round trip."""
         place = _place(letter_id)
         if place is None:
             return None
         entry_id, webhook_id = place
         key = self._list_of(webhook_id)
-        entries: Any = await self._connection.run(key, lambda client: client.xrange(key, entry_id, entry_id))
-        for found_id, fields in entries:
+
+        def read(client: redis.Redis) -> list[StreamEntry]:
+            return cast("list[StreamEntry]", client.xrange(key, entry_id, entry_id))
+
+        for found_id, fields in await self._connection.run(key, read):
             kept = _kept(found_id, fields, webhook_id)
             return None if kept is None else kept.letter
         return None
 
     async def remove(self, letter_id: str) -> bool:
-        """Take a dead letter away; False for all but one of those who want to. One round trip."""
+        """Delete a dead letter. If several callers do so at once, one gets True. One round trip."""
         place = _place(letter_id)
         if place is None:
             return False
@@ -107,9 +114,9 @@ class DeadLetters:
         return self._keys.shared(f"dead_letters:{webhook_id}")
 
     def _forget_the_gone(self, client: redis.Redis) -> int:
-        """Forget the letters of webhooks that were deleted, the oldest first, down to the bound."""
-        owners: Any = client.zrange(self._owners, 0, -1)
-        known: Any = set(client.hkeys(self._webhooks))
+        """Delete the letters of webhooks that were deleted, the oldest first, down to the bound."""
+        owners = cast("list[bytes]", client.zrange(self._owners, 0, -1))
+        known = set(cast("list[bytes]", client.hkeys(self._webhooks)))
         gone = [owner for owner in owners if owner not in known][: len(owners) - _MOST_OWNERS]
         with client.pipeline(transaction=False) as pipeline:
             for owner in gone:
@@ -121,7 +128,7 @@ class DeadLetters:
 
 
 def _place(letter_id: str) -> tuple[str, str] | None:
-    """Tell where a letter is kept; None where the id is none."""
+    """Read the id of a letter: of the entry, and of the webhook; None if it is no such id."""
     entry_id, _, webhook_id = letter_id.partition(".")
     milliseconds, _, number = entry_id.partition("-")
     is_sound = all(part.isascii() and part.isdigit() and len(part) < 19 for part in (milliseconds, number))
@@ -138,5 +145,5 @@ def _kept(entry_id: bytes, fields: dict[bytes, bytes], webhook_id: str) -> KeptL
     try:
         return KeptLetter(letter_id, msgspec.json.decode(fields[_LETTER], type=DeadLetter))
     except (KeyError, msgspec.DecodeError, UnicodeDecodeError):
-        log.error("a dead letter cannot be read", dead_letter=letter_id)  # noqa: TRY400 - it holds people's data
+        log.error("a dead letter cannot be read", dead_letter=letter_id)  # noqa: TRY400 - the text has personal data
         return None

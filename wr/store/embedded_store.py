@@ -1,4 +1,4 @@
-"""The embedded store: a server of our own as a child on a Unix socket, watched over and restarted."""
+"""The embedded store: a store server as a child process on a Unix socket, restarted if it dies."""
 
 import ctypes
 import fcntl
@@ -42,13 +42,13 @@ async def embedded_store(
     memory: int = 0,
     give_up: Callable[[], Awaitable[None]] = trio.sleep_forever,
 ) -> AsyncIterator[str]:
-    """Run an embedded store in `data_dir` and yield its URL; stopped, with its data saved, on leaving.
+    """Run an embedded store in `data_dir`, and yield its URL. At the end it saves its data and is stopped.
 
-    It has `memory` bytes at most; 0 leaves that to the engine (see `Engine.command`).
+    It may use `memory` bytes; 0 leaves that to the engine (see `Engine.command`).
 
     Raises:
-        StoreFailure: the folder cannot be used, another server uses it, it holds what another engine wrote,
-            the store does not start, or `give_up` returned before it had loaded its data.
+        StoreFailure: the folder cannot be used, another server uses it, it has data of another engine, the
+            store does not start, or `give_up` returned before the store had loaded its data.
     """
     folder = data_dir.absolute()  # noqa: ASYNC240 - start-up, before anything else runs
     with ExitStack() as files:
@@ -89,9 +89,9 @@ async def embedded_store(
 
 
 class _Child:
-    """The store's process: started, started again when it dies, stopped.
+    """The process of the store: starts it, starts it again if it dies, and stops it.
 
-    It inherits `lock`, so that the lock is held for as long as the process lives, whatever becomes of us.
+    It inherits `lock`, so that the lock is held as long as that process lives, even if the server dies.
     """
 
     def __init__(self, command: list[str], name: str, folder: Path, lock: IO[str]) -> None:
@@ -106,7 +106,7 @@ class _Child:
     async def keep_running(
         self, url: str, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
     ) -> None:
-        """Start the child, report when it answers, and start it again whenever it dies."""
+        """Start the child, report when it answers, and start it again each time it dies."""
         pause_s = 0.05
         has_served = False
         while True:
@@ -134,7 +134,7 @@ class _Child:
             pause_s = min(2.0, pause_s * 2)
 
     async def stop(self) -> None:
-        """Ask the child to save and end; after 20 s, end it."""
+        """Ask the child to save and end. Kill it after 20 s."""
         process = self._process
         if process is None or process.poll() is not None:
             return
@@ -147,8 +147,8 @@ class _Child:
             await trio.to_thread.run_sync(process.wait)
 
     def _start(self) -> subprocess.Popen[bytes]:
-        # From this thread, not a worker: the kernel's promise to end the child with its parent is tied to
-        # the thread that started it, and a worker thread ends when it has been idle for a while.
+        # In this thread, not in a worker: the kernel ends the child when the thread that started it ends, and
+        # a worker thread ends after it has been idle for a while.
         with open_private(self._log_file, os.O_WRONLY | os.O_APPEND) as output:
             self._began_at = output.seek(0, os.SEEK_END)
             self._process = subprocess.Popen(  # noqa: S603 - the command is built here from known parts
@@ -157,9 +157,9 @@ class _Child:
                 stdout=output,
                 stderr=output,
                 preexec_fn=_end_with_parent() if sys.platform == "linux" else None,  # noqa: PLW1509 - one system call
-                start_new_session=True,  # Ctrl-C is for us; the store is stopped last
+                start_new_session=True,  # Ctrl-C is for the server, which stops the store last
                 pass_fds=[self._lock.fileno()],
-                umask=PRIVATE_UMASK,  # What the store writes has the signing keys in it.
+                umask=PRIVATE_UMASK,  # The files of the store contain the signing keys.
             )
         self._lock.seek(0)
         self._lock.truncate()
@@ -168,7 +168,7 @@ class _Child:
         return self._process
 
     def _last_words(self) -> str:
-        """Repeat what the child wrote last: its log may be in a container that is gone when somebody asks."""
+        """Quote the last line of the child's log, which may be in a container that is removed."""
         with self._log_file.open("rb") as log_file:
             log_file.seek(max(self._began_at, log_file.seek(0, os.SEEK_END) - _LAST_WORDS_BYTES))
             lines = log_file.read().decode(errors="replace").split("\n")
@@ -177,7 +177,7 @@ class _Child:
 
     @staticmethod
     async def _answers(process: subprocess.Popen[bytes], url: str) -> bool:
-        """Wait until the child answers, however long it loads; False when it dies before that."""
+        """Wait until the child answers, for as long as it loads; False if it dies before."""
         connection = Connection(url, connections=1)
         try:
             while process.poll() is None:
@@ -198,7 +198,7 @@ async def _fail_after(give_up: Callable[[], Awaitable[None]]) -> None:
 
 
 def _take(lock: IO[str]) -> bool:
-    """Lock a file for as long as somebody has it open; False when another process has it locked."""
+    """Lock a file as long as it is open; False if another process has locked it."""
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -212,7 +212,7 @@ def _socket_path(folder: Path) -> Path:
         return socket
     short = Path(tempfile.gettempdir()) / f"wr-{os.getuid()}-{sha256(os.fsencode(folder)).hexdigest()[:16]}"
     short.mkdir(mode=0o700, exist_ok=True)
-    # Anybody may make it beforehand in such a folder, and have it lead elsewhere.
+    # Another user may have created it in this shared folder, for example as a link to elsewhere.
     if short.is_symlink() or short.stat().st_uid != os.getuid():
         raise StoreFailure(f"{short} belongs to someone else; give a shorter --data-dir")
     short.chmod(0o700)
@@ -220,10 +220,10 @@ def _socket_path(folder: Path) -> Path:
 
 
 async def _retire_orphan(lock: IO[str], url: str) -> None:
-    """Have a store whose server was killed save what it has and end, and wait until it is gone.
+    """Let the store of a server that was killed save its data and end, and wait until it has.
 
-    Two stores in one folder would write one file, so this does not go by whether the socket answers: the
-    lock is free when the process has ended, and not before.
+    Two stores in one folder would write the same files. The lock is free only when the process has ended,
+    which is a better proof than a socket that does not answer.
 
     Raises:
         StoreFailure: it cannot be ended.
@@ -252,7 +252,7 @@ def _ask_to_end(url: str) -> None:
 
 def _kill_holder(lock: IO[str]) -> None:
     lock.seek(0)
-    # The group and not the process: as long as a member holds the lock, the number is nobody else's.
+    # The process group: as long as a member holds the lock, no other process can have that number.
     with suppress(ValueError, ProcessLookupError):
         os.killpg(int(lock.read()), signal.SIGKILL)
 

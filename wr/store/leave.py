@@ -1,14 +1,13 @@
 """Ending a place or a session before its time: `leave.lua`."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import msgspec
 
-from wr.model import places
 from wr.model.limits import Limit
+from wr.model.places import UNKNOWN, Gone, Reason, Unknown, Unserved
 from wr.store.key_names import KeyNames
-from wr.store.script import load_script
+from wr.store.script import Argument, Script, ScriptCall, load_script
 
 _PARTS = (
     "config",
@@ -24,47 +23,45 @@ _PARTS = (
     "addresses",
     "limit_status",
 )
-
-State = places.Gone | places.Unknown | places.Limited | places.NoQueue
-_OTHER: dict[int, State] = {4: places.UNKNOWN, 6: places.LIMITED, 0: places.NO_QUEUE}
+_OTHER: dict[int, Unknown | Unserved] = {4: UNKNOWN, 6: Unserved.LIMITED, 0: Unserved.NO_QUEUE}
 
 
 class Departure(msgspec.Struct, frozen=True):
     """One place or session to end."""
 
     position_id: bytes
-    reason: places.Reason
+    reason: Reason
     session_only: bool
-    """Whether someone who still waits is left alone."""
+    """Whether a visitor that still waits is left alone."""
     subject: bytes
-    """Whom the limit counts; empty when it is not counted."""
+    """What the limit counts by; empty if the departure is not counted."""
 
 
 class Departed(msgspec.Struct, frozen=True):
-    """The answer to one departure: `ended_now` tells whether this call ended it."""
+    """The answer to one departure."""
 
     now_ms: int
     used: int
+    """Requests of this subject in this window, this one included; 0 where there is no limit."""
     ended_now: bool
+    """Whether this call ended the place or the session."""
     took_session: bool
-    """Whether this call took a session out, be it one whose time was over: no pass will report it."""
-    state: State
+    """Whether this call took a session out, even one whose time was over: no pass will report it."""
+    place: Gone | Unknown | Unserved
 
 
 class LeaveScript:
     """Calls of `leave.lua` for one limit."""
 
-    script = load_script("leave")
+    script: Script[list[int]] = load_script("leave")
 
     def __init__(self, keys: KeyNames, status: Limit) -> None:
         self._keys = keys
         self._limit = status
 
-    def call(
-        self, queue_id: str, now_ms: int, departures: Sequence[Departure]
-    ) -> tuple[list[str], list[Any]]:
+    def call(self, queue_id: str, now_ms: int, departures: Sequence[Departure]) -> ScriptCall:
         """Spell KEYS and ARGV for these departures from one queue."""
-        arguments: list[Any] = [now_ms, self._limit.count, self._limit.window_s * 1000]
+        arguments: list[Argument] = [now_ms, self._limit.count, self._limit.window_s * 1000]
         for departure in departures:
             arguments += (
                 departure.position_id,
@@ -74,21 +71,12 @@ class LeaveScript:
             )
         return self._keys.queue(queue_id, *_PARTS), arguments
 
-    def replies(self, raw: list[Any]) -> list[Departed]:
+    def replies(self, raw: list[int]) -> list[Departed]:
         """Read the reply: one answer per departure, in order."""
-        return [
-            Departed(
-                raw[0],
-                raw[at + 3],
-                raw[at] in (1, 2),
-                raw[at] in (2, 5),
-                _state(raw[at], raw[at + 1], raw[at + 2]),
-            )
-            for at in range(2, len(raw), 4)
-        ]
+        now_ms = raw[0]
+        return [_departed(now_ms, *raw[at : at + 4]) for at in range(2, len(raw), 4)]
 
 
-def _state(outcome: int, ended_ms: int, reason: int) -> State:
-    if outcome in (1, 2, 3, 5):
-        return places.Gone(ended_ms, places.Reason(reason))
-    return _OTHER[outcome]
+def _departed(now_ms: int, outcome: int, ended_ms: int, reason: int, used: int) -> Departed:
+    place = Gone(ended_ms, Reason(reason)) if outcome in (1, 2, 3, 5) else _OTHER[outcome]
+    return Departed(now_ms, used, outcome in (1, 2), outcome in (2, 5), place)

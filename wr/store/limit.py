@@ -1,17 +1,16 @@
 """Counting requests that reach no other script: `limit.lua`."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import msgspec
 
 from wr.model.limits import Limit, Usage
 from wr.store.key_names import KeyNames
-from wr.store.script import load_script
+from wr.store.script import Script, ScriptCall, load_script
 
 
 class Counted(msgspec.Struct, frozen=True):
-    """Which counter a request belongs to: those of a queue, or of everything (`GLOBAL_TAG`)."""
+    """Which counter a request belongs to: one of a queue, or one of all queues (`GLOBAL_TAG`)."""
 
     tag: str
     scope: str
@@ -21,7 +20,7 @@ class Counted(msgspec.Struct, frozen=True):
 class LimitScript:
     """Calls of `limit.lua` for one counter."""
 
-    script = load_script("limit")
+    script: Script[list[int]] = load_script("limit")
 
     def __init__(self, keys: KeyNames, limits: dict[str, Limit]) -> None:
         self._keys = keys
@@ -31,7 +30,7 @@ class LimitScript:
         """The limit of a scope."""
         return self._limits[scope]
 
-    def call(self, counter: str, now_ms: int, subjects: Sequence[bytes]) -> tuple[list[str], list[Any]]:
+    def call(self, counter: str, now_ms: int, subjects: Sequence[bytes]) -> ScriptCall:
         """Spell KEYS and ARGV; `counter` is `scope@tag`, as `lane_of` makes it."""
         scope, _, tag = counter.partition("@")
         return self._keys.queue(tag, f"limit_{scope}"), [
@@ -40,7 +39,7 @@ class LimitScript:
             *subjects,
         ]
 
-    def replies(self, counter: str, raw: list[Any]) -> list[Usage]:
+    def replies(self, counter: str, raw: list[int]) -> list[Usage]:
         """Read the reply: one usage per subject, in order."""
         limit = self._limits[counter.partition("@")[0]]
         return [Usage(limit, used, raw[0]) for used in raw[2:]]

@@ -1,4 +1,4 @@
-"""How much memory a process may use here: what the machine has, or what its container is limited to."""
+"""How much memory a process may use here: that of the machine, or the limit of its container."""
 
 import os
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def memory_bytes(root: Path = Path("/")) -> int:
-    """Read it; 0 where it cannot be found out. `root` is where /proc and /sys are."""
+    """Read how many bytes a process may use; 0 if that is not known. `root` is where /proc and /sys are."""
     found = [limit for limit in _limits(root) if limit > 0]
     with suppress(OSError, ValueError):
         found.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
@@ -15,9 +15,9 @@ def memory_bytes(root: Path = Path("/")) -> int:
 
 
 def _limits(root: Path) -> Iterator[int]:
-    """List what the groups that this process is in are limited to, outer ones among them; 0 for no limit.
+    """List the limits of the control groups of this process and of all groups around them; 0 for no limit.
 
-    A container shows its own group at the root, whatever path the process has outside.
+    In a container its own group is at the root, whatever path it has outside.
     """
     for name, path in _groups(root):
         folder, limit = (
@@ -41,5 +41,5 @@ def _groups(root: Path) -> Iterator[tuple[str, Path]]:
 def _number(file: Path) -> int:
     try:
         return int(file.read_text())
-    except (OSError, ValueError):  # There is no such group here, or its limit is `max`.
+    except (OSError, ValueError):  # There is no such group, or its limit is `max`.
         return 0

@@ -1,4 +1,4 @@
-"""The store's memory: how much of it is used, and whether there is still enough for new places."""
+"""The store's memory: how much of it is used, and whether there is enough for new places."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,37 +8,37 @@ import structlog
 log = structlog.get_logger("wr.store")
 
 WARN_AT = 0.80
-"""The part of the store's memory in use from which operators are warned."""
+"""The used part of the store's memory from which operators are warned."""
 SHORT_FROM = 0.95
-"""The part in use from which nobody gets a new place: what is left is for those who have one."""
+"""The used part from which no visitor gets a new place. The rest is for visitors that have one."""
 ENOUGH_BELOW = 0.90
-"""The part in use below which there are new places again: not at the first that is freed."""
+"""The used part below which there are new places again. It is lower, so that this does not alternate."""
 _WARN_AGAIN_BELOW = 0.75
 
 
 class StoreMemory:
-    """What a server knows of the store's memory; it never asks by itself."""
+    """What a server knows of the store's memory, as others tell it."""
 
     def __init__(self) -> None:
         self.used_bytes: int | None = None
-        """None while the store has not told."""
+        """None if the store does not tell."""
         self.max_bytes: int | None = None
-        """None while the store has not told; 0 if it has no limit of its own."""
+        """None if the store does not tell; 0 if it has no limit of its own."""
         self.is_short = False
-        """Whether nobody gets a new place for now."""
+        """Whether no visitor gets a new place for now."""
         self._has_warned = False
 
     @property
     def part_used(self) -> float | None:
-        """The part in use, from 0 to 1 and beyond; None where there is no limit or none is known."""
+        """The used part, from 0 to 1 or above; None if there is no limit, or none is known."""
         if self.used_bytes is None or not self.max_bytes:
             return None
         return self.used_bytes / self.max_bytes
 
     def take(self, used_bytes: int | None, max_bytes: int | None) -> None:
-        """Take in what the store tells of its memory; None where it does not tell.
+        """Note what the store tells of its memory; None if it does not tell.
 
-        Where no part of it is known, a place is tried again: it is the store that refuses it.
+        If the used part is not known, joins try to get new places: the store refuses them if it is full.
         """
         self.used_bytes, self.max_bytes = used_bytes, max_bytes
         part = self.part_used
@@ -49,9 +49,9 @@ class StoreMemory:
         self._warn(part or 0.0)
 
     def found_full(self) -> None:
-        """Take in that the store refused something for want of memory."""
+        """Note that the store refused a write because it has no memory."""
         if not self.is_short:
-            log.error("the store's memory is short: nobody gets a new place", **self._figures())
+            log.error("the store's memory is short: no visitor gets a new place", **self._figures())
         self.is_short = True
 
     def _has_enough(self) -> None:
@@ -71,9 +71,9 @@ class StoreMemory:
 
 
 def read_memory(ask: Callable[[str], Any]) -> tuple[int, int] | None:
-    """Read used and most bytes (0: no limit) from what `ask("memory")` answers, as INFO does.
+    """Read the used bytes and the limit (0: none) from what `ask("memory")` answers, as INFO does.
 
-    None where the store does not tell. Of several nodes the fullest counts: a queue lives on one of them.
+    None if the store does not tell. Of several nodes the fullest counts, because a queue is on one of them.
     """
     told = ask("memory")
     nodes = [each for each in told.values() if isinstance(each, dict)] or [told]

@@ -1,4 +1,4 @@
-"""Who is told what the store did, as soon as its reply is read."""
+"""What is told what the store did, as soon as its reply is read."""
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
@@ -10,32 +10,34 @@ from wr.store.leave import Departed, Departure
 
 
 class StoreObserver(Protocol):
-    """Takes notes where replies are read, and not where they are waited for: who asked may have gone by then,
-    and the store has done it all the same. Never waits.
+    """Takes notes where replies are read. The caller may have gone by then, and the store has done it all the
+    same. No method waits.
     """
 
     @property
     def wanted(self) -> bool:
-        """Whether anybody is to be told; unless, nothing else is called."""
+        """Whether notes are wanted. If not, no other method is called."""
         ...
 
     def joining(
         self, queue_id: str, /
     ) -> AbstractContextManager[Callable[[Sequence[Join], Sequence[Joined]], None]]:
-        """Open a block around a batch of joins: it takes them and the replies, and what else is noted of the
-        queue meanwhile comes after them. One at a time for each queue."""
+        """Open a block around a batch of joins, and give what takes the joins and their replies.
+
+        Other notes of the queue come after those of the batch. One block at a time for each queue.
+        """
         ...
 
     def departed(
         self, queue_id: str, departures: Sequence[Departure], replies: Sequence[Departed], /
     ) -> None:
-        """Take in what departures ended."""
+        """Note what departures ended."""
         ...
 
     def passed(self, queue_id: str, done: AdmissionPass, /) -> None:
-        """Take in what an admission pass did."""
+        """Note what an admission pass did."""
         ...
 
     def flushed(self, queue_id: str, at_ms: int, people: list[bytes], /) -> None:
-        """Take in who was sent away, and when."""
+        """Note which visitors were sent away, and when."""
         ...

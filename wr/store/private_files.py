@@ -1,4 +1,4 @@
-"""Files of the data folder: keys and all that the store keeps are their owner's alone to read."""
+"""Files of the data folder: keys and the store's files, which only their owner may read."""
 
 import errno
 import os
@@ -17,13 +17,13 @@ _KEPT = (
     *("lock", "store.lock", "store.log", "store.sock", "admin-key", "recovery.json"),
     *("appendonlydir", "wr.rdb", "temp-*.rdb", "temp-rewriteaof-*.aof", "wr*.dfs"),
 )
-"""What a server and its store keep in a data folder. The folder itself may hold what belongs to others."""
+"""The files of a server and its store in a data folder. The folder may also have files of others."""
 
 
 def open_private(path: Path, flags: int) -> IO[str]:
-    """Open a file, to write (`O_WRONLY`) or to read and write, that is made for its owner alone.
+    """Open a file to write (`O_WRONLY`) or to read and write. A new file is for its owner only.
 
-    One that was there before is closed to other users, if that can be.
+    A file that was there before is closed to other users, if possible.
     """
     descriptor = os.open(path, flags | os.O_CREAT | os.O_CLOEXEC, 0o600)
     if not _is_private(descriptor):
@@ -36,7 +36,7 @@ def write_private(path: Path, text: str) -> None:
     """Write a file that only its owner can read.
 
     Raises:
-        OSError: it cannot be written, or other users could read it; then nothing was written.
+        OSError: it cannot be written, or other users could read it. Then nothing was written.
     """
     with open_private(path, os.O_WRONLY) as file:
         if not _is_private(file.fileno()):
@@ -50,10 +50,10 @@ def _is_private(descriptor: int) -> bool:
 
 
 def close_to_others(folder: Path) -> None:
-    """Take from other users what they may do with the files of a data folder.
+    """Remove all rights of other users on the files of a data folder.
 
-    Files that cannot be closed are logged as errors, with what to do. Such a file does not keep a server from
-    starting: some file systems that containers mount know no owners.
+    If that fails for a file, an error is logged that says what to do. The server starts all the same, because
+    some file systems that containers mount have no owners.
     """
     open_still = []
     for path in (path for pattern in _KEPT for path in sorted(folder.glob(pattern))):

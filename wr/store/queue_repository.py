@@ -1,7 +1,7 @@
-"""Queues and their settings: the registry, `configure.lua`, `delete.lua` and `flush.lua`."""
+"""Queues and their settings: the registry of ids, and writing, deleting and flushing queues."""
 
-from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol, cast
 
 import msgspec
 import redis
@@ -10,157 +10,157 @@ import trio
 
 from wr.model.queue import QueueConfig
 from wr.model.refusals import Unavailable
+from wr.store.configure import ConfigureScript
 from wr.store.connection import Connection
+from wr.store.delete import DeleteScript
+from wr.store.flush import MOST_PER_CALL, FlushScript
 from wr.store.key_names import KeyNames
-from wr.store.script import load_script
 
 log = structlog.get_logger("wr.store")
 
-_CONFIGURE = load_script("configure")
-_DELETE = load_script("delete")
-_FLUSH = load_script("flush")
-_FLUSH_SLICE = 2_000
-FLUSH_PARTS = ("config", "waiting", "seen", "extras", "people", "tombstones", "counters", "addresses")
-"""The keys of `flush.lua`, in its order."""
 LOST = "The waiting room's store has lost this queue and is being told again"
-_KEPT_BY_SCRIPT = {"created_ms", "updated_ms", "version"}
 
 FlushObserver = Callable[[int, list[bytes]], None]
-"""Is told when people were sent away, in milliseconds since 1970, and who."""
+"""Is told when visitors were sent away, in milliseconds since 1970, and which places they had."""
 
 
 class RemembersQueues(Protocol):
-    """What is needed of the server's memory of queues."""
+    """What the repository needs of the server's memory of queues."""
 
     def remembers(self, queue_id: str, /) -> bool:
-        """Whether the queue was there, and is not known to have been deleted."""
+        """Whether the server knows the queue, and of no deletion."""
         ...
 
     def learn_settings(self, config: QueueConfig, /) -> None:
-        """Take in the settings of a queue as they were read."""
+        """Note the settings of a queue as they were read."""
         ...
 
 
 class QueueRepository:
     """Reads and writes queues.
 
-    The registry and a queue's settings are on different shards, so no script can write both. A queue that
-    exists is listed all the same, even if operators create and delete it at the same time: its id is
-    registered before its settings are written and again after that, and a deletion registers it again if
-    there are settings once it is done. A server that dies in between leaves that to `restore`. An entry
-    without settings is one whose creation or deletion was cut short, and is ignored.
+    The registry and a queue's settings are on different shards, so no script can write both. Still a queue
+    that exists is always listed, even if operators create and delete it at the same time. To create one, its
+    id is registered before its settings are written, and again after that. A deletion registers the id again
+    if it finds settings once it is done. If a server dies in between, `restore` repairs the registry. An id
+    without settings is a creation or a deletion that was cut short, and is ignored.
 
-    A change that is on its way is waited for even by a caller that is cancelled: the store makes it all the
-    same, and only who sent it can tell others. The connection's patience for a call bounds that.
+    A change that was sent is waited for even if the caller is cancelled: the store makes it all the same, and
+    only the sender can tell others. The connection's timeout bounds that.
     """
 
     def __init__(self, connection: Connection, keys: KeyNames) -> None:
         self._connection = connection
         self._keys = keys
         self._registry = keys.shared("queues")
-        self.memory: RemembersQueues | None = None
+        self._configure = ConfigureScript(keys)
+        self._delete = DeleteScript(keys)
+        self._flush = FlushScript(keys)
+        self.acknowledged: RemembersQueues | None = None
         """The server's memory of queues, if it has one."""
 
     async def names(self) -> list[str]:
-        """List the ids in the registry, in order; some may have no settings."""
-        members: Any = await self._connection.run(
-            self._registry, lambda client: client.smembers(self._registry)
-        )
-        return sorted(member.decode() for member in members)
+        """List the ids in the registry, in order. Some may have no settings."""
+
+        def read(client: redis.Redis) -> set[bytes]:
+            return cast("set[bytes]", client.smembers(self._registry))
+
+        return sorted(member.decode() for member in await self._connection.run(self._registry, read))
 
     async def read(self, queue_id: str) -> QueueConfig | None:
-        """Read a queue's settings; None when there is none of that id. One round trip.
+        """Read a queue's settings; None if there is no such queue. One round trip.
 
         Raises:
             Unavailable: the store is away, or does not know a queue that the server remembers.
         """
         (key,) = self._keys.queue(queue_id, "config")
-        fields: Any = await self._connection.run(key, lambda client: client.hgetall(key))
+
+        def read(client: redis.Redis) -> dict[bytes, bytes]:
+            return cast("dict[bytes, bytes]", client.hgetall(key))
+
+        fields = await self._connection.run(key, read)
         if not fields:
-            if self.memory is not None and self.memory.remembers(queue_id):
+            if self.acknowledged is not None and self.acknowledged.remembers(queue_id):
                 raise Unavailable(LOST)
             return None
         config = _config(queue_id, fields)
-        if self.memory is not None:
-            self.memory.learn_settings(config)
+        if self.acknowledged is not None:
+            self.acknowledged.learn_settings(config)
         return config
 
     async def read_many(self, queue_ids: Sequence[str]) -> list[QueueConfig | None]:
-        """Read the settings of these queues, in their order; None where there is none. One round trip.
+        """Read the settings of these queues, in their order; None for a queue that has none. One round trip.
 
-        Those that cannot be read are None too, and logged: one spoilt queue hides no other, nor do those of a
-        machine that is away.
+        Settings that cannot be read are None too, and logged, so that one spoilt queue, or one machine that
+        is away, does not hide the other queues.
         """
         keys = [self._keys.queue(queue_id, "config")[0] for queue_id in queue_ids]
 
-        def read(client: redis.Redis, keys: Sequence[str]) -> list[Any]:
+        def read(client: redis.Redis, keys: Sequence[str]) -> list[dict[bytes, bytes] | Exception]:
             with client.pipeline(transaction=False) as pipeline:
                 for key in keys:
                     pipeline.hgetall(key)
-                replies = pipeline.execute(raise_on_error=False)
+                replies: list[dict[bytes, bytes] | Exception] = pipeline.execute(raise_on_error=False)
             failed = [reply for reply in replies if isinstance(reply, Exception)]
             if failed and len(failed) == len(replies):
                 raise failed[0]
             return replies
 
-        found: list[dict[bytes, bytes] | Exception] = []
-        if keys:
-            found = await self._connection.run_each(keys, read)
+        found = await self._connection.run_each(keys, read) if keys else []
         return [_config_or_none(queue_id, fields) for queue_id, fields in zip(queue_ids, found, strict=True)]
 
     async def write(self, config: QueueConfig, now_ms: int) -> QueueConfig | None:
-        """Create the queue (version 0), or replace the settings of that version; None if it is another.
+        """Create the queue (version 0), or replace the settings of that version.
 
-        Returns the settings with their new version and the times of the store. Three round trips to create,
-        one to replace.
+        Returns the settings with their new version and the times of the store, or None if the store has
+        another version. Three round trips to create, one to replace.
         """
         if config.version == 0:
             await self._register(config.id)
-        arguments: list[Any] = [now_ms, config.version]
-        for field, value in msgspec.to_builtins(config).items():
-            if field not in _KEPT_BY_SCRIPT:
-                arguments += (field, setting_text(value))
+        call = self._configure.call(config, now_ms)
         with trio.CancelScope(shield=True):
-            written, at_ms, version = await self._connection.call(
-                _CONFIGURE, self._keys.queue(config.id, "config"), arguments
-            )
-            if config.version == 0 and written:
-                # A deletion of the queue that was there before may have unregistered the id meanwhile.
+            written = self._configure.reply(await self._connection.call(self._configure.script, *call))
+            if config.version == 0 and written is not None:
+                # The deletion of an earlier queue of that id may have unregistered it meanwhile.
                 await self._register(config.id)
-        if not written:
+        if written is None:
             return None
         stored = msgspec.structs.replace(
             config,
-            created_ms=config.created_ms if config.version else at_ms,
-            updated_ms=at_ms,
-            version=version,
+            created_ms=config.created_ms if config.version else written.at_ms,
+            updated_ms=written.at_ms,
+            version=written.version,
         )
-        if self.memory is not None:
-            self.memory.learn_settings(stored)
+        if self.acknowledged is not None:
+            self.acknowledged.learn_settings(stored)
         return stored
 
     async def delete(self, queue_id: str) -> bool:
-        """Delete a queue and everyone in it; False when there is none. Three round trips."""
+        """Delete a queue with its places and sessions; False if there is none. Three round trips."""
+        call = self._delete.call(queue_id)
         with trio.CancelScope(shield=True):
-            deleted = await self._connection.call(_DELETE, self._keys.all_of(queue_id), [])
+            deleted = self._delete.reply(await self._connection.call(self._delete.script, *call))
             await self._connection.run(self._registry, lambda client: client.srem(self._registry, queue_id))
             # Another operator may have created it anew before its id was unregistered.
             await self.restore([queue_id])
-        return bool(deleted)
+        return deleted
 
     async def restore(self, queue_ids: Sequence[str]) -> list[str]:
-        """Register those of these queues that have settings; which these are. At most two round trips.
+        """Register again those of these queues that have settings; returns their ids.
+
+        Two round trips at most.
 
         Raises:
-            Unavailable: of one of them it cannot be known.
+            Unavailable: the store cannot say whether one of them exists.
         """
         keys = [self._keys.queue(queue_id, "config")[0] for queue_id in queue_ids]
 
-        def exist(client: redis.Redis, keys: Sequence[str]) -> list[Any]:
+        def exist(client: redis.Redis, keys: Sequence[str]) -> list[int | Exception]:
             with client.pipeline(transaction=False) as pipeline:
                 for key in keys:
                     pipeline.exists(key)
-                return pipeline.execute()
+                replies: list[int | Exception] = pipeline.execute()
+            return replies
 
         found = await self._connection.run_each(keys, exist) if keys else []
         for exists in found:
@@ -175,41 +175,34 @@ class QueueRepository:
         await self._connection.run(self._registry, lambda client: client.sadd(self._registry, *queue_ids))
 
     async def flush(self, queue_id: str, now_ms: int, gone: FlushObserver | None = None) -> int | None:
-        """Send away as many as wait at the first call, front first; None when there is no such queue.
+        """Send away as many visitors as wait at the first call, those at the front first.
 
-        `gone` is told of each slice. One round trip for each 2,000 people, so that nobody else waits for
-        the whole.
+        Returns how many; None if there is no such queue. `gone` is told of each slice. One round trip for
+        each 2,000 visitors, so that other calls do not wait for all of it.
         """
-        keys = self._keys.queue(queue_id, *FLUSH_PARTS)
         removed = 0
         goal: int | None = None
         while goal is None or removed < goal:
             if goal is not None:
-                # What was done is told; whoever has gone, or stops the server, does not wait for the rest.
+                # What was done is reported by now. A caller that is cancelled does not wait for the rest.
                 await trio.lowlevel.checkpoint_if_cancelled()
-            most = _FLUSH_SLICE if goal is None else min(_FLUSH_SLICE, goal - removed)
-            arguments = [now_ms, most, 0 if gone is None else 1]
+            most = MOST_PER_CALL if goal is None else min(MOST_PER_CALL, goal - removed)
+            call = self._flush.call(queue_id, now_ms, most, tells_ids=gone is not None)
             with trio.CancelScope(shield=True):
-                reply = await self._connection.call(_FLUSH, keys, arguments)
-            exists, sent_away, waiting, at_ms, ids = reply
-            if not exists:
+                done = self._flush.reply(await self._connection.call(self._flush.script, *call))
+            if done is None:
                 return None if goal is None else removed
             if gone is not None:
-                gone(at_ms, ids)
-            removed += sent_away
+                gone(done.at_ms, done.position_ids)
+            removed += done.sent_away
             if goal is None:
-                goal = sent_away + waiting
-            if sent_away == 0:
+                goal = done.sent_away + done.waiting
+            if done.sent_away == 0:
                 break
         return removed
 
 
-def setting_text(value: object) -> str:
-    """Spell the value of a setting as a queue's hash keeps it."""
-    return repr(value) if isinstance(value, float) else str(value)
-
-
-def _config_or_none(queue_id: str, fields: dict[bytes, bytes] | Exception) -> QueueConfig | None:
+def _config_or_none(queue_id: str, fields: Mapping[bytes, bytes] | Exception) -> QueueConfig | None:
     if isinstance(fields, Exception):
         log.error("a queue's settings cannot be read", queue_id=queue_id, error=str(fields))
         return None
@@ -220,8 +213,8 @@ def _config_or_none(queue_id: str, fields: dict[bytes, bytes] | Exception) -> Qu
         return None
 
 
-def _config(queue_id: str, fields: dict[bytes, bytes]) -> QueueConfig:
-    # Everything in a hash is text; the settings' own types say what it means.
+def _config(queue_id: str, fields: Mapping[bytes, bytes]) -> QueueConfig:
+    # Every value in a hash is text. `strict=False` converts it to the type of the setting.
     return msgspec.convert(
         {"id": queue_id, **{name.decode(): value.decode() for name, value in fields.items()}},
         QueueConfig,

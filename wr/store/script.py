@@ -1,18 +1,31 @@
-"""Lua scripts: read from their files, with the shared pieces that their `--@use` line names, and called."""
+"""Lua scripts: read from their files together with the pieces of `scripts/lib` that they use, and called."""
 
 import hashlib
 from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import redis
 
+Argument = bytes | str | int | float
+"""What a script is given in ARGV."""
+ScriptCall = tuple[list[str], list[Argument]]
+"""KEYS and ARGV of one call."""
+MixedReply = list[Any]
+"""A reply that lists numbers and bytes of several items one after another. Its readers know what each is."""
+
+Raw = TypeVar("Raw")
+RawT = TypeVar("RawT", covariant=True)
 _USE = "--@use "
 
 
-class Script:
-    """One operation's Lua, ready to be called by its SHA-1."""
+class Script(Generic[RawT]):
+    """The Lua text of one operation, called by its SHA-1.
+
+    `RawT` is the type of its reply, as the header of the Lua file describes it. Nothing checks a reply: the
+    header, and the tests that hold it against the file, are trusted.
+    """
 
     def __init__(self, name: str, text: str) -> None:
         self.name = name
@@ -24,8 +37,11 @@ class Script:
 
 
 @cache
-def load_script(name: str) -> Script:
-    """Read `scripts/<name>.lua`; the pieces of `scripts/lib` that its first line uses come before it."""
+def load_script(name: str) -> Script[Any]:
+    """Read `scripts/<name>.lua`, after the pieces of `scripts/lib` that its first line names.
+
+    The module that loads a script declares the type of its reply.
+    """
     folder = files("wr.store") / "scripts"
     text = (folder / f"{name}.lua").read_text("utf-8")
     first, _, rest = text.partition("\n")
@@ -35,25 +51,30 @@ def load_script(name: str) -> Script:
     return Script(name, "\n".join([*pieces, rest]))
 
 
-def evaluate(client: redis.Redis, script: Script, keys: Sequence[str], arguments: Sequence[Any]) -> Any:
-    """Call a script by its SHA-1, and by its text when the store does not know it."""
+def evaluate(
+    client: redis.Redis, script: Script[Raw], keys: Sequence[str], arguments: Sequence[Argument]
+) -> Raw:
+    """Call a script by its SHA-1, or by its text if the store does not know it."""
+    reply: Any
     try:
-        return client.evalsha(script.sha, len(keys), *keys, *arguments)
+        reply = client.evalsha(script.sha, len(keys), *keys, *arguments)
     except redis.exceptions.NoScriptError:
-        return client.eval(script.text, len(keys), *keys, *arguments)
+        reply = client.eval(script.text, len(keys), *keys, *arguments)
+    answer: Raw = reply
+    return answer
 
 
 def evaluate_each(
-    client: redis.Redis, script: Script, calls: Sequence[tuple[Sequence[str], Sequence[Any]]]
-) -> list[Any]:
-    """Call a script for each (keys, arguments) in one pipeline; those the store did not know it for again.
+    client: redis.Redis, script: Script[Raw], calls: Sequence[tuple[Sequence[str], Sequence[Argument]]]
+) -> list[Raw | Exception]:
+    """Call a script for each (keys, arguments) in one pipeline, and again for those that did not find it.
 
-    A call that failed has its exception for a reply; the first is raised when all have failed.
+    The reply of a call that failed is its exception. If all have failed, the first exception is raised.
     """
     with client.pipeline(transaction=False) as pipeline:
         for keys, arguments in calls:
             pipeline.evalsha(script.sha, len(keys), *keys, *arguments)
-        replies = pipeline.execute(raise_on_error=False)
+        replies: list[Raw | Exception] = pipeline.execute(raise_on_error=False)
     for index, reply in enumerate(replies):
         if isinstance(reply, redis.exceptions.NoScriptError):
             keys, arguments = calls[index]

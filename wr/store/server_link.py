@@ -1,4 +1,4 @@
-"""A link to one server of the store: its failures told apart from our mistakes."""
+"""A link to one server of the store, which tells outages of the server from mistakes of ours."""
 
 import threading
 import time
@@ -12,54 +12,54 @@ import trio
 from wr.metrics.server_metrics import COMMAND, StoreMetrics
 from wr.model.refusals import OutOfMemory, Unavailable
 from wr.store.async_connection import AsyncConnection, open_wire
-from wr.store.script import Script, evaluate_each
+from wr.store.script import Argument, Raw, Script, evaluate_each
 
 T = TypeVar("T")
-EachCommand = Callable[[redis.Redis, Sequence[str]], list[Any]]
-"""Asks one server about these keys, and returns a reply for each of them, or why there is none."""
+EachCommand = Callable[[redis.Redis, Sequence[str]], Sequence[T | Exception]]
+"""Asks one server about these keys; returns for each key its reply, or the exception it met."""
 
 _UNAVAILABLE = (
     OSError,
     redis.ConnectionError,
     redis.TimeoutError,
-    redis.exceptions.InvalidResponse,  # somebody else answers there, or a connection that lost its place
+    redis.exceptions.InvalidResponse,  # something else answers there, or the connection is out of step
     redis.ReadOnlyError,
     redis.exceptions.NoPermissionError,
     redis.exceptions.ClusterDownError,
     redis.exceptions.MasterDownError,
-    redis.exceptions.AskError,  # and MovedError: the slot is on its way to another node
+    redis.exceptions.AskError,  # and MovedError: the slot has moved, or is being moved, to another node
     redis.exceptions.TryAgainError,
 )
-# What a server says when it is up but cannot serve for now, and the client has no class for it.
+# Errors of a server that is up but cannot serve for now, for which the client has no class.
 _UNAVAILABLE_PREFIXES = ("MISCONF", "NOREPLICAS", "LOADING", "MASTERDOWN", "CLUSTERDOWN", "BUSY")
 _OUT_OF_MEMORY = ("OOM ", "ut of memory")
 SHORT_S = 0.5
-"""Patience for a question that is answered at once, if at all."""
+"""How long to wait for an answer that comes at once, if at all; in seconds."""
 _NO_ANSWER = "The waiting room's store cannot be reached just now"
 
 
 MakeClient = Callable[[float, int], redis.Redis]
-"""Makes a client, which connects when it is used, of: seconds of patience, and connections at most."""
+"""Makes a client that connects when it is used, given a timeout in seconds and the most connections."""
 
 
 class Unreached(Unavailable):
-    """The server could not be reached: nothing was sent, so nothing was carried out."""
+    """The server could not be reached. Nothing was sent, so nothing was carried out."""
 
 
 class ServerLink:
     """Runs commands and scripts on one server, at most `connections` at once.
 
-    A call that fails is not tried again here: it may have been carried out, and only the caller knows
-    whether that matters.
+    A call that fails is not repeated here: it may have been carried out, and only the caller knows whether
+    that matters.
 
-    After a call that got no answer in time, nothing is sent until the store answers a short question. Each
-    call would otherwise wait its turn and then the whole time again, and a store that wakes up would carry
-    out, all at once, what nobody waits for any more.
+    After a call that got no answer in time, nothing is sent until the store has answered a ping. Otherwise
+    each call would wait for a connection and then for the whole timeout again, and a store that recovers
+    would carry out calls whose callers have given up.
 
-    After a call that got no answer in time, and one that a replica refused, connections that lie idle are
-    closed: they may lead to a machine that another has replaced, under the same name.
+    After a call that got no answer in time, or that a replica refused, idle connections are closed: they may
+    lead to a machine that another has replaced under the same name.
 
-    `metrics` takes in how many calls there are, how long each takes, and which fail.
+    `metrics` counts the calls, how long each takes, and which fail.
     """
 
     is_sharded = False
@@ -78,31 +78,31 @@ class ServerLink:
         self.client = make_client(timeout_s, connections + 2)
         self._questioner = make_client(min(SHORT_S, timeout_s), 2)
         try:
-            # The pool would find an option that no connection knows at the first call only.
+            # The pool itself would reject an unknown option only at the first call.
             self.client.connection_pool.connection_class(**self.client.connection_pool.connection_kwargs)
         except TypeError as error:
             raise ValueError(str(error)) from error
         self._timeout_s = timeout_s
         self._wires: list[AsyncConnection] = []
         self._limiter = trio.CapacityLimiter(connections)
-        # Not those threads that everybody shares: others' slowness must not keep the store's wires from being
-        # opened. And not the limiter above, whose places those hold who open them.
+        # A limiter of its own. Other slow work on the shared threads must not keep connections from being
+        # opened, and callers that open a connection hold the limiter above already.
         self._openers = trio.CapacityLimiter(connections)
         self._hangs = False
         self._is_closed = False
         self._questions = threading.Lock()
 
     async def run(self, _key: str, command: Callable[[redis.Redis], T]) -> T:
-        """Run `command` in a worker thread; a caller that is cancelled does not wait for it to end.
+        """Run `command` in a worker thread. A caller that is cancelled does not wait for its end.
 
         Raises:
             OutOfMemory: the store has no memory for it.
-            Unavailable: the store cannot be reached or cannot serve; the command may have been carried out.
+            Unavailable: the store cannot be reached or cannot serve. The command may have been carried out.
         """
         with self._metrics.round_trip(COMMAND):
             return await self._in_thread(command)
 
-    async def run_each(self, keys: Sequence[str], command: EachCommand) -> list[Any]:
+    async def run_each(self, keys: Sequence[str], command: EachCommand[T]) -> Sequence[T | Exception]:
         """Run `command` with all of these keys."""
         return await self.run("", lambda client: command(client, keys))
 
@@ -118,7 +118,7 @@ class ServerLink:
         """Return the client of the server."""
         return self.client
 
-    def place_of(self, _key: str) -> str:
+    def machine_of(self, _key: str) -> str:
         """Name the server."""
         return self.name
 
@@ -128,25 +128,25 @@ class ServerLink:
         )
 
     async def call(
-        self, script: Script, keys: Sequence[str], arguments: Sequence[Any], *, asking: bool = False
-    ) -> Any:
-        """Run one script in one round trip (three when the store does not know it yet).
+        self, script: Script[Raw], keys: Sequence[str], arguments: Sequence[Argument], *, asking: bool = False
+    ) -> Raw:
+        """Run one script in one round trip (three if the store does not know the script yet).
 
-        With `asking` the server carries it out though the slot is only on its way there.
+        With `asking` the server carries it out even if the slot is still being moved to it.
 
         Raises:
-            Unavailable: as in `run`; `Unreached` when nothing was sent.
+            Unavailable: as in `run`; `Unreached` if nothing was sent.
         """
         with self._metrics.round_trip(script.name):
             return await self._call(script, keys, arguments, asking=asking)
 
     async def _call(
-        self, script: Script, keys: Sequence[str], arguments: Sequence[Any], *, asking: bool
-    ) -> Any:
+        self, script: Script[Raw], keys: Sequence[str], arguments: Sequence[Argument], *, asking: bool
+    ) -> Raw:
         command = ("EVALSHA", script.sha, len(keys), *keys, *arguments)
         borrower = object()
         try:
-            # Without waiting where none is needed: the other way always takes a turn of the scheduler.
+            # If no wait is needed, this saves the turn of the scheduler that the waiting form always takes.
             self._limiter.acquire_on_behalf_of_nowait(borrower)
         except trio.WouldBlock:
             await self._limiter.acquire_on_behalf_of(borrower)
@@ -160,21 +160,22 @@ class ServerLink:
             try:
                 if asking:
                     await self._over(wire, ("ASKING",))
-                return await self._over(wire, command)
+                reply: Raw = await self._over(wire, command)
             except redis.exceptions.NoScriptError:
                 if asking:
                     await self._over(wire, ("ASKING",))
-                return await self._over(wire, ("EVAL", script.text, len(keys), *keys, *arguments))
+                reply = await self._over(wire, ("EVAL", script.text, len(keys), *keys, *arguments))
             finally:
                 if wire.is_broken or self._is_closed:
                     wire.close()
                 else:
                     self._wires.append(wire)
+            return reply
         finally:
             self._limiter.release_on_behalf_of(borrower)
 
     async def _wire(self) -> AsyncConnection:
-        """Take a wire that nobody uses, or open one."""
+        """Take an idle connection, or open one."""
         while self._wires:
             wire = self._wires.pop()
             if wire.is_usable():
@@ -188,7 +189,7 @@ class ServerLink:
         except Unavailable as error:
             raise Unreached(error.message) from error.__cause__
 
-    async def _over(self, wire: AsyncConnection, command: tuple[Any, ...]) -> Any:
+    async def _over(self, wire: AsyncConnection, command: tuple[Argument, ...]) -> Any:
         hangs = False
         try:
             with trio.move_on_after(self._timeout_s):
@@ -210,9 +211,11 @@ class ServerLink:
             self._wires.pop().close()
 
     async def call_each(
-        self, script: Script, calls: Sequence[tuple[Sequence[str], Sequence[Any]]]
-    ) -> list[Any]:
-        """Run one script for several queues in one round trip; replies, or why there is none, in their order.
+        self, script: Script[Raw], calls: Sequence[tuple[Sequence[str], Sequence[Argument]]]
+    ) -> list[Raw | Exception]:
+        """Run one script for several queues in one round trip.
+
+        Returns replies in the order of the calls; the reply of a call that failed is its exception.
 
         Raises:
             Unavailable: as in `run`.
@@ -233,7 +236,7 @@ class ServerLink:
         return self._attempt(self.client, command)
 
     def _ask_whether_it_answers(self) -> None:
-        """Raise `Unavailable` unless it does; one call at a time asks, the others need not wait for it."""
+        """Raise `Unavailable` unless the store answers. One caller asks at a time; others fail at once."""
         if not self._questions.acquire(blocking=False):
             raise Unreached("The waiting room's store does not answer just now")
         try:
@@ -259,7 +262,7 @@ class ServerLink:
 
 @contextmanager
 def _named_failures() -> Iterator[None]:
-    """Tell a store that cannot be reached or cannot serve from a mistake of ours."""
+    """Turn errors of a store that cannot be reached or cannot serve into `Unavailable`; others pass."""
     try:
         yield
     except _UNAVAILABLE as error:
@@ -273,5 +276,5 @@ def _named_failures() -> Iterator[None]:
 
 
 def is_out_of_memory(error: Exception) -> bool:
-    """Tell whether a reply says that there is no memory, in the words of any of the engines."""
+    """Whether an error says that there is no memory, in the words of any engine."""
     return isinstance(error, redis.OutOfMemoryError) or any(said in str(error) for said in _OUT_OF_MEMORY)

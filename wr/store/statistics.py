@@ -1,17 +1,17 @@
-"""A queue's figures: `statistics.lua`."""
-
-from typing import Any
+"""Reading a queue's figures: `statistics.lua`."""
 
 import msgspec
 
 from wr.model.wait_estimate import Second
 from wr.store.admit import read_seconds
 from wr.store.key_names import KeyNames
-from wr.store.script import load_script
+from wr.store.script import Script, ScriptCall, load_script
+
+_Reply = tuple[int, int, int, int, list[bytes], list[bytes]]
 
 
 class QueueStatistics(msgspec.Struct, frozen=True, kw_only=True):
-    """What a queue's store says of it; `today` is the UTC day of the store's clock."""
+    """A queue's figures. `today` is the UTC day of the store's clock."""
 
     now_ms: int
     waiting: int
@@ -28,17 +28,17 @@ class QueueStatistics(msgspec.Struct, frozen=True, kw_only=True):
 class StatisticsScript:
     """Calls of `statistics.lua`."""
 
-    script = load_script("statistics")
+    script: Script[_Reply] = load_script("statistics")
 
     def __init__(self, keys: KeyNames) -> None:
         self._keys = keys
 
-    def call(self, queue_id: str, now_ms: int) -> tuple[list[str], list[Any]]:
+    def call(self, queue_id: str, now_ms: int) -> ScriptCall:
         """Spell KEYS and ARGV for one queue."""
         return self._keys.queue(queue_id, "config", "waiting", "sessions", "counters", "ring"), [now_ms]
 
-    def reply(self, raw: list[Any]) -> QueueStatistics | None:
-        """Read the reply; None when there is no such queue."""
+    def reply(self, raw: _Reply) -> QueueStatistics | None:
+        """Read the reply; None if there is no such queue."""
         exists, now_ms, waiting, active, today, seconds = raw
         if not exists:
             return None

@@ -7,8 +7,9 @@ from msgspec import UNSET, UnsetType
 from wr.api.gate.messages import SessionCommandRequest, SessionCommandResponse
 from wr.api.gate.session_token import read_site_session, sent_tokens
 from wr.api.request_context import Answer, Page, RequestContext, Services
-from wr.model import places, refusals
+from wr.model import refusals
 from wr.model.ids import parse_session_id, session_id_text
+from wr.model.places import Admitted
 from wr.model.queue import WEEK_S
 from wr.model.times import rfc3339
 from wr.room.blocks import LONGEST_BLOCK_S, BlockTerms
@@ -79,9 +80,10 @@ async def session_command(services: Services, context: RequestContext) -> Answer
         await _block(services, context, found.queue_id, position_id, BlockTerms(wish.block_for, wish.block))
     ends_ms = await services.gate_sessions.command(found.queue_id, position_id, wish.command, wish.seconds)
     token: str | UnsetType = UNSET
-    if wish.command == "extend" and isinstance(found.place, places.Visit):
+    place = found.found.place
+    if wish.command == "extend" and isinstance(place, Admitted):
         # Who verifies tokens without asking here would not know of the new end otherwise.
-        lasting = places.Admitted(found.place.started_ms, ends_ms)
+        lasting = Admitted(place.started_ms, ends_ms)
         token = await services.visitors.session_token(position_id, found.queue_id, lasting)
     return Answer(
         200,

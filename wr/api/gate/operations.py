@@ -14,13 +14,14 @@ from wr.model import refusals
 from wr.model.gate_rules import OutagePolicy, is_open_agent, is_open_path, open_networks
 from wr.model.ids import session_id_text
 from wr.model.outage_passes import is_outage_pass, sign_outage_pass
+from wr.model.places import Admitted
 from wr.model.queue import WEEK_S, QueueConfig
 from wr.model.refused_sessions import REFUSED_PARAMETER, sign_refused
 from wr.model.session_binding import caller_of
-from wr.model.tokens import ExpiredToken, InvalidToken
+from wr.model.tokens import ExpiredToken, InvalidToken, PositionProof
 from wr.room.gate_sessions import BoundElsewhere
-from wr.room.join_rules import JoiningVisitor, PositionProof
-from wr.room.visitors import Entry, Line
+from wr.room.join_rules import JoiningVisitor
+from wr.room.visitors import HeldPlace
 
 SESSION = "X-WR-Session"
 QUEUE = "X-WR-Queue"
@@ -118,10 +119,10 @@ async def _session_id(
         return None
     caller = caller_of(config.session_binding, context.address, context.user_agent)
     try:
-        passing = await services.gate_sessions.passes(claims, caller, is_page_view=is_page_view)
+        session = await services.gate_sessions.passes(claims, caller, is_page_view=is_page_view)
     except refusals.SessionExpired:
         return None
-    ends_ms = claims.expires_s * 1000 if passing is None else passing.expires_ms
+    ends_ms = claims.expires_s * 1000 if session is None else session.expires_ms
     if ends_ms <= services.clock_ms() and services.gate_sessions.is_away(config.id):
         raise refusals.Unavailable("Nobody can say whether this session was given more time")
     return session_id_text(claims.position_id)
@@ -140,7 +141,7 @@ async def _without_session(
     A visitor that was refused the session of the position `refused` joins anew: the place that became this
     session would lead back to it for ever.
     """
-    entry: Entry | Line | None = None
+    held: HeldPlace | None = None
     if asked.may_be_page:
         proof = _place_proof(services, context, config.id)
         if proof is not None and proof.claims.position_id == refused:
@@ -149,20 +150,20 @@ async def _without_session(
         # A cookie set here is not seen by a waiting page that is on another host.
         may_wait = services.cookies.is_on_public_host(context.request)
         try:
-            entry = await services.gate_sessions.walk_in(config.id, visitor, may_wait=may_wait)
+            held = await services.gate_sessions.walk_in(config.id, visitor, may_wait=may_wait)
         except (
             *(refusals.QueueFull, refusals.StoreFull, refusals.Maintenance, refusals.RateLimited),
             *(refusals.NotFound, refusals.PositionExpired, refusals.IdentityTaken),
             *(refusals.TooManyPlaces, refusals.Blocked, refusals.PassRequired),
         ):
-            entry = None
-    if entry is not None and entry.position_id == refused:
+            held = None
+    if held is not None and held.proof.claims.position_id == refused:
         # Joins with this address, or user id, are one person: there is no other session to give.
-        entry = None
-    if isinstance(entry, Entry):
-        cookie = _session_cookie(services, context, config.id, entry.session_token)
+        held = None
+    if held is not None and isinstance(held.place, Admitted):
+        cookie = _session_cookie(services, context, config.id, held.session_token)
         return _elsewhere(context, asked.without_token, [cookie])
-    place = [] if entry is None else [services.cookies.place(context.request, config.id, entry.token)]
+    place = [] if held is None else [services.cookies.place(context.request, config.id, held.proof.token)]
     return _elsewhere(context, _waiting_page(services, config, asked, refused), place)
 
 
@@ -197,10 +198,9 @@ def _place_proof(services: Services, context: RequestContext, queue_id: str) -> 
     """Read the place that a visitor has already, from its cookie."""
     token = read_cookie(context.request, cookie_name(queue_id))
     try:
-        claims = None if token is None else services.signing_keys.position_now(token)
+        return None if token is None else services.signing_keys.position_now(token)
     except (InvalidToken, ExpiredToken):
         return None
-    return None if token is None or claims is None else PositionProof(claims, token)
 
 
 def _is_open(config: QueueConfig, context: RequestContext, asked: ForwardedRequest) -> bool:

@@ -7,25 +7,24 @@ from msgspec import UNSET, UnsetType
 
 from wr.api.operators.people_messages import FoundPositionResponse, FoundSessionResponse, PositionState
 from wr.api.request_context import Answer, RequestContext, Services
-from wr.model import places
 from wr.model.ids import id_text, parse_position_id, parse_session_id, session_id_text
+from wr.model.places import Admitted, Gone, Reason, Waiting
 from wr.model.refusals import NotFound
 from wr.model.times import rfc3339
 from wr.room.join_rules import Metadata
 from wr.room.operators import FoundPerson
-from wr.store.find import FoundWaiting
 
-_POSITION_STATES: dict[places.Reason, PositionState] = {
-    places.Reason.HEARTBEAT_TIMEOUT: "expired",
-    places.Reason.CANCELLED: "cancelled",
-    places.Reason.FLUSHED: "flushed",
-    places.Reason.SESSION_TIMEOUT: "session_expired",
-    places.Reason.TERMINATED: "session_terminated",
+_POSITION_STATES: dict[Reason, PositionState] = {
+    Reason.HEARTBEAT_TIMEOUT: "expired",
+    Reason.CANCELLED: "cancelled",
+    Reason.FLUSHED: "flushed",
+    Reason.SESSION_TIMEOUT: "session_expired",
+    Reason.TERMINATED: "session_terminated",
 }
-_SESSION_STATES: dict[places.Reason, Literal["expired", "cancelled", "terminated"]] = {
-    places.Reason.SESSION_TIMEOUT: "expired",
-    places.Reason.CANCELLED: "cancelled",
-    places.Reason.TERMINATED: "terminated",
+_SESSION_STATES: dict[Reason, Literal["expired", "cancelled", "terminated"]] = {
+    Reason.SESSION_TIMEOUT: "expired",
+    Reason.CANCELLED: "cancelled",
+    Reason.TERMINATED: "terminated",
 }
 
 
@@ -48,20 +47,20 @@ async def find_session(services: Services, context: RequestContext) -> Answer:
 
 
 def _position(person: FoundPerson) -> FoundPositionResponse:
-    place = person.place
+    place = person.found.place
     answer = FoundPositionResponse(
         position_id=id_text(person.position_id),
         queue_id=person.queue_id,
         status="waiting",
         queue_length=person.found.queue_length,
     )
-    if isinstance(place, FoundWaiting):
+    if isinstance(place, Waiting):
         answer.position = place.position
-        answer.priority = place.priority
+        answer.priority = person.found.priority
         answer.estimated_wait_seconds = person.estimated_wait_s
-        answer.enqueued_at = rfc3339(place.enqueued_ms)
-        answer.last_seen_at = rfc3339(place.last_seen_ms)
-    elif isinstance(place, places.Visit):
+        answer.enqueued_at = rfc3339(person.found.enqueued_ms)
+        answer.last_seen_at = rfc3339(person.found.last_seen_ms)
+    elif isinstance(place, Admitted):
         answer.status = "admitted"
         answer.session_id = session_id_text(person.position_id)
         answer.session_started_at = rfc3339(place.started_ms)
@@ -77,21 +76,21 @@ def _position(person: FoundPerson) -> FoundPositionResponse:
 
 
 def _session(person: FoundPerson) -> FoundSessionResponse:
-    place = person.place
+    place = person.found.place
     answer = FoundSessionResponse(
         session_id=session_id_text(person.position_id),
         position_id=id_text(person.position_id),
         queue_id=person.queue_id,
         status="active",
     )
-    if isinstance(place, places.Visit):
+    if isinstance(place, Admitted):
         answer.started_at = rfc3339(place.started_ms)
         answer.expires_at = rfc3339(place.expires_ms)
         answer.remaining_seconds = max(0, place.expires_ms - person.found.now_ms) // 1000
         answer.last_activity = rfc3339(place.last_activity_ms)
         answer.page_views = place.page_views
         answer.addresses = place.addresses
-    elif isinstance(place, places.Gone):
+    elif isinstance(place, Gone):
         answer.status = _SESSION_STATES[place.reason]
         answer.ended_at = rfc3339(place.ended_ms)
         answer.reason = place.reason.text

@@ -22,12 +22,13 @@ from wr.api.place_cookies import cookie_name, read_cookie
 from wr.api.request_context import Answer, Page, RequestContext, Services
 from wr.model import refusals
 from wr.model.entry_url import entry_url
+from wr.model.places import Waiting
 from wr.model.priorities import EntryRule
 from wr.model.queue import QueueConfig, QueueStatus
 from wr.model.refusals import Refusal
-from wr.model.tokens import ExpiredToken, InvalidToken
-from wr.room.join_rules import JoiningVisitor, PositionProof
-from wr.room.visitors import Entry, Line
+from wr.model.tokens import ExpiredToken, InvalidToken, PositionProof
+from wr.room.join_rules import JoiningVisitor
+from wr.room.visitors import HeldPlace
 from wr.store.poll import PollKind
 from wr.web.page_content import PlaceShown, Shown
 
@@ -77,17 +78,17 @@ async def wait(services: Services, context: RequestContext) -> Answer:
         return Answer(200, Page(page.content, HTML), headers=[*headers, *policies])
     proof = None if has_refused_place(services, context, wishes) else await _proof(services, context)
     try:
-        place = await _look_or_join(services, context, proof, wishes.brought_pass)
+        held = await _look_or_join(services, context, proof, wishes.brought_pass)
     except _REFUSALS as refusal:
         can_go_on = config.entry is EntryRule.OPEN or proof is not None
         return await _no_place(services, context, config, language, refusal, headers, can_go_on=can_go_on)
-    headers.append(services.cookies.place(context.request, config.id, place.token))
-    if isinstance(place, Entry):
-        return _go(entry_url(config.target_url, place.session_token, wishes.back), headers)
+    headers.append(services.cookies.place(context.request, config.id, held.proof.token))
+    if not isinstance(held.place, Waiting):
+        return _go(entry_url(config.target_url, held.session_token, wishes.back), headers)
     if wishes.brought_pass:
         # The cookie keeps the place from now on: the pass is to stand in no history and no bookmark.
         return _go(address_without_pass(context), headers)
-    return await _place(services, context, place, language, headers)
+    return await _place(services, context, held, held.place.position, language, headers)
 
 
 async def leave(services: Services, context: RequestContext) -> Answer:
@@ -118,7 +119,7 @@ def _progress_cookie(queue_id: str) -> str:
 
 async def _look_or_join(
     services: Services, context: RequestContext, proof: PositionProof | None, brought_pass: str
-) -> Line | Entry:
+) -> HeldPlace:
     """Find the place of a visitor's cookie, or join. A pass is always shown: the place may rise by it."""
     queue_id = context.parameters["queue_id"]
     if proof is not None and not brought_pass:
@@ -143,32 +144,37 @@ async def _proof(services: Services, context: RequestContext) -> PositionProof |
     if token is None:
         return None
     try:
-        claims = await services.signing_keys.read_position(token)
+        proof = await services.signing_keys.read_position(token)
     except (InvalidToken, ExpiredToken):
         return None
-    return PositionProof(claims, token) if claims.queue_id == queue_id else None
+    return proof if proof.claims.queue_id == queue_id else None
 
 
 async def _place(
-    services: Services, context: RequestContext, place: Line, language: "Language", headers: Headers
+    services: Services,
+    context: RequestContext,
+    held: HeldPlace,
+    position: int,
+    language: "Language",
+    headers: Headers,
 ) -> Answer:
-    config = place.config
-    held = "recovering" if place.is_recovering else _HELD[config.status]
+    config = held.view.config
+    state = "recovering" if held.view.is_recovering else _HELD[config.status]
     # Kept in a cookie, so that it only moves forward; the place itself knows nothing of where it began.
     kept = read_cookie(context.request, _progress_cookie(config.id)) or ""
-    first, reached = (int(part) for part in kept.split(".")) if _is_progress(kept) else (place.position, 0)
-    first = max(first, place.position)
-    progress = max(reached, 100 * (first - place.position) // first)
+    first, reached = (int(part) for part in kept.split(".")) if _is_progress(kept) else (position, 0)
+    first = max(first, position)
+    progress = max(reached, 100 * (first - position) // first)
     shown = PlaceShown(
-        position=language.number(place.position),
-        ahead=language.number(place.position - 1),
-        wait=language.wait(place.estimated_wait_s) if held == "waiting" else language.text("wait.unknown"),
+        position=language.number(position),
+        ahead=language.number(position - 1),
+        wait=language.wait(held.estimated_wait_s) if state == "waiting" else language.text("wait.unknown"),
         progress=progress,
         updated=language.text(
             "updated", time=language.time(datetime.fromtimestamp(services.clock_ms() / 1000, UTC))
         ),
     )
-    page = await services.page_cache.render(config, language, held, Shown(place=shown), is_plain=True)
+    page = await services.page_cache.render(config, language, state, Shown(place=shown), is_plain=True)
     # In time for the place to be kept, were the page to come a little late.
     refresh_s = min(
         max(_SHORTEST_REFRESH_S, config.heartbeat_interval_seconds), config.heartbeat_timeout_seconds * 0.6
@@ -177,7 +183,7 @@ async def _place(
     return Answer(
         200,
         Page(page.content, HTML),
-        place.usage,
+        held.usage,
         [
             *headers,
             *page_headers(page.policy),

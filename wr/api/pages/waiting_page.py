@@ -94,10 +94,10 @@ def has_refused_place(services: Services, context: RequestContext, wishes: PageO
     if position_id is None or token is None:
         return False
     try:
-        claims = services.signing_keys.position_now(token)
+        proof = services.signing_keys.position_now(token)
     except (InvalidToken, ExpiredToken):
         return False
-    return claims is not None and claims.position_id == position_id
+    return proof is not None and proof.claims.position_id == position_id
 
 
 async def refused_page(services: Services, context: RequestContext, refusal: Refusal) -> Answer:

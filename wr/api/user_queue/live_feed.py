@@ -50,14 +50,16 @@ class UserQueueFeed:
     async def begin(self) -> None:
         """Find out where the user stands; raises what a status call would."""
         user = self._user
-        polled, self.usage = await self._services.user_queue.look(user.concert_id, user.user_id, self._caller)
-        place = polled.place
+        standing = await self._services.user_queue.status(user.concert_id, user.user_id, self._caller)
+        self.usage = standing.usage
+        place = standing.place
+        # This API does not tell how long the line is.
         if isinstance(place, Waiting):
-            self._take(PositionUpdate(place.position, polled.queue_length, 0))
-            self.stream.told(PositionUpdate(place.position, polled.queue_length, 0))
+            self._take(PositionUpdate(place.position, 0, 0))
+            self.stream.told(PositionUpdate(place.position, 0, 0))
         elif isinstance(place, Admitted):
             view = await self._services.user_queue.view(self._user.concert_id)
-            entered = AdmittedUpdate(view.config, place, polled.queue_length, polled.now_ms)
+            entered = AdmittedUpdate(view.config, place, 0, standing.now_ms)
             self._take(entered)
             self.stream.told(entered)
 

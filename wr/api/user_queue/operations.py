@@ -2,7 +2,7 @@
 
 from wr.api.request_context import Answer, RequestContext, Services
 from wr.api.user_queue.messages import ConcertUser, JoinResponse, RankResponse
-from wr.room.user_queue import QueueUser
+from wr.room.user_queue import QueueUser, rank_of, status_of
 
 
 def caller_of(context: RequestContext) -> QueueUser:
@@ -17,7 +17,10 @@ async def join_concert(services: Services, context: RequestContext) -> Answer:
     return Answer(
         200,
         JoinResponse(
-            user_id=user.user_id, concert_id=user.concert_id, status=standing.status, rank=standing.rank
+            user_id=user.user_id,
+            concert_id=user.concert_id,
+            status=status_of(standing.place),
+            rank=rank_of(standing.place),
         ),
         standing.usage,
     )
@@ -27,4 +30,5 @@ async def concert_status(services: Services, context: RequestContext) -> Answer:
     """Tell where a user stands; a sign of life, since this API has no other."""
     user: ConcertUser = context.query
     standing = await services.user_queue.status(user.concert_id, user.user_id, caller_of(context))
-    return Answer(200, RankResponse(status=standing.status, rank=standing.rank), standing.usage)
+    response = RankResponse(status=status_of(standing.place), rank=rank_of(standing.place))
+    return Answer(200, response, standing.usage)

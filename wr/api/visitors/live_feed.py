@@ -22,9 +22,9 @@ from wr.live.stream import Stream, StreamKind
 from wr.live.updates import AdmittedUpdate, EndedUpdate, PositionUpdate, TokenDue, Update
 from wr.model.ids import session_id_text
 from wr.model.limits import Usage
+from wr.model.places import Waiting
 from wr.model.times import rfc3339
-from wr.room.join_rules import PositionProof
-from wr.room.visitors import Line
+from wr.model.tokens import PositionProof
 from wr.store.poll import PollKind
 
 
@@ -53,25 +53,26 @@ class QueueFeed:
 
     async def begin(self) -> None:
         """Find out where the person stands, who is here from now on; raises what a status call would."""
-        place = await self._services.visitors.poll(self._proof, PollKind.KEEPING_STATUS)
-        self.usage = place.usage
-        if isinstance(place, Line):
+        held = await self._services.visitors.poll(self._proof, PollKind.KEEPING_STATUS)
+        self.usage = held.usage
+        config = held.view.config
+        if isinstance(held.place, Waiting):
             moved = PositionUpdate(
-                place.position,
-                place.queue_length,
-                place.estimated_wait_s,
-                place.config.status,
-                place.config.heartbeat_timeout_seconds,
-                place.is_recovering,
+                held.place.position,
+                held.queue_length,
+                held.estimated_wait_s,
+                config.status,
+                config.heartbeat_timeout_seconds,
+                held.view.is_recovering,
             )
             self.stream.told(moved)
             self._opening = [self._moved(moved)]
-            if self._gives_tokens and place.token:
+            if self._gives_tokens and held.proof.token:
                 self._opening.append(self._renewed())
             elif self._gives_tokens:
                 self._plan_renewal()
         else:
-            self._opening = [_admitted(place.position_id, place.session_token, place.config.target_url)]
+            self._opening = [_admitted(held.proof.claims.position_id, held.session_token, config.target_url)]
 
     def opening(self) -> list[Event]:
         """The position, with a fresh token where it is time for one, or the way in."""
@@ -85,15 +86,17 @@ class QueueFeed:
         if isinstance(update, TokenDue):
             return self._renewed()
         if isinstance(update, AdmittedUpdate):
-            token = await self._services.visitors.let_in(self._proof.claims, update.config, update.place)
-            return _admitted(self._proof.claims.position_id, token, update.config.target_url)
+            position_id = self._proof.claims.position_id
+            token = await self._services.visitors.session_token(position_id, update.config.id, update.place)
+            return _admitted(position_id, token, update.config.target_url)
         if isinstance(update, EndedUpdate):
             event = ExpiredEvent(data=ExpiredEventData(reason=update.reason))
             return Event(event.type, msgspec.json.encode(event), is_last=True)
         return goodbye(update)
 
     def _renewed(self) -> Event:
-        token, claims = self._services.visitors.renewed(self._proof.claims)
+        fresh = self._services.visitors.renewed(self._proof.claims)
+        token, claims = fresh.token, fresh.claims
         self._proof = PositionProof(claims, "")
         self._plan_renewal()
         event = TokenEvent(data=TokenEventData(token=token, expires_at=rfc3339(claims.expires_s * 1000)))

@@ -19,10 +19,11 @@ from wr.api.visitors.messages import (
 from wr.model.client_address import forwarding
 from wr.model.idempotency_key import HEADER, retry_of
 from wr.model.ids import id_text, session_id_text
+from wr.model.places import Waiting
 from wr.model.queue import QueueStatus
 from wr.model.times import rfc3339
-from wr.room.join_rules import JoiningVisitor, PositionProof
-from wr.room.visitors import Line
+from wr.model.tokens import PositionProof
+from wr.room.join_rules import JoiningVisitor
 from wr.store.poll import PollKind
 
 FORWARDED = "X-WR-Forwarded"
@@ -52,47 +53,48 @@ async def enqueue(services: Services, context: RequestContext) -> Answer:
         context.keeps_token,
         _retry(context, wish, given),
     )
-    place = await services.visitors.enqueue(queue_id, visitor, wish.priority, wish.metadata)
-    if isinstance(place, Line):
+    held = await services.visitors.enqueue(queue_id, visitor, wish.priority, wish.metadata)
+    claims, config = held.proof.claims, held.view.config
+    if isinstance(held.place, Waiting):
         return Answer(
-            201 if place.is_new else 200,
+            201 if held.is_new else 200,
             EnqueueResponse(
-                position_id=id_text(place.position_id),
-                queue_id=place.config.id,
-                position=place.position,
-                queue_length=place.queue_length,
-                estimated_wait_seconds=place.estimated_wait_s,
-                priority=place.priority,
+                position_id=id_text(claims.position_id),
+                queue_id=config.id,
+                position=held.place.position,
+                queue_length=held.queue_length,
+                estimated_wait_seconds=held.estimated_wait_s,
+                priority=claims.priority,
                 status="waiting",
-                token=place.token,
-                heartbeat_interval_seconds=place.config.heartbeat_interval_seconds,
-                heartbeat_timeout_seconds=place.config.heartbeat_timeout_seconds,
-                expires_at=rfc3339(place.token_expires_s * 1000),
-                queue_status=held_status(place.config.status),
-                recovering=place.is_recovering or UNSET,
+                token=held.proof.token,
+                heartbeat_interval_seconds=config.heartbeat_interval_seconds,
+                heartbeat_timeout_seconds=config.heartbeat_timeout_seconds,
+                expires_at=rfc3339(claims.expires_s * 1000),
+                queue_status=held_status(config.status),
+                recovering=held.view.is_recovering or UNSET,
             ),
-            place.usage,
+            held.usage,
         )
     return Answer(
         200,
         EnqueueResponse(
-            position_id=id_text(place.position_id),
-            queue_id=place.config.id,
+            position_id=id_text(claims.position_id),
+            queue_id=config.id,
             position=0,
-            queue_length=place.queue_length,
+            queue_length=held.queue_length,
             estimated_wait_seconds=0,
-            priority=place.priority,
+            priority=claims.priority,
             status="admitted",
-            token=place.token,
-            heartbeat_interval_seconds=place.config.heartbeat_interval_seconds,
-            heartbeat_timeout_seconds=place.config.heartbeat_timeout_seconds,
-            expires_at=rfc3339(place.token_expires_s * 1000),
-            session_id=session_id_text(place.position_id),
-            session_token=place.session_token,
-            redirect_url=place.config.target_url,
-            session_expires_at=rfc3339(place.session_expires_ms),
+            token=held.proof.token,
+            heartbeat_interval_seconds=config.heartbeat_interval_seconds,
+            heartbeat_timeout_seconds=config.heartbeat_timeout_seconds,
+            expires_at=rfc3339(claims.expires_s * 1000),
+            session_id=session_id_text(claims.position_id),
+            session_token=held.session_token,
+            redirect_url=config.target_url,
+            session_expires_at=rfc3339(held.place.expires_ms),
         ),
-        place.usage,
+        held.usage,
     )
 
 
@@ -122,75 +124,78 @@ async def queue_facts(services: Services, context: RequestContext) -> Answer:
 
 async def status(services: Services, context: RequestContext) -> Answer:
     """Tell where the holder of the token stands; not a sign of life."""
-    place = await services.visitors.poll(_proof(context), PollKind.STATUS)
-    if isinstance(place, Line):
+    held = await services.visitors.poll(_proof(context), PollKind.STATUS)
+    claims, config = held.proof.claims, held.view.config
+    if isinstance(held.place, Waiting):
         return Answer(
             200,
             WaitingStatus(
-                position_id=id_text(place.position_id),
-                queue_id=place.config.id,
-                position=place.position,
-                queue_length=place.queue_length,
-                estimated_wait_seconds=place.estimated_wait_s,
-                token=place.token,
-                expires_at=rfc3339(place.token_expires_s * 1000),
-                queue_status=held_status(place.config.status),
-                recovering=place.is_recovering or UNSET,
+                position_id=id_text(claims.position_id),
+                queue_id=config.id,
+                position=held.place.position,
+                queue_length=held.queue_length,
+                estimated_wait_seconds=held.estimated_wait_s,
+                token=held.proof.token,
+                expires_at=rfc3339(claims.expires_s * 1000),
+                queue_status=held_status(config.status),
+                recovering=held.view.is_recovering or UNSET,
             ),
-            place.usage,
+            held.usage,
         )
     return Answer(
         200,
         AdmittedStatus(
-            position_id=id_text(place.position_id),
-            queue_id=place.config.id,
-            queue_length=place.queue_length,
-            session_id=session_id_text(place.position_id),
-            session_token=place.session_token,
-            redirect_url=place.config.target_url,
-            session_expires_at=rfc3339(place.session_expires_ms),
+            position_id=id_text(claims.position_id),
+            queue_id=config.id,
+            queue_length=held.queue_length,
+            session_id=session_id_text(claims.position_id),
+            session_token=held.session_token,
+            redirect_url=config.target_url,
+            session_expires_at=rfc3339(held.place.expires_ms),
         ),
-        place.usage,
+        held.usage,
     )
 
 
 async def heartbeat(services: Services, context: RequestContext) -> Answer:
     """Keep the place in line."""
-    place = await services.visitors.poll(_proof(context), PollKind.HEARTBEAT)
-    if isinstance(place, Line):
+    held = await services.visitors.poll(_proof(context), PollKind.HEARTBEAT)
+    claims, config = held.proof.claims, held.view.config
+    if isinstance(held.place, Waiting):
         return Answer(
             200,
             WaitingHeartbeat(
-                position_id=id_text(place.position_id),
-                position=place.position,
-                queue_length=place.queue_length,
-                estimated_wait_seconds=place.estimated_wait_s,
-                token=place.token,
-                next_heartbeat_seconds=place.config.heartbeat_interval_seconds,
-                heartbeat_timeout_seconds=place.config.heartbeat_timeout_seconds,
-                queue_status=held_status(place.config.status),
-                recovering=place.is_recovering or UNSET,
+                position_id=id_text(claims.position_id),
+                position=held.place.position,
+                queue_length=held.queue_length,
+                estimated_wait_seconds=held.estimated_wait_s,
+                token=held.proof.token,
+                next_heartbeat_seconds=config.heartbeat_interval_seconds,
+                heartbeat_timeout_seconds=config.heartbeat_timeout_seconds,
+                queue_status=held_status(config.status),
+                recovering=held.view.is_recovering or UNSET,
             ),
-            place.usage,
+            held.usage,
         )
     return Answer(
         200,
         AdmittedHeartbeat(
-            position_id=id_text(place.position_id),
-            session_id=session_id_text(place.position_id),
-            session_token=place.session_token,
-            redirect_url=place.config.target_url,
+            position_id=id_text(claims.position_id),
+            session_id=session_id_text(claims.position_id),
+            session_token=held.session_token,
+            redirect_url=config.target_url,
         ),
-        place.usage,
+        held.usage,
     )
 
 
 async def cancel(services: Services, context: RequestContext) -> Answer:
     """Leave: give up the place, or the session it became."""
-    left = await services.visitors.leave(_proof(context).claims)
+    claims = _proof(context).claims
+    left = await services.visitors.leave(claims)
     return Answer(
         200,
-        CancelResponse(position_id=id_text(left.position_id), cancelled_at=rfc3339(left.at_ms)),
+        CancelResponse(position_id=id_text(claims.position_id), cancelled_at=rfc3339(left.place.ended_ms)),
         left.usage,
     )
 

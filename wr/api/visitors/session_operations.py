@@ -10,21 +10,22 @@ from wr.store.visit import VisitKind
 
 async def session_status(services: Services, context: RequestContext) -> Answer:
     """Tell how a session stands."""
-    state = await services.visitors.session(_session(context), VisitKind.STATUS)
-    visit = state.visit
+    claims = _session(context)
+    standing = await services.visitors.session(claims, VisitKind.STATUS)
+    session = standing.place
     return Answer(
         200,
         SessionResponse(
-            session_id=session_id_text(state.claims.position_id),
-            queue_id=state.claims.queue_id,
-            position_id=id_text(state.claims.position_id),
-            started_at=rfc3339(visit.started_ms),
-            expires_at=rfc3339(visit.expires_ms),
-            last_activity=rfc3339(visit.last_activity_ms),
-            page_views=visit.page_views,
-            remaining_seconds=max(0, visit.expires_ms - state.now_ms) // 1000,
+            session_id=session_id_text(claims.position_id),
+            queue_id=claims.queue_id,
+            position_id=id_text(claims.position_id),
+            started_at=rfc3339(session.started_ms),
+            expires_at=rfc3339(session.expires_ms),
+            last_activity=rfc3339(session.last_activity_ms),
+            page_views=session.page_views,
+            remaining_seconds=max(0, session.expires_ms - standing.now_ms) // 1000,
         ),
-        state.usage,
+        standing.usage,
     )
 
 
@@ -36,7 +37,7 @@ async def end_session(services: Services, context: RequestContext) -> Answer:
         200,
         EndSessionResponse(
             session_id=session_id_text(claims.position_id),
-            ended_at=rfc3339(left.at_ms),
+            ended_at=rfc3339(left.place.ended_ms),
         ),
         left.usage,
     )
@@ -46,15 +47,16 @@ async def session_activity(services: Services, context: RequestContext) -> Answe
     """Record that a visitor did something in a session."""
     report: ActivityRequest = context.body
     kind = VisitKind.PAGE_VIEW if report.action == "page_view" else VisitKind.ACTIVITY
-    state = await services.visitors.session(_session(context), kind)
+    claims = _session(context)
+    standing = await services.visitors.session(claims, kind)
     return Answer(
         200,
         ActivityResponse(
-            session_id=session_id_text(state.claims.position_id),
-            page_views=state.visit.page_views,
-            expires_at=rfc3339(state.visit.expires_ms),
+            session_id=session_id_text(claims.position_id),
+            page_views=standing.place.page_views,
+            expires_at=rfc3339(standing.place.expires_ms),
         ),
-        state.usage,
+        standing.usage,
     )
 
 

@@ -1,32 +1,32 @@
 --@use memory clock chunks arrivals extras departures addresses statistics history shares silence recovery
--- One admission pass over one queue: drops the silent, ends sessions whose time is over, and lets people in
--- from the front, no faster than the rate and no more than the room holds. One step, so that any number of
--- replicas may run it at any moment: the tokens and the room are counted here and nowhere else.
--- What frees memory comes first and is done and reported whatever becomes of the rest; nobody leaves the line before
--- the session is there, and nobody is let in whom the bucket does not count. So a full store recovers by itself.
+-- Runs one admission pass over one queue: drops silent visitors, ends expired sessions, and lets visitors in from the
+-- front, no faster than the rate and no more than the site has room for. One step, so that any number of servers may
+-- run it at any time: the tokens and the room are counted only here. The steps that free memory come first, and are
+-- done and reported even if the rest fails. A visitor leaves the line only once its session exists, and is let in only
+-- if the bucket could be written. So a full store recovers by itself.
 --
 -- KEYS  config waiting seen sessions records extras people tombstones counters bucket ring history_fine history_coarse
 --       addresses passes pass_ends blocks block_notes
--- ARGV  now_ms, most (ids handled per kind in one call; what is left over is reported as more),
---       least gap_ms (a longer time without a pass is one in which no visitor could be heard),
+-- ARGV  now_ms, most (visitors of each kind that one call handles; the reply says if there were more),
+--       least gap_ms (in a longer time without a pass no visitor could be heard),
 --       what the server knows of this queue: created_ms, passes (0 = nothing), how many waited,
---       longest hold_ms (how long nobody is let in after the store has forgotten, at most),
---       whether memory is short (0, 1): then nobody's end is remembered, and the oldest that is remembered is
---       forgotten; unless places come back from their tokens, where what has ended must not
+--       longest hold_ms (for how long at most no visitor is let in after the store has forgotten),
+--       whether memory is short (0, 1): then the script notes no ended places and forgets the oldest noted ones, except
+--       while places come back from their tokens, because ended places must not come back
 -- reply exists (0, 1), now_ms, config version, waiting, active, more (0, 1),
 --       list of dropped ids, list of ended session ids, list of admitted ids,
---       list of 'second:admitted:ended' of the last two minutes, session end ms of those admitted,
---       list of how many ms each of those admitted had waited, list of how many wait of priority 0, 1, 2 and 3,
+--       list of 'second:admitted:ended' of the last two minutes, session end ms of the visitors let in,
+--       list of how many ms each of them had waited, list of how many visitors of priority 0, 1, 2 and 3 wait,
 --       when visitors could be heard again after the last gap (0 = there was none), how many ms that gap lasted
---       (below 0: the clock went back so far),
---       [passes over this queue, when the store forgot (ms, 0 = never), until when nobody is let in because of that
+--       (negative: the clock went back by that much),
+--       [passes over this queue, when the store forgot (ms, 0 = never), until when no visitor is let in because of that
 --       (ms), how many waited before it forgot, how many places and sessions came back]
--- cost  about 17 commands when idle, 1 more while memory is short; then O(log waiting) for each person dropped, ended or let in; 6 or 7 more
---       in the first pass of each 10 seconds, which notes the history and forgets passes and blocks that are over;
---       4 more while several priorities wait; 1 more for a while after the heartbeat timeout was shortened. The
---       pass after a gap moves the end of every session: 1 command for each 500, 1 s for 100,000 on a busy machine.
---       Tokens refill with the time that passed, never beyond one second's worth (at least one person),
---       and what is left of a person is carried over.
+-- cost  about 17 commands when idle, 1 more while memory is short; then O(log waiting) for each visitor dropped, ended
+--       or let in; 6 or 7 more in the first pass of each 10 seconds, which notes the history and forgets expired passes
+--       and blocks; 4 more while several priorities wait; 1 more for a while after the heartbeat timeout was shortened.
+--       The pass after a gap moves the end of every session: 1 command for each 500, 1 s for 100,000 on a busy machine.
+--       Tokens refill with the time that has passed, up to one second's worth (at least one visitor). A fraction of a
+--       visitor is carried over.
 local now = clock_ms(ARGV[1])
 local most = tonumber(ARGV[2])
 local config = redis.call('HMGET', KEYS[1], 'status', 'admission_rate', 'max_active_users',
@@ -40,9 +40,9 @@ local expires = now + tonumber(config[4]) * 1000
 local BUCKET = {'tokens', 'at', 'owed', 'heard_ms', 'gap_ms', 'passes', 'forgot_ms', 'recovering_ms', 'acknowledged',
   'restored'}
 local bucket = redis.call('HMGET', KEYS[10], unpack_values(BUCKET))
--- First of all, and not only to make room: after it Valkey and Redis let a pass write whatever it has to.
+-- This comes first, not only to free memory: after it Valkey and Redis allow the script all other writes.
 redis.call('ZREMRANGEBYSCORE', KEYS[8], '-inf', whole((now - TOMBSTONE_MS) * 8 + 7))
--- Another queue of that name, made since, has forgotten nothing.
+-- A queue of the same name that was created since has forgotten nothing.
 if ARGV[4] == config[10] and note_forgetting(KEYS[10], tonumber(bucket[6] or '0'), tonumber(ARGV[5]), now,
     tonumber(config[11]), tonumber(ARGV[7]), tonumber(ARGV[6])) then
   bucket = redis.call('HMGET', KEYS[10], unpack_values(BUCKET))
@@ -53,22 +53,22 @@ local is_short = ARGV[8] == '1' and not (forgot_ms > 0 and now < forgot_ms + RES
 if is_short then
   redis.call('ZREMRANGEBYRANK', KEYS[8], 0, most - 1)
 end
--- Servers may go away before the first pass, too.
+-- There may be a gap before the first pass, too.
 local gap = gap_since(tonumber(bucket[2] or forgot_ms == 0 and config[10] or nil), now, tonumber(ARGV[3]))
 local heard_ms, gap_ms = tonumber(bucket[4] or '0'), tonumber(bucket[5] or '0')
 if gap then
   heard_ms, gap_ms = now, gap
 end
--- So much later the sessions end that were on before the gap: as if it had not been, but at most a whole session
--- later, so that a server that was off for days does not open with a room full of people who have gone.
--- Where no pass ran before, there are no sessions but restored ones, which end when their tokens say.
+-- Sessions that were active before the gap end later by its length, as if it had not happened. The limit is one whole
+-- session: a server that was off for days must not begin with a room full of visitors that have gone.
+-- If no pass ran before, all sessions are restored ones, and they end when their tokens say.
 local later_ms = bucket[2] and math.min(gap or 0, tonumber(config[4]) * 1000) or 0
--- Before anything is done: what this pass does belongs to the step that begins with it.
+-- Before this pass changes anything: what it does belongs to the step that begins now.
 if note_steps(KEYS[12], KEYS[13], KEYS[9], KEYS[2], KEYS[4], tonumber(bucket[2] or nil), now) then
-  -- Whatever went wrong before, such as a server of an older version, is over when the line is empty.
+  -- Counts that were wrong, for example because of a server of an older version, are corrected when the line is empty.
   if redis.call('ZCARD', KEYS[2]) == 0 then
     redis.call('UNLINK', KEYS[14])
-    -- What a join left that had no memory for its place: nobody holds it.
+    -- A join that ran out of memory may have left these. They belong to no place.
     if redis.call('ZCARD', KEYS[4]) == 0 then
       redis.call('UNLINK', KEYS[6], KEYS[7])
     end
@@ -80,7 +80,7 @@ if note_steps(KEYS[12], KEYS[13], KEYS[9], KEYS[2], KEYS[4], tonumber(bucket[2] 
   end
 end
 
--- A store that has forgotten places has forgotten heartbeats, too.
+-- A store that has forgotten places has also forgotten heartbeats, so `forgot_ms` counts like the end of a gap.
 local silent = silent_ids(KEYS[3], now, math.max(heard_ms, forgot_ms), gap_ms, tonumber(ARGV[3]), most,
   tonumber(config[5]) * 1000, tonumber(config[8] or '0'), tonumber(config[9] or '0'))
 in_chunks(silent, function(...) redis.call('ZREM', KEYS[2], ...) end)
@@ -99,20 +99,20 @@ if not is_short then
   bury(KEYS[8], now, 4, over)
 end
 if later_ms ~= 0 and attempt('HSET', KEYS[10], 'at', whole(now), 'heard_ms', whole(heard_ms), 'gap_ms', whole(gap_ms)) then
-  -- Noted before: a gap that could not be noted would be found by each pass, and move the sessions each time. Where
-  -- there is no memory for it the next pass finds the same gap, and no session moved.
+  -- The gap is noted first. Otherwise each pass would find it again, and move the sessions again. If there is no memory
+  -- to note it, no session is moved, and the next pass finds the same gap.
   move_ends(KEYS[4], now - later_ms, later_ms)
 end
 
--- A full second's worth at the start: an idle queue lets its first visitors in at once.
+-- A new bucket holds one second's worth, so that an idle queue lets its first visitors in at once.
 local burst = math.max(rate, 1)
 local tokens = burst
 if bucket[1] then
   tokens = math.min(burst, tonumber(bucket[1]) + rate * math.max(0, now - tonumber(bucket[2])) / 1000)
 end
 
--- How many of each priority wait: [1] of priority 0 up to [4] of priority 3. Counted one by one only when it is not
--- plain from the first and the last in line that all are of one.
+-- Counts the waiting visitors of each priority: [1] of priority 0 up to [4] of priority 3. If the first and the last in
+-- line have the same priority, all have it, and one command is enough.
 local function count_classes()
   local lengths = {0, 0, 0, 0}
   local first = redis.call('ZRANGE', KEYS[2], 0, 0, 'WITHSCORES')
@@ -133,8 +133,8 @@ local function count_classes()
   return lengths, 2
 end
 
--- Chooses so many from the front, each priority its part; returns ids and scores in turn, and what lower priorities
--- have coming after that ('' = as before).
+-- Chooses `count` visitors from the front, each priority its share. Returns ids and scores in turn, and what is owed to
+-- lower priorities after that ('' = unchanged).
 local function choose_from_front(count, lengths, is_mixed)
   local share = tonumber(config[7] or '0.8')
   if not is_mixed or share >= 1 then
@@ -159,7 +159,7 @@ local function choose_from_front(count, lengths, is_mixed)
   return chosen, string.format('%.6f:%.6f:%.6f', owed[2], owed[3], owed[4])
 end
 
--- Notes how many tokens are left, and when; whether there was memory for it.
+-- Writes how many tokens are left, and when. Returns whether there was memory for it.
 local function keep_bucket(left, owed)
   local kept = {'tokens', string.format('%.6f', math.max(0, left)), 'at', whole(now), 'heard_ms', whole(heard_ms),
     'gap_ms', whole(gap_ms), 'passes', whole(passes)}
@@ -170,7 +170,7 @@ local function keep_bucket(left, owed)
   return attempt('HSET', KEYS[10], unpack_values(kept))
 end
 
--- Makes the sessions of those let in, all or none; whether there was memory for them.
+-- Creates the sessions of the visitors let in, all or none. Returns whether there was memory for them.
 local function make_sessions(ids)
   local sessions, records = {}, {}
   local record = whole(now) .. ':' .. whole(now) .. ':0'
@@ -197,7 +197,7 @@ local waited = 0
 local allowed = 0
 if config[1] == 'active' and now >= recovering_ms then
   local space = tonumber(config[3]) - redis.call('ZCARD', KEYS[4])
-  -- The small part of a token makes up for what adding fractions loses, so that 0.1 ten times is one person.
+  -- The small addition corrects rounding, so that ten times 0.1 is one visitor.
   allowed = math.max(0, math.min(math.floor(tokens + 0.000001), space))
 end
 local chosen, owed = {}, ''

@@ -1,12 +1,12 @@
 --@use memory clock chunks extras
--- Keeps a visitor out of the line for a while: the person, the address, or both. All of it or an error; a store
--- without memory takes it where its engine allows any write.
+-- Blocks a visitor from joining for a while: the person, the address, or both. It does all of it or fails. A full store
+-- takes it if its engine allows any write.
 --
 -- KEYS  config extras sessions blocks block_notes
--- ARGV  now_ms, until ms, note (JSON), id of a place or '' (16 bytes), whether its person (0, 1), whether its address
---       (0, 1), whether only if the place is a session that is on (0, 1), then further members that are blocked:
+-- ARGV  now_ms, until ms, note (JSON), id of a place or '' (16 bytes), whether to block its person (0, 1), whether to
+--       block its address (0, 1), whether only if the place is an active session (0, 1), then further members to block:
 --       'p' and an identity digest, 'a' and an address tag
--- reply exists (0, 1), list of the members that are blocked now: beside those above 'i' and the id of a place
+-- reply exists (0, 1), list of the members that are blocked now: those of ARGV, and 'i' and the id of a place
 -- cost  7 commands and 2 for each member
 local now = clock_ms(ARGV[1])
 if redis.call('EXISTS', KEYS[1]) == 0 then
@@ -37,7 +37,7 @@ if is_wanted then
   end
 end
 if #members > 0 and tonumber(ARGV[2]) > now then
-  -- Until then joins look for blocks; without any they are spared it.
+  -- Joins look for blocks only until then, so that a queue without blocks saves that work.
   local last = tonumber(redis.call('HGET', KEYS[1], 'blocked_until') or '0')
   attempt('HSET', KEYS[1], 'blocked_until', whole(math.max(last, tonumber(ARGV[2]))))
   for _, member in ipairs(members) do

@@ -1,7 +1,8 @@
 --@use memory clock
--- Writes a queue's settings: creates the queue, or replaces settings that nobody else has changed since, which a store
--- without memory takes where its engine allows any write. When that shortens the heartbeat timeout, it keeps since when
--- (`shortened_ms`) and which timeout holds for visitors not heard since (`timeout_before_ms`): see silence.lua.
+-- Writes a queue's settings: creates the queue, or replaces settings of the expected version. A full store takes a
+-- replacement if its engine allows any write. If the heartbeat timeout becomes shorter, the script notes when
+-- (`shortened_ms`), and the timeout that holds for visitors not heard from since (`timeout_before_ms`): see
+-- silence.lua.
 --
 -- KEYS  config
 -- ARGV  now_ms, expected version (0 = must not exist yet), then field, value, field, value, …
@@ -23,7 +24,7 @@ for index = 3, #ARGV, 2 do
   redis.call('HSET', KEYS[1], ARGV[index], ARGV[index + 1])
   local earlier_ms = tonumber(before[2] or '0') * 1000
   if ARGV[index] == 'heartbeat_timeout_seconds' and tonumber(ARGV[index + 1]) * 1000 < earlier_ms then
-    -- Shortened again: some may not have been heard since the time before.
+    -- Shortened twice: some visitors may not have been heard from since the first time.
     if now - tonumber(before[3] or '0') < tonumber(before[4] or '0') then
       earlier_ms = math.max(earlier_ms, tonumber(before[3]))
     end

@@ -1,35 +1,36 @@
 --@use memory clock chunks limits arrivals extras departures addresses statistics retries
--- Joins the line: for each item, the place that the visitor has already, or a new one at the end of its priority.
--- The limit counts joins of all queues; its key is left out where it lives on another shard than the queue.
+-- Joins the line: for each item, finds the place that the visitor holds already, or gives a new one at the end of its
+-- priority. The limit counts joins of all queues. Its key is left out if it is on another shard than the queue.
 --
 -- KEYS  config waiting seen sessions records extras people counters addresses passes pass_ends blocks retries_even
 --       retries_odd [limit]
 -- ARGV  now_ms, limit (joins per window, 0 = none), window_ms, joins used by each item, as '3,1,' ('' = counted here;
---       where the limit key is left out they were counted before), whether memory is short (0, 1): then nobody gets a
---       new place, then three per item:
+--       without the limit key they were counted before), whether memory is short (0, 1): then no visitor gets a new
+--       place, then three per item:
 --       wish: new id (16 bytes), address tag (4 bytes, zeros = none), identity kind, whether the place counts for the
---       address ('c', 'n'), priority 0-3, and where the join may be tried again: its key and its meaning (16 bytes and
+--       address ('c', 'n'), priority 0-3, and if the join may be tried again: its key and its meaning (16 bytes and
 --       8 bytes, digests)
 --       limit subject ('' = not counted)
 --       proofs: '' for a visitor that brings nothing, otherwise known id (proved by a token), identity digest and
---       name digest (16 bytes each, zeros = none), how long the pass is (3 digits), pass, metadata (JSON or '')
---       kinds: 'o' open: given back to the same identity    't' token: given back to its token alone
---              'p' proved by the site: given back to a proof of the same identity    'x' may not take a new place
---              'u' a user of the second API: the id says which, and the name is looked for among blocks only
---       a name is an identity that the visitor only claims: no place for it while a proof holds it
+--       name digest (16 bytes each, zeros = none), length of the pass (3 digits), pass, metadata (JSON or '')
+--       kinds: 'o' open: the same identity finds the place again    't' token: only its token finds the place again
+--              'p' proved by the site: a proof of the same identity finds the place again
+--              'x' the visitor may not take a new place
+--              'u' a user of the second API: the id stands for the user, and the name is looked up among blocks only
+--       a name is an identity that the visitor only claims: it gets no place while a proof of that identity holds one
 --       pass: '' or id digest (16 bytes), then 'uses:expires_ms' (uses 0 = any number)
 -- reply now_ms, waiting, then five per item: outcome, id, a, b, joins used in this window
 --       1 new: a position, b score    2 waiting already: a position, b score
 --       3 admitted already: a session start ms, b session end ms
---       4 full    5 maintenance    6 limited    7 too many places of the address: a the most it may hold
---       8 identity taken    9 blocked: a until ms    10 pass used up    11 pass revoked    12 pass required
+--       4 full    5 maintenance    6 limited    7 the address holds too many places: a the most it may hold
+--       8 identity held by another visitor    9 blocked: a until ms    10 pass used up    11 pass revoked
+--       12 pass required
 --       13 no memory for another place    14 the key was used for a join with another meaning
 --       0 no such queue
 -- cost  O(log waiting) an item; for visitors that bring nothing about 11 commands in all; 2 more an item for each of
---       identity, name and pass; 4 more an item while anything is blocked; 2 to 4 more a call where joins bring keys, and
---       1 or, once in ten minutes, 4 more where one of those gets a new place;
---       one step, so that a line never holds more than its maximum, an address no more than its share, and no
---       identity or pass two places
+--       identity, name and pass; 4 more an item while anything is blocked; 2 to 4 more a call if joins bring keys, and
+--       1 more (4 more once in ten minutes) if one of those gets a new place;
+--       one step, so that no line exceeds its maximum, no address its share, and no identity or pass gets two places
 local now = clock_ms(ARGV[1])
 local limit = tonumber(ARGV[2])
 local ITEM = 3
@@ -46,8 +47,8 @@ local last_arrival, length
 local joined = 0
 local now_text = whole(now)
 local has_blocks = tonumber(config[4] or '0') > now
--- A place whose token is never used is dropped early: as if it had been heard of for the last time so long before the
--- join. The first use of the token, or a status call, takes this back.
+-- A place whose token is never used is dropped early: `seen` gets a time before the join, as if the last heartbeat had
+-- been then. The first use of the token, or a status call, corrects it.
 local timeout_ms = tonumber(config[6] or '60') * 1000
 local unused_ms = math.min(timeout_ms, math.max(3000 * tonumber(config[5] or '10'), UNUSED_LEAST_MS))
 local unused_text = whole(now - timeout_ms + unused_ms)
@@ -57,7 +58,7 @@ if exists then
   last_arrival = math.max(last_arrival, (now - ARRIVAL_EPOCH_MS) * ARRIVALS_PER_MS - 1)
 end
 
--- New places are put in line together with the others of this call, and before any place is looked for there.
+-- New places of one call are written together, and before any place is looked up in the line.
 local newcomers, present = {}, {}
 local function seat_newcomers()
   in_chunks(newcomers, function(...) redis.call('ZADD', KEYS[2], ...) end)
@@ -65,7 +66,7 @@ local function seat_newcomers()
   newcomers, present = {}, {}
 end
 
--- How many places each address of this call holds, read and written once for all items.
+-- The number of places that each address of this call holds is read and written once for all items.
 local held, tags = {}, {}
 for item = FIRST, #ARGV, ITEM do
   local tag = string.sub(ARGV[item], 17, 20)
@@ -74,7 +75,7 @@ for item = FIRST, #ARGV, ITEM do
     tags[#tags + 1] = tag
   end
 end
--- Places that were given for the keys that joins of this call bring.
+-- The places that earlier joins with the same keys got.
 local retries = recall_retries(KEYS[13], KEYS[14], now, FIRST, ITEM)
 
 local at_tag = 0
@@ -90,7 +91,7 @@ local function place_of(id)
   seat_newcomers()
   local rank = redis.call('ZRANK', KEYS[2], id)
   if rank then
-    -- To join again is a sign of life.
+    -- To join again keeps the place.
     attempt('ZADD', KEYS[3], 'XX', now_text, id)
     return 2, rank + 1, whole(tonumber(redis.call('ZSCORE', KEYS[2], id)))
   end
@@ -102,8 +103,8 @@ local function place_of(id)
   return nil
 end
 
--- The place that was given to an earlier try of the same join, whose answer may have been lost. To ask for it is no
--- use of its token.
+-- Finds the place that an earlier attempt of the same join got, whose answer may have been lost. This does not count as
+-- a use of its token.
 local function place_of_retry(id)
   seat_newcomers()
   local rank = redis.call('ZRANK', KEYS[2], id)
@@ -114,14 +115,14 @@ local function place_of_retry(id)
   return 2, rank + 1, whole(tonumber(redis.call('ZSCORE', KEYS[2], id)))
 end
 
--- Whether a place is in line or inside; unlike place_of no sign of its holder's life.
+-- Returns whether a place is in line or inside. Unlike place_of it does not keep the place.
 local function is_held(id)
   seat_newcomers()
   local expires = tonumber(redis.call('ZSCORE', KEYS[4], id) or nil)
   return (expires and expires > now) or redis.call('ZSCORE', KEYS[2], id)
 end
 
--- Returns until when one of these may not join, or nil.
+-- Returns until when the address, an identity or the place is blocked, or nil.
 local function blocked_until(tag, identity, name, known)
   for _, member in ipairs({tag ~= NO_ADDRESS and 'a' .. tag or '', identity ~= '' and 'p' .. identity or '',
     name ~= '' and 'p' .. name or '', known ~= '' and 'i' .. known or ''}) do
@@ -133,7 +134,7 @@ local function blocked_until(tag, identity, name, known)
   return nil
 end
 
--- Notes that a pass gave a place; returns an outcome when it may not.
+-- Notes that a pass gave a place. Returns an outcome if the pass may give no more places.
 local function use_pass(pass, id)
   local digest = string.sub(pass, 1, 16)
   local uses, expires = string.match(string.sub(pass, 17), '^(%d+):(%d+)$')
@@ -157,7 +158,7 @@ local function keep_identity(id, identity, kind, counted, tag, metadata)
   redis.call('HSET', KEYS[6], id, spell_extra(identity, '', counted, tag, metadata))
 end
 
--- Lifts a place to a priority; returns an outcome when the pass that says so gives no more.
+-- Raises a place to a priority. Returns an outcome if the pass may give no more places.
 local function lift(id, score, priority, pass)
   local number = tonumber(score)
   if number < (4 - priority) * ARRIVAL_SPAN then
@@ -171,14 +172,14 @@ local function lift(id, score, priority, pass)
   return nil
 end
 
--- What would be kept beside a place that has nothing beside it.
+-- Returns the extra that a place without one stands for (see extras.lua).
 local function of_id(id)
   return spell_extra('', '', 'c', string.sub(id, 13, 16), '')
 end
 
--- A visitor in line shows a pass: the place rises, and the pass's identity holds it from now on. It stays with its
--- token: a link that makes a browser show a stranger's pass gives the stranger nothing. A place that another proof
--- holds, or has raised, stays as it is.
+-- Raises the place of a visitor in line that shows a pass. From then on the pass's identity holds it, but only its
+-- token finds it again: otherwise a link that makes a browser show an attacker's pass would give the attacker the
+-- place. A place that another proof holds or has raised stays as it is.
 local function raise(id, score, priority, identity, pass, extra)
   local taken, raised = taken_by(extra), raised_by(extra)
   local is_proved = taken ~= '' and redis.call('HGET', KEYS[7], taken) == id .. 'p'
@@ -194,13 +195,13 @@ local function raise(id, score, priority, identity, pass, extra)
   return nil
 end
 
--- The place that the identity of a proof holds already; nil when it holds none.
+-- Finds the place that the identity of a proof holds; nil if it holds none.
 local function place_of_proof(holder, known, priority, pass)
   local id, held_as = string.sub(holder, 1, 16), string.sub(holder, 17)
   if not is_held(id) then
     return nil
   end
-  -- What a pass has raised stays with its token; the site itself is believed.
+  -- A place that a pass has raised is found by its token only, except by the site itself.
   if held_as ~= 'p' and known ~= id and pass ~= '' then
     return 8, '', 0, 0
   end
@@ -215,7 +216,7 @@ local function place_of_proof(holder, known, priority, pass)
   return outcome, id, a, b
 end
 
--- The place that a token proves; nil when it is over.
+-- Finds the place that a token proves; nil if it is over.
 local function place_of_token(known, priority, identity, pass)
   local outcome, a, b = place_of(known)
   if outcome == 2 and identity ~= '' then
@@ -229,7 +230,7 @@ local function place_of_token(known, priority, identity, pass)
   return outcome, known, a, b
 end
 
--- Returns the place that the visitor has already, or an outcome that says why there can be none; nil for neither.
+-- Finds the place that the visitor holds, or an outcome that says why it gets none; nil if it may take a new one.
 local function find_place(known, priority, identity, kind, name, pass)
   local holder = identity ~= '' and redis.call('HGET', KEYS[7], identity)
   local proved = kind == 'p' and identity or ''
@@ -260,7 +261,7 @@ local function find_place(known, priority, identity, kind, name, pass)
   return nil
 end
 
--- Looks at what a visitor brings; returns an outcome, or nil where nothing of it stands against a new place.
+-- Checks what a visitor brings. Returns an outcome, or nil if the visitor may take a new place.
 local function look_at_proofs(id, tag, kind, priority, known, identity, name, pass, key, meaning)
   local kept, kept_meaning = retries.find(key)
   local ends = has_blocks and blocked_until(tag, identity, name, known ~= '' and known or kept or '')
@@ -322,20 +323,20 @@ local function join(wish, proofs)
   local score = whole((3 - priority) * ARRIVAL_SPAN + last_arrival)
   newcomers[#newcomers + 1] = score
   newcomers[#newcomers + 1] = id
-  -- Users of the second API have no token to use; their numbers find their places again.
+  -- Users of the second API have no token that they could use, so their places count as heard from at once.
   present[#present + 1] = kind == 'u' and now_text or unused_text
   present[#present + 1] = id
   retries.note(key, id, meaning)
   if is_counted then
     held[tag] = held[tag] + 1
   end
-  -- A place without a value beside it counts for the address that its id names.
+  -- A place without an extra counts for the address that its id names.
   if identity ~= '' or metadata ~= '' or tag ~= string.sub(id, 13, 16) or not is_counted and tag ~= NO_ADDRESS then
     keep_identity(id, identity, kind, counted, tag, metadata)
   end
   length = length + 1
   joined = joined + 1
-  -- The last arrival of the lowest priority stands last: no need to ask.
+  -- The newest place of the lowest priority is the last in line, so no command is needed.
   local position = length
   if priority > 0 then
     seat_newcomers()

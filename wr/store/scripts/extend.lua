@@ -1,5 +1,5 @@
 --@use memory clock
--- Gives a session more time, or less: it ends so long from now.
+-- Lets a session end a given time from now: later than before, or earlier.
 --
 -- KEYS  config sessions
 -- ARGV  now_ms, id (16 bytes), seconds from now

@@ -1,6 +1,6 @@
 --@use memory clock chunks arrivals extras departures sessions
--- Looks for one person: all that is known of a place and of the session it became. Changes and counts nothing, so
--- that an operator who looks is no sign of the visitor's life and takes nothing of the visitor's limits.
+-- Looks for one visitor: all that is known of its place and of the session that the place became. Changes and counts
+-- nothing, so that an operator who looks neither keeps the place nor uses up the visitor's limits.
 --
 -- KEYS  config waiting seen sessions records tombstones extras
 -- ARGV  now_ms, id (16 bytes)

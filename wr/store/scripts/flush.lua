@@ -1,11 +1,11 @@
 --@use memory clock chunks extras departures addresses statistics
--- Sends people at the front of the line away; called again until as many are gone as waited at first. Works on a
--- store without memory, too.
+-- Sends visitors at the front of the line away. The server calls it until as many are gone as waited at first. It also
+-- works on a full store.
 --
 -- KEYS  config waiting seen extras people tombstones counters addresses
--- ARGV  now_ms, most (people per call), whether to tell who they are (0, 1)
--- reply exists (0, 1), people sent away, people still waiting, now_ms, list of their ids if that is asked for
--- cost  O(log waiting) for each person
+-- ARGV  now_ms, most (visitors per call), whether to list their ids (0, 1)
+-- reply exists (0, 1), visitors sent away, visitors still waiting, now_ms, list of the ids sent away if asked for
+-- cost  O(log waiting) for each visitor
 local now = clock_ms(ARGV[1])
 if redis.call('EXISTS', KEYS[1]) == 0 then
   return {0, 0, 0, now, {}}

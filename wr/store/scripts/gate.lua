@@ -1,22 +1,22 @@
 --@use memory clock chunks extras departures sessions
--- Tells how sessions stand for those at the gate, counts what their holders did since the last call, and keeps
--- where they were used from. One step, so that all servers together keep a session to what it is bound to.
+-- Tells the gate how sessions stand, counts what their holders did since the last call, and notes from where they were
+-- used. One step, so that a session's binding holds across all servers.
 --
 -- KEYS  config sessions records tombstones
 -- ARGV  now_ms, then four per item: id (16 bytes), hits since the last call (0 = none), page views among them,
---       callers (17 characters each: 8 of an address, 9 of a mark: its kind, n or b, and 8; or 9 dots for none)
--- reply now_ms, exists (0, 1), then five per item: outcome, a, b, refused marks (9 characters each), shared (1 =
---       with this call the session was first seen from more than 5 addresses)
+--       callers (17 characters each: 8 for the address, 9 for the mark: its kind, n or b, and 8 more; 9 dots = none)
+-- reply now_ms, exists (0, 1), then five per item: outcome, a, b, refused marks (9 characters each), shared (1 = this
+--       call was the first that saw the session used from more than 5 addresses)
 --       2 active: a start ms, b end ms    3 gone: a ended ms, b reason    4 unknown    0 no such queue
 -- cost  2 commands an item, 3 with hits, O(log sessions) each; 1 more for all together
 --
--- Of each session at most 32 addresses are kept, and the marks of the last hour, as many as the queue's binding
--- allows: at most 350 bytes. A mark that comes beyond them is refused, and what its callers do is not counted.
+-- The store keeps at most 32 addresses of each session, and the marks of the last hour, as many as the queue's binding
+-- allows: at most 350 bytes. A further mark is refused, and requests of its callers are not counted.
 local MOST_ADDRESSES = 32
 local SHARED_ABOVE = 5
 local MARK_LASTS_S = 3600
 -- A phone has a mobile network and one at home or at work, each perhaps with IPv4 and IPv6. A browser may update
--- itself, or have a player for films that says another name.
+-- itself, or play videos with a component of another name.
 local MOST_MARKS = {n = 4, b = 2}
 local KIND_OF = {network = 'n', browser = 'b'}
 
@@ -27,7 +27,7 @@ local exists = config[1] and 1 or 0
 local kind = KIND_OF[config[2] or 'none']
 local reply = {now, exists}
 
--- The marks that still count, without those of another kind, and the second of each one's last use.
+-- Returns the marks of the present kind that have not expired, and the second of each one's last use.
 local function fresh_marks(marks)
   local found, used = {}, {}
   for at = 1, #marks, 19 do
@@ -48,8 +48,8 @@ local function spell_marks(found, used)
   return table.concat(spelled)
 end
 
--- Takes in where a session is used from; returns addresses and marks as they are from now on, the marks that are
--- refused, whether any caller may use the session, and whether it is seen to be shared.
+-- Notes from where a session is used. Returns the addresses and marks to keep, the marks that are refused, whether any
+-- caller may use the session, and whether this call was the first that saw it shared.
 local function take_callers(callers, addresses, marks)
   local refused, is_allowed, shared = '', callers == '', 0
   local before = #addresses / 8
@@ -66,7 +66,7 @@ local function take_callers(callers, addresses, marks)
     if not is_known and #addresses < MOST_ADDRESSES * 8 then
       addresses = addresses .. address
     end
-    -- A server that has not seen a changed setting yet brings marks of another kind, which bind nothing.
+    -- A server that does not know a changed setting yet sends marks of another kind. They bind nothing.
     if string.sub(mark, 1, 1) ~= kind then
       is_allowed = true
     elseif used[mark] or #found < MOST_MARKS[kind] then
@@ -107,7 +107,7 @@ local function look(id, hits, more_views, callers)
   end
   local changed = spell_record(started, last, views, addresses, marks)
   if changed ~= record then
-    -- Where there is no memory for it, its holder comes in all the same.
+    -- On a full store this is not written, and the holder gets in all the same.
     attempt('HSET', KEYS[3], id, changed)
   end
   return 2, tonumber(started), math.floor(expires), refused, shared

@@ -1,8 +1,8 @@
 --@use clock
--- Reads the notes that one ring of a queue's history holds.
+-- Reads the notes in one ring of a queue's history.
 --
 -- KEYS  config history_coarse
---       (or history_fine: one ring is like the other)
+--       (or history_fine, which has the same form)
 -- ARGV  now_ms
 -- reply exists (0, 1), now_ms, list of 'ms:waiting:active:joined:admitted:expired:cancelled:waited ms' in no order
 -- cost  2 commands; at most 300 notes

@@ -6,7 +6,7 @@
 --       what may be ended ('p' place or session, 's' session only), reason (2 cancelled, 5 terminated),
 --       limit subject ('' = not counted)
 -- reply now_ms, waiting, then four per item: outcome, a, b, requests used in this window
---       1 place ended now    2 session ended now    3 ended before    5 session whose time was over taken out now:
+--       1 place ended now    2 session ended now    3 ended before    5 expired session removed now:
 --       a ended ms, b reason each    4 unknown    6 limited    0 no such queue
 -- cost  about 8 commands an item; O(log waiting) each
 local now = clock_ms(ARGV[1])

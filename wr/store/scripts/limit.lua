@@ -1,10 +1,10 @@
 --@use memory clock chunks limits
--- Counts requests that reach no other script: those of operators, and those refused before their operation.
+-- Counts requests that no other script counts: those of operators, and those refused before their operation.
 --
 -- KEYS  window
 -- ARGV  now_ms, window_ms, then one limit subject per item
 -- reply now_ms, 0, then one per item: requests used in this window
--- cost  6 commands at most, whatever their number
+-- cost  6 commands at most, for any number of items
 local now = clock_ms(ARGV[1])
 local window = open_window(KEYS[1], now, tonumber(ARGV[2]))
 local subjects = {}

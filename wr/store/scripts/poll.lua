@@ -1,5 +1,5 @@
 --@use memory clock chunks limits arrivals extras departures
--- Tells where people stand; for those who send a heartbeat, also keeps their place.
+-- Tells where visitors stand, and keeps the places of those that send a heartbeat.
 --
 -- KEYS  config waiting seen sessions records tombstones limit_status limit_heartbeat
 -- ARGV  now_ms, status limit (0 = none), its window_ms, heartbeat limit (0 = none), its window_ms,
@@ -9,8 +9,8 @@
 -- reply now_ms, waiting, then four per item: outcome, a, b, requests used in this window
 --       1 waiting: a position    2 admitted: a session start ms, b session end ms
 --       3 gone: a ended ms, b reason    4 unknown    6 limited    0 no such queue
--- cost  1 command an item, O(log waiting), for those in line, and about 8 for all together; 1 or 2 more for
---       all status calls together
+-- cost  1 command an item, O(log waiting), for visitors in line, and about 8 for all items together; 1 or 2 more
+--       for all status calls together
 local now = clock_ms(ARGV[1])
 local timeout_s = redis.call('HGET', KEYS[1], 'heartbeat_timeout_seconds')
 local exists = timeout_s or redis.call('EXISTS', KEYS[1]) == 1
@@ -21,7 +21,7 @@ local keeps = {s = false, t = true, h = true, l = false, k = true}
 local status_limit, heartbeat_limit = tonumber(ARGV[2]), tonumber(ARGV[4])
 local limit_of = {s = status_limit, t = status_limit, h = heartbeat_limit, l = 0, k = 0}
 local kept, asking, first_uses = {}, {}, {}
--- Places that were taken before this cannot count as unused any more (see enqueue.lua).
+-- Places taken before this time do not count as unused any more (see enqueue.lua).
 local unused_since = now - tonumber(timeout_s or '0') * 1000
 
 local function look_inside(id)
@@ -79,13 +79,13 @@ for item = 6, #ARGV, 3 do
   at = at + 4
 end
 in_chunks(kept, function(...)
-  -- A heartbeat that cannot be kept is answered with an error: its sender must know.
+  -- A heartbeat that cannot be written is answered with an error, because its sender must know.
   if not attempt('ZADD', seen, 'XX', ...) then
     call('ZADD', seen, 'XX', ...)
   end
 end)
--- A status call is no sign of life, but a use of the token: from now on the place is kept as if its holder had been
--- heard of when joining.
+-- A status call does not keep the place, but it is a use of the token: from now on the place counts as last heard from
+-- at the time of the join.
 local at_asking = 0
 in_chunks(asking, function(...)
   local scores = call('ZMSCORE', waiting, ...)

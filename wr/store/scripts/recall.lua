@@ -1,13 +1,12 @@
 --@use memory clock chunks extras departures addresses recovery
--- Tells a store that has forgotten whom a server saw let in, so that nobody gets in twice.
+-- Tells a store that has forgotten which visitors a server saw let in, so that no visitor gets in twice.
 --
 -- KEYS  config waiting seen sessions records extras tombstones bucket addresses recalled
--- ARGV  now_ms, then three per person: id (16 bytes), session start ms, session end ms (in the past for one that is
---       over)
--- reply people that stood in line as if they had not been let in, and have their session again
--- cost  3 commands a person; O(log waiting)
+-- ARGV  now_ms, then three per visitor: id (16 bytes), session start ms, session end ms (in the past if it is over)
+-- reply visitors that were in line although they had been let in, and have their session again now
+-- cost  3 commands a visitor; O(log waiting)
 --
--- The others are noted in `recalled` for as long as tokens are put back (see restore.lua).
+-- The other visitors are noted in `recalled`, as long as places come back from tokens (see restore.lua).
 local now = clock_ms(ARGV[1])
 if redis.call('EXISTS', KEYS[1]) == 0 or not may_restore(KEYS[8], now) then
   return 0

@@ -1,11 +1,11 @@
--- Writes a queue's settings back into a store that has forgotten them, or remembers older ones of the same queue, with
--- its blocks and the passes that were taken back. One step, so that no visitor gets in between who is kept out.
+-- Writes a queue's settings back into a store that has forgotten them, or that has older settings of the same queue,
+-- with its blocks and its revoked passes. One step, so that no blocked visitor can join in between.
 --
 -- KEYS  config blocks block_notes passes pass_ends revoked
--- ARGV  created_ms, version, until when visitors are blocked (ms, 0 = none are), number of settings, of blocks,
+-- ARGV  created_ms, version, when the last block ends (ms, 0 = no blocks), number of settings, number of blocks,
 --       then field and value of each setting, member, until ms and note of each block, digest and until ms of each
---       pass that was taken back
--- reply settings were written (0, 1)
+--       revoked pass
+-- reply whether settings were written (0, 1)
 -- cost  3 commands, one for each setting, 2 for each block, 4 for each pass
 local function put_lists_back(first, blocks)
   if tonumber(ARGV[3]) > tonumber(redis.call('HGET', KEYS[1], 'blocked_until') or '0') then

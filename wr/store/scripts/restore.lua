@@ -1,22 +1,22 @@
 --@use memory clock chunks arrivals extras departures addresses recovery
--- Puts back places and sessions that the store has forgotten, as their genuine tokens tell of them.
+-- Puts back places and sessions that the store has forgotten, from what their verified tokens say.
 --
 -- KEYS  config waiting seen sessions records extras people tombstones counters bucket addresses recalled
 -- ARGV  now_ms, what the server knows of this queue: created_ms, passes (0 = nothing), how many waited,
---       hold_ms (how long nobody is let in after the store has forgotten, at most),
+--       hold_ms (for how long at most no visitor is let in after the store has forgotten),
 --       then five per item: kind ('p' a place, 's' a session), id (16 bytes),
---       of a place: its score in line, how it is given back and to which identity ('' or 17 bytes), when the time of
---       its token is over (ms)
+--       of a place: its score in line, the kind and the digest of the identity that holds it ('' or 17 bytes), when
+--       its token expires (ms)
 --       of a session: start ms, end ms, 0
--- reply one per item: 1 put back or there already    0 not: it ended, or the store has not forgotten it
--- cost  3 commands for all together; 3 an item, 8 for one that is put back; O(log waiting)
+-- reply one per item: 1 put back, or there already    0 not put back: it ended, or the store has not forgotten it
+-- cost  3 commands for all items together; 3 an item, 8 for one that is put back; O(log waiting)
 --
--- A place comes back only where the store is known to have forgotten, was taken before that, and has not ended since.
--- Somebody whom a server knows to have been let in gets the session back that is known, and no second one.
+-- A place comes back only if the store is known to have forgotten, and if the place was taken before that and has not
+-- ended since. A visitor that a server saw let in gets back that session, and no second one.
 local now = clock_ms(ARGV[1])
 local config = redis.call('HMGET', KEYS[1], 'created_ms', 'heartbeat_interval_seconds')
 local created = tonumber(config[1] or nil)
--- Whoever asks first after the store came back asks before the first pass.
+-- The first call after the store came back may come before the first pass, which would notice the same.
 if config[1] == ARGV[2] then
   note_forgetting(KEYS[10], tonumber(redis.call('HGET', KEYS[10], 'passes') or '0'), tonumber(ARGV[3]), now,
     tonumber(config[2]), tonumber(ARGV[5]), tonumber(ARGV[4]))
@@ -47,7 +47,7 @@ local function restore_place(id, score, holder, token_ends)
   end
   local arrival = tonumber(score) % ARRIVAL_SPAN
   local arrived = arrived_ms(tonumber(score))
-  -- A token whose time was over when the store forgot says nothing about what was there then.
+  -- A token that had expired when the store forgot does not prove that its place was still there.
   if arrived > forgot or arrived < created or token_ends <= forgot then
     return 0
   end
@@ -66,7 +66,7 @@ local function restore_place(id, score, holder, token_ends)
   if tag then
     redis.call('HINCRBY', KEYS[11], tag, 1)
   end
-  -- Whoever joins from now on stands behind.
+  -- Visitors that join from now on come behind it.
   if arrival > tonumber(redis.call('HGET', KEYS[9], 'arrival') or '0') then
     redis.call('HSET', KEYS[9], 'arrival', whole(arrival))
   end

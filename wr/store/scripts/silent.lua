@@ -1,6 +1,6 @@
 --@use clock
--- Tells how many of those who wait have not been heard for a time: so many a shorter heartbeat timeout would cost, if
--- they stayed silent. Changes nothing.
+-- Counts visitors in line that have not been heard from for a time. As many would lose their places under a shorter
+-- heartbeat timeout, if they stay silent. Changes nothing.
 --
 -- KEYS  config waiting seen
 -- ARGV  now_ms, silence_ms

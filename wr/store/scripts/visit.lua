@@ -1,5 +1,5 @@
 --@use memory clock chunks limits extras departures sessions
--- Tells how sessions stand; for those that report activity, also counts it.
+-- Tells how sessions stand, and counts the activity that is reported.
 --
 -- KEYS  config sessions records tombstones limit_status limit_activity
 -- ARGV  now_ms, status limit (0 = none), its window_ms, activity limit (0 = none), its window_ms,
@@ -8,7 +8,7 @@
 -- reply now_ms, 0, then six per item: outcome, a, b, last activity ms, page views, requests used
 --       2 active: a start ms, b end ms    3 gone: a ended ms, b reason    4 unknown    6 limited
 --       0 no such queue
--- cost  status 2 commands an item, activity 3, O(log sessions) each; 6 more for all together
+-- cost  status 2 commands an item, activity 3, O(log sessions) each; 6 more for all items together
 local now = clock_ms(ARGV[1])
 local exists = redis.call('EXISTS', KEYS[1]) == 1
 local scope_of = {s = 'status', a = 'activity', v = 'activity'}

@@ -1,9 +1,9 @@
--- Keeps a webhook: a new one if there is room for it, or one in place of what was read of it before.
+-- Writes a webhook: a new one if there are not too many, or a changed one if the store still has what was read.
 --
--- KEYS  webhooks
+-- KEYS  [webhooks]
 -- ARGV  id, its new text, the text that it replaces (empty: it must not exist), most webhooks
--- reply 0 written, 1 it is not as was read, 2 there are too many
--- cost  3 commands; one step, so that two who add at once do not make one too many
+-- reply 0 written, 1 the store has another text, 2 there are too many
+-- cost  3 commands; one step, so that two operators who add a webhook at once do not exceed the limit
 local known = redis.call('HGET', KEYS[1], ARGV[1]) or ''
 if known ~= ARGV[3] then
   return 1

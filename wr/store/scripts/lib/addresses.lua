@@ -1,6 +1,6 @@
--- How many places in line each address holds: the hash `addresses`, address tag -> places. Which address a place
--- counts for is kept with the place (see extras.lua), so only addresses take room here.
--- release_places(addresses, extras, ids): these are no longer in line. To be called while their extras are there.
+-- Counts the places in line that each address holds: the hash `addresses`, address tag -> places. The extra of a place,
+-- or its id, says which address it counts for (see extras.lua).
+-- release_places(addresses, extras, ids): counts these places no longer. Call it before their extras are deleted.
 local function release_places(addresses, extras, ids)
   if #ids == 0 or redis.call('EXISTS', addresses) == 0 then
     return
@@ -43,7 +43,7 @@ local function release_places(addresses, extras, ids)
   end)
   in_chunks(left, function(...)
     if not attempt('HSET', addresses, ...) then
-      -- An address that counts for too little does less harm than one that is refused for places that are gone.
+      -- Too low a count does less harm than refusing an address because of places that are gone.
       for index = 1, select('#', ...), 2 do
         none[#none + 1] = (select(index, ...))
       end

@@ -1,4 +1,5 @@
--- in_chunks(values, call): both dialects fail to unpack several thousand values, so at most 1,000 at a time.
+-- in_chunks(values, call): calls with at most 1,000 values at a time. Both Lua dialects fail to unpack several
+-- thousand.
 local unpack_values = table.unpack or unpack
 
 local function in_chunks(values, call)

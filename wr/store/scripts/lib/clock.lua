@@ -1,6 +1,6 @@
--- clock_ms(given): the time in milliseconds since 1970. `given` of 0 means the store's own clock, which is
--- what production passes, so that replicas whose clocks differ still agree.
--- whole(number): spelled without exponent or fraction; neither dialect's tostring can be trusted with 2^48.
+-- clock_ms(given): returns the time in milliseconds since 1970. Production passes 0, which means the store's own clock,
+-- so that servers whose clocks differ still agree.
+-- whole(number): spells a number without exponent and fraction. `tostring` of both Lua dialects loses digits of 2^48.
 local function whole(number)
   return string.format('%.0f', number)
 end

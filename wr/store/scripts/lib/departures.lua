@@ -1,7 +1,7 @@
--- bury(key, now, reason, ids): remembers for an hour that these ended and why; score = time * 8 + reason. Where there
--- is no memory for it, it is not remembered: they are answered as if they had never been there.
--- forget_person(extras, people, ids): drops what was stored beside a place (see extras.lua), and the entries that
--- find the place by an identity. A people value is the 16-byte id of the place and how it is given back (see
+-- bury(key, now, reason, ids): notes for an hour that these ended and why; score = time * 8 + reason. On a full store
+-- nothing is noted, and later answers are the same as for places that never existed.
+-- forget_person(extras, people, ids): deletes the extras of places (see extras.lua), and the entries of `people` that
+-- find them by an identity. A value of `people` is the 16-byte id of the place and its kind of identity (see
 -- enqueue.lua).
 local TOMBSTONE_MS = 3600000
 
@@ -44,8 +44,8 @@ local function forget_person(extras, people, ids)
   end
 end
 
--- not_in_line(waiting, ids): those that are not in line. A user of the second API has the same id each time, and may
--- have joined again before the session of the last time is cleared away.
+-- not_in_line(waiting, ids): returns those that are not in line. A user of the second API has the same id each time,
+-- and may have joined again before its last session is removed.
 local function not_in_line(waiting, ids)
   local left = {}
   local at = 0

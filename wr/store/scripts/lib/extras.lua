@@ -1,13 +1,13 @@
--- What is kept beside a place that needs more than its id: one value of the hash `extras`, made of
+-- The extra of a place that needs more than its id: one value of the hash `extras`, made of
 --   bytes 1-16   digest of the identity that took the place (zeros = none)
 --   bytes 17-32  digest of the identity whose pass raised the place later (zeros = none)
 --   byte 33      'c' if the place counts among those that its address holds, 'n' if not
 --   bytes 34-37  address tag (zeros = none)
 --   then         metadata (JSON, or nothing)
--- A place without such a value counts for the address whose tag is in the last 4 bytes of its id (zeros = none).
+-- A place without an extra counts for the address whose tag is in the last 4 bytes of its id (zeros = none).
 -- spell_extra(taken, raised, counted, tag, metadata), taken_by(extra), raised_by(extra): '' stands for no identity.
--- metadata_of(extra): what the visitor brought, '' for nothing.
--- address_of(id, extra): the address tag of a place or nil, and whether the place counts for it.
+-- metadata_of(extra): returns what the visitor brought, '' for nothing.
+-- address_of(id, extra): returns the address tag of a place or nil, and whether the place counts for it.
 local NOBODY = string.rep('\0', 16)
 local NO_ADDRESS = string.rep('\0', 4)
 

@@ -1,15 +1,14 @@
--- note_steps(fine, coarse, counters, waiting, sessions, last, now): notes how a queue stands at the beginning of
--- each step of 10 s and of 5 min, in rings of 96 and 300 of them: field step % ring, value
--- 'ms:waiting:active:joined:admitted:expired:cancelled:waited ms', the last five since the queue was made.
--- `last` is the time of the pass before (nil = none): the first pass of a step notes it, whichever replica's it
--- is, and no pass after it. Returns whether this pass is that one. What happened in a step is the difference to the
--- next one's note.
+-- note_steps(fine, coarse, counters, waiting, sessions, last, now): notes how a queue stands at the beginning of each
+-- step of 10 s and of 5 min, in rings of 96 and 300 notes: field step % ring, value
+-- 'ms:waiting:active:joined:admitted:expired:cancelled:waited ms', the last five counted since the queue was created.
+-- `last` is the time of the pass before (nil = none). Only the first pass of a step notes it, on any server. Returns
+-- whether this pass did. The difference between two notes is what happened in the step between them.
 local FINE_MS, FINE_RING = 10000, 96
 local COARSE_MS, COARSE_RING = 300000, 300
 
 local function note_steps(fine, coarse, counters, waiting, sessions, last, now)
   local step = math.floor(now / FINE_MS)
-  -- A clock that steps back has its steps noted again only once it gets beyond where it was.
+  -- If the clock went back, nothing is noted until it is past the last note.
   if last and step <= math.floor(last / FINE_MS) then
     return false
   end

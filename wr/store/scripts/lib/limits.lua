@@ -1,10 +1,10 @@
--- open_window(key, now, window_ms): makes `key` the hash that counts the current fixed window; one that counts a
--- window that is over is dropped whole, and it expires by itself. The field '#' holds when the window began and when
--- it ends: the server that opens a window decides how long it lasts, so that servers whose limits have different
--- windows count together. Subjects never are '#'.
+-- open_window(key, now, window_ms): makes `key` the hash that counts the current fixed window. The hash of a window
+-- that is over is deleted, or expires by itself. The field '#' says when the window began and when it ends. The server
+-- that opens a window decides how long it lasts, so that servers with different settings count together. No subject is
+-- '#'.
 local function open_window(key, now, window_ms)
   local begins, ends = string.match(redis.call('HGET', key, '#') or '', '^(%d+):(%d+)$')
-  -- A clock that has stepped back before the window's beginning opens another.
+  -- If the clock went back to before the window began, a new window is opened.
   if not begins or now < tonumber(begins) or now >= tonumber(ends) then
     local start = math.floor(now / window_ms) * window_ms
     redis.call('UNLINK', key)
@@ -14,10 +14,9 @@ local function open_window(key, now, window_ms)
   return key
 end
 
--- count_all(key, subjects): counts one more request of each subject, one that comes twice twice; returns how
--- many each has used, in order. Two commands for all of them: a command each would take as long as the rest
--- of a heartbeat. Where there is no memory to count, the count stands as it was: who leaves, or makes room as an
--- operator, is not refused for it.
+-- count_all(key, subjects): counts one request of each subject, two of one that comes twice. Returns how many each has
+-- used, in order. Two commands for all of them, because one command for each would double the cost of a heartbeat. On
+-- a full store the counts stay as they were, so that visitors that leave, and operators that free memory, are served.
 local function count_all(key, subjects)
   if #subjects == 1 then
     return {attempt('HINCRBY', key, subjects[1], 1) or tonumber(redis.call('HGET', key, subjects[1]) or '0') + 1}
@@ -52,9 +51,9 @@ local function count_all(key, subjects)
   return used
 end
 
--- used_by_items(first, scope_of, scopes, now): counts the items of ARGV from `first` on, which are an id, a kind
--- and a limit subject; returns what each has used of the scope its kind belongs to, by its place in ARGV.
--- A scope is {count, window_ms, key}; nothing is counted where its count is 0, or for kinds without one.
+-- used_by_items(first, scope_of, scopes, now): counts the items of ARGV from `first` on. An item is an id, a kind and a
+-- limit subject. Returns what each has used of the scope of its kind, by the item's index in ARGV. A scope is {count,
+-- window_ms, key}. Items of a scope with count 0, and of kinds without a scope, are not counted.
 local function used_by_items(first, scope_of, scopes, now)
   local used = {}
   for name, scope in pairs(scopes) do

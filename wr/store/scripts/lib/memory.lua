@@ -1,9 +1,9 @@
--- What a script may still write when the store's memory is used up. Valkey and Redis then refuse what could need
--- memory, unless the script has written something already that could not; DragonflyDB may refuse each such command.
--- attempt(command, key, ...): carries out a write on a hash or a sorted set; nil, and nothing done, where there is no
--- memory for it. For what must go on when memory is short: what frees it, what changes a value without making it much
--- longer, and small notes of fixed number. It costs no more than redis.call as long as there is memory.
--- is_out_of_memory(): whether an attempt of this call has met a store without memory, whatever came of it.
+-- Writes on a full store. Valkey and Redis refuse commands that could need memory, unless the script has run a write
+-- command before that could not need any. DragonflyDB may refuse each such command.
+-- attempt(command, key, ...): writes to a hash or a sorted set; returns nil, and changes nothing, if there is no memory
+-- for it. It is meant for writes that free memory, that do not make a value much longer, and for small notes of a fixed
+-- number. It costs no more than redis.call as long as there is memory.
+-- is_out_of_memory(): returns whether an attempt of this call met a full store, even if it succeeded in the end.
 local is_used_up = false
 
 local function refused(reply)
@@ -23,7 +23,7 @@ local function attempt(command, key, ...)
     return reply
   end
   is_used_up = true
-  -- Changes nothing, for nothing is called '': but it is a write, after which Valkey and Redis let others pass.
+  -- No entry is called '', so this changes nothing. But after this write Valkey and Redis allow the next ones.
   redis.call(string.sub(command, 1, 1) == 'Z' and 'ZREM' or 'HDEL', key, '')
   reply = redis.pcall(command, key, ...)
   if refused(reply) then

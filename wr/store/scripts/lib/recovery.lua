@@ -1,11 +1,11 @@
--- When a store comes back without what it once acknowledged, servers notice, because passes are counted: a server that
--- knows of more passes than the store has forgotten nothing, so the store has.
--- note_forgetting(bucket, passes, known, now, interval_s, longest_ms, waiting): whether the store has forgotten passes that a server
--- knows of; then notes in the bucket that it did, how many waited, and until when nobody is let in. The count goes on
--- well above what any server knows, so that it is noticed once.
--- RESTORE_MS: for so long after the store forgot, places and sessions come back from their tokens. Whatever ended since
--- then is remembered for longer than that (see departures.lua), so what is not known was forgotten.
--- LEAST_HOLD_MS: no shorter, so that every server has told whom it saw let in (see recall.lua).
+-- Notices that the store came back without what it had acknowledged. Passes are counted: if a server knows of more
+-- passes than the store does, the store has forgotten.
+-- note_forgetting(bucket, passes, known, now, interval_s, longest_ms, waiting): returns whether the store has forgotten
+-- passes that a server knows of. If so, it notes in the bucket when, how many waited, and until when no visitor is let
+-- in. After that the count continues well above what any server knows, so that this happens once.
+-- RESTORE_MS: how long after that places and sessions come back from their tokens. Places that ended since then are
+-- noted for longer (see departures.lua), so a place that is not known was forgotten.
+-- LEAST_HOLD_MS: the shortest time without admissions, so that every server has told which visitors it saw let in.
 local LEAST_HOLD_MS = 3000
 local RESTORE_MS = 3540000
 local PASSES_AHEAD = 1000

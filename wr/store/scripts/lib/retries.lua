@@ -1,10 +1,10 @@
--- Which place was given to a join that may be tried again, by the digest of its key: two hashes that take turns, one
--- for each ten minutes, digest -> place id (16 bytes) and the digest of what was asked for (8 bytes). Each is dropped
--- whole, so that a key is remembered for ten to twenty minutes; only joins that bring a key take room here. The field
--- '#' holds the number of the ten minutes.
--- recall_retries(even, odd, now, first, step): reads what is kept for the keys in ARGV from `first` on, in at most four commands
--- for all of them, none where there is no key. Gives find(key): the place and what was asked for, or nil; note(key, id,
--- meaning): a place that was given just now; keep(): writes down what was noted.
+-- Remembers the place of a join that may be tried again, by the digest of its key. Two hashes take turns, each for ten
+-- minutes: digest -> place id (16 bytes) and the digest of what was asked for (8 bytes). A hash is deleted whole, so a
+-- key is remembered for ten to twenty minutes. Only joins that bring a key take room here. The field '#' holds the
+-- number of the ten minutes.
+-- recall_retries(even, odd, now, first, step): reads the places of the keys in ARGV from `first` on, in at most four
+-- commands for all of them, none if there is no key. Returns three functions. find(key): the place and what was asked
+-- for, or nil. note(key, id, meaning): notes a place that was taken just now. keep(): writes what was noted.
 local RETRY_MS = 600000
 
 local function recall_retries(even, odd, now, first, step)

@@ -1,6 +1,6 @@
--- read_record(record): a session's start, last activity and page views as texts, then where it was used from, as
--- gate.lua keeps it: addresses, eight hexadecimal digits each, and marks, 19 characters each.
--- spell_record(...): the other way round.
+-- read_record(record): returns a session's start, last activity and page views as texts, then from where it was used,
+-- as gate.lua keeps it: addresses of eight hexadecimal digits each, and marks of 19 characters each.
+-- spell_record(...): spells a record from these.
 local function read_record(record)
   return string.match(record, '^(%d+):(%d+):(%d+):?(%x*):?(%w*)$')
 end

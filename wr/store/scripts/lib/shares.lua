@@ -1,8 +1,8 @@
--- split_admissions(allowed, lengths, share, owed): how many of each priority are let in, when `allowed` are in all.
--- While a lower priority waits, a higher one gets at most `share` of the admissions, and so on among the lower ones:
--- with 0.8, of ten admissions eight are of the highest priority and two of those below. `lengths` counts those that
--- wait: [4] of priority 3 down to [1] of priority 0. `owed` is what the lower ones have coming, a fraction of one
--- admission below each priority; it is changed, and kept from pass to pass.
+-- split_admissions(allowed, lengths, share, owed): returns how many visitors of each priority are let in, if `allowed`
+-- are in all. While a lower priority waits, a higher one gets at most `share` of the admissions, and so on among the
+-- lower ones. With 0.8, of ten admissions eight are of the highest priority and two of those below. `lengths` counts
+-- the waiting visitors: [4] of priority 3 down to [1] of priority 0. `owed` is the fraction of an admission that is
+-- owed to the priorities below each one. The function changes it, and the caller keeps it from pass to pass.
 local function split_admissions(allowed, lengths, share, owed)
   local taken, left, below = {0, 0, 0, 0}, {}, {0}
   for class = 1, 4 do

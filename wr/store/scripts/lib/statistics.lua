@@ -1,8 +1,8 @@
--- open_day(key, now, waiting): makes the day counters those of the current UTC day; a new day starts at 0,
--- its peak at the line's present length. What the day before counted is added to what was carried over, so that
--- carried_x + x is all there was since the queue was made, and no script but this one pays for it.
--- note_second(key, now, admitted, ended): adds to the ring of the last 128 seconds: field second % 128,
--- value 'second:admitted:ended'.
+-- open_day(key, now, waiting): makes the day counters those of the current UTC day. A new day begins with 0, and its
+-- peak with the present length of the line. The counts of the day before are added to `carried_x`, so that carried_x +
+-- x is the count since the queue was created.
+-- note_second(key, now, admitted, ended): adds to the ring of the last 128 seconds: field second % 128, value
+-- 'second:admitted:ended'.
 local RING_SECONDS = 128
 
 local function open_day(key, now, waiting)
