@@ -15,9 +15,9 @@ from tests.conftest import TEST_SETTINGS
 from tests.contract.conftest import running_site
 from tests.contract.helpers import LIMIT_HEADERS
 from tests.support.site import BASE, Site
-from wr.api.http_messages import UNCOUNTED
+from wr.api.http_messages import UNCOUNTED, WEBSOCKET
 from wr.api.openapi import openapi_document
-from wr.api.route import ANY, WEBSOCKET
+from wr.api.route import ANY
 from wr.api.routes import ROUTES
 
 DOCUMENT = openapi_document()

@@ -20,8 +20,7 @@ from tests.support.byte_streams import (
     post,
     upgrade,
 )
-from wr.api.http_messages import HttpRequest
-from wr.api.route import WEBSOCKET
+from wr.api.http_messages import WEBSOCKET, HttpRequest
 from wr.http.request_reader import IS_ODD, MAX_HEAD_BYTES, NEEDS_MORE, ReadOutcome, RequestReader
 
 Read = tuple[str, str, str, dict[str, str], bytes, bool]

@@ -16,7 +16,7 @@ RESPONSES = st.builds(
     usage=st.none()
     | st.builds(Usage, st.builds(Limit, st.integers(1, 999)), st.integers(0, 2000), st.just(1)),
     body=st.binary(max_size=200),
-    more=st.just([]) | st.just([("Retry-After", "5"), ("Allow", "GET, POST")]),
+    extra_headers=st.just([]) | st.just([("Retry-After", "5"), ("Allow", "GET, POST")]),
     content_type=st.sampled_from(["application/json", "text/plain; charset=utf-8"]),
 )
 
@@ -60,7 +60,7 @@ def test_status_headers_body_and_end_are_read_as_they_were_meant(
 
 def test_the_date_is_the_one_that_was_told_last() -> None:
     writer = ResponseWriter()
-    response = HttpResponse(200, "id", None, b"{}")
+    response = HttpResponse(200, b"{}", request_id="id")
     for unix_s, date in ((0, b"Thu, 01 Jan 1970 00:00:00 GMT"), (1e9, b"Sun, 09 Sep 2001 01:46:40 GMT")):
         writer.tell_date(unix_s)
         head, _, _ = read(writer.spell(response, has_body=True, is_last=False))

@@ -2,15 +2,14 @@
 
 from collections.abc import Callable
 
-import msgspec
-
-from wr.api.dispatch import Api, Tracing
-from wr.api.http_messages import HttpRequest, HttpResponse
+from wr.api.dispatch import Api
+from wr.api.http_messages import Headers, HttpRequest, HttpResponse
 from wr.api.live_feed import Feed
-from wr.api.request_context import Services
 from wr.api.request_guard import RequestGuard
 from wr.api.route import BASE
+from wr.api.services import Services
 from wr.metrics.server_metrics import HttpMetrics
+from wr.tracing.tracer import Tracer
 
 ANYBODY = "*"
 _OPEN_PATHS = (f"{BASE}/queues/", f"{BASE}/sessions/", f"{BASE}/waiting-queue/")
@@ -29,43 +28,48 @@ class CrossOriginApi(Api):
     def __init__(
         self,
         services: Services,
-        request_guard: RequestGuard,
+        guard: RequestGuard,
         *,
         origins: tuple[str, ...],
         random_bytes: Callable[[int], bytes],
         metrics: HttpMetrics,
         logs_access: bool = False,
-        tracing: Tracing | None = None,
+        tracer: Tracer | None = None,
     ) -> None:
         super().__init__(
             services,
-            request_guard,
+            guard,
             random_bytes=random_bytes,
             metrics=metrics,
             logs_access=logs_access,
-            tracing=tracing,
+            tracer=tracer,
         )
         self._origins = frozenset(origins)
 
-    async def handle(self, request: HttpRequest) -> HttpResponse:
+    async def handle(self, http: HttpRequest) -> HttpResponse:
         """Answer one request, and let the page that asks read the answer if it may."""
-        headers = self._headers(request)
-        if request.method == "OPTIONS" and _may_ask(headers) and _is_preflight(request):
-            return HttpResponse(204, self._request_id(request), None, b"", [*headers, *_PREFLIGHT])
-        return _with(await super().handle(request), headers)
+        headers = self._headers(http)
+        if http.method == "OPTIONS" and _may_ask(headers) and _is_preflight(http):
+            response = HttpResponse(204, b"", extra_headers=[*headers, *_PREFLIGHT])
+            response.request_id = self._request_id(http)
+            return response
+        response = await super().handle(http)
+        response.extra_headers = [*response.extra_headers, *headers]
+        return response
 
-    async def open_feed(self, request: HttpRequest) -> Feed | HttpResponse:
+    async def open_feed(self, http: HttpRequest) -> Feed | HttpResponse:
         """Open a live feed, which the page that asks may read if it may ask."""
-        opened = await super().open_feed(request)
-        headers = self._headers(request)
+        opened = await super().open_feed(http)
+        headers = self._headers(http)
         if isinstance(opened, HttpResponse):
-            return _with(opened, headers)
-        opened.headers = [*opened.headers, *headers]
+            opened.extra_headers = [*opened.extra_headers, *headers]
+        else:
+            opened.headers = [*opened.headers, *headers]
         return opened
 
-    def _headers(self, request: HttpRequest) -> list[tuple[str, str]]:
-        origin = request.headers.get("origin")
-        if origin is None or not request.path.startswith(_OPEN_PATHS):
+    def _headers(self, http: HttpRequest) -> Headers:
+        origin = http.headers.get("origin")
+        if origin is None or not http.path.startswith(_OPEN_PATHS):
             return []
         if ANYBODY in self._origins:
             return [(_ALLOW, ANYBODY), ("Access-Control-Expose-Headers", _SHOWN)]
@@ -81,13 +85,9 @@ _PREFLIGHT = [
 ]
 
 
-def _is_preflight(request: HttpRequest) -> bool:
-    return "access-control-request-method" in request.headers
+def _is_preflight(http: HttpRequest) -> bool:
+    return "access-control-request-method" in http.headers
 
 
-def _may_ask(headers: list[tuple[str, str]]) -> bool:
+def _may_ask(headers: Headers) -> bool:
     return bool(headers) and headers[0][0] == _ALLOW
-
-
-def _with(response: HttpResponse, headers: list[tuple[str, str]]) -> HttpResponse:
-    return msgspec.structs.replace(response, more=[*response.more, *headers]) if headers else response

@@ -5,7 +5,7 @@ from typing import Protocol
 import msgspec
 import trio
 
-from wr.api.request_context import Services
+from wr.api.services import Services
 from wr.live.registry import Others
 from wr.live.stream import Stream
 from wr.live.updates import Farewell, Update

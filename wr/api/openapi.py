@@ -8,9 +8,9 @@ import msgspec
 from wr import __version__
 from wr.api.error_messages import ErrorResponse
 from wr.api.errors import INTERNAL_ERROR, WIRE_FORMS
-from wr.api.http_messages import JSON
-from wr.api.request_context import Empty, Page
-from wr.api.route import ANY, BASE, WEBSOCKET, Auth, Route
+from wr.api.http_messages import JSON, WEBSOCKET
+from wr.api.message_readers import Body
+from wr.api.route import ANY, BASE, AnyRoute, Auth, Empty, RawBody
 from wr.api.routes import ROUTES
 from wr.model.idempotency_key import HEADER, LONGEST, SHORTEST
 
@@ -89,7 +89,7 @@ def openapi_document() -> dict[str, Any]:
     for route in described:
         for _, _, answer in route.answers:
             answers.update(answer if isinstance(answer, tuple) else (answer,))
-    answers -= {Page, Empty}
+    answers -= {RawBody, Empty}
     kinds = answers | {route.body for route in described if route.body is not None}
     ordered = sorted(kinds, key=lambda kind: kind.__name__)
     _, components = msgspec.json.schema_components(ordered, ref_template=_COMPONENTS)
@@ -140,7 +140,7 @@ def _always_sent(kind: type[msgspec.Struct]) -> list[str]:
     ]
 
 
-def _operation(route: Route) -> dict[str, Any]:
+def _operation(route: AnyRoute) -> dict[str, Any]:
     described: dict[str, Any] = {
         "operationId": f"{route.name}_{WEBSOCKET.lower()}" if route.method == WEBSOCKET else route.name,
         "summary": route.summary,
@@ -156,14 +156,13 @@ def _operation(route: Route) -> dict[str, Any]:
         parameters += [_PASS, _TOKEN, _RETRY]
     if parameters:
         described["parameters"] = parameters
-    if route.body is not None:
-        # Where nothing in it is, the server takes a request without a body too.
-        is_required = route.needs_body or any(field.required for field in msgspec.structs.fields(route.body))
-        described["requestBody"] = {"required": is_required, "content": _json(_reference(route.body))}
+    if isinstance(route.reads, Body):
+        content = _json(_reference(route.reads.kind))
+        described["requestBody"] = {"required": route.reads.is_required, "content": content}
     return described
 
 
-def _path_parameters(route: Route) -> list[dict[str, Any]]:
+def _path_parameters(route: AnyRoute) -> list[dict[str, Any]]:
     return [
         {
             "name": name,
@@ -176,7 +175,7 @@ def _path_parameters(route: Route) -> list[dict[str, Any]]:
     ]
 
 
-def _query_parameters(route: Route) -> list[dict[str, Any]]:
+def _query_parameters(route: AnyRoute) -> list[dict[str, Any]]:
     if route.query is None:
         return []
     schema = msgspec.json.schema(route.query)["$defs"][route.query.__name__]
@@ -186,7 +185,7 @@ def _query_parameters(route: Route) -> list[dict[str, Any]]:
     ]
 
 
-def _responses(route: Route) -> dict[str, Any]:
+def _responses(route: AnyRoute) -> dict[str, Any]:
     headers = {
         "X-Request-Id": {"description": "Names this request in logs", "schema": {"type": "string"}},
         **_limit_headers(),
@@ -196,7 +195,7 @@ def _responses(route: Route) -> dict[str, Any]:
         if answer is Empty:
             responses[str(status)] = {"description": meaning, "headers": headers}
             continue
-        if answer is Page:
+        if answer is RawBody:
             schema: dict[str, Any] = {"type": "object" if route.media_type == JSON else "string"}
         elif isinstance(answer, tuple):
             schema = {"oneOf": [_reference(kind) for kind in answer]}
@@ -214,7 +213,7 @@ def _responses(route: Route) -> dict[str, Any]:
     return responses
 
 
-def _refusal_content(route: Route, status: int) -> dict[str, Any]:
+def _refusal_content(route: AnyRoute, status: int) -> dict[str, Any]:
     """Describe the body of a refusal: the envelope, or a page for a visitor's browser."""
     page = {"text/html": {"schema": {"type": "string"}}}
     envelope = _json(_reference(ErrorResponse))
@@ -230,7 +229,7 @@ def _limit_headers() -> dict[str, Any]:
     }
 
 
-def _errors(route: Route) -> dict[int, str]:
+def _errors(route: AnyRoute) -> dict[int, str]:
     meanings: dict[int, list[str]] = {}
     for form in [*(WIRE_FORMS[refusal] for refusal in route.all_refusals()), INTERNAL_ERROR]:
         meanings.setdefault(form.status, []).append(f"`{form.code}`: {form.description}")

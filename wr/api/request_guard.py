@@ -1,14 +1,15 @@
-"""The reception: finds the route of a request, and checks who calls, how often, and with what."""
+"""The guard: finds the route of a request, and checks who calls, how often, and with what."""
 
 import hmac
 import re
-from typing import Any
+from contextlib import suppress
 from urllib.parse import parse_qsl
 
 import msgspec
 
+from wr.api.authenticated_request import AuthenticatedRequest, Caller, MessageT
 from wr.api.http_messages import HttpRequest
-from wr.api.json_numbers import decode_whole_numbers
+from wr.api.message_readers import MOST_QUERY_FIELDS, Body, MessageReader
 from wr.api.metrics_access import MetricsAccess
 from wr.api.place_cookies import (
     IN_CLIENT,
@@ -19,14 +20,15 @@ from wr.api.place_cookies import (
     read_cookie,
     wants_cookie,
 )
-from wr.api.request_context import RequestContext
-from wr.api.route import Auth, Route
+from wr.api.route import AnyRoute, Auth, Route
 from wr.api.router import Router
+from wr.api.user_queue.messages import ConcertUser
 from wr.api.user_queue.user_tokens import UserTokens
 from wr.model import refusals
 from wr.model.audit import read_operator
 from wr.model.client_address import Network, client_address, limited_address
 from wr.model.ids import is_queue_id, parse_session_id, session_id_bytes
+from wr.model.limits import Usage
 from wr.model.tokens import ExpiredToken, InvalidToken, PositionClaims, PositionProof
 from wr.room.guess_limiter import Guessed, GuessLimiter
 from wr.room.place_refusals import rate_limited, token_expired
@@ -36,7 +38,6 @@ from wr.store.limit import Counted
 from wr.store.store import Store
 
 MAX_BODY_BYTES = 16 * 1024
-_MOST_QUERY_FIELDS = 20
 _MOST_HEADERS = 100
 ADMIN_KEY = "x-admin-key"
 ORIGIN_KEY = "x-wr-origin-key"
@@ -53,8 +54,28 @@ class Secrets(msgspec.Struct, frozen=True):
     origin_key: str = ""
 
 
+class GuardedRequest(msgspec.Struct):
+    """A request on its way through the guard: what the guard has found out so far.
+
+    Not frozen: each step adds what it found. So a refusal at any step is counted, answered and logged with
+    all that is known by then.
+    """
+
+    http: HttpRequest
+    request_id: str
+    address: str
+    route: AnyRoute | None = None
+    """The route of the table, once it is found."""
+    parameters: dict[str, str] = {}
+    """The parameters in the path, once the route is found."""
+    caller: Caller | None = None
+    """What the caller proved, once it is authenticated."""
+    usage: Usage | None = None
+    """How much of a limit the caller has used, once the request is counted."""
+
+
 class RequestGuard:
-    """Turns a request into a call that an operation can trust, or refuses it."""
+    """Turns a request into one that an operation can trust, or refuses it."""
 
     def __init__(
         self,
@@ -77,139 +98,118 @@ class RequestGuard:
         self._cookies = cookies
         self._trusted_proxies = trusted_proxies
         self.router = Router()
-        self._decoders: dict[type[msgspec.Struct], msgspec.json.Decoder[Any]] = {}
 
-    def meet(self, request: HttpRequest) -> RequestContext:
+    def receive(self, http: HttpRequest, request_id: str) -> GuardedRequest:
         """Note where a request comes from."""
-        forwarded_for = request.headers.get("x-forwarded-for", "")
-        address = client_address(request.peer, forwarded_for, self._trusted_proxies)
-        return RequestContext({}, address, request.headers.get("user-agent", "")[:512], request)
+        forwarded_for = http.headers.get("x-forwarded-for", "")
+        address = client_address(http.peer, forwarded_for, self._trusted_proxies)
+        return GuardedRequest(http, request_id, address)
 
-    async def admit(self, request: HttpRequest, context: RequestContext) -> Route:
-        """Find the route and complete the call for it.
+    def find_route(self, request: GuardedRequest) -> AnyRoute:
+        """Find the route of a request.
 
         Raises:
-            Refusal: no such path or method, no or a false token, too often, or a body that is not valid.
+            Refusal: no such path or method, or too many headers.
         """
-        if len(request.headers) > _MOST_HEADERS:
+        http = request.http
+        if len(http.headers) > _MOST_HEADERS:
             raise refusals.TooManyHeaders(f"A request may have {_MOST_HEADERS} headers")
-        route, context.parameters = self.router.find(request.method, request.path)
-        context.route = route
-        if route.auth is Auth.POSITION:
-            await self._authenticate_position(route, request, context)
-        else:
-            await self._authenticate(route, request, context)
-        if not route.counts_itself:
-            await self.count(context)
-        if context.position is None and not is_queue_id(context.parameters.get("queue_id", "any")):
-            raise refusals.NotFound("There is no such queue")
-        if route.query is not None:
-            context.query = _read_query(route.query, request)
-        if route.body is not None:
-            context.body = self._read_body(route.body, request)
-        if route.auth is Auth.USER and self._user_tokens is not None and not context.is_site:
-            self._user_tokens.check(_required_bearer(request), (context.body or context.query).user_id)
-            context.has_user_token = True
+        route, request.parameters = self.router.find(http.method, http.path)
+        request.route = route
         return route
 
-    def _counter(self, context: RequestContext) -> Counted | None:
-        """Name the counter of a call; None when none counts it. Until a token says who calls, the address
-        does."""
-        route: Route | None = context.route
-        if route is None or route.scope is None:
-            return None
-        if context.is_site:
-            return None
-        if context.is_admin:
-            return Counted(GLOBAL_TAG, route.scope, b"admin key")
-        if context.position is not None and route.auth is Auth.POSITION:
-            claims = context.position.claims
-            return Counted(claims.queue_id, route.scope, claims.position_id)
-        if context.session is not None:
-            return Counted(
-                context.session.queue_id, route.scope, session_id_bytes(context.session.position_id)
-            )
-        return Counted(GLOBAL_TAG, route.scope, limited_address(context.address).encode())
+    async def admit(self, route: Route[MessageT], request: GuardedRequest) -> AuthenticatedRequest[MessageT]:
+        """Check a request, whose route this is, and read its message.
 
-    async def count(self, context: RequestContext) -> None:
-        """Count a call that no script counts.
+        Raises:
+            Refusal: no or a false token, too often, or a message that is not valid.
+        """
+        http, parameters = request.http, request.parameters
+        if route.auth is Auth.POSITION:
+            caller = await self._authenticate_position(route, request)
+        else:
+            caller = await self._authenticate(route, request)
+        request.caller = caller
+        if not route.counts_itself:
+            await self.count(request)
+        if caller.position is None and not is_queue_id(parameters.get("queue_id", "any")):
+            raise refusals.NotFound("There is no such queue")
+        message = self._read(route.reads, http)
+        if route.auth is Auth.USER and self._user_tokens is not None and not caller.is_site:
+            caller = _with_user_token(self._user_tokens, caller, http, message)
+        return AuthenticatedRequest(http, parameters, caller, message)
+
+    async def count(self, request: GuardedRequest) -> None:
+        """Count a request that no script counts.
 
         Raises:
             RateLimited: it is one too many.
         """
-        counter = self._counter(context)
+        counter = _counter(request)
         if counter is None:
             return
-        context.usage = await self._store.count(counter)
-        if context.usage is not None and context.usage.used > context.usage.limit.count:
-            raise rate_limited(context.usage)
+        usage = request.usage = await self._store.count(counter)
+        if usage is not None and usage.used > usage.limit.count:
+            raise rate_limited(usage)
 
-    async def _authenticate(self, route: Route, request: HttpRequest, context: RequestContext) -> None:
-        if route.auth is Auth.ADMIN:
-            if not await self._has_key(request, context, ADMIN_KEY):
+    async def _authenticate(self, route: AnyRoute, request: GuardedRequest) -> Caller:
+        http, auth = request.http, route.auth
+        if auth is Auth.ADMIN:
+            if not await self._has_key(request, ADMIN_KEY):
                 raise refusals.Forbidden("The admin key in X-Admin-Key is missing or wrong")
-            context.is_admin = True
-            context.operator = read_operator(request.headers.get("x-operator", ""))
-        elif route.auth is Auth.ORIGIN:
-            await self._require_site(request, context)
-        elif route.auth is Auth.USER:
-            if _brings_key(request):
-                await self._require_site(request, context)
-        elif route.auth is Auth.MAY_HAVE_POSITION:
-            if _brings_key(request):
-                await self._require_site(request, context)
-            context.keeps_token = request.headers.get(TOKEN_HEADER) in (IN_COOKIE, IN_CLIENT)
-            token = _bearer(request) or self._token_in_cookie(route, request, context)
-            if token is not None:
-                try:
-                    context.position = await self._signing_keys.read_position(token)
-                except (InvalidToken, ExpiredToken):
-                    context.position = None  # It proves nothing, so it is as if it were not there.
-        elif route.auth is Auth.SESSION:
-            await self._authenticate_session(request, context)
-        elif route.auth is Auth.METRICS:
-            await self._admit_scraper(request, context)
+            operator = read_operator(http.headers.get("x-operator", ""))
+            return Caller(request.address, is_admin=True, operator=operator)
+        if auth is Auth.SESSION:
+            return await self._authenticate_session(request)
+        if auth is Auth.METRICS:
+            await self._admit_scraper(request)
+        is_site = auth is Auth.ORIGIN or (auth in (Auth.USER, Auth.MAY_HAVE_POSITION) and _brings_key(http))
+        if is_site:
+            await self._require_site(request)
+        if auth is Auth.MAY_HAVE_POSITION:
+            return await self._look_for_position(route, request, is_site=is_site)
+        return Caller(request.address, is_site=is_site)
 
-    async def _admit_scraper(self, request: HttpRequest, context: RequestContext) -> None:
-        token = _bearer(request)
+    async def _admit_scraper(self, request: GuardedRequest) -> None:
+        http, address = request.http, request.address
+        token = _bearer(http)
         if token is not None:
-            self._guesses.check(context.address, Guessed.KEY)
-        is_forwarded = context.address == request.peer and not _FORWARDED.isdisjoint(request.headers)
+            self._guesses.check(address, Guessed.KEY)
+        is_forwarded = address == http.peer and not _FORWARDED.isdisjoint(http.headers)
         try:
-            self._scrapers.check(token, context.address, is_forwarded=is_forwarded)
+            self._scrapers.check(token, address, is_forwarded=is_forwarded)
         except refusals.Unauthorized:
             if token is not None:
-                await self._guesses.note(context.address, Guessed.KEY)
+                await self._guesses.note(address, Guessed.KEY)
             raise
 
-    async def _require_site(self, request: HttpRequest, context: RequestContext) -> None:
-        if not await self._has_key(request, context, ORIGIN_KEY, ADMIN_KEY):
+    async def _require_site(self, request: GuardedRequest) -> None:
+        if not await self._has_key(request, ORIGIN_KEY, ADMIN_KEY):
             raise refusals.Forbidden("The origin key in X-WR-Origin-Key is missing or wrong")
-        context.is_site = True
 
-    async def _has_key(self, request: HttpRequest, context: RequestContext, *names: str) -> bool:
+    async def _has_key(self, request: GuardedRequest, *names: str) -> bool:
         """Whether one of these headers brings its key. Wrong keys of an address are counted, and once they
         are too many none is compared any more.
 
         Raises:
             RateLimited: there were too many.
         """
-        given = [(request.headers.get(name, "").encode(), self._keys[name]) for name in names]
+        headers = request.http.headers
+        given = [(headers.get(name, "").encode(), self._keys[name]) for name in names]
         if not any(sent for sent, _ in given):
             return False
-        self._guesses.check(context.address, Guessed.KEY)
+        self._guesses.check(request.address, Guessed.KEY)
         # Each is compared, so that the time tells nothing.
         matches = [bool(key) and hmac.compare_digest(sent, key) for sent, key in given]
         if not any(matches):
-            await self._guesses.note(context.address, Guessed.KEY)
+            await self._guesses.note(request.address, Guessed.KEY)
         return any(matches)
 
-    async def _authenticate_position(
-        self, route: Route, request: HttpRequest, context: RequestContext
-    ) -> None:
-        token = _bearer(request) or self._token_in_cookie(route, request, context)
+    async def _authenticate_position(self, route: AnyRoute, request: GuardedRequest) -> Caller:
+        http = request.http
+        token, is_in_cookie = self._find_token(route, request)
         if token is None:
-            token = _required_bearer(request, may_be_in_query=route.feed is not None)
+            token = _required_bearer(http, may_be_in_query=route.feed is not None)
         proof: PositionProof | None = None
         try:
             # One whose time is over may still count: the store says whether it holds the place.
@@ -221,29 +221,53 @@ class RequestGuard:
             if not isinstance(error.claims, PositionClaims):
                 raise
             claims = error.claims
-        if claims.queue_id != context.parameters["queue_id"]:
+        if claims.queue_id != request.parameters["queue_id"]:
             raise refusals.Unauthorized("The token is of another queue")
         if proof is None:
             raise token_expired(claims)
-        context.position = proof
+        return Caller(
+            request.address,
+            position=proof,
+            keeps_token_in_cookie=is_in_cookie,
+        )
 
-    def _token_in_cookie(self, route: Route, request: HttpRequest, context: RequestContext) -> str | None:
-        """The token that the browser keeps, for clients that ask for that, and for streams of pages from
-        here, which can set no header to ask with."""
+    async def _look_for_position(self, route: AnyRoute, request: GuardedRequest, *, is_site: bool) -> Caller:
+        """Take a valid position token as proof of a place; any other token is as if it were not there."""
+        token, is_in_cookie = self._find_token(route, request)
+        position = None
+        if token is not None:
+            with suppress(InvalidToken, ExpiredToken):
+                position = await self._signing_keys.read_position(token)
+        return Caller(
+            request.address,
+            is_site=is_site,
+            position=position,
+            keeps_token_in_cookie=is_in_cookie,
+            keeps_token=request.http.headers.get(TOKEN_HEADER) in (IN_COOKIE, IN_CLIENT),
+        )
+
+    def _find_token(self, route: AnyRoute, request: GuardedRequest) -> tuple[str | None, bool]:
+        """Find a position token, and whether the browser keeps it in a cookie, or is to keep it there.
+
+        A cookie counts for clients that ask for that, and for streams of pages from here, which can set no
+        header to ask with.
+        """
+        http = request.http
+        token = _bearer(http)
+        if token is not None:
+            return token, False
         if route.feed is None:
-            context.keeps_token_in_cookie = wants_cookie(request)
-            if not context.keeps_token_in_cookie:
-                return None
-        elif not self._cookies.is_from_here(request):
-            return None
-        token = read_cookie(request, cookie_name(context.parameters["queue_id"]))
-        if route.feed is not None:
-            # Then no script is to read the token, and the stream brings none.
-            context.keeps_token_in_cookie = token is not None
-        return token
+            if not wants_cookie(http):
+                return None, False
+            return read_cookie(http, cookie_name(request.parameters["queue_id"])), True
+        if not self._cookies.is_from_here(http):
+            return None, False
+        token = read_cookie(http, cookie_name(request.parameters["queue_id"]))
+        # With a cookie, no script is to read the token, and the stream brings none.
+        return token, token is not None
 
-    async def _authenticate_session(self, request: HttpRequest, context: RequestContext) -> None:
-        token = _required_bearer(request)
+    async def _authenticate_session(self, request: GuardedRequest) -> Caller:
+        token = _required_bearer(request.http)
         try:
             claims = await self._signing_keys.read_session(token)
         except InvalidToken as error:
@@ -253,64 +277,73 @@ class RequestGuard:
                 raise
             # The session may have been given more time than the token says: the store knows.
             claims = error.claims
-        if claims.position_id != parse_session_id(context.parameters["session_id"]):
+        if claims.position_id != parse_session_id(request.parameters["session_id"]):
             raise refusals.Unauthorized("The token is of another session")
-        context.session = claims
+        return Caller(request.address, session=claims)
 
-    def _read_body(self, kind: type[msgspec.Struct], request: HttpRequest) -> Any:
-        body = request.body
+    def _read(self, reads: MessageReader[MessageT], http: HttpRequest) -> MessageT:
+        if isinstance(reads, Body):
+            self._check_body(http)
+        return reads.read(http)
+
+    def _check_body(self, http: HttpRequest) -> None:
+        """Check what does not depend on the message: how long the body is, and which page sends it."""
+        body = http.body
         if body is None or len(body) > MAX_BODY_BYTES:
             raise refusals.TooLarge(f"The body is longer than {MAX_BODY_BYTES} bytes")
-        content_type = request.headers.get("content-type", "")
+        content_type = http.headers.get("content-type", "")
         if (
             body
             and content_type != _JSON
             and _JSON_TYPE.fullmatch(content_type.partition(";")[0].strip()) is None
-            and not self._cookies.is_from_here(request)
+            and not self._cookies.is_from_here(http)
         ):
             # Any other client's body is JSON if it reads as JSON: few think of the header. But a browser
             # sends such a body for a page of another site unasked; one that is called JSON takes leave.
             raise refusals.InvalidRequest(
                 "From a page of another site the body must come with Content-Type: application/json"
             )
-        decoder = self._decoders.get(kind)
-        if decoder is None:
-            self._decoders[kind] = decoder = msgspec.json.Decoder(kind)
-        try:
-            # As text: the decoder would overlook bytes that are no UTF-8 in fields it does not know.
-            return decode_whole_numbers(decoder, body.decode() or "{}", kind)
-        except msgspec.ValidationError as error:
-            raise _not_valid(error) from error
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise refusals.InvalidRequest("The body is not valid JSON") from error
-        except RecursionError as error:
-            raise refusals.InvalidRequest("The body is nested too deeply") from error
 
 
-def _brings_key(request: HttpRequest) -> bool:
+def _with_user_token(tokens: UserTokens, caller: Caller, http: HttpRequest, message: object) -> Caller:
+    """Check that a caller brings a token of the user that the message names.
+
+    Raises:
+        Unauthorized: there is none, or it is not valid.
+    """
+    if not isinstance(message, ConcertUser):
+        raise TypeError("a route for users reads which user it is about")
+    tokens.check(_required_bearer(http), message.user_id)
+    return msgspec.structs.replace(caller, has_user_token=True)
+
+
+def _counter(request: GuardedRequest) -> Counted | None:
+    """Name the counter of a request; None when none counts it. Until a token says who calls, the address
+    does."""
+    route, caller = request.route, request.caller
+    if route is None or route.scope is None:
+        return None
+    if caller is not None:
+        if caller.is_site:
+            return None
+        if caller.is_admin:
+            return Counted(GLOBAL_TAG, route.scope, b"admin key")
+        if caller.position is not None and route.auth is Auth.POSITION:
+            claims = caller.position.claims
+            return Counted(claims.queue_id, route.scope, claims.position_id)
+        if caller.session is not None:
+            session_id = session_id_bytes(caller.session.position_id)
+            return Counted(caller.session.queue_id, route.scope, session_id)
+    return Counted(GLOBAL_TAG, route.scope, limited_address(request.address).encode())
+
+
+def _brings_key(http: HttpRequest) -> bool:
     """Whether a call claims to be the site's own; then a key that is wrong is refused, not overlooked."""
-    return ORIGIN_KEY in request.headers or ADMIN_KEY in request.headers
+    return ORIGIN_KEY in http.headers or ADMIN_KEY in http.headers
 
 
-def _read_query(kind: type[msgspec.Struct], request: HttpRequest) -> Any:
-    try:
-        fields = dict(parse_qsl(request.query, keep_blank_values=True, max_num_fields=_MOST_QUERY_FIELDS))
-        return msgspec.convert(fields, kind, strict=False)
-    except msgspec.ValidationError as error:
-        raise _not_valid(error) from error
-    except ValueError as error:
-        raise refusals.InvalidRequest("The query is not valid") from error
-
-
-def _not_valid(error: msgspec.ValidationError) -> refusals.InvalidRequest:
-    message, _, field = str(error).partition(" - at `$")
-    if not field:
-        return refusals.InvalidRequest(message)
-    return refusals.InvalidRequest(message, field=field.rstrip("`").lstrip("."))
-
-
-def _bearer(request: HttpRequest) -> str | None:
-    given = request.headers.get("authorization", "")
+def _bearer(http: HttpRequest) -> str | None:
+    given = http.headers.get("authorization", "")
     if given.startswith("Bearer ey"):
         return given[7:].strip()
     scheme, _, token = given.partition(" ")
@@ -318,19 +351,19 @@ def _bearer(request: HttpRequest) -> str | None:
     return token if scheme.lower() == "bearer" and token else None
 
 
-def _query_token(request: HttpRequest) -> str | None:
+def _query_token(http: HttpRequest) -> str | None:
     """The token of a stream whose client can set no headers: browsers' WebSocket and EventSource."""
     try:
-        fields = dict(parse_qsl(request.query, max_num_fields=_MOST_QUERY_FIELDS))
+        fields = dict(parse_qsl(http.query, max_num_fields=MOST_QUERY_FIELDS))
     except ValueError:
         return None
     return fields.get("access_token")
 
 
-def _required_bearer(request: HttpRequest, *, may_be_in_query: bool = False) -> str:
-    token = _bearer(request)
+def _required_bearer(http: HttpRequest, *, may_be_in_query: bool = False) -> str:
+    token = _bearer(http)
     if token is None and may_be_in_query:
-        token = _query_token(request)
+        token = _query_token(http)
     if token is None:
         raise refusals.Unauthorized("Send the token as Authorization: Bearer <token>")
     return token

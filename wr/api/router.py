@@ -2,7 +2,8 @@
 
 import re
 
-from wr.api.route import ANY, WEBSOCKET, Route
+from wr.api.http_messages import WEBSOCKET
+from wr.api.route import ANY, AnyRoute
 from wr.api.routes import ROUTES
 from wr.model import refusals
 from wr.model.bounded_cache import BoundedCache
@@ -16,13 +17,13 @@ _PARAMETER = re.compile(r"\{(\w+\*?)\}")
 class Router:
     """Finds the route of a request by the shape of its path."""
 
-    def __init__(self, routes: tuple[Route, ...] = ROUTES) -> None:
-        self._found: BoundedCache[tuple[str, str], tuple[Route, dict[str, str]]] = BoundedCache(
+    def __init__(self, routes: tuple[AnyRoute, ...] = ROUTES) -> None:
+        self._found: BoundedCache[tuple[str, str], tuple[AnyRoute, dict[str, str]]] = BoundedCache(
             _MOST_REMEMBERED
         )
-        self._exact: dict[str, dict[str, Route]] = {}
-        self._patterns: list[tuple[re.Pattern[str], dict[str, Route]]] = []
-        patterns: dict[str, dict[str, Route]] = {}
+        self._exact: dict[str, dict[str, AnyRoute]] = {}
+        self._patterns: list[tuple[re.Pattern[str], dict[str, AnyRoute]]] = []
+        patterns: dict[str, dict[str, AnyRoute]] = {}
         for route in routes:
             table = patterns if "{" in route.path else self._exact
             table.setdefault(route.path, {})[route.method] = route
@@ -33,7 +34,7 @@ class Router:
             )
             self._patterns.append((re.compile(shape), methods))
 
-    def find(self, method: str, path: str) -> tuple[Route, dict[str, str]]:
+    def find(self, method: str, path: str) -> tuple[AnyRoute, dict[str, str]]:
         """Find the route and its path parameters; HEAD is served by GET, and an upgrade that none offers
         is overlooked.
 
@@ -48,7 +49,7 @@ class Router:
             self._found.put((method, path), found)
         return found
 
-    def _look_up(self, method: str, path: str) -> tuple[Route, dict[str, str]]:
+    def _look_up(self, method: str, path: str) -> tuple[AnyRoute, dict[str, str]]:
         methods = self._exact.get(path)
         parameters: dict[str, str] = {}
         if methods is None:
@@ -82,6 +83,6 @@ def _parameter(name: str) -> str:
     return f"(?P<{name[:-1]}>.*)" if name.endswith("*") else f"(?P<{name}>[^/]+)"
 
 
-def _answered(route: Route | None) -> Route | None:
+def _answered(route: AnyRoute | None) -> AnyRoute | None:
     """The route, unless it is a stream."""
     return route if route is not None and route.operation is not None else None

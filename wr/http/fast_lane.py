@@ -13,9 +13,8 @@ from enum import Enum
 import trio
 
 from wr.api.dispatch import Api
-from wr.api.http_messages import HttpRequest, HttpResponse
+from wr.api.http_messages import WEBSOCKET, HttpRequest, HttpResponse
 from wr.api.live_feed import Feed, event_stream_headers
-from wr.api.route import WEBSOCKET
 from wr.http.connection_limits import ConnectionLimits
 from wr.http.connection_timeouts import ConnectionTimeouts
 from wr.http.fast_streams import EventStream, WebSocketStream, accept_handshake, read_handshake

@@ -6,9 +6,8 @@ from typing import Any
 import trio
 
 from wr.api.dispatch import Api
-from wr.api.http_messages import HttpRequest, HttpResponse
+from wr.api.http_messages import WEBSOCKET, HttpRequest, HttpResponse
 from wr.api.live_feed import KEEP_ALIVE_S, NORMAL_CLOSURE, Event, Feed, Goodbye, event_stream_headers, next_of
-from wr.api.route import WEBSOCKET
 from wr.http.hypercorn_websocket import PING
 from wr.http.websocket_rules import POLICY_VIOLATION, Pulse, take_in, token_among
 
@@ -89,7 +88,7 @@ async def serve_websocket(api: Api, scope: Any, receive: Receive, send: Send, *,
         if isinstance(feed, HttpResponse):
             if scope["http_version"].startswith("1"):
                 # Hypercorn has made the connection a WebSocket's and reads no further request on it.
-                feed.more.append(("Connection", "close"))
+                feed.extra_headers.append(("Connection", "close"))
             await _send_response(feed, send, "websocket.http")
             return
         accept = {"type": "websocket.accept", "subprotocol": subprotocol, "headers": _encoded(feed.headers)}

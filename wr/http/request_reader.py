@@ -9,9 +9,8 @@ from urllib.parse import unquote
 
 import httptools
 
-from wr.api.http_messages import HttpRequest
+from wr.api.http_messages import WEBSOCKET, HttpRequest
 from wr.api.request_guard import MAX_BODY_BYTES
-from wr.api.route import WEBSOCKET
 
 MAX_HEAD_BYTES = 16 * 1024
 """A head that is longer is refused, by the general lane."""

@@ -35,7 +35,7 @@ class ResponseWriter:
             if usage is None
             else b"X-RateLimit-Limit: %d\r\nX-RateLimit-Remaining: %d\r\nX-RateLimit-Reset: %d\r\n"
             % usage.told,
-            _lines(response.more) if response.more else b"",
+            _lines(response.extra_headers) if response.extra_headers else b"",
             b"Connection: close\r\n" if is_last else b"",
             response.body if has_body else b"",
         )

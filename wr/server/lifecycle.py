@@ -44,7 +44,8 @@ from wr.store.memory_watch import watch_memory
 from wr.store.private_files import write_private
 from wr.store.store import Store, open_store
 from wr.supervision.loops import keep_running
-from wr.tracing.setup import TracesFailure, Tracing, close_tracing, open_tracing
+from wr.tracing.setup import TracesFailure, close_tracer, open_tracer
+from wr.tracing.tracer import Tracer
 
 log = structlog.get_logger("wr")
 
@@ -106,7 +107,7 @@ async def run(
     event_bus = EventBus()
     async with (
         _bound(settings.bind) as listener,
-        _tracing(environment) as tracing,
+        _tracer(environment) as tracer,
         _store_url(settings, stop) as url,
         open_store(
             url,
@@ -114,7 +115,7 @@ async def run(
             prefix=settings.store_prefix,
             now_ms=clocks.store_ms,
             metrics=metrics,
-            tracing=tracing,
+            tracer=tracer,
             observer=StoreEvents(event_bus),
             least_gap_ms=clocks.least_gap_ms(settings.admission_interval),
         ) as store,
@@ -133,7 +134,7 @@ async def run(
         async with unless_stopped(stop):
             admin_key, admin_key_is_new = await _use_store(wiring, settings)
         lanes = Lanes(
-            wiring.api(settings, admin_key, user_tokens, tracing),
+            wiring.api(settings, admin_key, user_tokens, tracer),
             limits,
             ping_s=settings.ping_interval,
             is_fast=settings.fast_lane,
@@ -273,17 +274,17 @@ async def _store_url(settings: Settings, stop: trio.Event) -> AsyncIterator[str]
 
 
 @asynccontextmanager
-async def _tracing(environment: Mapping[str, str]) -> AsyncIterator[Tracing | None]:
+async def _tracer(environment: Mapping[str, str]) -> AsyncIterator[Tracer | None]:
     """Trace, if that is asked for; what is left is sent when nobody asks any more."""
     try:
-        tracing = await open_tracing(environment)
+        tracer = await open_tracer(environment)
     except TracesFailure as error:
         raise StartUpFailure(str(error)) from error
     try:
-        yield tracing
+        yield tracer
     finally:
-        if tracing is not None:
-            await close_tracing(tracing)
+        if tracer is not None:
+            await close_tracer(tracer)
 
 
 async def _open_keys(signing_keys: SigningKeys, settings: Settings) -> None:

@@ -1,29 +1,25 @@
 """The assembly: what is made of what, for one store and one set of settings."""
 
 import os
-import platform
 import random
 import socket
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
-from importlib import import_module
 from typing import TYPE_CHECKING
 
 import msgspec
 import orjson
-import trio
 
-from wr import __version__
 from wr.api.cross_origin import CrossOriginApi
-from wr.api.dispatch import Api, Tracing
+from wr.api.dispatch import Api
 from wr.api.metrics_access import MetricsAccess
 from wr.api.openapi import openapi_document
 from wr.api.pages.page_cache import WaitingPageCache
 from wr.api.pages.qr_codes import QrCodes
 from wr.api.place_cookies import PlaceCookies
-from wr.api.request_context import Services
 from wr.api.request_guard import RequestGuard, Secrets
+from wr.api.services import Services
 from wr.api.user_queue.user_tokens import UserTokens
 from wr.events.event_bus import EventBus, Outbox
 from wr.events.http_client import HttpClient
@@ -32,9 +28,8 @@ from wr.events.webhook_worker import DeliveryPolicy
 from wr.live.announcer import Announcer
 from wr.live.refresh_loops import LiveLoops
 from wr.live.registry import Registry
-from wr.metrics.catalogue import Metric
 from wr.metrics.event_metrics import EventMetrics
-from wr.metrics.process_metrics import ProcessMetrics, QueueReading, Readings, Samples, snapshot
+from wr.metrics.process_metrics import ProcessMetrics
 from wr.model.address_shares import AddressShares
 from wr.model.randomness import RandomPool
 from wr.model.signing import Purpose
@@ -53,11 +48,13 @@ from wr.room.signing_keys import SigningKeys
 from wr.room.user_queue import UserQueueService
 from wr.room.visitors import VisitorService
 from wr.room.webhooks import WebhookService
+from wr.server.health import ServerHealth
+from wr.server.metrics_exposition import MetricsExposition
 from wr.server.settings import Settings
 from wr.store.admit import least_gap_ms
 from wr.store.health import StoreHealth
-from wr.store.memory_usage import StoreMemory
 from wr.store.store import Store, store_clock
+from wr.tracing.tracer import Tracer
 from wr.web.assets import own_assets
 from wr.web.template_check import template_check_command
 
@@ -115,10 +112,10 @@ class Wiring:
         settings: Settings,
         admin_key: str,
         user_tokens: UserTokens | None,
-        tracing: Tracing | None = None,
+        tracer: Tracer | None = None,
     ) -> Api:
         """Open the API, once the keys are known."""
-        request_guard = RequestGuard(
+        guard = RequestGuard(
             self.store,
             self.signing_keys,
             user_tokens,
@@ -132,20 +129,20 @@ class Wiring:
         if settings.allowed_origins:
             return CrossOriginApi(
                 self.services,
-                request_guard,
+                guard,
                 origins=settings.allowed_origins,
                 random_bytes=random_bytes,
                 metrics=self.metrics.http,
                 logs_access=settings.access_log,
-                tracing=tracing,
+                tracer=tracer,
             )
         return Api(
             self.services,
-            request_guard,
+            guard,
             random_bytes=random_bytes,
             metrics=self.metrics.http,
             logs_access=settings.access_log,
-            tracing=tracing,
+            tracer=tracer,
         )
 
 
@@ -224,12 +221,9 @@ def assemble(
             public_url=settings.public_url,
         ),
         trusted_proxies=settings.trusted_proxies,
-        store_condition=StoreHealth(store.probe, time.monotonic).condition,
-        nats_health=lambda: events.nats_health,
-        recovering_queues=lambda: sum(view.is_recovering for view in queue_cache.views()),
+        health=ServerHealth(StoreHealth(store.probe, time.monotonic), events, queue_cache, uptime_s),
+        metrics=MetricsExposition(metrics, queue_cache, registry, recovery, store.space),
         webhooks=WebhookService(store, events.hooks, random_bytes=os.urandom),
-        uptime_s=uptime_s,
-        scrape=_scraper(metrics, queue_cache, registry, recovery, store.space),
         openapi=orjson.dumps(openapi_document()),
         assets=assets,
         page_cache=WaitingPageCache(assets, template_check_command()),
@@ -280,44 +274,3 @@ def _events(store: Store, settings: Settings, metrics: EventMetrics, queue_cache
 
         link = NatsPublisher(settings.nats_url, outbox, metrics.nats, source=source, draw=random.random)
     return Events(hooks, link)
-
-
-def _scraper(
-    metrics: ProcessMetrics,
-    queue_cache: QueueCache,
-    registry: Registry,
-    recovery: Recovery,
-    memory: StoreMemory,
-) -> Callable[[str], Awaitable[tuple[bytes, str]]]:
-    async def scrape(accept: str) -> tuple[bytes, str]:
-        readings = Readings(
-            version=__version__,
-            python=platform.python_version(),
-            queues=tuple(
-                QueueReading(
-                    view.config.id,
-                    view.waiting,
-                    view.active,
-                    view.config.max_active_users,
-                    view.config.admission_rate,
-                    view.is_recovering,
-                    view.forgotten.acknowledged if view.forgotten else 0,
-                    view.forgotten.restored if view.forgotten else 0,
-                )
-                for view in queue_cache.views()
-            ),
-            times_forgotten=recovery.times,
-            streams={str(kind): count for kind, count in registry.kinds.items()},
-            memory_used=memory.used_bytes,
-            memory_max=memory.max_bytes,
-            is_full=memory.is_short,
-        )
-        return await trio.to_thread.run_sync(_spell, snapshot(metrics, readings), accept)
-
-    return scrape
-
-
-def _spell(taken: list[tuple[Metric, Samples]], accept: str) -> tuple[bytes, str]:
-    # Loaded here, in the thread: it takes 30 ms, and many a server is never asked.
-    text, content_type = import_module("wr.metrics.exposition").spell(taken, accept)
-    return text, content_type

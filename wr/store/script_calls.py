@@ -1,8 +1,6 @@
 """Calling scripts over one connection: once, in batches of many callers, or for many queues at once."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AbstractContextManager
-from contextvars import Context
 from functools import partial
 from typing import Protocol, TypeVar
 
@@ -14,6 +12,7 @@ from wr.model.refusals import Unavailable
 from wr.store.batcher import Batcher
 from wr.store.connection import Connection
 from wr.store.script import Raw, Script, ScriptCall
+from wr.tracing.tracer import Tracer
 
 Item = TypeVar("Item")
 Reply = TypeVar("Reply")
@@ -45,14 +44,6 @@ class BatchedScript(Protocol[ItemT, Raw, ReplyT]):
         ...
 
 
-class Tracing(Protocol):
-    """What is needed to trace batches."""
-
-    def batch(self, script: str, callers: Sequence[Context], /) -> AbstractContextManager[None]:
-        """Put a span around one batch of a script."""
-        ...
-
-
 class ScriptCalls:
     """Calls scripts, each at the time that `now_ms` gives. All methods raise `Unavailable` if the store is
     away."""
@@ -63,14 +54,14 @@ class ScriptCalls:
         nursery: trio.Nursery,
         now_ms: Callable[[], int],
         metrics: StoreMetrics,
-        tracing: Tracing | None = None,
+        tracer: Tracer | None = None,
     ) -> None:
         self.connection = connection
         self.now_ms = now_ms
         """The time that scripts are given; 0 is the clock of the store."""
         self._nursery = nursery
         self._metrics = metrics
-        self._tracing = tracing
+        self._tracer = tracer
 
     def executor(self, batched: BatchedScript[Item, Raw, Reply]) -> Execute[Item, Reply]:
         """Return a function that carries out one batch of a script. One round trip a batch."""
@@ -86,7 +77,7 @@ class ScriptCalls:
 
     def batcher(self, script_name: str, execute: Execute[Item, Reply]) -> Batcher[Item, Reply]:
         """Return a batcher that carries out its batches with `execute`, each in a span if traced."""
-        around = None if self._tracing is None else partial(self._tracing.batch, script_name)
+        around = None if self._tracer is None else partial(self._tracer.batch, script_name)
         return Batcher(self._nursery, execute, around=around)
 
     def note_batch(self, script_name: str, size: int) -> None:

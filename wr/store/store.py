@@ -38,10 +38,11 @@ from wr.store.recovery_repository import RecoveryRepository
 from wr.store.request_counts import RequestCounts
 from wr.store.restorations import Restorations
 from wr.store.revoke_pass import Revoked, RevokePassScript
-from wr.store.script_calls import ScriptCalls, Tracing
+from wr.store.script_calls import ScriptCalls
 from wr.store.secret_repository import SecretRepository
 from wr.store.visit import VisitCall, Visited, VisitKind, VisitScript
 from wr.store.webhook_repository import WebhookRepository
+from wr.tracing.tracer import Tracer
 
 _TURNED_AWAY = {
     Denial.LINE_FULL: "full",
@@ -84,7 +85,7 @@ class Store:
         limits: Mapping[str, Limit],
         times: StoreTimes,
         metrics: ProcessMetrics | None = None,
-        tracing: Tracing | None = None,
+        tracer: Tracer | None = None,
         observer: StoreObserver | None = None,
     ) -> None:
         process_metrics = metrics or ProcessMetrics(time.perf_counter)
@@ -106,7 +107,7 @@ class Store:
         self.webhooks = WebhookRepository(connection, keys)
         self.blocks = Blocks(connection, keys)
         self.probe = StoreProbe(connection, keys, self.space)
-        calls = ScriptCalls(connection, nursery, times.now_ms, process_metrics.store, tracing)
+        calls = ScriptCalls(connection, nursery, times.now_ms, process_metrics.store, tracer)
         self.reports = QueueReports(calls, keys)
         self.passes = AdmissionPasses(
             *(calls, keys, self._acknowledged, self.space, self._metrics, observer),
@@ -291,7 +292,7 @@ async def open_store(
     prefix: str = "wr",
     now_ms: Callable[[], int] = store_clock,
     metrics: ProcessMetrics | None = None,
-    tracing: Tracing | None = None,
+    tracer: Tracer | None = None,
     observer: StoreObserver | None = None,
     least_gap_ms: int = LEAST_GAP_MS,
 ) -> AsyncIterator[Store]:
@@ -307,7 +308,7 @@ async def open_store(
     try:
         async with trio.open_nursery() as nursery:
             times = StoreTimes(now_ms, least_gap_ms)
-            yield Store(connection, nursery, KeyNames(prefix), limits, times, metrics, tracing, observer)
+            yield Store(connection, nursery, KeyNames(prefix), limits, times, metrics, tracer, observer)
             # All callers have gone by now, so the batches that are left are not waited for.
             nursery.cancel_scope.cancel()
     finally:

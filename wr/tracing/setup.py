@@ -1,13 +1,13 @@
 """Whether the environment asks for traces, and opening them if so: nothing is loaded or spent otherwise."""
 
 import sys
-from collections.abc import Mapping, MutableMapping, Sequence
-from contextlib import AbstractContextManager
-from contextvars import Context
+from collections.abc import Mapping, MutableMapping
 from importlib import import_module
-from typing import Any, Protocol, cast
+from typing import Any
 
 import trio
+
+from wr.tracing.tracer import Tracer
 
 _ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 _PROTOCOLS = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
@@ -18,26 +18,6 @@ _LAST_WORDS_S = 5.0
 
 class TracesFailure(Exception):
     """Traces are asked for and cannot be had; the message is one line that says what to do."""
-
-
-class Tracing(Protocol):
-    """What traces requests and batches."""
-
-    def begin_request(self, method: str, headers: dict[str, str], /) -> Any:
-        """Begin the span of a request in this task, below the caller's own if the headers name one."""
-        ...
-
-    def end_request(self, span: Any, /, *, route: str, method: str, status: int, request_id: str) -> None:
-        """End a span that was begun; `route` is a path of the route table."""
-        ...
-
-    def batch(self, script: str, callers: Sequence[Context], /) -> AbstractContextManager[None]:
-        """Put a span around one batch of a script: below the first of its callers, linked to the others."""
-        ...
-
-    def close(self) -> None:
-        """Send what is not sent yet; blocks."""
-        ...
 
 
 def is_asked_for(environment: Mapping[str, str]) -> bool:
@@ -80,7 +60,7 @@ def load_nothing_unasked(
         modules.setdefault("opentelemetry", None)
 
 
-async def open_tracing(environment: Mapping[str, str]) -> Tracing | None:
+async def open_tracer(environment: Mapping[str, str]) -> Tracer | None:
     """Get ready to trace, as the environment says (`OTEL_…`); None where it asks for nothing.
 
     Raises:
@@ -99,10 +79,11 @@ async def open_tracing(environment: Mapping[str, str]) -> Tracing | None:
             f"the environment asks for traces, but {error.name} is not installed: "
             "run `pip install 'wr[tracing]'`, or unset the OTEL_ variables"
         ) from error
-    return cast(Tracing, module.make_tracing(exporters))
+    tracer: Tracer = module.make_tracer(exporters)
+    return tracer
 
 
-async def close_tracing(tracing: Tracing) -> None:
+async def close_tracer(tracer: Tracer) -> None:
     """Send what is not sent yet, for a few seconds at most."""
     with trio.move_on_after(_LAST_WORDS_S, shield=True):
-        await trio.to_thread.run_sync(tracing.close, abandon_on_cancel=True)
+        await trio.to_thread.run_sync(tracer.close, abandon_on_cancel=True)

@@ -26,23 +26,16 @@ _current: ContextVar[Span | None] = ContextVar("span", default=None)
 _EXPORTERS: Mapping[str, type[SpanExporter]] = {"otlp": OTLPSpanExporter, "console": ConsoleSpanExporter}
 
 
-class Spans:
-    """Traces with the library, which reads endpoint, headers and sampler from the environment itself."""
+class OpenTelemetrySpan:
+    """The span of a request in this task."""
 
-    def __init__(self, provider: TracerProvider) -> None:
-        self._provider = provider
-        self._tracer = provider.get_tracer("wr", __version__)
-        self._propagator = TraceContextTextMapPropagator()
-
-    def begin_request(self, method: str, headers: dict[str, str]) -> Span:
-        """Begin the span of a request in this task, below the caller's own if the headers name one."""
-        parent = self._propagator.extract(headers, _NOBODY) if "traceparent" in headers else _NOBODY
-        span = self._tracer.start_span(method, parent, SpanKind.SERVER)
+    def __init__(self, span: Span) -> None:
+        self._span = span
         _current.set(span)
-        return span
 
-    def end_request(self, span: Span, *, route: str, method: str, status: int, request_id: str) -> None:
-        """End a span that was begun."""
+    def end(self, *, route: str, method: str, status: int, request_id: str) -> None:
+        """End the span; `route` is a path of the route table."""
+        span = self._span
         _current.set(None)
         span.update_name(f"{method} {route}")
         span.set_attributes(
@@ -56,6 +49,20 @@ class Spans:
         if status >= _SERVER_ERROR:
             span.set_status(StatusCode.ERROR)
         span.end()
+
+
+class OpenTelemetryTracer:
+    """Traces with the library, which reads endpoint, headers and sampler from the environment itself."""
+
+    def __init__(self, provider: TracerProvider) -> None:
+        self._provider = provider
+        self._tracer = provider.get_tracer("wr", __version__)
+        self._propagator = TraceContextTextMapPropagator()
+
+    def begin_request(self, method: str, headers: dict[str, str]) -> OpenTelemetrySpan:
+        """Begin the span of a request in this task, below the caller's own if the headers name one."""
+        parent = self._propagator.extract(headers, _NOBODY) if "traceparent" in headers else _NOBODY
+        return OpenTelemetrySpan(self._tracer.start_span(method, parent, SpanKind.SERVER))
 
     @contextmanager
     def batch(self, script: str, callers: Sequence[Context]) -> Iterator[None]:
@@ -93,7 +100,7 @@ class Spans:
         self._provider.shutdown()
 
 
-def make_tracing(exporters: Sequence[str]) -> Spans:
+def make_tracer(exporters: Sequence[str]) -> OpenTelemetryTracer:
     """Set up the library, for this process and nothing else in it; it has a thread of its own that sends."""
     # What the environment says of the service wins over what we say.
     resource = Resource({SERVICE_NAME: "wr", SERVICE_VERSION: __version__}).merge(
@@ -102,4 +109,4 @@ def make_tracing(exporters: Sequence[str]) -> Spans:
     provider = TracerProvider(resource=resource, shutdown_on_exit=False)
     for name in exporters:
         provider.add_span_processor(BatchSpanProcessor(_EXPORTERS[name]()))
-    return Spans(provider)
+    return OpenTelemetryTracer(provider)

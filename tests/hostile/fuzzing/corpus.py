@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from hpack import Encoder
 
 from tests.support.byte_streams import EVERYTHING, FORM, get, post, upgrade
-from wr.api.route import ANY, WEBSOCKET, Auth, Route
+from wr.api.http_messages import WEBSOCKET
+from wr.api.route import ANY, AnyRoute, Auth
 from wr.api.routes import ROUTES
 
 TARGETS = ("http", "websocket", "http2")
@@ -78,7 +79,7 @@ def _http() -> list[Sample]:
     return samples
 
 
-def _request(route: Route) -> bytes:
+def _request(route: AnyRoute) -> bytes:
     target = _path(route).encode() + _QUERIES.get(route.name, b"")
     if route.method == WEBSOCKET:
         return upgrade(*_credentials(route), ADDRESS, target=target)
@@ -90,11 +91,11 @@ def _request(route: Route) -> bytes:
     return post(body, *lines, b"Content-Type: application/json", target=target).replace(b"POST", method, 1)
 
 
-def _credentials(route: Route) -> tuple[bytes, ...]:
+def _credentials(route: AnyRoute) -> tuple[bytes, ...]:
     return () if route.name in _WITHOUT_KEY else _CREDENTIALS.get(route.auth, ())
 
 
-def _path(route: Route) -> str:
+def _path(route: AnyRoute) -> str:
     named = route.path.replace("{queue_id}", QUEUE).replace("{rest*}", "a/b").replace("{name}", "admin.js")
     return named.replace("{webhook_id}", "0").replace("{dead_letter_id}", "0-0.0")
 

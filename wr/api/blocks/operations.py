@@ -1,39 +1,41 @@
 """Operations with which operators block visitors, list the blocks and end them."""
 
+from wr.api.authenticated_request import AuthenticatedRequest
 from wr.api.blocks.messages import BlockEndedResponse, BlockListResponse, BlockRequest, BlockResponse
-from wr.api.request_context import Answer, RequestContext, Services
+from wr.api.http_messages import HttpResponse, json_response
+from wr.api.services import Services
 from wr.model.times import rfc3339
 from wr.room.blocks import block_id, block_scope
 from wr.store.block import Block
 
 
-async def block(services: Services, context: RequestContext) -> Answer:
+async def block(services: Services, request: AuthenticatedRequest[BlockRequest]) -> HttpResponse:
     """Keep an address, a user id or both from joining a queue for a while."""
-    wish: BlockRequest = context.body
-    queue_id = context.parameters["queue_id"]
+    wish = request.message
+    queue_id = request.queue_id
     blocked = await services.blocks.block(
-        context.actor,
+        request.caller.actor,
         queue_id,
         wish.block_for,
         address=wish.address,
         user_id=wish.user_id,
         reason=wish.reason,
     )
-    return Answer(201, BlockListResponse(queue_id=queue_id, blocks=list(map(_block, blocked))))
+    return json_response(201, BlockListResponse(queue_id=queue_id, blocks=list(map(_block, blocked))))
 
 
-async def list_blocks(services: Services, context: RequestContext) -> Answer:
+async def list_blocks(services: Services, request: AuthenticatedRequest[None]) -> HttpResponse:
     """List what is kept from joining a queue, and until when."""
-    queue_id = context.parameters["queue_id"]
+    queue_id = request.queue_id
     found = await services.blocks.all(queue_id)
-    return Answer(200, BlockListResponse(queue_id=queue_id, blocks=list(map(_block, found))))
+    return json_response(200, BlockListResponse(queue_id=queue_id, blocks=list(map(_block, found))))
 
 
-async def end_block(services: Services, context: RequestContext) -> Answer:
+async def end_block(services: Services, request: AuthenticatedRequest[None]) -> HttpResponse:
     """End a block: what it kept out may join again."""
-    wanted = context.parameters["block_id"]
-    await services.blocks.end(context.actor, context.parameters["queue_id"], wanted)
-    return Answer(200, BlockEndedResponse(id=wanted))
+    wanted = request.parameters["block_id"]
+    await services.blocks.end(request.caller.actor, request.queue_id, wanted)
+    return json_response(200, BlockEndedResponse(id=wanted))
 
 
 def _block(found: Block) -> BlockResponse:

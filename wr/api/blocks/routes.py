@@ -1,14 +1,16 @@
 """Routes with which operators block visitors, list the blocks and end them."""
 
 from wr.api.blocks import messages, operations
-from wr.api.route import Route, admin_route
+from wr.api.message_readers import NOTHING, Body
+from wr.api.route import admin_route
 from wr.model import refusals
 
-BLOCK_ROUTES: tuple[Route, ...] = (
+BLOCK_ROUTES = (
     admin_route(
         "GET",
         "/queues/{queue_id}/blocks",
         operations.list_blocks,
+        reads=NOTHING,
         answers=((200, "What is kept out", messages.BlockListResponse),),
         refusals=(refusals.NotFound,),
     ),
@@ -16,8 +18,7 @@ BLOCK_ROUTES: tuple[Route, ...] = (
         "POST",
         "/queues/{queue_id}/blocks",
         operations.block,
-        body=messages.BlockRequest,
-        needs_body=True,
+        reads=Body(messages.BlockRequest, is_required=True),
         answers=((201, "Kept out", messages.BlockListResponse),),
         refusals=(refusals.NotFound,),
     ),
@@ -25,6 +26,7 @@ BLOCK_ROUTES: tuple[Route, ...] = (
         "DELETE",
         "/queues/{queue_id}/blocks/{block_id}",
         operations.end_block,
+        reads=NOTHING,
         answers=((200, "Block ended", messages.BlockEndedResponse),),
         refusals=(refusals.NotFound,),
     ),

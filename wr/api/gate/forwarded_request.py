@@ -4,7 +4,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from wr.api.request_context import RequestContext
+from wr.api.authenticated_request import AuthenticatedRequest
 from wr.model.entry_url import TOKEN_PARAMETER
 
 _LONGEST_TARGET = 4096
@@ -46,18 +46,18 @@ class ForwardedRequest(msgspec.Struct, frozen=True, kw_only=True):
         return f"{self.path}?{'&'.join(kept)}" if any(kept) else self.path
 
 
-def names_path(context: RequestContext) -> bool:
+def names_path(request: AuthenticatedRequest[None]) -> bool:
     """Whether the proxy appends what was asked for to the gate's own path, as Envoy does."""
-    return "rest" in context.parameters
+    return "rest" in request.parameters
 
 
-def read_asked(context: RequestContext) -> ForwardedRequest:
+def read_asked(request: AuthenticatedRequest[None]) -> ForwardedRequest:
     """Read what the visitor asked for: nginx, Caddy and Traefik say it in headers, Envoy in the path."""
-    headers = context.request.headers
+    headers = request.http.headers
     # Two that differ: one of them may be the visitor's own, which the proxy has let through.
     named = {headers[name]: None for name in ("x-original-uri", "x-forwarded-uri") if headers.get(name)}
-    if names_path(context):
-        sent_path, query = f"/{context.parameters['rest']}", context.request.query
+    if names_path(request):
+        sent_path, query = f"/{request.parameters['rest']}", request.http.query
         # It comes decoded.
         path = quote(sent_path, safe="/:@!$&()*+,;=~-._")
     else:
@@ -67,7 +67,7 @@ def read_asked(context: RequestContext) -> ForwardedRequest:
         path = sent_path.partition("#")[0]
     # Two slashes, or a backslash, would begin the name of another site.
     path = "/" + path.lstrip("/\\") if path.startswith("/") else "/"
-    method = _method(context)
+    method = _method(request)
     destination = headers.get("sec-fetch-dest")
     is_page = destination in _PAGES if destination else "text/html" in headers.get("accept", "")
     purpose = headers.get("sec-purpose", "") + headers.get("purpose", "") + headers.get("x-moz", "")
@@ -75,19 +75,19 @@ def read_asked(context: RequestContext) -> ForwardedRequest:
         method=method,
         path=_tame(path),
         query=_tame(query.partition("#")[0]),
-        sent_path=sent_path if names_path(context) or len(named) == 1 else "",
+        sent_path=sent_path if names_path(request) or len(named) == 1 else "",
         is_page_view=method == "GET" and is_page and "prefetch" not in purpose,
         may_be_page=method == "GET" and (is_page or not destination) and "prefetch" not in purpose,
     )
 
 
-def _method(context: RequestContext) -> str:
+def _method(request: AuthenticatedRequest[None]) -> str:
     """Name the visitor's method; nothing where two headers name two."""
-    headers = context.request.headers
+    headers = request.http.headers
     named = {headers[name] for name in ("x-original-method", "x-forwarded-method") if headers.get(name)}
     if len(named) > 1:
         return ""
-    return context.request.method if not named or names_path(context) else named.pop()
+    return request.http.method if not named or names_path(request) else named.pop()
 
 
 def _tame(text: str) -> str:

@@ -1,15 +1,16 @@
 """The routes of the gate, a part of the route table."""
 
 from wr.api.gate import command_operations, messages, operations
+from wr.api.message_readers import NOTHING, Body
 from wr.api.pages.waiting_page import refused_page
-from wr.api.request_context import Empty
-from wr.api.route import ANY, BASE, Auth, Route
+from wr.api.route import ANY, BASE, Auth, Empty, Route
 from wr.model import refusals
 
-GATE_ROUTES: tuple[Route, ...] = (
+GATE_ROUTES = (
     Route(
         method=ANY,
         path=f"{BASE}/gate/{{queue_id}}",
+        reads=NOTHING,
         operation=operations.gate,
         tag="Gate",
         answers=(
@@ -25,6 +26,7 @@ GATE_ROUTES: tuple[Route, ...] = (
     Route(
         method=ANY,
         path=f"{BASE}/gate/{{queue_id}}/{{rest*}}",
+        reads=NOTHING,
         operation=operations.gate,
         tag="Gate",
         is_page=True,
@@ -33,6 +35,7 @@ GATE_ROUTES: tuple[Route, ...] = (
     Route(
         method="POST",
         path=f"{BASE}/gate-commands/{{queue_id}}",
+        reads=NOTHING,
         operation=command_operations.origin_command,
         tag="Gate",
         auth=Auth.ORIGIN,
@@ -45,7 +48,7 @@ GATE_ROUTES: tuple[Route, ...] = (
         operation=command_operations.session_command,
         tag="Sessions",
         auth=Auth.ORIGIN,
-        body=messages.SessionCommandRequest,
+        reads=Body(messages.SessionCommandRequest),
         answers=((200, "Command carried out", messages.SessionCommandResponse),),
         refusals=(refusals.NotFound, refusals.SessionExpired),
     ),

@@ -1,7 +1,8 @@
 """Session tokens as visitors of the site behind the gate bring them."""
 
+from wr.api.http_messages import HttpRequest
 from wr.api.place_cookies import read_cookie
-from wr.api.request_context import RequestContext, Services
+from wr.api.services import Services
 from wr.model.tokens import ExpiredToken, InvalidToken, PositionClaims, SessionClaims
 
 
@@ -10,10 +11,10 @@ def session_cookie_name(queue_id: str) -> str:
     return f"wr_session-{queue_id}"
 
 
-def sent_tokens(context: RequestContext, queue_id: str) -> list[str]:
+def sent_tokens(http: HttpRequest, queue_id: str) -> list[str]:
     """List what may be a session token, the visitor's cookie first."""
-    cookie = read_cookie(context.request, session_cookie_name(queue_id))
-    scheme, _, bearer = context.request.headers.get("authorization", "").partition(" ")
+    cookie = read_cookie(http, session_cookie_name(queue_id))
+    scheme, _, bearer = http.headers.get("authorization", "").partition(" ")
     return [token for token in (cookie, bearer.strip() if scheme.lower() == "bearer" else None) if token]
 
 

@@ -1,16 +1,18 @@
 """The operation that lists the audit trail."""
 
+from wr.api.authenticated_request import AuthenticatedRequest
+from wr.api.http_messages import HttpResponse, json_response
 from wr.api.operators.audit_messages import AuditChange, AuditEntryResponse, AuditQuery, AuditResponse
-from wr.api.request_context import Answer, RequestContext, Services
+from wr.api.services import Services
 from wr.model.times import rfc3339
 from wr.store.audit_repository import KeptEntry
 
 
-async def audit(services: Services, context: RequestContext) -> Answer:
+async def audit(services: Services, request: AuthenticatedRequest[AuditQuery]) -> HttpResponse:
     """Show who changed what, newest first."""
-    wish: AuditQuery = context.query
+    wish = request.message
     page = await services.operators.audit(queue_id=wish.queue_id, limit=wish.limit, before=wish.before)
-    return Answer(200, AuditResponse(entries=list(map(_entry, page.entries)), next=page.next_before))
+    return json_response(200, AuditResponse(entries=list(map(_entry, page.entries)), next=page.next_before))
 
 
 def _entry(kept: KeptEntry) -> AuditEntryResponse:

@@ -1,19 +1,21 @@
 """The operation that shows a queue's history."""
 
+from wr.api.authenticated_request import AuthenticatedRequest
+from wr.api.http_messages import HttpResponse, json_response
 from wr.api.operators.history_messages import HistoryPoint, HistoryQuery, HistoryResponse
-from wr.api.request_context import Answer, RequestContext, Services
+from wr.api.services import Services
 from wr.model.history import HistorySpan, Point
 from wr.model.times import rfc3339
 from wr.model.whole_numbers import plain
 
 
-async def queue_history(services: Services, context: RequestContext) -> Answer:
+async def queue_history(services: Services, request: AuthenticatedRequest[HistoryQuery]) -> HttpResponse:
     """Show how a queue went: how many waited and were inside, and what happened, step by step."""
-    wish: HistoryQuery = context.query
+    wish = request.message
     span = HistorySpan(wish.span)
-    queue_id = context.parameters["queue_id"]
+    queue_id = request.queue_id
     points = await services.operators.history(queue_id, span)
-    return Answer(
+    return json_response(
         200,
         HistoryResponse(
             queue_id=queue_id, span=wish.span, step_seconds=span.step_s, points=list(map(_point, points))

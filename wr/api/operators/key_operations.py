@@ -2,20 +2,22 @@
 
 from collections.abc import Iterable
 
+from wr.api.authenticated_request import AuthenticatedRequest
+from wr.api.http_messages import HttpResponse, json_response
 from wr.api.operators.key_messages import KeyListResponse, KeyResponse
-from wr.api.request_context import Answer, RequestContext, Services
+from wr.api.services import Services
 from wr.model.signing import SigningKey
 from wr.model.times import rfc3339
 
 
-async def list_keys(services: Services, _call: RequestContext) -> Answer:
+async def list_keys(services: Services, _request: AuthenticatedRequest[None]) -> HttpResponse:
     """List the signing keys, without what is secret of them."""
-    return Answer(200, _keys(await services.operators.keys()))
+    return json_response(200, _keys(await services.operators.keys()))
 
 
-async def rotate_keys(services: Services, context: RequestContext) -> Answer:
+async def rotate_keys(services: Services, request: AuthenticatedRequest[None]) -> HttpResponse:
     """Make new signing keys; tokens signed with earlier ones stay valid until they expire."""
-    return Answer(201, _keys(await services.operators.rotate_keys(context.actor)))
+    return json_response(201, _keys(await services.operators.rotate_keys(request.caller.actor)))
 
 
 def _keys(keys: Iterable[SigningKey]) -> KeyListResponse:

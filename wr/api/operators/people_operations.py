@@ -5,8 +5,10 @@ from typing import Literal
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from wr.api.authenticated_request import AuthenticatedRequest
+from wr.api.http_messages import HttpResponse, json_response
 from wr.api.operators.people_messages import FoundPositionResponse, FoundSessionResponse, PositionState
-from wr.api.request_context import Answer, RequestContext, Services
+from wr.api.services import Services
 from wr.model.ids import id_text, parse_position_id, parse_session_id, session_id_text
 from wr.model.places import Admitted, Gone, Reason, Waiting
 from wr.model.refusals import NotFound
@@ -28,22 +30,22 @@ _SESSION_STATES: dict[Reason, Literal["expired", "cancelled", "terminated"]] = {
 }
 
 
-async def find_position(services: Services, context: RequestContext) -> Answer:
+async def find_position(services: Services, request: AuthenticatedRequest[None]) -> HttpResponse:
     """Find a place in line by its id, or what became of it; no sign of the visitor's life."""
-    text = context.parameters["position_id"]
+    text = request.parameters["position_id"]
     position_id = parse_position_id(text)
     if position_id is None:
         raise NotFound("There is no such position", position_id=text)
-    return Answer(200, _position(await services.operators.find_position(position_id)))
+    return json_response(200, _position(await services.operators.find_position(position_id)))
 
 
-async def find_session(services: Services, context: RequestContext) -> Answer:
+async def find_session(services: Services, request: AuthenticatedRequest[None]) -> HttpResponse:
     """Find a session by its id, or how it ended; no activity of the visitor."""
-    text = context.parameters["session_id"]
+    text = request.parameters["session_id"]
     position_id = parse_session_id(text)
     if position_id is None:
         raise NotFound("There is no such session", session_id=text)
-    return Answer(200, _session(await services.operators.find_session(position_id)))
+    return json_response(200, _session(await services.operators.find_session(position_id)))
 
 
 def _position(person: FoundPerson) -> FoundPositionResponse:

@@ -5,6 +5,8 @@ from typing import Any
 import msgspec
 from msgspec import UNSET
 
+from wr.api.authenticated_request import AuthenticatedRequest
+from wr.api.http_messages import HttpResponse, json_response
 from wr.api.operators.queue_messages import (
     DeleteQueueResponse,
     FlushResponse,
@@ -13,7 +15,7 @@ from wr.api.operators.queue_messages import (
     QueueSummary,
     StatsResponse,
 )
-from wr.api.request_context import Answer, RequestContext, Services
+from wr.api.services import Services
 from wr.api.setting_fields import answer_values
 from wr.model.queue import QueueConfig
 from wr.model.queue_defaults import new_queue
@@ -22,30 +24,32 @@ from wr.model.whole_numbers import plain
 from wr.room.operators import Stats
 
 
-async def create_queue(services: Services, context: RequestContext) -> Answer:
+async def create_queue(services: Services, request: AuthenticatedRequest[msgspec.Struct]) -> HttpResponse:
     """Create a queue."""
-    given = _given(context.body)
+    given = _given(request.message)
     config = new_queue(given["id"], given)
     await services.page_cache.check_template(config)
-    return Answer(201, _queue(await services.operators.create_queue(context.actor, config)))
+    return json_response(201, _queue(await services.operators.create_queue(request.caller.actor, config)))
 
 
-async def update_queue(services: Services, context: RequestContext) -> Answer:
+async def update_queue(services: Services, request: AuthenticatedRequest[msgspec.Struct]) -> HttpResponse:
     """Change a queue's settings; holds at every replica within one admission interval."""
-    changes = _given(context.body)
-    queue_id = context.parameters["queue_id"]
+    changes = _given(request.message)
+    queue_id = request.queue_id
     if changes.get("page_template"):
         changed = msgspec.structs.replace(await services.operators.queue(queue_id), **changes)
         await services.page_cache.check_template(changed)
-    return Answer(200, _queue(await services.operators.update_queue(context.actor, queue_id, changes)))
+    return json_response(
+        200, _queue(await services.operators.update_queue(request.caller.actor, queue_id, changes))
+    )
 
 
-async def get_queue(services: Services, context: RequestContext) -> Answer:
+async def get_queue(services: Services, request: AuthenticatedRequest[None]) -> HttpResponse:
     """Show a queue's settings."""
-    return Answer(200, _queue(await services.operators.queue(context.parameters["queue_id"])))
+    return json_response(200, _queue(await services.operators.queue(request.queue_id)))
 
 
-async def list_queues(services: Services, _call: RequestContext) -> Answer:
+async def list_queues(services: Services, _request: AuthenticatedRequest[None]) -> HttpResponse:
     """List every queue with its figures and prospects; cheap enough to be asked for every few seconds."""
     found = await services.operators.queues()
     summaries = [
@@ -57,27 +61,30 @@ async def list_queues(services: Services, _call: RequestContext) -> Answer:
         )
         for stats in found
     ]
-    return Answer(200, QueueListResponse(now=rfc3339(services.clock_ms()), queues=summaries))
+    return json_response(200, QueueListResponse(now=rfc3339(services.clock_ms()), queues=summaries))
 
 
-async def delete_queue(services: Services, context: RequestContext) -> Answer:
+async def delete_queue(services: Services, request: AuthenticatedRequest[None]) -> HttpResponse:
     """Delete a queue and everyone in it."""
-    queue_id = context.parameters["queue_id"]
-    await services.operators.delete_queue(context.actor, queue_id)
-    return Answer(200, DeleteQueueResponse(id=queue_id))
+    queue_id = request.queue_id
+    await services.operators.delete_queue(request.caller.actor, queue_id)
+    return json_response(200, DeleteQueueResponse(id=queue_id))
 
 
-async def flush_queue(services: Services, context: RequestContext) -> Answer:
+async def flush_queue(services: Services, request: AuthenticatedRequest[None]) -> HttpResponse:
     """Send away everyone who waits; sessions go on."""
-    queue_id = context.parameters["queue_id"]
-    return Answer(
-        200, FlushResponse(queue_id=queue_id, flushed=await services.operators.flush(context.actor, queue_id))
+    queue_id = request.queue_id
+    return json_response(
+        200,
+        FlushResponse(
+            queue_id=queue_id, flushed=await services.operators.flush(request.caller.actor, queue_id)
+        ),
     )
 
 
-async def queue_stats(services: Services, context: RequestContext) -> Answer:
+async def queue_stats(services: Services, request: AuthenticatedRequest[None]) -> HttpResponse:
     """Show a queue's figures; how each is measured stands in the schema of the response."""
-    return Answer(200, _stats(await services.operators.stats(context.parameters["queue_id"])))
+    return json_response(200, _stats(await services.operators.stats(request.queue_id)))
 
 
 def _given(message: msgspec.Struct) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Routes of operators: queues, sessions, keys, history, audit trail, people (contract: Admin Endpoints)."""
 
+from wr.api.message_readers import NOTHING, Body, Query
 from wr.api.operators import (
     audit_messages,
     audit_operations,
@@ -16,15 +17,15 @@ from wr.api.operators import (
     silence_messages,
     silence_operations,
 )
-from wr.api.route import Route, admin_route
+from wr.api.route import admin_route
 from wr.model import refusals
 
-OPERATOR_ROUTES: tuple[Route, ...] = (
+OPERATOR_ROUTES = (
     admin_route(
         "POST",
         "/queues",
         queue_operations.create_queue,
-        body=queue_messages.CreateQueueRequest,
+        reads=Body(queue_messages.CreateQueueRequest),
         answers=((201, "Queue created", queue_messages.QueueResponse),),
         refusals=(refusals.Conflict,),
     ),
@@ -32,12 +33,14 @@ OPERATOR_ROUTES: tuple[Route, ...] = (
         "GET",
         "/queues",
         queue_operations.list_queues,
+        reads=NOTHING,
         answers=((200, "Every queue", queue_messages.QueueListResponse),),
     ),
     admin_route(
         "GET",
         "/queues/{queue_id}",
         queue_operations.get_queue,
+        reads=NOTHING,
         answers=((200, "Queue found", queue_messages.QueueResponse),),
         refusals=(refusals.NotFound,),
     ),
@@ -45,7 +48,7 @@ OPERATOR_ROUTES: tuple[Route, ...] = (
         "PATCH",
         "/queues/{queue_id}",
         queue_operations.update_queue,
-        body=queue_messages.UpdateQueueRequest,
+        reads=Body(queue_messages.UpdateQueueRequest),
         answers=((200, "Queue updated", queue_messages.QueueResponse),),
         refusals=(refusals.NotFound, refusals.Conflict),
     ),
@@ -53,6 +56,7 @@ OPERATOR_ROUTES: tuple[Route, ...] = (
         "DELETE",
         "/queues/{queue_id}",
         queue_operations.delete_queue,
+        reads=NOTHING,
         answers=((200, "Queue deleted", queue_messages.DeleteQueueResponse),),
         refusals=(refusals.NotFound,),
     ),
@@ -60,6 +64,7 @@ OPERATOR_ROUTES: tuple[Route, ...] = (
         "GET",
         "/queues/{queue_id}/stats",
         queue_operations.queue_stats,
+        reads=NOTHING,
         answers=((200, "Figures of the queue", queue_messages.StatsResponse),),
         refusals=(refusals.NotFound,),
     ),
@@ -67,6 +72,7 @@ OPERATOR_ROUTES: tuple[Route, ...] = (
         "POST",
         "/queues/{queue_id}/flush",
         queue_operations.flush_queue,
+        reads=NOTHING,
         answers=((200, "Line emptied", queue_messages.FlushResponse),),
         refusals=(refusals.NotFound,),
     ),
@@ -74,7 +80,7 @@ OPERATOR_ROUTES: tuple[Route, ...] = (
         "DELETE",
         "/sessions/{session_id}",
         session_operations.terminate_session,
-        body=session_messages.TerminateRequest,
+        reads=Body(session_messages.TerminateRequest),
         answers=((200, "Session terminated", session_messages.TerminateResponse),),
         refusals=(refusals.NotFound, refusals.SessionExpired),
     ),
@@ -82,19 +88,21 @@ OPERATOR_ROUTES: tuple[Route, ...] = (
         "GET",
         "/keys",
         key_operations.list_keys,
+        reads=NOTHING,
         answers=((200, "Signing keys", key_messages.KeyListResponse),),
     ),
     admin_route(
         "POST",
         "/keys/rotate",
         key_operations.rotate_keys,
+        reads=NOTHING,
         answers=((201, "New signing keys", key_messages.KeyListResponse),),
     ),
     admin_route(
         "GET",
         "/queues/{queue_id}/history",
         history_operations.queue_history,
-        query=history_messages.HistoryQuery,
+        reads=Query(history_messages.HistoryQuery),
         answers=((200, "How the queue went", history_messages.HistoryResponse),),
         refusals=(refusals.NotFound,),
     ),
@@ -102,7 +110,7 @@ OPERATOR_ROUTES: tuple[Route, ...] = (
         "GET",
         "/queues/{queue_id}/silent",
         silence_operations.silent,
-        query=silence_messages.SilentQuery,
+        reads=Query(silence_messages.SilentQuery),
         answers=((200, "How many are silent", silence_messages.SilentResponse),),
         refusals=(refusals.NotFound,),
     ),
@@ -110,13 +118,14 @@ OPERATOR_ROUTES: tuple[Route, ...] = (
         "GET",
         "/audit",
         audit_operations.audit,
-        query=audit_messages.AuditQuery,
+        reads=Query(audit_messages.AuditQuery),
         answers=((200, "Who changed what", audit_messages.AuditResponse),),
     ),
     admin_route(
         "GET",
         "/positions/{position_id}",
         people_operations.find_position,
+        reads=NOTHING,
         answers=((200, "Position found", people_messages.FoundPositionResponse),),
         refusals=(refusals.NotFound,),
     ),
@@ -124,6 +133,7 @@ OPERATOR_ROUTES: tuple[Route, ...] = (
         "GET",
         "/sessions/{session_id}",
         people_operations.find_session,
+        reads=NOTHING,
         answers=((200, "Session found", people_messages.FoundSessionResponse),),
         refusals=(refusals.NotFound,),
     ),

@@ -2,20 +2,24 @@
 
 from msgspec import UNSET
 
+from wr.api.authenticated_request import AuthenticatedRequest
+from wr.api.http_messages import HttpResponse, json_response
 from wr.api.operators.session_messages import TerminateRequest, TerminateResponse
-from wr.api.request_context import Answer, RequestContext, Services
+from wr.api.services import Services
 from wr.model.times import rfc3339
 from wr.room.blocks import BlockTerms
 
 
-async def terminate_session(services: Services, context: RequestContext) -> Answer:
+async def terminate_session(
+    services: Services, request: AuthenticatedRequest[TerminateRequest]
+) -> HttpResponse:
     """End a session at once; with `block_for`, keep its visitor out for a while."""
-    wish: TerminateRequest = context.body
-    session_id = context.parameters["session_id"]
+    wish = request.message
+    session_id = request.parameters["session_id"]
     block = BlockTerms(wish.block_for, wish.block)
-    done = await services.operators.terminate(context.actor, session_id, wish.reason, block)
+    done = await services.operators.terminate(request.caller.actor, session_id, wish.reason, block)
     until_ms = done.blocked_until_ms
-    return Answer(
+    return json_response(
         200,
         TerminateResponse(
             session_id=session_id,

@@ -5,7 +5,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from wr.api.authenticated_request import AuthenticatedRequest
 from wr.api.errors import PLACES_RETRY_AFTER_S, refusal_headers, wire_form
+from wr.api.http_messages import Headers, HttpResponse
 from wr.api.pages.file_operations import page_headers
 from wr.api.pages.page_cache import HTML
 from wr.api.pages.waiting_page import (
@@ -19,7 +21,7 @@ from wr.api.pages.waiting_page import (
     waiting_page,
 )
 from wr.api.place_cookies import cookie_name, read_cookie
-from wr.api.request_context import Answer, Page, RequestContext, Services
+from wr.api.services import Services
 from wr.model import refusals
 from wr.model.entry_url import entry_url
 from wr.model.places import Waiting
@@ -57,59 +59,58 @@ _REFRESHES = {
     refusals.TooManyPlaces: (PLACES_RETRY_AFTER_S, 2 * PLACES_RETRY_AFTER_S),
 }
 """Refusals that may be over when the page asks again, and between which seconds it does."""
-Headers = list[tuple[str, str]]
 
 
-async def wait(services: Services, context: RequestContext) -> Answer:
+async def wait(services: Services, request: AuthenticatedRequest[None]) -> HttpResponse:
     """Show the waiting page of a queue."""
-    wishes = read_wishes(context)
-    purpose = context.request.headers.get("sec-purpose", "") + context.request.headers.get("purpose", "")
+    wishes = read_wishes(request.http, request.queue_id)
+    purpose = request.http.headers.get("sec-purpose", "") + request.http.headers.get("purpose", "")
     # A place is for somebody who looks at it: not for a browser that fetches ahead, nor for a link checker.
-    if not wishes.is_plain or context.request.method == "HEAD" or "prefetch" in purpose:
-        return await waiting_page(services, context)
-    config = (await services.visitors.view(context.parameters["queue_id"])).config
+    if not wishes.is_plain or request.http.method == "HEAD" or "prefetch" in purpose:
+        return await waiting_page(services, request)
+    config = (await services.visitors.view(request.queue_id)).config
     language = await services.page_cache.language(
-        wishes.language, context.request.headers.get("accept-language", "")
+        wishes.language, request.http.headers.get("accept-language", "")
     )
-    headers = remember_wishes(services, context, wishes, language)
+    headers = remember_wishes(services, request, wishes, language)
     if wishes.has_left:
         page = await services.page_cache.render(config, language, "left", is_plain=True)
         policies = page_headers(page.policy, wishes.referrer)
-        return Answer(200, Page(page.content, HTML), headers=[*headers, *policies])
-    proof = None if has_refused_place(services, context, wishes) else await _proof(services, context)
+        return HttpResponse(200, page.content, HTML, extra_headers=[*headers, *policies])
+    proof = None if has_refused_place(services, request, wishes) else await _proof(services, request)
     try:
-        held = await _look_or_join(services, context, proof, wishes.brought_pass)
+        held = await _look_or_join(services, request, proof, wishes.brought_pass)
     except _REFUSALS as refusal:
         can_go_on = config.entry is EntryRule.OPEN or proof is not None
-        return await _no_place(services, context, config, language, refusal, headers, can_go_on=can_go_on)
-    headers.append(services.cookies.place(context.request, config.id, held.proof.token))
+        return await _no_place(services, request, config, language, refusal, headers, can_go_on=can_go_on)
+    headers.append(services.cookies.place(request.http, config.id, held.proof.token))
     if not isinstance(held.place, Waiting):
         return _go(entry_url(config.target_url, held.session_token, wishes.back), headers)
     if wishes.brought_pass:
         # The cookie keeps the place from now on: the pass is to stand in no history and no bookmark.
-        return _go(address_without_pass(context), headers)
-    return await _place(services, context, held, held.place.position, language, headers)
+        return _go(address_without_pass(request), headers)
+    return await _place(services, request, held, held.place.position, language, headers)
 
 
-async def leave(services: Services, context: RequestContext) -> Answer:
+async def leave(services: Services, request: AuthenticatedRequest[None]) -> HttpResponse:
     """Give up the place that the browser's cookie proves."""
-    queue_id = context.parameters["queue_id"]
-    if not services.cookies.is_from_here(context.request):
+    queue_id = request.queue_id
+    if not services.cookies.is_from_here(request.http):
         # Another site's page sends visitors here: nobody is to lose a place by that.
         return _go(f"/wait/{quote(queue_id)}?plain=1", [])
-    proof = await _proof(services, context)
+    proof = await _proof(services, request)
     if proof is not None:
         with suppress(refusals.NotFound):  # Gone already, as was wished.
             await services.visitors.leave(proof.claims)
-    return _go(f"/wait/{quote(queue_id)}?plain=1&left=1", _forgetting(services, context))
+    return _go(f"/wait/{quote(queue_id)}?plain=1&left=1", _forgetting(services, request))
 
 
-def _forgetting(services: Services, context: RequestContext) -> Headers:
+def _forgetting(services: Services, request: AuthenticatedRequest[None]) -> Headers:
     """Spell the headers that forget a place, and how far it had come."""
-    queue_id = context.parameters["queue_id"]
+    queue_id = request.queue_id
     return [
-        services.cookies.forget(context.request, queue_id),
-        services.cookies.spell(context.request, _progress_cookie(queue_id), "", 0),
+        services.cookies.forget(request.http, queue_id),
+        services.cookies.spell(request.http, _progress_cookie(queue_id), "", 0),
     ]
 
 
@@ -118,10 +119,10 @@ def _progress_cookie(queue_id: str) -> str:
 
 
 async def _look_or_join(
-    services: Services, context: RequestContext, proof: PositionProof | None, brought_pass: str
+    services: Services, request: AuthenticatedRequest[None], proof: PositionProof | None, brought_pass: str
 ) -> HeldPlace:
     """Find the place of a visitor's cookie, or join. A pass is always shown: the place may rise by it."""
-    queue_id = context.parameters["queue_id"]
+    queue_id = request.queue_id
     if proof is not None and not brought_pass:
         try:
             return await services.visitors.poll(proof, PollKind.HEARTBEAT)
@@ -133,14 +134,16 @@ async def _look_or_join(
         # Whatever becomes of the pass, the place does not lapse meanwhile; it may be over already.
         with suppress(*_REFUSALS):
             await services.visitors.poll(proof, PollKind.HEARTBEAT)
-    given = await services.passes.read(brought_pass, queue_id, context.address) if brought_pass else None
-    visitor = JoiningVisitor(context.address, context.user_agent, proof, given, keeps_token=True)
+    given = (
+        await services.passes.read(brought_pass, queue_id, request.caller.address) if brought_pass else None
+    )
+    visitor = JoiningVisitor(request.caller.address, request.user_agent, proof, given, keeps_token=True)
     return await services.visitors.enqueue(queue_id, visitor, 0, {})
 
 
-async def _proof(services: Services, context: RequestContext) -> PositionProof | None:
-    queue_id = context.parameters["queue_id"]
-    token = read_cookie(context.request, cookie_name(queue_id))
+async def _proof(services: Services, request: AuthenticatedRequest[None]) -> PositionProof | None:
+    queue_id = request.queue_id
+    token = read_cookie(request.http, cookie_name(queue_id))
     if token is None:
         return None
     try:
@@ -152,16 +155,16 @@ async def _proof(services: Services, context: RequestContext) -> PositionProof |
 
 async def _place(
     services: Services,
-    context: RequestContext,
+    request: AuthenticatedRequest[None],
     held: HeldPlace,
     position: int,
     language: "Language",
     headers: Headers,
-) -> Answer:
+) -> HttpResponse:
     config = held.view.config
     state = "recovering" if held.view.is_recovering else _HELD[config.status]
     # Kept in a cookie, so that it only moves forward; the place itself knows nothing of where it began.
-    kept = read_cookie(context.request, _progress_cookie(config.id)) or ""
+    kept = read_cookie(request.http, _progress_cookie(config.id)) or ""
     first, reached = (int(part) for part in kept.split(".")) if _is_progress(kept) else (position, 0)
     first = max(first, position)
     progress = max(reached, 100 * (first - position) // first)
@@ -180,16 +183,15 @@ async def _place(
         max(_SHORTEST_REFRESH_S, config.heartbeat_interval_seconds), config.heartbeat_timeout_seconds * 0.6
     )
     lasts_s = config.heartbeat_timeout_seconds
-    return Answer(
+    return HttpResponse(
         200,
-        Page(page.content, HTML),
+        page.content,
+        HTML,
         held.usage,
         [
             *headers,
             *page_headers(page.policy),
-            services.cookies.spell(
-                context.request, _progress_cookie(config.id), f"{first}.{progress}", lasts_s
-            ),
+            services.cookies.spell(request.http, _progress_cookie(config.id), f"{first}.{progress}", lasts_s),
             refresh(services, refresh_s * 0.6, refresh_s),
         ],
     )
@@ -202,20 +204,20 @@ def _is_progress(kept: str) -> bool:
 
 async def _no_place(
     services: Services,
-    context: RequestContext,
+    request: AuthenticatedRequest[None],
     config: QueueConfig,
     language: "Language",
     refusal: Refusal,
     headers: Headers,
     *,
     can_go_on: bool,
-) -> Answer:
+) -> HttpResponse:
     """Say why there is no place, or none any more.
 
     The page refreshes only where asking again may help, and never joins again for a visitor whose place is
     over. `can_go_on` says whether a visitor with a pass that does not count may go on without it.
     """
-    wishes = read_wishes(context)
+    wishes = read_wishes(request.http, request.queue_id)
     is_over = isinstance(refusal, refusals.PositionExpired | refusals.NotFound)
     state = _ENDS.get(str(refusal.details.get("reason", "")), "expired") if is_over else state_of(refusal)
     shown = Shown(
@@ -224,7 +226,7 @@ async def _no_place(
         may_go_on_without=can_go_on and isinstance(refusal, refusals.PassInvalid),
     )
     page = await services.page_cache.render(config, language, state, shown, is_plain=True)
-    last = _forgetting(services, context) if is_over else []
+    last = _forgetting(services, request) if is_over else []
     seconds = _REFRESHES.get(type(refusal))
     if seconds is not None:
         last.append(refresh(services, *seconds))
@@ -232,7 +234,7 @@ async def _no_place(
     if status == 429:
         last += refusal_headers(refusal)
     policies = page_headers(page.policy, wishes.referrer)
-    return Answer(status, Page(page.content, HTML), refusal.usage, [*headers, *policies, *last])
+    return HttpResponse(status, page.content, HTML, refusal.usage, [*headers, *policies, *last])
 
 
 def _blocked_until(refusal: Refusal, language: "Language") -> str:
@@ -242,5 +244,5 @@ def _blocked_until(refusal: Refusal, language: "Language") -> str:
     return language.moment(datetime.fromisoformat(str(refusal.details["blocked_until"])))
 
 
-def _go(address: str, headers: Headers) -> Answer:
-    return Answer(303, Page(b"", HTML), headers=[*headers, ("Location", address)])
+def _go(address: str, headers: Headers) -> HttpResponse:
+    return HttpResponse(303, b"", HTML, extra_headers=[*headers, ("Location", address)])

@@ -1,29 +1,32 @@
 """The routes of pages, a part of the route table."""
 
-from collections.abc import Awaitable, Callable
-
+from wr.api.message_readers import NOTHING
 from wr.api.pages import file_operations, no_script_page, waiting_page
-from wr.api.request_context import Answer, RequestContext, Services
-from wr.api.route import Route
+from wr.api.route import Operation, RefusalPage, Route
 from wr.model import refusals
+from wr.model.refusals import Refusal
 
 
 def _page(
     path: str,
-    operation: Callable[[Services, RequestContext], Awaitable[Answer]],
-    **rest: object,
-) -> Route:
+    operation: Operation[None],
+    *,
+    refusals: tuple[type[Refusal], ...] = (),
+    refusal_page: RefusalPage | None = None,
+) -> Route[None]:
     return Route(
         method="GET",
         path=path,
+        reads=NOTHING,
         operation=operation,
         tag="Pages",
         is_page=True,
-        **rest,  # type: ignore[arg-type]
+        refusals=refusals,
+        refusal_page=refusal_page,
     )
 
 
-PAGE_ROUTES: tuple[Route, ...] = (
+PAGE_ROUTES = (
     _page("/", file_operations.index),
     _page("/favicon.ico", file_operations.icon),
     _page("/docs", file_operations.docs),
@@ -37,6 +40,7 @@ PAGE_ROUTES: tuple[Route, ...] = (
     Route(
         method="POST",
         path="/wait/{queue_id}/leave",
+        reads=NOTHING,
         operation=no_script_page.leave,
         tag="Pages",
         is_page=True,

@@ -5,10 +5,12 @@ from urllib.parse import parse_qs, parse_qsl, quote, unquote, urlencode
 
 import msgspec
 
-from wr.api.pages.file_operations import ASK_EACH_TIME, asset_answer, page_headers
+from wr.api.authenticated_request import AuthenticatedRequest
+from wr.api.http_messages import Headers, HttpRequest, HttpResponse
+from wr.api.pages.file_operations import ASK_EACH_TIME, asset_response, page_headers
 from wr.api.pages.page_cache import HTML
 from wr.api.place_cookies import cookie_name, read_cookie
-from wr.api.request_context import Answer, Page, RequestContext, Services
+from wr.api.services import Services
 from wr.model import refusals
 from wr.model.entry_url import is_way_back
 from wr.model.ids import is_queue_id
@@ -64,25 +66,26 @@ class PageOptions(msgspec.Struct, frozen=True):
         return "no-referrer" if self.brought_pass else "strict-origin-when-cross-origin"
 
 
-async def waiting_page(services: Services, context: RequestContext) -> Answer:
+async def waiting_page(services: Services, request: AuthenticatedRequest[None]) -> HttpResponse:
     """Show the waiting page of a queue, which joins by its script."""
-    config = (await services.visitors.view(context.parameters["queue_id"])).config
-    wishes = read_wishes(context)
+    config = (await services.visitors.view(request.queue_id)).config
+    wishes = read_wishes(request.http, request.queue_id)
     language = await services.page_cache.language(
-        wishes.language, context.request.headers.get("accept-language", "")
+        wishes.language, request.http.headers.get("accept-language", "")
     )
     state = "left" if wishes.has_left else "joining"
-    headers = [("Vary", "Accept-Language, Cookie"), *remember_wishes(services, context, wishes, language)]
-    if has_refused_place(services, context, wishes):
-        headers.append(services.cookies.forget(context.request, config.id))
+    headers = [("Vary", "Accept-Language, Cookie"), *remember_wishes(services, request, wishes, language)]
+    if has_refused_place(services, request, wishes):
+        headers.append(services.cookies.forget(request.http, config.id))
     if wishes.brought_pass:
         content, policy = await services.page_cache.invited(config, language, state, wishes.brought_pass)
-        return Answer(200, Page(content, HTML), headers=[*page_headers(policy, wishes.referrer), *headers])
+        headers = [*page_headers(policy, wishes.referrer), *headers]
+        return HttpResponse(200, content, HTML, extra_headers=headers)
     page, policy = await services.page_cache.scripted(config, language, state)
-    return asset_answer(context, page, ASK_EACH_TIME, [*page_headers(policy), *headers])
+    return asset_response(request.http, page, ASK_EACH_TIME, [*page_headers(policy), *headers])
 
 
-def has_refused_place(services: Services, context: RequestContext, wishes: PageOptions) -> bool:
+def has_refused_place(services: Services, request: AuthenticatedRequest[None], wishes: PageOptions) -> bool:
     """Whether the browser keeps the place whose session the gate has refused to it just now.
 
     The note is signed and names the position, so that a link that somebody spreads costs no visitor a place.
@@ -90,7 +93,7 @@ def has_refused_place(services: Services, context: RequestContext, wishes: PageO
     if not wishes.refused:
         return False
     position_id = read_refused(wishes.refused, services.signing_keys.ring, services.clock_ms())
-    token = read_cookie(context.request, cookie_name(context.parameters["queue_id"]))
+    token = read_cookie(request.http, cookie_name(request.queue_id))
     if position_id is None or token is None:
         return False
     try:
@@ -100,14 +103,13 @@ def has_refused_place(services: Services, context: RequestContext, wishes: PageO
     return proof is not None and proof.claims.position_id == position_id
 
 
-async def refused_page(services: Services, context: RequestContext, refusal: Refusal) -> Answer:
+async def refused_page(
+    services: Services, http: HttpRequest, queue_id: str, refusal: Refusal
+) -> HttpResponse:
     """Tell a refusal on a page: no such queue, too many tries, the store is away."""
     state = state_of(refusal)
-    wishes = read_wishes(context)
-    language = await services.page_cache.language(
-        wishes.language, context.request.headers.get("accept-language", "")
-    )
-    queue_id = context.parameters.get("queue_id", "")
+    wishes = read_wishes(http, queue_id)
+    language = await services.page_cache.language(wishes.language, http.headers.get("accept-language", ""))
     config = QueueConfig(
         id=queue_id if is_queue_id(queue_id) else "-", name=language.text("room"), target_url=""
     )
@@ -116,7 +118,7 @@ async def refused_page(services: Services, context: RequestContext, refusal: Ref
     headers = page_headers(page.policy, wishes.referrer)
     if state != "unknown":
         headers.append(refresh(services, *TRY_AGAIN_S))
-    return Answer(_STATUSES.get(state, 503), Page(page.content, HTML), headers=headers)
+    return HttpResponse(_STATUSES.get(state, 503), page.content, HTML, extra_headers=headers)
 
 
 def state_of(refusal: Refusal) -> str:
@@ -126,45 +128,45 @@ def state_of(refusal: Refusal) -> str:
     return STATES.get(type(refusal), "unavailable")
 
 
-async def qr_code(services: Services, context: RequestContext) -> Answer:
+async def qr_code(services: Services, request: AuthenticatedRequest[None]) -> HttpResponse:
     """Draw the address of a waiting page as a QR code, for posters and screens."""
-    queue_id = context.parameters["queue_id"]
+    queue_id = request.queue_id
     await services.visitors.view(queue_id)
-    origin = services.public_url or services.cookies.origin_of(context.request)
+    origin = services.public_url or services.cookies.origin_of(request.http)
     if len(origin) > _LONGEST_ORIGIN:
         raise refusals.InvalidRequest("No host has a name as long as this")
 
     picture = await services.qr_codes.picture(f"{origin}/wait/{quote(queue_id)}")
-    return Answer(200, Page(picture, "image/svg+xml"))
+    return HttpResponse(200, picture, "image/svg+xml")
 
 
-async def client_module(services: Services, context: RequestContext) -> Answer:
+async def client_module(services: Services, request: AuthenticatedRequest[None]) -> HttpResponse:
     """Give the page's client, which other sites may embed too."""
-    return _of_the_module(services, context, "wr.js")
+    return _of_the_module(services, request, "wr.js")
 
 
-async def client_types(services: Services, context: RequestContext) -> Answer:
+async def client_types(services: Services, request: AuthenticatedRequest[None]) -> HttpResponse:
     """Give the types of the page's client."""
-    return _of_the_module(services, context, "wr.d.ts")
+    return _of_the_module(services, request, "wr.d.ts")
 
 
-def _of_the_module(services: Services, context: RequestContext, name: str) -> Answer:
+def _of_the_module(services: Services, request: AuthenticatedRequest[None], name: str) -> HttpResponse:
     found = services.assets.find(name)
     if found is None:
         raise NotFound("There is no such file")
-    return asset_answer(context, found, ASK_EACH_TIME, _FROM_ANYWHERE)
+    return asset_response(request.http, found, ASK_EACH_TIME, _FROM_ANYWHERE)
 
 
-def read_wishes(context: RequestContext) -> PageOptions:
+def read_wishes(http: HttpRequest, queue_id: str) -> PageOptions:
     """Read what the address asks for, and the language that was chosen before."""
     try:
-        query = parse_qs(context.request.query, keep_blank_values=True, max_num_fields=_MOST_FIELDS)
+        query = parse_qs(http.query, keep_blank_values=True, max_num_fields=_MOST_FIELDS)
     except ValueError:
         query = {}
-    cookie = read_cookie(context.request, back_cookie_name(context.parameters.get("queue_id", ""))) or ""
+    cookie = read_cookie(http, back_cookie_name(queue_id)) or ""
     back = query.get("return", [""])[0] or unquote(cookie)
     return PageOptions(
-        language=query.get("lang", [""])[0] or read_cookie(context.request, LANGUAGE_COOKIE) or "",
+        language=query.get("lang", [""])[0] or read_cookie(http, LANGUAGE_COOKIE) or "",
         is_plain="plain" in query,
         has_left="left" in query,
         refused=query.get(REFUSED_PARAMETER, [""])[0],
@@ -173,15 +175,15 @@ def read_wishes(context: RequestContext) -> PageOptions:
     )
 
 
-def address_without_pass(context: RequestContext) -> str:
+def address_without_pass(request: AuthenticatedRequest[None]) -> str:
     """Spell the address of the page that was asked for, without its pass; all else in it stays.
 
     Raises:
         ValueError: the address has more than 20 fields, and so no wishes either.
     """
-    fields = parse_qsl(context.request.query, keep_blank_values=True, max_num_fields=_MOST_FIELDS)
+    fields = parse_qsl(request.http.query, keep_blank_values=True, max_num_fields=_MOST_FIELDS)
     query = urlencode([(name, value) for name, value in fields if name != "pass"])
-    return f"/wait/{quote(context.parameters['queue_id'])}?{query}"
+    return f"/wait/{quote(request.queue_id)}?{query}"
 
 
 def back_cookie_name(queue_id: str) -> str:
@@ -190,15 +192,15 @@ def back_cookie_name(queue_id: str) -> str:
 
 
 def remember_wishes(
-    services: Services, context: RequestContext, wishes: PageOptions, language: "Language"
-) -> list[tuple[str, str]]:
+    services: Services, request: AuthenticatedRequest[None], wishes: PageOptions, language: "Language"
+) -> Headers:
     """Spell the headers that remember a language chosen just now, and where the visitor wanted to go."""
     remembered = []
-    if "lang=" in context.request.query and wishes.language == language.code:
-        remembered.append(services.cookies.spell(context.request, LANGUAGE_COOKIE, language.code, _YEAR_S))
-    if "return=" in context.request.query and wishes.back:
-        name = back_cookie_name(context.parameters["queue_id"])
-        remembered.append(services.cookies.spell(context.request, name, quote(wishes.back, safe="/"), _DAY_S))
+    if "lang=" in request.http.query and wishes.language == language.code:
+        remembered.append(services.cookies.spell(request.http, LANGUAGE_COOKIE, language.code, _YEAR_S))
+    if "return=" in request.http.query and wishes.back:
+        name = back_cookie_name(request.queue_id)
+        remembered.append(services.cookies.spell(request.http, name, quote(wishes.back, safe="/"), _DAY_S))
     return remembered
 
 

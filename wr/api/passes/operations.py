@@ -2,6 +2,8 @@
 
 from urllib.parse import quote
 
+from wr.api.authenticated_request import AuthenticatedRequest
+from wr.api.http_messages import HttpResponse, json_response
 from wr.api.passes.messages import (
     IssuedPassesResponse,
     IssuedPassResponse,
@@ -9,19 +11,19 @@ from wr.api.passes.messages import (
     RevokedPassResponse,
     RevokePassRequest,
 )
-from wr.api.request_context import Answer, RequestContext, Services
+from wr.api.services import Services
 from wr.model.refusals import InvalidRequest
 from wr.model.times import rfc3339
 from wr.room.blocks import BlockTerms
 from wr.room.passes import PassTerms
 
 
-async def issue_passes(services: Services, context: RequestContext) -> Answer:
+async def issue_passes(services: Services, request: AuthenticatedRequest[IssuePassesRequest]) -> HttpResponse:
     """Sign passes for a queue, each with its link; they are told only now."""
-    wish: IssuePassesRequest = context.body
-    queue_id = context.parameters["queue_id"]
+    wish = request.message
+    queue_id = request.queue_id
     issued = await services.issued_passes.issue(
-        context.actor,
+        request.caller.actor,
         queue_id,
         PassTerms(
             subject=wish.subject,
@@ -32,8 +34,8 @@ async def issue_passes(services: Services, context: RequestContext) -> Answer:
             first_number=wish.first_number,
         ),
     )
-    origin = services.public_url or services.cookies.origin_of(context.request)
-    return Answer(
+    origin = services.public_url or services.cookies.origin_of(request.http)
+    return json_response(
         201,
         IssuedPassesResponse(
             queue_id=queue_id,
@@ -53,21 +55,21 @@ async def issue_passes(services: Services, context: RequestContext) -> Answer:
     )
 
 
-async def revoke_pass(services: Services, context: RequestContext) -> Answer:
+async def revoke_pass(services: Services, request: AuthenticatedRequest[RevokePassRequest]) -> HttpResponse:
     """Take a pass back, and end the place or session that it gave."""
-    wish: RevokePassRequest = context.body
+    wish = request.message
     if bool(wish.pass_) is bool(wish.pass_id):
         raise InvalidRequest("Give either the pass or its pass_id", field="pass_id")
-    queue_id = context.parameters["queue_id"]
+    queue_id = request.queue_id
     revoked = await services.issued_passes.revoke(
-        context.actor,
+        request.caller.actor,
         queue_id,
         token=wish.pass_,
         pass_id=wish.pass_id,
         reason=wish.reason,
         block=BlockTerms(wish.block_for, wish.block),
     )
-    return Answer(
+    return json_response(
         200,
         RevokedPassResponse(
             queue_id=queue_id,

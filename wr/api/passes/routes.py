@@ -1,15 +1,16 @@
 """Routes with which operators issue and revoke passes."""
 
+from wr.api.message_readers import Body
 from wr.api.passes import messages, operations
-from wr.api.route import Route, admin_route
+from wr.api.route import admin_route
 from wr.model import refusals
 
-PASS_ROUTES: tuple[Route, ...] = (
+PASS_ROUTES = (
     admin_route(
         "POST",
         "/queues/{queue_id}/passes",
         operations.issue_passes,
-        body=messages.IssuePassesRequest,
+        reads=Body(messages.IssuePassesRequest),
         answers=((201, "Passes signed", messages.IssuedPassesResponse),),
         refusals=(refusals.NotFound,),
     ),
@@ -17,8 +18,7 @@ PASS_ROUTES: tuple[Route, ...] = (
         "POST",
         "/queues/{queue_id}/passes/revoke",
         operations.revoke_pass,
-        body=messages.RevokePassRequest,
-        needs_body=True,
+        reads=Body(messages.RevokePassRequest, is_required=True),
         answers=((200, "Pass taken back", messages.RevokedPassResponse),),
         refusals=(refusals.NotFound, refusals.PassInvalid),
     ),

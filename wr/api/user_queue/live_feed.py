@@ -7,10 +7,11 @@ from typing import Literal
 import msgspec
 import trio
 
+from wr.api.authenticated_request import AuthenticatedRequest
 from wr.api.live_feed import Event, Feed, Goodbye, goodbye, open_feed
-from wr.api.request_context import RequestContext, Services
+from wr.api.services import Services
 from wr.api.user_queue.messages import ConcertEvent, ConcertUser
-from wr.api.user_queue.operations import caller_of
+from wr.api.user_queue.operations import queue_user
 from wr.live.registry import Others
 from wr.live.stream import Stream
 from wr.live.updates import AdmittedUpdate, EndedUpdate, Farewell, PositionUpdate, TokenDue, Update
@@ -117,13 +118,13 @@ class UserQueueFeed:
         return Event(name, msgspec.json.encode(data))
 
 
-async def user_queue_feed(services: Services, context: RequestContext) -> Feed:
+async def user_queue_feed(services: Services, request: AuthenticatedRequest[ConcertUser]) -> Feed:
     """Follow the rank of a user. A subscription with the user's token replaces those before; without one, a
     few of the same user live side by side, and the third of one address replaces the first of that
     address."""
-    user: ConcertUser = context.query
-    caller = caller_of(context)
+    user = request.message
+    caller = queue_user(request.caller)
     queue_id = concert_queue(user.concert_id)
-    stream = Stream(queue_id, user_position(queue_id, user.user_id), address=context.address)
+    stream = Stream(queue_id, user_position(queue_id, user.user_id), address=request.caller.address)
     feed = UserQueueFeed(services, user, caller, stream, services.clock_ms)
     return await open_feed(services, feed, Others.REPLACED if caller.is_known else Others.BOUNDED)

@@ -1,20 +1,22 @@
 """Operations of the second API: join and status of a concert's users (its document, sections 2.1 and 2.2)."""
 
-from wr.api.request_context import Answer, RequestContext, Services
+from wr.api.authenticated_request import AuthenticatedRequest, Caller
+from wr.api.http_messages import HttpResponse, json_response
+from wr.api.services import Services
 from wr.api.user_queue.messages import ConcertUser, JoinResponse, RankResponse
 from wr.room.user_queue import QueueUser, rank_of, status_of
 
 
-def caller_of(context: RequestContext) -> QueueUser:
+def queue_user(caller: Caller) -> QueueUser:
     """Tell what is known of the caller."""
-    return QueueUser(context.address, context.is_site, context.has_user_token)
+    return QueueUser(caller.address, caller.is_site, caller.has_user_token)
 
 
-async def join_concert(services: Services, context: RequestContext) -> Answer:
+async def join_concert(services: Services, request: AuthenticatedRequest[ConcertUser]) -> HttpResponse:
     """Put a user in line for a concert."""
-    user: ConcertUser = context.body
-    standing = await services.user_queue.join(user.concert_id, user.user_id, caller_of(context))
-    return Answer(
+    user = request.message
+    standing = await services.user_queue.join(user.concert_id, user.user_id, queue_user(request.caller))
+    return json_response(
         200,
         JoinResponse(
             user_id=user.user_id,
@@ -26,9 +28,9 @@ async def join_concert(services: Services, context: RequestContext) -> Answer:
     )
 
 
-async def concert_status(services: Services, context: RequestContext) -> Answer:
+async def concert_status(services: Services, request: AuthenticatedRequest[ConcertUser]) -> HttpResponse:
     """Tell where a user stands; a sign of life, since this API has no other."""
-    user: ConcertUser = context.query
-    standing = await services.user_queue.status(user.concert_id, user.user_id, caller_of(context))
+    user = request.message
+    standing = await services.user_queue.status(user.concert_id, user.user_id, queue_user(request.caller))
     response = RankResponse(status=status_of(standing.place), rank=rank_of(standing.place))
-    return Answer(200, response, standing.usage)
+    return json_response(200, response, standing.usage)

@@ -1,11 +1,12 @@
 """Routes of the second API (its document, section 2): join, status and subscribe."""
 
+from wr.api.message_readers import Body, Query
 from wr.api.route import BASE, Auth, Route
 from wr.api.user_queue import messages, operations
 from wr.api.user_queue.live_feed import user_queue_feed
 from wr.model import refusals
 
-USER_QUEUE_ROUTES: tuple[Route, ...] = (
+USER_QUEUE_ROUTES = (
     Route(
         method="POST",
         path=f"{BASE}/waiting-queue/join",
@@ -14,7 +15,7 @@ USER_QUEUE_ROUTES: tuple[Route, ...] = (
         tag="Concerts",
         auth=Auth.USER,
         scope="enqueue",
-        body=messages.ConcertUser,
+        reads=Body(messages.ConcertUser),
         answers=((200, "In line, inside, or rejected because the line is full", messages.JoinResponse),),
         refusals=(
             *(refusals.NotFound, refusals.StoreFull, refusals.Maintenance, refusals.Forbidden),
@@ -29,7 +30,7 @@ USER_QUEUE_ROUTES: tuple[Route, ...] = (
         tag="Concerts",
         auth=Auth.USER,
         scope="status",
-        query=messages.ConcertUser,
+        reads=Query(messages.ConcertUser),
         answers=((200, "Where the user stands", messages.RankResponse),),
         refusals=(refusals.NotFound, refusals.Forbidden),
     ),
@@ -41,7 +42,7 @@ USER_QUEUE_ROUTES: tuple[Route, ...] = (
         auth=Auth.USER,
         scope="status",
         counts_itself=True,
-        query=messages.ConcertUser,
+        reads=Query(messages.ConcertUser),
         answers=((200, "Server-sent events follow", messages.ConcertEvent),),
         refusals=(refusals.NotFound, refusals.Forbidden, refusals.TooManyStreams),
     ),

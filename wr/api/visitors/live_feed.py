@@ -4,8 +4,10 @@ import msgspec
 import trio
 from msgspec import UNSET
 
+from wr.api.authenticated_request import AuthenticatedRequest
+from wr.api.http_messages import WEBSOCKET
 from wr.api.live_feed import _RETRY_MS, Event, Feed, Goodbye, goodbye, open_feed
-from wr.api.request_context import RequestContext, Services
+from wr.api.services import Services
 from wr.api.visitors.live_messages import (
     AdmittedEvent,
     AdmittedEventData,
@@ -137,22 +139,21 @@ class QueueFeed:
         return b"%sevent: %s\nid: %d\ndata: %s\n\n" % (retry, event.name.encode(), number, event.data)
 
 
-async def queue_feed(services: Services, context: RequestContext) -> Feed:
+async def queue_feed(services: Services, request: AuthenticatedRequest[None]) -> Feed:
     """Follow the position of the token's holder: updates, and at last the way in or the end."""
-    if context.position is None:
-        raise AssertionError("the route asks for a position token")
-    claims = context.position.claims
-    # The one feed that WebSockets carry too; the route's own word for them is above this file.
-    kind = StreamKind.WEBSOCKET if context.route.method == "WEBSOCKET" else StreamKind.EVENTS
+    claims = request.proven_position.claims
+    kind = StreamKind.WEBSOCKET if request.http.method == WEBSOCKET else StreamKind.EVENTS
     stream = Stream(
         claims.queue_id,
         claims.position_id,
         kind=kind,
         priority=claims.priority,
-        address=context.address,
+        address=request.caller.address,
         claims=claims,
     )
-    feed = QueueFeed(services, context.position, stream, gives_tokens=not context.keeps_token_in_cookie)
+    feed = QueueFeed(
+        services, request.proven_position, stream, gives_tokens=not request.caller.keeps_token_in_cookie
+    )
     return await open_feed(services, feed, Others.KEPT)
 
 

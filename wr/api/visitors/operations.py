@@ -4,7 +4,9 @@ from typing import Literal
 
 from msgspec import UNSET, UnsetType
 
-from wr.api.request_context import Answer, RequestContext, Services
+from wr.api.authenticated_request import AuthenticatedRequest, MessageT
+from wr.api.http_messages import HttpRequest, HttpResponse, json_response
+from wr.api.services import Services
 from wr.api.setting_fields import public_values
 from wr.api.visitors.messages import (
     AdmittedHeartbeat,
@@ -12,6 +14,7 @@ from wr.api.visitors.messages import (
     CancelResponse,
     EnqueueRequest,
     EnqueueResponse,
+    HeartbeatRequest,
     PublicQueueResponse,
     WaitingHeartbeat,
     WaitingStatus,
@@ -19,10 +22,10 @@ from wr.api.visitors.messages import (
 from wr.model.client_address import forwarding
 from wr.model.idempotency_key import HEADER, retry_of
 from wr.model.ids import id_text, session_id_text
+from wr.model.limits import Usage
 from wr.model.places import Waiting
 from wr.model.queue import QueueStatus
 from wr.model.times import rfc3339
-from wr.model.tokens import PositionProof
 from wr.room.join_rules import JoiningVisitor
 from wr.store.poll import PollKind
 
@@ -35,28 +38,30 @@ PASS = "x-wr-pass"  # noqa: S105 - the name of a header
 """The header that a pass comes in."""
 
 
-async def enqueue(services: Services, context: RequestContext) -> Answer:
+async def enqueue(services: Services, request: AuthenticatedRequest[EnqueueRequest]) -> HttpResponse:
     """Join a queue: 201 with a new place, 200 with the one the same person has already."""
-    wish: EnqueueRequest = context.body
-    queue_id = context.parameters["queue_id"]
-    given = context.request.headers.get(PASS) or wish.pass_
+    wish = request.message
+    queue_id = request.queue_id
+    given = request.http.headers.get(PASS) or wish.pass_
     used_pass = None
     if given:
         await services.visitors.view(queue_id)  # No pass is looked at for a queue that does not exist.
-        used_pass = await services.passes.read(given, queue_id, context.address)
+        used_pass = await services.passes.read(given, queue_id, request.caller.address)
     visitor = JoiningVisitor(
-        context.address,
-        context.user_agent,
-        context.position,
+        request.caller.address,
+        request.user_agent,
+        request.caller.position,
         used_pass,
-        context.is_site,
-        context.keeps_token,
-        _retry(context, wish, given),
+        request.caller.is_site,
+        request.caller.keeps_token,
+        _retry(request.http, wish, given),
     )
     held = await services.visitors.enqueue(queue_id, visitor, wish.priority, wish.metadata)
     claims, config = held.proof.claims, held.view.config
     if isinstance(held.place, Waiting):
-        return Answer(
+        return _with_token(
+            services,
+            request,
             201 if held.is_new else 200,
             EnqueueResponse(
                 position_id=id_text(claims.position_id),
@@ -75,7 +80,9 @@ async def enqueue(services: Services, context: RequestContext) -> Answer:
             ),
             held.usage,
         )
-    return Answer(
+    return _with_token(
+        services,
+        request,
         200,
         EnqueueResponse(
             position_id=id_text(claims.position_id),
@@ -98,36 +105,40 @@ async def enqueue(services: Services, context: RequestContext) -> Answer:
     )
 
 
-def _retry(context: RequestContext, wish: EnqueueRequest, given_pass: str) -> bytes:
+def _retry(http: HttpRequest, wish: EnqueueRequest, given_pass: str) -> bytes:
     """Read the key by which the same join, tried again, finds its place; empty where there is none."""
-    key = context.request.headers.get(IDEMPOTENCY_KEY)
+    key = http.headers.get(IDEMPOTENCY_KEY)
     if key is None:
         return b""
     return retry_of(key, {"priority": wish.priority, "metadata": wish.metadata, "pass": given_pass})
 
 
-async def queue_facts(services: Services, context: RequestContext) -> Answer:
+async def queue_facts(services: Services, request: AuthenticatedRequest[None]) -> HttpResponse:
     """Tell what anybody may know of a queue; asks no store, so that many may ask."""
-    view = await services.visitors.view(context.parameters["queue_id"])
-    config, request = view.config, context.request
-    forwarded_for = request.headers.get("x-forwarded-for", "")
-    return Answer(
+    view = await services.visitors.view(request.queue_id)
+    config = view.config
+    forwarded_for = request.http.headers.get("x-forwarded-for", "")
+    response = json_response(
         200,
         PublicQueueResponse(
             **public_values(config),
             queue_length=view.waiting,
             estimated_wait_seconds=view.estimated_wait_s(view.waiting + 1),
         ),
-        headers=[(FORWARDED, forwarding(request.peer, forwarded_for, services.trusted_proxies))],
     )
+    told = forwarding(request.http.peer, forwarded_for, services.trusted_proxies)
+    response.extra_headers.append((FORWARDED, told))
+    return response
 
 
-async def status(services: Services, context: RequestContext) -> Answer:
+async def status(services: Services, request: AuthenticatedRequest[None]) -> HttpResponse:
     """Tell where the holder of the token stands; not a sign of life."""
-    held = await services.visitors.poll(_proof(context), PollKind.STATUS)
+    held = await services.visitors.poll(request.proven_position, PollKind.STATUS)
     claims, config = held.proof.claims, held.view.config
     if isinstance(held.place, Waiting):
-        return Answer(
+        return _with_token(
+            services,
+            request,
             200,
             WaitingStatus(
                 position_id=id_text(claims.position_id),
@@ -142,7 +153,7 @@ async def status(services: Services, context: RequestContext) -> Answer:
             ),
             held.usage,
         )
-    return Answer(
+    return json_response(
         200,
         AdmittedStatus(
             position_id=id_text(claims.position_id),
@@ -157,12 +168,14 @@ async def status(services: Services, context: RequestContext) -> Answer:
     )
 
 
-async def heartbeat(services: Services, context: RequestContext) -> Answer:
+async def heartbeat(services: Services, request: AuthenticatedRequest[HeartbeatRequest]) -> HttpResponse:
     """Keep the place in line."""
-    held = await services.visitors.poll(_proof(context), PollKind.HEARTBEAT)
+    held = await services.visitors.poll(request.proven_position, PollKind.HEARTBEAT)
     claims, config = held.proof.claims, held.view.config
     if isinstance(held.place, Waiting):
-        return Answer(
+        return _with_token(
+            services,
+            request,
             200,
             WaitingHeartbeat(
                 position_id=id_text(claims.position_id),
@@ -177,7 +190,7 @@ async def heartbeat(services: Services, context: RequestContext) -> Answer:
             ),
             held.usage,
         )
-    return Answer(
+    return json_response(
         200,
         AdmittedHeartbeat(
             position_id=id_text(claims.position_id),
@@ -189,15 +202,17 @@ async def heartbeat(services: Services, context: RequestContext) -> Answer:
     )
 
 
-async def cancel(services: Services, context: RequestContext) -> Answer:
+async def cancel(services: Services, request: AuthenticatedRequest[None]) -> HttpResponse:
     """Leave: give up the place, or the session it became."""
-    claims = _proof(context).claims
+    claims = request.proven_position.claims
     left = await services.visitors.leave(claims)
-    return Answer(
-        200,
-        CancelResponse(position_id=id_text(claims.position_id), cancelled_at=rfc3339(left.place.ended_ms)),
-        left.usage,
+    message = CancelResponse(
+        position_id=id_text(claims.position_id), cancelled_at=rfc3339(left.place.ended_ms)
     )
+    response = json_response(200, message, left.usage)
+    if request.caller.keeps_token_in_cookie:
+        response.extra_headers.append(services.cookies.forget(request.http, request.queue_id))
+    return response
 
 
 def held_status(status: QueueStatus) -> Literal["paused", "maintenance"] | UnsetType:
@@ -207,7 +222,18 @@ def held_status(status: QueueStatus) -> Literal["paused", "maintenance"] | Unset
     return "paused" if status is QueueStatus.PAUSED else "maintenance"
 
 
-def _proof(context: RequestContext) -> PositionProof:
-    if context.position is None:
-        raise AssertionError("the route asks for a position token")
-    return context.position
+def _with_token(
+    services: Services,
+    request: AuthenticatedRequest[MessageT],
+    status: int,
+    message: EnqueueResponse | WaitingStatus | WaitingHeartbeat,
+    usage: Usage | None,
+) -> HttpResponse:
+    """Make a response that brings a position token; in a cookie, where the client asks for that."""
+    if not request.caller.keeps_token_in_cookie or not isinstance(message.token, str):
+        return json_response(status, message, usage)
+    cookie = services.cookies.place(request.http, request.queue_id, message.token)
+    message.token = UNSET
+    response = json_response(status, message, usage)
+    response.extra_headers.append(cookie)
+    return response

@@ -1,6 +1,8 @@
 """Routes of visitors: their places, sessions and live streams (contract: Enqueue to WebSocket API)."""
 
-from wr.api.route import BASE, WEBSOCKET, Auth, Route
+from wr.api.http_messages import WEBSOCKET
+from wr.api.message_readers import NOTHING, Body
+from wr.api.route import BASE, Auth, Route
 from wr.api.visitors import live_messages, messages, operations, session_operations
 from wr.api.visitors.live_feed import queue_feed
 from wr.model import refusals
@@ -12,7 +14,7 @@ LIVE_EVENTS = (
 _STATUS = (messages.WaitingStatus, messages.AdmittedStatus)
 _HEARTBEAT = (messages.WaitingHeartbeat, messages.AdmittedHeartbeat)
 
-VISITOR_ROUTES: tuple[Route, ...] = (
+VISITOR_ROUTES = (
     Route(
         method="POST",
         path=f"{BASE}/queues/{{queue_id}}/enqueue",
@@ -22,7 +24,7 @@ VISITOR_ROUTES: tuple[Route, ...] = (
         auth=Auth.MAY_HAVE_POSITION,
         scope="enqueue",
         title="Join queue",
-        body=messages.EnqueueRequest,
+        reads=Body(messages.EnqueueRequest),
         answers=(
             (200, "Existing position returned", messages.EnqueueResponse),
             (201, "New position created", messages.EnqueueResponse),
@@ -36,6 +38,7 @@ VISITOR_ROUTES: tuple[Route, ...] = (
     Route(
         method="GET",
         path=f"{BASE}/queues/{{queue_id}}",
+        reads=NOTHING,
         operation=operations.queue_facts,
         tag="Visitors",
         answers=((200, "Queue found", messages.PublicQueueResponse),),
@@ -44,6 +47,7 @@ VISITOR_ROUTES: tuple[Route, ...] = (
     Route(
         method="GET",
         path=f"{BASE}/queues/{{queue_id}}/status",
+        reads=NOTHING,
         operation=operations.status,
         counts_itself=True,
         tag="Visitors",
@@ -60,13 +64,14 @@ VISITOR_ROUTES: tuple[Route, ...] = (
         tag="Visitors",
         auth=Auth.POSITION,
         scope="heartbeat",
-        body=messages.HeartbeatRequest,
+        reads=Body(messages.HeartbeatRequest),
         answers=((200, "Heartbeat recorded", _HEARTBEAT),),
         refusals=(refusals.NotFound, refusals.PositionExpired),
     ),
     Route(
         method="DELETE",
         path=f"{BASE}/queues/{{queue_id}}/position",
+        reads=NOTHING,
         operation=operations.cancel,
         counts_itself=True,
         tag="Visitors",
@@ -78,6 +83,7 @@ VISITOR_ROUTES: tuple[Route, ...] = (
     Route(
         method="GET",
         path=f"{BASE}/sessions/{{session_id}}",
+        reads=NOTHING,
         operation=session_operations.session_status,
         counts_itself=True,
         tag="Sessions",
@@ -89,6 +95,7 @@ VISITOR_ROUTES: tuple[Route, ...] = (
     Route(
         method="DELETE",
         path=f"{BASE}/sessions/{{session_id}}",
+        reads=NOTHING,
         operation=session_operations.end_session,
         counts_itself=True,
         tag="Sessions",
@@ -105,13 +112,14 @@ VISITOR_ROUTES: tuple[Route, ...] = (
         tag="Sessions",
         auth=Auth.SESSION,
         scope="activity",
-        body=messages.ActivityRequest,
+        reads=Body(messages.ActivityRequest),
         answers=((200, "Activity recorded", messages.ActivityResponse),),
         refusals=(refusals.NotFound, refusals.SessionExpired),
     ),
     Route(
         method=WEBSOCKET,
         path="/ws/queues/{queue_id}",
+        reads=NOTHING,
         feed=queue_feed,
         tag="Live",
         auth=Auth.POSITION,
@@ -123,6 +131,7 @@ VISITOR_ROUTES: tuple[Route, ...] = (
     Route(
         method="GET",
         path=f"{BASE}/queues/{{queue_id}}/events",
+        reads=NOTHING,
         feed=queue_feed,
         tag="Live",
         auth=Auth.POSITION,

@@ -1,19 +1,20 @@
 """Operations on a visitor's session: status, activity, end (contract: Session Status to Session Activity)."""
 
-from wr.api.request_context import Answer, RequestContext, Services
+from wr.api.authenticated_request import AuthenticatedRequest
+from wr.api.http_messages import HttpResponse, json_response
+from wr.api.services import Services
 from wr.api.visitors.messages import ActivityRequest, ActivityResponse, EndSessionResponse, SessionResponse
 from wr.model.ids import id_text, session_id_text
 from wr.model.times import rfc3339
-from wr.model.tokens import SessionClaims
 from wr.store.visit import VisitKind
 
 
-async def session_status(services: Services, context: RequestContext) -> Answer:
+async def session_status(services: Services, request: AuthenticatedRequest[None]) -> HttpResponse:
     """Tell how a session stands."""
-    claims = _session(context)
+    claims = request.proven_session
     standing = await services.visitors.session(claims, VisitKind.STATUS)
     session = standing.place
-    return Answer(
+    return json_response(
         200,
         SessionResponse(
             session_id=session_id_text(claims.position_id),
@@ -29,11 +30,11 @@ async def session_status(services: Services, context: RequestContext) -> Answer:
     )
 
 
-async def end_session(services: Services, context: RequestContext) -> Answer:
+async def end_session(services: Services, request: AuthenticatedRequest[None]) -> HttpResponse:
     """Leave: end the session, so that it takes nobody's room any longer."""
-    claims = _session(context)
+    claims = request.proven_session
     left = await services.visitors.leave(claims)
-    return Answer(
+    return json_response(
         200,
         EndSessionResponse(
             session_id=session_id_text(claims.position_id),
@@ -43,13 +44,15 @@ async def end_session(services: Services, context: RequestContext) -> Answer:
     )
 
 
-async def session_activity(services: Services, context: RequestContext) -> Answer:
+async def session_activity(
+    services: Services, request: AuthenticatedRequest[ActivityRequest]
+) -> HttpResponse:
     """Record that a visitor did something in a session."""
-    report: ActivityRequest = context.body
+    report = request.message
     kind = VisitKind.PAGE_VIEW if report.action == "page_view" else VisitKind.ACTIVITY
-    claims = _session(context)
+    claims = request.proven_session
     standing = await services.visitors.session(claims, kind)
-    return Answer(
+    return json_response(
         200,
         ActivityResponse(
             session_id=session_id_text(claims.position_id),
@@ -58,9 +61,3 @@ async def session_activity(services: Services, context: RequestContext) -> Answe
         ),
         standing.usage,
     )
-
-
-def _session(context: RequestContext) -> SessionClaims:
-    if context.session is None:
-        raise AssertionError("the route asks for a session token")
-    return context.session

@@ -3,7 +3,9 @@
 import msgspec
 from msgspec import UNSET
 
-from wr.api.request_context import Answer, RequestContext, Services
+from wr.api.authenticated_request import AuthenticatedRequest
+from wr.api.http_messages import HttpResponse, json_response
+from wr.api.services import Services
 from wr.api.webhooks.messages import (
     AddWebhookRequest,
     ChangedWebhookResponse,
@@ -22,13 +24,13 @@ from wr.model.webhooks import Webhook
 from wr.store.dead_letter_repository import KeptLetter
 
 
-async def add_webhook(services: Services, context: RequestContext) -> Answer:
+async def add_webhook(services: Services, request: AuthenticatedRequest[AddWebhookRequest]) -> HttpResponse:
     """Have events posted to a URL; the secret that signs them is told only now."""
-    wish: AddWebhookRequest = context.body
+    wish = request.message
     webhook = await services.webhooks.add(
-        context.actor, url=wish.url, events=wish.events, queue_id=wish.queue_id
+        request.caller.actor, url=wish.url, events=wish.events, queue_id=wish.queue_id
     )
-    return Answer(
+    return json_response(
         201,
         NewWebhookResponse(
             id=webhook.id,
@@ -41,20 +43,24 @@ async def add_webhook(services: Services, context: RequestContext) -> Answer:
     )
 
 
-async def list_webhooks(services: Services, _call: RequestContext) -> Answer:
+async def list_webhooks(services: Services, _request: AuthenticatedRequest[None]) -> HttpResponse:
     """List the webhooks, without their secrets."""
-    return Answer(200, WebhookListResponse(webhooks=list(map(_webhook, await services.webhooks.all()))))
+    return json_response(
+        200, WebhookListResponse(webhooks=list(map(_webhook, await services.webhooks.all())))
+    )
 
 
-async def change_webhook(services: Services, context: RequestContext) -> Answer:
+async def change_webhook(
+    services: Services, request: AuthenticatedRequest[ChangeWebhookRequest]
+) -> HttpResponse:
     """Change a webhook, or give it a new secret, which is told only now; nothing that waits is dropped."""
-    wish: ChangeWebhookRequest = context.body
+    wish = request.message
     changes = {name: value for name, value in msgspec.structs.asdict(wish).items() if value is not UNSET}
     rotate_secret = bool(changes.pop("rotate_secret"))
     webhook = await services.webhooks.change(
-        context.actor, context.parameters["webhook_id"], changes, rotate_secret=rotate_secret
+        request.caller.actor, request.parameters["webhook_id"], changes, rotate_secret=rotate_secret
     )
-    return Answer(
+    return json_response(
         200,
         ChangedWebhookResponse(
             id=webhook.id,
@@ -67,32 +73,38 @@ async def change_webhook(services: Services, context: RequestContext) -> Answer:
     )
 
 
-async def delete_webhook(services: Services, context: RequestContext) -> Answer:
+async def delete_webhook(services: Services, request: AuthenticatedRequest[None]) -> HttpResponse:
     """Delete a webhook; what was not delivered to it is dropped."""
-    webhook_id = context.parameters["webhook_id"]
-    await services.webhooks.delete(context.actor, webhook_id)
-    return Answer(200, DeleteWebhookResponse(id=webhook_id))
+    webhook_id = request.parameters["webhook_id"]
+    await services.webhooks.delete(request.caller.actor, webhook_id)
+    return json_response(200, DeleteWebhookResponse(id=webhook_id))
 
 
-async def list_dead_letters(services: Services, context: RequestContext) -> Answer:
+async def list_dead_letters(
+    services: Services, request: AuthenticatedRequest[DeadLetterQuery]
+) -> HttpResponse:
     """List the deliveries that were given up, newest first."""
-    wish: DeadLetterQuery = context.query
+    wish = request.message
     dead_letters = await services.webhooks.dead_letters(wish.webhook_id)
-    return Answer(200, DeadLetterListResponse(dead_letters=list(map(_letter, dead_letters))))
+    return json_response(200, DeadLetterListResponse(dead_letters=list(map(_letter, dead_letters))))
 
 
-async def retry_dead_letter(services: Services, context: RequestContext) -> Answer:
+async def retry_dead_letter(services: Services, request: AuthenticatedRequest[None]) -> HttpResponse:
     """Try a delivery anew that was given up; if it fails again it becomes a dead letter again."""
-    letter_id = context.parameters["dead_letter_id"]
-    letter = await services.webhooks.retry(context.actor, letter_id)
-    return Answer(200, DeadLetterGoneResponse(id=letter_id, event_id=letter.event_id, status="retrying"))
+    letter_id = request.parameters["dead_letter_id"]
+    letter = await services.webhooks.retry(request.caller.actor, letter_id)
+    return json_response(
+        200, DeadLetterGoneResponse(id=letter_id, event_id=letter.event_id, status="retrying")
+    )
 
 
-async def discard_dead_letter(services: Services, context: RequestContext) -> Answer:
+async def discard_dead_letter(services: Services, request: AuthenticatedRequest[None]) -> HttpResponse:
     """Forget a delivery that was given up."""
-    letter_id = context.parameters["dead_letter_id"]
-    letter = await services.webhooks.discard(context.actor, letter_id)
-    return Answer(200, DeadLetterGoneResponse(id=letter_id, event_id=letter.event_id, status="discarded"))
+    letter_id = request.parameters["dead_letter_id"]
+    letter = await services.webhooks.discard(request.caller.actor, letter_id)
+    return json_response(
+        200, DeadLetterGoneResponse(id=letter_id, event_id=letter.event_id, status="discarded")
+    )
 
 
 def _webhook(webhook: Webhook) -> WebhookResponse:

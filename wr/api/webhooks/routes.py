@@ -1,15 +1,16 @@
 """Routes with which operators add, change and delete webhooks, and deal with undelivered events."""
 
-from wr.api.route import Route, admin_route
+from wr.api.message_readers import NOTHING, Body, Query
+from wr.api.route import admin_route
 from wr.api.webhooks import messages, operations
 from wr.model import refusals
 
-WEBHOOK_ROUTES: tuple[Route, ...] = (
+WEBHOOK_ROUTES = (
     admin_route(
         "POST",
         "/webhooks",
         operations.add_webhook,
-        body=messages.AddWebhookRequest,
+        reads=Body(messages.AddWebhookRequest),
         answers=((201, "Webhook added", messages.NewWebhookResponse),),
         refusals=(refusals.Conflict,),
     ),
@@ -17,13 +18,14 @@ WEBHOOK_ROUTES: tuple[Route, ...] = (
         "GET",
         "/webhooks",
         operations.list_webhooks,
+        reads=NOTHING,
         answers=((200, "Every webhook", messages.WebhookListResponse),),
     ),
     admin_route(
         "PATCH",
         "/webhooks/{webhook_id}",
         operations.change_webhook,
-        body=messages.ChangeWebhookRequest,
+        reads=Body(messages.ChangeWebhookRequest),
         answers=((200, "Webhook changed", messages.ChangedWebhookResponse),),
         refusals=(refusals.NotFound, refusals.Conflict),
     ),
@@ -31,6 +33,7 @@ WEBHOOK_ROUTES: tuple[Route, ...] = (
         "DELETE",
         "/webhooks/{webhook_id}",
         operations.delete_webhook,
+        reads=NOTHING,
         answers=((200, "Webhook deleted", messages.DeleteWebhookResponse),),
         refusals=(refusals.NotFound,),
     ),
@@ -38,13 +41,14 @@ WEBHOOK_ROUTES: tuple[Route, ...] = (
         "GET",
         "/webhooks/dead-letters",
         operations.list_dead_letters,
-        query=messages.DeadLetterQuery,
+        reads=Query(messages.DeadLetterQuery),
         answers=((200, "Deliveries that were given up", messages.DeadLetterListResponse),),
     ),
     admin_route(
         "POST",
         "/webhooks/dead-letters/{dead_letter_id}/retry",
         operations.retry_dead_letter,
+        reads=NOTHING,
         answers=((200, "Delivery is tried anew", messages.DeadLetterGoneResponse),),
         refusals=(refusals.NotFound, refusals.Conflict),
     ),
@@ -52,6 +56,7 @@ WEBHOOK_ROUTES: tuple[Route, ...] = (
         "DELETE",
         "/webhooks/dead-letters/{dead_letter_id}",
         operations.discard_dead_letter,
+        reads=NOTHING,
         answers=((200, "Delivery is forgotten", messages.DeadLetterGoneResponse),),
         refusals=(refusals.NotFound,),
     ),
