@@ -118,7 +118,7 @@ class UserQueueFeed:
         return Event(name, msgspec.json.encode(data))
 
 
-async def user_queue_feed(services: Services, request: AuthenticatedRequest[ConcertUser]) -> Feed:
+async def concert_feed(services: Services, request: AuthenticatedRequest[ConcertUser]) -> Feed:
     """Follow the rank of a user. A subscription with the user's token replaces those before; without one, a
     few of the same user live side by side, and the third of one address replaces the first of that
     address."""

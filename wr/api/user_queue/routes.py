@@ -3,7 +3,7 @@
 from wr.api.message_readers import Body, Query
 from wr.api.route import BASE, Auth, Route
 from wr.api.user_queue import messages, operations
-from wr.api.user_queue.live_feed import user_queue_feed
+from wr.api.user_queue.live_feed import concert_feed
 from wr.model import refusals
 
 USER_QUEUE_ROUTES = (
@@ -37,7 +37,7 @@ USER_QUEUE_ROUTES = (
     Route(
         method="GET",
         path=f"{BASE}/waiting-queue/subscribe",
-        feed=user_queue_feed,
+        feed=concert_feed,
         tag="Concerts",
         auth=Auth.USER,
         scope="status",
