@@ -11,6 +11,7 @@ class ErrorFacts(msgspec.Struct, kw_only=True, omit_defaults=True):
 
     code: str
     message: str
+    # `Any` is the one type by which msgspec describes JSON of every kind in a schema.
     details: dict[str, Any] | UnsetType = UNSET
 
 

@@ -2,7 +2,7 @@
 
 import math
 from decimal import Decimal
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import msgspec
 
@@ -43,4 +43,4 @@ def _number(literal: str) -> float:
     return value
 
 
-_numbers: msgspec.json.Decoder[Any] = msgspec.json.Decoder(float_hook=_number)
+_numbers: msgspec.json.Decoder[object] = msgspec.json.Decoder(float_hook=_number)

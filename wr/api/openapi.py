@@ -14,13 +14,16 @@ from wr.api.route import ANY, BASE, AnyRoute, Auth, Empty, RawBody
 from wr.api.routes import ROUTES
 from wr.model.idempotency_key import HEADER, LONGEST, SHORTEST
 
+JsonObject = dict[str, Any]
+"""A part of the document. `Any` stands for JSON of every kind: the specification of OpenAPI says what is
+where, and tests hold the document against it."""
 _COMPONENTS = "#/components/schemas/{name}"
 _RATE_HEADERS = {
     "X-RateLimit-Limit": "Requests that one window allows; 1000000 where none are counted",
     "X-RateLimit-Remaining": "Requests left in this window; 1000000 where none are counted",
     "X-RateLimit-Reset": "Unix seconds at which the next window begins; 0 where none are counted",
 }
-_MORE_HEADERS: dict[int, dict[str, Any]] = {
+_MORE_HEADERS: dict[int, JsonObject] = {
     401: {"WWW-Authenticate": {"description": "`Bearer`", "schema": {"type": "string"}}},
     405: {"Allow": {"description": "The methods that the path has", "schema": {"type": "string"}}},
     426: {"Upgrade": {"description": "`websocket`", "schema": {"type": "string"}}},
@@ -47,7 +50,7 @@ _PARAMETER_HELP = {
     "block_id": ("Block identifier", {"type": "string"}),
 }
 
-_OPERATOR: dict[str, Any] = {
+_OPERATOR: JsonObject = {
     "name": "X-Operator",
     "in": "header",
     "required": False,
@@ -55,7 +58,7 @@ _OPERATOR: dict[str, Any] = {
     "they are not ASCII. A claim, not a proof: all operators have the same key",
     "schema": {"type": "string"},
 }
-_PASS: dict[str, Any] = {
+_PASS: JsonObject = {
     "name": "X-WR-Pass",
     "in": "header",
     "required": False,
@@ -63,7 +66,7 @@ _PASS: dict[str, Any] = {
     "`exp`, `jti`, and if wanted `priority`, `uses`, `nbf`. May come as `pass` in the body instead",
     "schema": {"type": "string"},
 }
-_TOKEN: dict[str, Any] = {
+_TOKEN: JsonObject = {
     "name": "X-WR-Token",
     "in": "header",
     "required": False,
@@ -71,7 +74,7 @@ _TOKEN: dict[str, Any] = {
     "client keeps it. Either way the place is given back to its token alone",
     "schema": {"type": "string"},
 }
-_RETRY: dict[str, Any] = {
+_RETRY: JsonObject = {
     "name": HEADER,
     "in": "header",
     "required": False,
@@ -82,7 +85,7 @@ _RETRY: dict[str, Any] = {
 }
 
 
-def openapi_document() -> dict[str, Any]:
+def openapi_document() -> JsonObject:
     """Describe every route; the paths under `/api/v1` are relative to the servers, as in the contract."""
     answers: set[type[msgspec.Struct]] = {ErrorResponse}
     described = [route for route in ROUTES if not route.is_page]
@@ -95,7 +98,7 @@ def openapi_document() -> dict[str, Any]:
     _, components = msgspec.json.schema_components(ordered, ref_template=_COMPONENTS)
     for kind in answers:
         components[kind.__name__]["required"] = _always_sent(kind)
-    paths: dict[str, Any] = {}
+    paths: JsonObject = {}
     for route in described:
         relative = route.path.removeprefix(BASE)
         # `/health` stands at both places; the one below the base is the contract's.
@@ -140,8 +143,8 @@ def _always_sent(kind: type[msgspec.Struct]) -> list[str]:
     ]
 
 
-def _operation(route: AnyRoute) -> dict[str, Any]:
-    described: dict[str, Any] = {
+def _operation(route: AnyRoute) -> JsonObject:
+    described: JsonObject = {
         "operationId": f"{route.name}_{WEBSOCKET.lower()}" if route.method == WEBSOCKET else route.name,
         "summary": route.summary,
         "description": route.description,
@@ -162,7 +165,7 @@ def _operation(route: AnyRoute) -> dict[str, Any]:
     return described
 
 
-def _path_parameters(route: AnyRoute) -> list[dict[str, Any]]:
+def _path_parameters(route: AnyRoute) -> list[JsonObject]:
     return [
         {
             "name": name,
@@ -175,7 +178,7 @@ def _path_parameters(route: AnyRoute) -> list[dict[str, Any]]:
     ]
 
 
-def _query_parameters(route: AnyRoute) -> list[dict[str, Any]]:
+def _query_parameters(route: AnyRoute) -> list[JsonObject]:
     if route.query is None:
         return []
     schema = msgspec.json.schema(route.query)["$defs"][route.query.__name__]
@@ -185,18 +188,18 @@ def _query_parameters(route: AnyRoute) -> list[dict[str, Any]]:
     ]
 
 
-def _responses(route: AnyRoute) -> dict[str, Any]:
+def _responses(route: AnyRoute) -> JsonObject:
     headers = {
         "X-Request-Id": {"description": "Names this request in logs", "schema": {"type": "string"}},
         **_limit_headers(),
     }
-    responses: dict[str, Any] = {}
+    responses: JsonObject = {}
     for status, meaning, answer in route.answers:
         if answer is Empty:
             responses[str(status)] = {"description": meaning, "headers": headers}
             continue
         if answer is RawBody:
-            schema: dict[str, Any] = {"type": "object" if route.media_type == JSON else "string"}
+            schema: JsonObject = {"type": "object" if route.media_type == JSON else "string"}
         elif isinstance(answer, tuple):
             schema = {"oneOf": [_reference(kind) for kind in answer]}
         else:
@@ -213,7 +216,7 @@ def _responses(route: AnyRoute) -> dict[str, Any]:
     return responses
 
 
-def _refusal_content(route: AnyRoute, status: int) -> dict[str, Any]:
+def _refusal_content(route: AnyRoute, status: int) -> JsonObject:
     """Describe the body of a refusal: the envelope, or a page for a visitor's browser."""
     page = {"text/html": {"schema": {"type": "string"}}}
     envelope = _json(_reference(ErrorResponse))
@@ -223,7 +226,7 @@ def _refusal_content(route: AnyRoute, status: int) -> dict[str, Any]:
     return page if status == 404 else page | envelope
 
 
-def _limit_headers() -> dict[str, Any]:
+def _limit_headers() -> JsonObject:
     return {
         name: {"description": text, "schema": {"type": "integer"}} for name, text in _RATE_HEADERS.items()
     }
@@ -236,7 +239,7 @@ def _errors(route: AnyRoute) -> dict[int, str]:
     return {status: "; ".join(dict.fromkeys(texts)) for status, texts in sorted(meanings.items())}
 
 
-def _json(schema: dict[str, Any]) -> dict[str, Any]:
+def _json(schema: JsonObject) -> JsonObject:
     return {"application/json": {"schema": schema}}
 
 

@@ -1,16 +1,24 @@
 """Complaints: what clients do wrong is logged, but cannot fill the disk."""
 
-from typing import Any
+from typing import Protocol
 
 import trio
 
 _EVERY_S = 1.0
 
 
+class WarningLog(Protocol):
+    """A log that takes warnings."""
+
+    def warning(self, event: str, /, **facts: object) -> object:
+        """Log a warning."""
+        ...
+
+
 class ClientErrorLog:
     """Logs warnings, each kind once a second at most."""
 
-    def __init__(self, log: Any) -> None:
+    def __init__(self, log: WarningLog) -> None:
         self._log = log
         self._due: dict[str, float] = {}
 

@@ -6,19 +6,27 @@ accepted at shutdown, closes connections while a request is on its way, and wait
 that does not read. So only its connection class is used, which is internal: hence the held version.
 """
 
-from typing import Any
+from collections.abc import Iterable
+from typing import cast
 
 import structlog
 import trio
 from hypercorn.trio.tcp_server import TCPServer
 from hypercorn.trio.worker_context import WorkerContext
-from hypercorn.typing import ConnectionState
+from hypercorn.typing import (
+    ASGIFramework,
+    ASGIReceiveCallable,
+    ASGISendCallable,
+    ASGISendEvent,
+    ConnectionState,
+    Scope,
+)
 from hypercorn.utils import wrap_app
 
 from wr.http.client_errors import ClientErrorLog
 from wr.http.http2_lane import Http2Lane
 from wr.http.strict_http1 import GeneralConfig
-from wr.http.transports import Transport
+from wr.http.transports import Transport, TrioStream
 from wr.supervision.client_gone import ClientGone
 
 log = structlog.get_logger("wr.connections")
@@ -32,7 +40,7 @@ class GeneralLane:
 
     def __init__(
         self,
-        app: Any,
+        app: ASGIFramework,
         config: GeneralConfig,
         http2: Http2Lane,
         *,
@@ -63,8 +71,10 @@ class GeneralLane:
                     await self._http2.serve(transport, received)
                     return
             with trio.CancelScope() as connection:
-                client: Any = _Client(transport.stream(), connection, received, self._send_patience_s)
-                await TCPServer(self._app, self._config, self._context, ConnectionState({}), client).run()
+                client = _Client(transport.stream(), connection, received, self._send_patience_s)
+                # It stands for a stream: it has what Hypercorn uses of one.
+                stream = cast(trio.SSLStream[trio.SocketStream], client)
+                await TCPServer(self._app, self._config, self._context, ConnectionState({}), stream).run()
         except* ClientGone:
             transport.close()
         except* Exception as group:  # noqa: BLE001 - one connection's trouble is nobody else's
@@ -96,14 +106,14 @@ class GeneralLane:
             raise ClientGone
         return received
 
-    def _with_farewell(self, app: Any) -> Any:
+    def _with_farewell(self, app: ASGIFramework) -> ASGIFramework:
         """Have the answers of an ending server say so, so that no client sends another request there."""
 
-        async def polite(scope: Any, receive: Any, send: Any) -> None:
+        async def polite(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
             is_request = scope["type"] == "http"
-            is_last = is_request and _has_two_ends(scope["headers"])
+            is_last = scope["type"] == "http" and _has_two_ends(scope["headers"])
 
-            async def send_all(message: Any) -> None:
+            async def send_all(message: ASGISendEvent) -> None:
                 if (self._is_ending or is_last) and message["type"] == "http.response.start":
                     others = [header for header in message["headers"] if header[0].lower() != b"connection"]
                     message = {**message, "headers": [*others, (b"connection", b"close")]}
@@ -124,7 +134,7 @@ class _Client:
 
     def __init__(
         self,
-        stream: Any,
+        stream: TrioStream,
         connection: trio.CancelScope,
         received: bytes,
         send_patience_s: float,
@@ -166,7 +176,7 @@ class _Client:
             raise trio.BrokenResourceError("the client has gone, or does not read") from error
 
 
-def _has_two_ends(headers: list[tuple[bytes, bytes]]) -> bool:
+def _has_two_ends(headers: Iterable[tuple[bytes, bytes]]) -> bool:
     """Whether a length and chunks both say where a request ends.
 
     Chunks count, but a proxy may have believed the length: what stands behind on the connection must not pass
@@ -175,7 +185,7 @@ def _has_two_ends(headers: list[tuple[bytes, bytes]]) -> bool:
     return {b"content-length", b"transfer-encoding"} <= {name for name, _ in headers}
 
 
-def _first(group: BaseExceptionGroup[Any]) -> BaseException:
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
     error: BaseException = group
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]

@@ -1,11 +1,19 @@
 """The general lane: Quart-Trio on Hypercorn for all of HTTP/1.1, and HTTP/2 where it is wanted."""
 
-from typing import Any
+from typing import cast
 
 import h11
 import structlog
 import trio
 import wsproto.utilities
+from hypercorn.typing import (
+    ASGIFramework,
+    ASGIReceiveCallable,
+    ASGISendCallable,
+    ASGISendEvent,
+    HTTPScope,
+    Scope,
+)
 from quart import Request, Response, request
 from quart.wrappers import BaseRequestWebsocket
 from quart_trio import QuartTrio
@@ -17,7 +25,7 @@ from wr.api.request_guard import MAX_BODY_BYTES
 from wr.http.client_errors import ClientErrorLog
 from wr.http.connection_limits import ConnectionLimits
 from wr.http.general_connections import GeneralLane
-from wr.http.general_streams import read_request, serve_events, serve_websocket
+from wr.http.general_streams import SendToWebSocket, read_request, serve_events, serve_websocket
 from wr.http.http2_lane import Http2Lane
 from wr.http.hypercorn_websocket import teach_hypercorn
 from wr.http.strict_http1 import GeneralConfig
@@ -77,20 +85,25 @@ def _spelled(response: HttpResponse, method: str) -> Response:
     return reply
 
 
-def with_streams(api: Api, app: Any, ping_s: float) -> Any:
+def with_streams(api: Api, app: ASGIFramework, ping_s: float) -> ASGIFramework:
     """Take live streams and WebSockets from the application: they are ASGI here, without a framework."""
 
     complaints = ClientErrorLog(log)
 
-    async def split(scope: Any, receive: Any, send: Any) -> None:
+    async def split(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         try:
             if scope["type"] == "websocket":
-                await serve_websocket(api, scope, receive, send, ping_s=ping_s)
-            elif scope["type"] == "http" and api.has_feed(scope["method"], scope["path"]):
+                # It is the one of `LastingWebSocket`, which sends pings too.
+                tell = cast(SendToWebSocket, send)
+                await serve_websocket(api, scope, receive, tell, ping_s=ping_s)
+            elif scope["type"] != "http":
+                await app(scope, receive, send)
+            elif api.has_feed(scope["method"], scope["path"]):
                 await serve_events(api, scope, receive, send)
             elif not scope["path"]:
                 # The target `?a=b`: the framework takes for granted that a path has a first letter.
-                await app({**scope, "path": "/"}, receive, send)
+                rooted: HTTPScope = {**scope, "path": "/"}
+                await app(rooted, receive, send)
             else:
                 await app(scope, receive, send)
         except (h11.ProtocolError, wsproto.utilities.ProtocolError) as error:
@@ -105,7 +118,7 @@ def with_streams(api: Api, app: Any, ping_s: float) -> Any:
     return split
 
 
-def finish_what_is_said(app: Any) -> Any:
+def finish_what_is_said(app: ASGIFramework) -> ASGIFramework:
     """Shield the last message of each response.
 
     Quart-Trio cancels a request at the moment its response is complete, and that is when Hypercorn closes the
@@ -113,8 +126,8 @@ def finish_what_is_said(app: Any) -> Any:
     would stay open for as long as the client likes.
     """
 
-    async def shielded(scope: Any, receive: Any, send: Any) -> None:
-        async def send_all(message: Any) -> None:
+    async def shielded(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        async def send_all(message: ASGISendEvent) -> None:
             if message["type"] == "http.response.body" and not message.get("more_body"):
                 with trio.move_on_after(_LAST_WORDS_S, shield=True):
                     await send(message)

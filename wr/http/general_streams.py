@@ -1,23 +1,32 @@
 """Live streams over ASGI: a feed as a WebSocket or as server-sent events."""
 
 from collections.abc import Awaitable, Callable
-from typing import Any
 
 import trio
+from hypercorn.typing import (
+    ASGIReceiveCallable,
+    ASGISendCallable,
+    ASGISendEvent,
+    HTTPScope,
+    WebsocketScope,
+    WWWScope,
+)
 
 from wr.api.dispatch import Api
-from wr.api.http_messages import WEBSOCKET, HttpRequest, HttpResponse
+from wr.api.http_messages import WEBSOCKET, Headers, HttpRequest, HttpResponse
 from wr.api.live_feed import KEEP_ALIVE_S, NORMAL_CLOSURE, Event, Feed, Goodbye, event_stream_headers, next_of
-from wr.http.hypercorn_websocket import PING
+from wr.http.hypercorn_websocket import PING, PingEvent
 from wr.http.websocket_rules import POLICY_VIOLATION, Pulse, take_in, token_among
 
-Receive = Callable[[], Awaitable[Any]]
-Send = Callable[[Any], Awaitable[None]]
+SendToWebSocket = Callable[[ASGISendEvent | PingEvent], Awaitable[None]]
+"""Sends what ASGI knows, and pings."""
+SendBytes = Callable[[bytes], Awaitable[None]]
+"""Sends a part of the body of a response."""
 
 _LAST_WORDS_S = 5.0
 
 
-def read_request(scope: Any, method: str) -> HttpRequest:
+def read_request(scope: WWWScope, method: str) -> HttpRequest:
     """Read what an ASGI scope says of a request; its body comes separately, if it has one."""
     headers: dict[str, str] = {}
     # A header in several lines is one list: each proxy may have added a line to X-Forwarded-For.
@@ -35,33 +44,39 @@ def read_request(scope: Any, method: str) -> HttpRequest:
     )
 
 
-async def serve_events(api: Api, scope: Any, receive: Receive, send: Send) -> None:
+async def serve_events(
+    api: Api, scope: HTTPScope, receive: ASGIReceiveCallable, send: ASGISendCallable
+) -> None:
     """Carry a feed as server-sent events until it ends or its reader goes."""
     async with api.follow(read_request(scope, "GET")) as feed:
         if isinstance(feed, HttpResponse):
-            await _send_response(feed, send, "http")
+            headers = _encoded(_with_length(feed))
+            await send({"type": "http.response.start", "status": feed.status, "headers": headers})
+            await send({"type": "http.response.body", "body": feed.body, "more_body": False})
             return
-        headers = event_stream_headers(feed)
-        if scope["http_version"].startswith("1"):
-            headers.append(("Connection", "close"))
-        await send({"type": "http.response.start", "status": 200, "headers": _encoded(headers)})
+
+        async def send_bytes(data: bytes) -> None:
+            await send({"type": "http.response.body", "body": data, "more_body": True})
+
+        more = [("Connection", "close")] if scope["http_version"].startswith("1") else []
+        headers = _encoded([*event_stream_headers(feed), *more])
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_until_gone, receive, nursery.cancel_scope)
-            await send_events(feed, send)
+            await send_events(feed, send_bytes)
             nursery.cancel_scope.cancel()
         with trio.move_on_after(_LAST_WORDS_S, shield=True):
             await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
-async def send_events(feed: Feed, send: Send) -> None:
+async def send_events(feed: Feed, send: SendBytes) -> None:
     """Send a feed's events, each as a part of a body, until the feed ends."""
     number = 0
 
     async def put(event: Event | None) -> bool:
         nonlocal number
         number += event is not None
-        body = feed.as_server_sent(event, number)
-        await send({"type": "http.response.body", "body": body, "more_body": True})
+        await send(feed.as_server_sent(event, number))
         return event is not None and event.is_last
 
     for event in feed.opening():
@@ -73,33 +88,39 @@ async def send_events(feed: Feed, send: Send) -> None:
             return
 
 
-async def _until_gone(receive: Receive, scope: trio.CancelScope) -> None:
+async def _until_gone(receive: ASGIReceiveCallable, scope: trio.CancelScope) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
     scope.cancel()
 
 
-async def serve_websocket(api: Api, scope: Any, receive: Receive, send: Send, *, ping_s: float) -> None:
+async def serve_websocket(
+    api: Api, scope: WebsocketScope, receive: ASGIReceiveCallable, send: SendToWebSocket, *, ping_s: float
+) -> None:
     """Carry a feed as a WebSocket until it ends or its peer goes; pings it every `ping_s` seconds."""
     await receive()  # websocket.connect
     request = read_request(scope, WEBSOCKET)
-    subprotocol = token_among(scope.get("subprotocols") or [], request.headers)
+    subprotocol = token_among(list(scope.get("subprotocols") or []), request.headers)
     async with api.follow(request) as feed:
         if isinstance(feed, HttpResponse):
             if scope["http_version"].startswith("1"):
                 # Hypercorn has made the connection a WebSocket's and reads no further request on it.
                 feed.extra_headers.append(("Connection", "close"))
-            await _send_response(feed, send, "websocket.http")
+            headers = _encoded(_with_length(feed))
+            await send({"type": "websocket.http.response.start", "status": feed.status, "headers": headers})
+            await send({"type": "websocket.http.response.body", "body": feed.body, "more_body": False})
             return
-        accept = {"type": "websocket.accept", "subprotocol": subprotocol, "headers": _encoded(feed.headers)}
-        await send(accept)
+        headers = _encoded(feed.headers)
+        await send({"type": "websocket.accept", "subprotocol": subprotocol, "headers": headers})
         await _Conversation(feed, receive, send, ping_s).run()
 
 
 class _Conversation:
     """One open WebSocket: a task that sends, a task that listens, and an end they agree on."""
 
-    def __init__(self, feed: Feed, receive: Receive, send: Send, ping_s: float) -> None:
+    def __init__(
+        self, feed: Feed, receive: ASGIReceiveCallable, send: SendToWebSocket, ping_s: float
+    ) -> None:
         self._feed = feed
         self._receive = receive
         self._send = send
@@ -123,7 +144,7 @@ class _Conversation:
             if now >= self._pulse.due:
                 if not self._pulse.ping(self._feed.stream, now):
                     return POLICY_VIOLATION
-                await self._send(dict(PING))
+                await self._send(PING)
             news = await next_of(self._feed, self._pulse.due - now)
             if isinstance(news, Goodbye):
                 return news.close_code
@@ -154,11 +175,9 @@ class _Conversation:
             await self._send({"type": "websocket.close", "code": code, "reason": reason})
 
 
-async def _send_response(response: HttpResponse, send: Send, kind: str) -> None:
-    headers = [*response.headers, ("Content-Length", str(len(response.body)))]
-    await send({"type": f"{kind}.response.start", "status": response.status, "headers": _encoded(headers)})
-    await send({"type": f"{kind}.response.body", "body": response.body, "more_body": False})
+def _with_length(response: HttpResponse) -> Headers:
+    return [*response.headers, ("Content-Length", str(len(response.body)))]
 
 
-def _encoded(headers: list[tuple[str, str]]) -> list[tuple[bytes, bytes]]:
+def _encoded(headers: Headers) -> list[tuple[bytes, bytes]]:
     return [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers]

@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from email.utils import formatdate
-from typing import Any
 
 import structlog
 import trio
@@ -290,8 +289,8 @@ class Http2Connection:
                 await self._respond(stream_id, stream, feed)
                 return
 
-            async def send(message: Any) -> None:
-                await self._send_body(stream_id, message["body"], ends=False)
+            async def send(data: bytes) -> None:
+                await self._send_body(stream_id, data, ends=False)
 
             self._send_head(stream_id, 200, event_stream_headers(feed), ends=False)
             await send_events(feed, send)

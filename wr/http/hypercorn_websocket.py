@@ -6,15 +6,16 @@ for hundreds of kilobytes a connection. Its class is internal: hence the held ve
 """
 
 from dataclasses import replace
-from typing import Any
+from typing import Literal, TypedDict, cast
 
 import hypercorn.protocol
 import hypercorn.protocol.h11
 import trio
 from hypercorn.protocol.events import Body, EndBody, Event, Request, Response, StreamClosed
 from hypercorn.protocol.ws_stream import FrameTooLargeError, WSStream
+from hypercorn.typing import ASGISendEvent, WebsocketReceiveEvent
 from wsproto.connection import ConnectionState
-from wsproto.events import CloseConnection, Message, Ping, Pong
+from wsproto.events import BytesMessage, CloseConnection, Ping, Pong, TextMessage
 from wsproto.frame_protocol import CloseReason
 
 from wr.http.strict_http1 import GeneralConfig, StrictHttp1, last_headers, refusal_of
@@ -22,10 +23,21 @@ from wr.http.websocket_rules import TOO_MANY_FRAMES, FrameCount
 
 _BAD_REQUEST = 400
 
-PING = {"type": "websocket.ping"}
-"""What an application sends, beside what ASGI knows, to have a ping sent."""
-PONG = {"type": "websocket.pong"}
-"""What it receives when the peer answers one."""
+
+class PingEvent(TypedDict):
+    """What an application sends, beside what ASGI knows, to have a ping sent."""
+
+    type: Literal["websocket.ping"]
+
+
+class PongEvent(TypedDict):
+    """What an application receives, beside what ASGI knows, when the peer answers a ping."""
+
+    type: Literal["websocket.pong"]
+
+
+PING: PingEvent = {"type": "websocket.ping"}
+PONG: PongEvent = {"type": "websocket.pong"}
 
 
 class LastingWebSocket(WSStream):
@@ -47,9 +59,9 @@ class LastingWebSocket(WSStream):
             # Refused: no key, another version, or a frame too early.
             await self.send(StreamClosed(stream_id=self.stream_id))
 
-    async def app_send(self, message: Any) -> None:
+    async def app_send(self, message: ASGISendEvent | PingEvent | None) -> None:
         """Send what the application says, pings included."""
-        if message is not None and message["type"] == PING["type"]:
+        if message is not None and message["type"] == "websocket.ping":
             if not self.closed:
                 await self._send_wsproto_event(Ping())
             return
@@ -70,13 +82,13 @@ class LastingWebSocket(WSStream):
                     await self._send_wsproto_event(CloseConnection(code=code, reason=reason))
                 await self.send(StreamClosed(stream_id=self.stream_id))
                 return
-            if isinstance(event, Message):
+            if isinstance(event, TextMessage | BytesMessage):
                 if not await self._take(event):
                     return
             elif isinstance(event, Ping):
                 await self._send_wsproto_event(event.response())
             elif isinstance(event, Pong):
-                await self._put(dict(PONG))
+                await self._put(PONG)
             elif isinstance(event, CloseConnection):
                 if self.connection.state == ConnectionState.REMOTE_CLOSING:
                     await self._send_wsproto_event(event.response())
@@ -97,7 +109,7 @@ class LastingWebSocket(WSStream):
         await self.send(Body(self.stream_id, response.body))
         await self.send(EndBody(self.stream_id))
 
-    async def _take(self, event: Message[Any]) -> bool:
+    async def _take(self, event: TextMessage | BytesMessage) -> bool:
         try:
             self.buffer.extend(event)
         except FrameTooLargeError:
@@ -105,11 +117,12 @@ class LastingWebSocket(WSStream):
             await self.send(StreamClosed(stream_id=self.stream_id))
             return False
         if event.message_finished:
-            await self._put(self.buffer.to_message())
+            # The library calls it a dictionary.
+            await self._put(cast(WebsocketReceiveEvent, self.buffer.to_message()))
             self.buffer.clear()
         return True
 
-    async def _put(self, message: Any) -> None:
+    async def _put(self, message: WebsocketReceiveEvent | PongEvent) -> None:
         if self.app_put is not None and not self._is_over:
             with trio.CancelScope() as self._putting:
                 await self.app_put(message)

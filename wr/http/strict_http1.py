@@ -45,7 +45,7 @@ class StrictConnection(h11.Connection):
     is_head_request = False
     """Whether the request read last asks for no body."""
 
-    def next_event(self) -> Any:
+    def next_event(self) -> h11.Event | type[h11.NEED_DATA] | type[h11.PAUSED]:
         """Read the next part of a request.
 
         Raises:
@@ -96,6 +96,7 @@ class StrictHttp1(H11Protocol):
 
     config: GeneralConfig
 
+    # `Any`: what Hypercorn gives goes on to Hypercorn, and nothing here looks at it.
     def __init__(self, *given: Any, **named: Any) -> None:
         super().__init__(*given, **named)
         self._parser = StrictConnection(

@@ -7,7 +7,7 @@ for those that need not wait; without it a bare server answers half as many requ
 import socket
 import ssl
 from contextlib import suppress
-from typing import Any, Protocol
+from typing import Protocol
 
 import trio
 
@@ -17,6 +17,10 @@ from wr.supervision.client_gone import ClientGone
 _MOST_AT_ONCE = 65_536
 _GONE = (OSError, trio.BrokenResourceError, trio.ClosedResourceError, trio.BusyResourceError)
 """What sockets raise when the client has gone or this side has closed; errors of TLS are `OSError`s too."""
+
+
+TrioStream = trio.SocketStream | trio.SSLStream[trio.SocketStream]
+"""A connection as Trio's own libraries want it."""
 
 
 class Transport(Protocol):
@@ -53,7 +57,7 @@ class Transport(Protocol):
         """Close at once; who waits in `receive` or `send` learns it."""
         ...
 
-    def stream(self) -> Any:
+    def stream(self) -> TrioStream:
         """The same connection as a stream of Trio's, for who goes on with it."""
         ...
 
