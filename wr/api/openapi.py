@@ -109,7 +109,7 @@ def openapi_document() -> dict[str, Any]:
     return {
         "openapi": "3.0.3",
         "info": {
-            "title": "Waiting VisitorService API",
+            "title": "Waiting Room API",
             "version": __version__,
             "description": "API for managing virtual waiting rooms",
         },
