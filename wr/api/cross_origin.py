@@ -1,4 +1,4 @@
-"""Pages of other sites that may ask this API from a visitor's browser (CORS, of the fetch standard)."""
+"""Lets pages of other sites call this API from a visitor's browser (CORS, part of the Fetch standard)."""
 
 from collections.abc import Callable
 
@@ -12,18 +12,19 @@ from wr.api.request_guard import RequestGuard
 from wr.api.route import BASE
 from wr.metrics.server_metrics import HttpMetrics
 
-ANYBODY = "*"
+ANY_ORIGIN = "*"
 _OPEN_PATHS = (f"{BASE}/queues/", f"{BASE}/sessions/", f"{BASE}/waiting-queue/")
-"""What visitors need, of either API. The admin key is for no page but the console, which is of this site."""
+"""The paths that visitors need, of both APIs. Paths for operators are not open, because only the console may
+use the admin key, and the console is a page of this server."""
 _DAY_S = 24 * 3600
 _ALLOW = "Access-Control-Allow-Origin"
-_SHOWN = "Retry-After, X-Request-Id, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset"
+_EXPOSED_HEADERS = "Retry-After, X-Request-Id, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset"
 
 
 class CrossOriginApi(Api):
-    """The API for servers that are told of sites whose pages may ask; others pay nothing for it.
+    """The API with CORS headers, for servers with configured origins. Others use `Api`, without the cost.
 
-    Such pages bring tokens. The cookies of this site are never theirs to use.
+    Pages of other sites must send tokens. They can never use the cookies of this server.
     """
 
     def __init__(
@@ -48,14 +49,14 @@ class CrossOriginApi(Api):
         self._origins = frozenset(origins)
 
     async def handle(self, request: HttpRequest) -> HttpResponse:
-        """Answer one request, and let the page that asks read the answer if it may."""
+        """Answer one request, with CORS headers if the page's origin is allowed."""
         headers = self._headers(request)
-        if request.method == "OPTIONS" and _may_ask(headers) and _is_preflight(request):
+        if request.method == "OPTIONS" and _is_allowed(headers) and _is_preflight(request):
             return HttpResponse(204, self._request_id(request), None, b"", [*headers, *_PREFLIGHT])
         return _with(await super().handle(request), headers)
 
     async def open_feed(self, request: HttpRequest) -> Feed | HttpResponse:
-        """Open a live feed, which the page that asks may read if it may ask."""
+        """Open a live feed, with CORS headers if the page's origin is allowed."""
         opened = await super().open_feed(request)
         headers = self._headers(request)
         if isinstance(opened, HttpResponse):
@@ -67,11 +68,11 @@ class CrossOriginApi(Api):
         origin = request.headers.get("origin")
         if origin is None or not request.path.startswith(_OPEN_PATHS):
             return []
-        if ANYBODY in self._origins:
-            return [(_ALLOW, ANYBODY), ("Access-Control-Expose-Headers", _SHOWN)]
+        if ANY_ORIGIN in self._origins:
+            return [(_ALLOW, ANY_ORIGIN), ("Access-Control-Expose-Headers", _EXPOSED_HEADERS)]
         if origin not in self._origins:
             return [("Vary", "Origin")]
-        return [(_ALLOW, origin), ("Access-Control-Expose-Headers", _SHOWN), ("Vary", "Origin")]
+        return [(_ALLOW, origin), ("Access-Control-Expose-Headers", _EXPOSED_HEADERS), ("Vary", "Origin")]
 
 
 _PREFLIGHT = [
@@ -85,7 +86,7 @@ def _is_preflight(request: HttpRequest) -> bool:
     return "access-control-request-method" in request.headers
 
 
-def _may_ask(headers: list[tuple[str, str]]) -> bool:
+def _is_allowed(headers: list[tuple[str, str]]) -> bool:
     return bool(headers) and headers[0][0] == _ALLOW
 
 

@@ -1,4 +1,4 @@
-"""Operations with which operators block visitors, list the blocks and end them."""
+"""Operations for blocking visitors, listing blocks and ending them."""
 
 from wr.api.blocks.messages import BlockEndedResponse, BlockListResponse, BlockRequest, BlockResponse
 from wr.api.request_context import Answer, RequestContext, Services
@@ -8,29 +8,29 @@ from wr.store.block import Block
 
 
 async def block(services: Services, context: RequestContext) -> Answer:
-    """Keep an address, a user id or both from joining a queue for a while."""
-    wish: BlockRequest = context.body
+    """Block an address, a user id, or both, from joining a queue for a while."""
+    body: BlockRequest = context.body
     queue_id = context.parameters["queue_id"]
     blocked = await services.blocks.block(
         context.actor,
         queue_id,
-        wish.block_for,
-        address=wish.address,
-        user_id=wish.user_id,
-        reason=wish.reason,
+        body.block_for,
+        address=body.address,
+        user_id=body.user_id,
+        reason=body.reason,
     )
     return Answer(201, BlockListResponse(queue_id=queue_id, blocks=list(map(_block, blocked))))
 
 
 async def list_blocks(services: Services, context: RequestContext) -> Answer:
-    """List what is kept from joining a queue, and until when."""
+    """List the blocks of a queue, and when they end."""
     queue_id = context.parameters["queue_id"]
     found = await services.blocks.all(queue_id)
     return Answer(200, BlockListResponse(queue_id=queue_id, blocks=list(map(_block, found))))
 
 
 async def end_block(services: Services, context: RequestContext) -> Answer:
-    """End a block: what it kept out may join again."""
+    """End a block. The visitor or address may join again."""
     wanted = context.parameters["block_id"]
     await services.blocks.end(context.actor, context.parameters["queue_id"], wanted)
     return Answer(200, BlockEndedResponse(id=wanted))

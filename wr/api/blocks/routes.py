@@ -1,4 +1,4 @@
-"""Routes with which operators block visitors, list the blocks and end them."""
+"""Routes for blocking visitors, listing blocks and ending them."""
 
 from wr.api.blocks import messages, operations
 from wr.api.route import Route, admin_route
@@ -9,7 +9,7 @@ BLOCK_ROUTES: tuple[Route, ...] = (
         "GET",
         "/queues/{queue_id}/blocks",
         operations.list_blocks,
-        answers=((200, "What is kept out", messages.BlockListResponse),),
+        answers=((200, "Blocks of the queue", messages.BlockListResponse),),
         refusals=(refusals.NotFound,),
     ),
     admin_route(
@@ -18,7 +18,7 @@ BLOCK_ROUTES: tuple[Route, ...] = (
         operations.block,
         body=messages.BlockRequest,
         needs_body=True,
-        answers=((201, "Kept out", messages.BlockListResponse),),
+        answers=((201, "Blocked", messages.BlockListResponse),),
         refusals=(refusals.NotFound,),
     ),
     admin_route(

@@ -1,4 +1,4 @@
-"""Operations on signing keys: list them, and replace them with new ones."""
+"""Operations on signing keys: list and rotate them."""
 
 from collections.abc import Iterable
 
@@ -9,12 +9,12 @@ from wr.model.times import rfc3339
 
 
 async def list_keys(services: Services, _call: RequestContext) -> Answer:
-    """List the signing keys, without what is secret of them."""
+    """List the signing keys, without their secret parts."""
     return Answer(200, _keys(await services.operators.keys()))
 
 
 async def rotate_keys(services: Services, context: RequestContext) -> Answer:
-    """Make new signing keys; tokens signed with earlier ones stay valid until they expire."""
+    """Create new signing keys. Tokens signed with earlier keys stay valid until they expire."""
     return Answer(201, _keys(await services.operators.rotate_keys(context.actor)))
 
 

@@ -1,4 +1,5 @@
-"""Operations that create, change, delete, empty and measure queues (contract: Admin Endpoints)."""
+"""Operations for managing queues: create, change, list, delete, flush and measure them (contract: Admin
+Endpoints)."""
 
 from typing import Any
 
@@ -31,7 +32,7 @@ async def create_queue(services: Services, context: RequestContext) -> Answer:
 
 
 async def update_queue(services: Services, context: RequestContext) -> Answer:
-    """Change a queue's settings; holds at every replica within one admission interval."""
+    """Change the settings of a queue. All servers apply them within one admission interval."""
     changes = _given(context.body)
     queue_id = context.parameters["queue_id"]
     if changes.get("page_template"):
@@ -41,12 +42,12 @@ async def update_queue(services: Services, context: RequestContext) -> Answer:
 
 
 async def get_queue(services: Services, context: RequestContext) -> Answer:
-    """Show a queue's settings."""
+    """Show the settings of a queue."""
     return Answer(200, _queue(await services.operators.queue(context.parameters["queue_id"])))
 
 
 async def list_queues(services: Services, _call: RequestContext) -> Answer:
-    """List every queue with its figures and prospects; cheap enough to be asked for every few seconds."""
+    """List all queues with figures and forecasts. It is cheap enough to call every few seconds."""
     found = await services.operators.queues()
     summaries = [
         QueueSummary(
@@ -61,14 +62,14 @@ async def list_queues(services: Services, _call: RequestContext) -> Answer:
 
 
 async def delete_queue(services: Services, context: RequestContext) -> Answer:
-    """Delete a queue and everyone in it."""
+    """Delete a queue, with all its places and sessions."""
     queue_id = context.parameters["queue_id"]
     await services.operators.delete_queue(context.actor, queue_id)
     return Answer(200, DeleteQueueResponse(id=queue_id))
 
 
 async def flush_queue(services: Services, context: RequestContext) -> Answer:
-    """Send away everyone who waits; sessions go on."""
+    """Remove all places from the line. Sessions continue."""
     queue_id = context.parameters["queue_id"]
     return Answer(
         200, FlushResponse(queue_id=queue_id, flushed=await services.operators.flush(context.actor, queue_id))
@@ -76,7 +77,7 @@ async def flush_queue(services: Services, context: RequestContext) -> Answer:
 
 
 async def queue_stats(services: Services, context: RequestContext) -> Answer:
-    """Show a queue's figures; how each is measured stands in the schema of the response."""
+    """Show the figures of a queue. The response's schema says how each is measured."""
     return Answer(200, _stats(await services.operators.stats(context.parameters["queue_id"])))
 
 

@@ -1,4 +1,4 @@
-"""Routes of operators: queues, sessions, keys, history, audit trail, people (contract: Admin Endpoints)."""
+"""Routes for operators: queues, sessions, keys, history, audit trail, visitors (contract: Admin)."""
 
 from wr.api.operators import (
     audit_messages,
@@ -32,7 +32,7 @@ OPERATOR_ROUTES: tuple[Route, ...] = (
         "GET",
         "/queues",
         queue_operations.list_queues,
-        answers=((200, "Every queue", queue_messages.QueueListResponse),),
+        answers=((200, "All queues", queue_messages.QueueListResponse),),
     ),
     admin_route(
         "GET",
@@ -95,7 +95,7 @@ OPERATOR_ROUTES: tuple[Route, ...] = (
         "/queues/{queue_id}/history",
         history_operations.queue_history,
         query=history_messages.HistoryQuery,
-        answers=((200, "How the queue went", history_messages.HistoryResponse),),
+        answers=((200, "History of the queue", history_messages.HistoryResponse),),
         refusals=(refusals.NotFound,),
     ),
     admin_route(
@@ -103,7 +103,7 @@ OPERATOR_ROUTES: tuple[Route, ...] = (
         "/queues/{queue_id}/silent",
         silence_operations.silent,
         query=silence_messages.SilentQuery,
-        answers=((200, "How many are silent", silence_messages.SilentResponse),),
+        answers=((200, "Number of silent visitors", silence_messages.SilentResponse),),
         refusals=(refusals.NotFound,),
     ),
     admin_route(
@@ -111,7 +111,7 @@ OPERATOR_ROUTES: tuple[Route, ...] = (
         "/audit",
         audit_operations.audit,
         query=audit_messages.AuditQuery,
-        answers=((200, "Who changed what", audit_messages.AuditResponse),),
+        answers=((200, "Changes by operators", audit_messages.AuditResponse),),
     ),
     admin_route(
         "GET",

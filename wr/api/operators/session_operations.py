@@ -1,4 +1,4 @@
-"""The operation with which an operator ends a session (contract: Admin Endpoints)."""
+"""The operation that terminates a session (contract: Admin Endpoints)."""
 
 from msgspec import UNSET
 
@@ -9,18 +9,18 @@ from wr.room.blocks import BlockTerms
 
 
 async def terminate_session(services: Services, context: RequestContext) -> Answer:
-    """End a session at once; with `block_for`, keep its visitor out for a while."""
-    wish: TerminateRequest = context.body
+    """Terminate a session at once. With `block_for`, also block its visitor for a while."""
+    body: TerminateRequest = context.body
     session_id = context.parameters["session_id"]
-    block = BlockTerms(wish.block_for, wish.block)
-    done = await services.operators.terminate(context.actor, session_id, wish.reason, block)
+    block = BlockTerms(body.block_for, body.block)
+    done = await services.operators.terminate(context.actor, session_id, body.reason, block)
     until_ms = done.blocked_until_ms
     return Answer(
         200,
         TerminateResponse(
             session_id=session_id,
             terminated_at=rfc3339(done.ended_ms),
-            reason=wish.reason,
+            reason=body.reason,
             blocked_until=UNSET if until_ms is None else rfc3339(until_ms),
         ),
     )

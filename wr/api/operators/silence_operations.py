@@ -1,11 +1,11 @@
-"""The operation that counts the visitors that a shorter heartbeat timeout would drop."""
+"""The operation that counts the places that a shorter heartbeat timeout would end."""
 
 from wr.api.operators.silence_messages import SilentQuery, SilentResponse
 from wr.api.request_context import Answer, RequestContext, Services
 
 
 async def silent(services: Services, context: RequestContext) -> Answer:
-    """Tell how many of those who wait a shorter heartbeat timeout would cost. Changes nothing."""
+    """Count the places that a shorter heartbeat timeout would end. Changes nothing."""
     query: SilentQuery = context.query
     queue_id = context.parameters["queue_id"]
     found = await services.operators.silent(queue_id, query.timeout_seconds)

@@ -1,4 +1,4 @@
-"""The routes of pages, a part of the route table."""
+"""Routes of pages and their files."""
 
 from collections.abc import Awaitable, Callable
 

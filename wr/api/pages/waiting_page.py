@@ -1,4 +1,4 @@
-"""Operations of the waiting page: the page itself, its picture for posters, and the module it is made of."""
+"""Operations of the waiting page: the page itself, its QR code for posters, and its JavaScript module."""
 
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, parse_qsl, quote, unquote, urlencode
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 LANGUAGE_COOKIE = "wr_language"
 TRY_AGAIN_S = (20.0, 40.0)
-"""Between these, in seconds, somebody who got no place is to ask again."""
+"""Range of seconds after which a visitor without a place should try again."""
 STATES: dict[type[Refusal], str] = {
     refusals.QueueFull: "full",
     refusals.Maintenance: "maintenance",
@@ -34,8 +34,8 @@ STATES: dict[type[Refusal], str] = {
     refusals.Blocked: "blocked",
     refusals.PassRequired: "pass_required",
 }
-"""What a refusal is to a visitor. A pass that is refused has a state for each reason; every other refusal is
-something that passes."""
+"""The page's state for each refusal. A refused pass has a state for each reason. All other refusals have the
+state `unavailable`, because they are temporary."""
 _STATUSES = {"unknown": 404, "limited": 429}
 _MOST_FIELDS = 20
 _LONGEST_ORIGIN = 280
@@ -45,51 +45,52 @@ _FROM_ANYWHERE = [("Access-Control-Allow-Origin", "*"), ("Cross-Origin-Resource-
 
 
 class PageOptions(msgspec.Struct, frozen=True):
-    """What the address of a waiting page asks for."""
+    """The options in the URL of a waiting page."""
 
     language: str
     is_plain: bool
-    """Without scripts: the page itself joins, and refreshes."""
+    """Whether the page works without scripts: loading it joins, and it reloads itself."""
     has_left: bool
     refused: str
-    """The gate's note that the visitor was refused a session; empty where there is none."""
+    """The gate's signed note that it refused a session to the visitor. Empty if there is none."""
     back: str
-    """Where on the site the visitor wanted to go; empty where that is not said."""
+    """The path of the site to return to after admission. Empty if there is none."""
     brought_pass: str = ""
-    """The pass of an invitation link; empty for none."""
+    """The pass in an invitation link. Empty if there is none."""
 
     @property
     def referrer(self) -> str:
-        """The Referrer-Policy of a page at this address: no other address learns of a pass."""
+        """The Referrer-Policy of the page. With a pass in the URL, no referrer is sent, to keep it secret."""
         return "no-referrer" if self.brought_pass else "strict-origin-when-cross-origin"
 
 
 async def waiting_page(services: Services, context: RequestContext) -> Answer:
-    """Show the waiting page of a queue, which joins by its script."""
+    """Return the waiting page of a queue, whose script joins."""
     config = (await services.visitors.view(context.parameters["queue_id"])).config
-    wishes = read_wishes(context)
+    options = read_wishes(context)
     language = await services.page_cache.language(
-        wishes.language, context.request.headers.get("accept-language", "")
+        options.language, context.request.headers.get("accept-language", "")
     )
-    state = "left" if wishes.has_left else "joining"
-    headers = [("Vary", "Accept-Language, Cookie"), *remember_wishes(services, context, wishes, language)]
-    if has_refused_place(services, context, wishes):
+    state = "left" if options.has_left else "joining"
+    headers = [("Vary", "Accept-Language, Cookie"), *remember_wishes(services, context, options, language)]
+    if has_refused_place(services, context, options):
         headers.append(services.cookies.forget(context.request, config.id))
-    if wishes.brought_pass:
-        content, policy = await services.page_cache.invited(config, language, state, wishes.brought_pass)
-        return Answer(200, Page(content, HTML), headers=[*page_headers(policy, wishes.referrer), *headers])
+    if options.brought_pass:
+        content, policy = await services.page_cache.invited(config, language, state, options.brought_pass)
+        return Answer(200, Page(content, HTML), headers=[*page_headers(policy, options.referrer), *headers])
     page, policy = await services.page_cache.scripted(config, language, state)
     return asset_answer(context, page, ASK_EACH_TIME, [*page_headers(policy), *headers])
 
 
-def has_refused_place(services: Services, context: RequestContext, wishes: PageOptions) -> bool:
-    """Whether the browser keeps the place whose session the gate has refused to it just now.
+def has_refused_place(services: Services, context: RequestContext, options: PageOptions) -> bool:
+    """Whether the browser's cookie holds the place whose session the gate has just refused.
 
-    The note is signed and names the position, so that a link that somebody spreads costs no visitor a place.
+    The gate's note is signed and names the position. So a link with a note cannot end another visitor's
+    place.
     """
-    if not wishes.refused:
+    if not options.refused:
         return False
-    position_id = read_refused(wishes.refused, services.signing_keys.ring, services.clock_ms())
+    position_id = read_refused(options.refused, services.signing_keys.ring, services.clock_ms())
     token = read_cookie(context.request, cookie_name(context.parameters["queue_id"]))
     if position_id is None or token is None:
         return False
@@ -101,54 +102,54 @@ def has_refused_place(services: Services, context: RequestContext, wishes: PageO
 
 
 async def refused_page(services: Services, context: RequestContext, refusal: Refusal) -> Answer:
-    """Tell a refusal on a page: no such queue, too many tries, the store is away."""
+    """Return a refusal as a page: unknown queue, too many requests, or the store is unreachable."""
     state = state_of(refusal)
-    wishes = read_wishes(context)
+    options = read_wishes(context)
     language = await services.page_cache.language(
-        wishes.language, context.request.headers.get("accept-language", "")
+        options.language, context.request.headers.get("accept-language", "")
     )
     queue_id = context.parameters.get("queue_id", "")
     config = QueueConfig(
         id=queue_id if is_queue_id(queue_id) else "-", name=language.text("room"), target_url=""
     )
-    shown = Shown(brought_pass=wishes.brought_pass)
+    shown = Shown(brought_pass=options.brought_pass)
     page = await services.page_cache.render(config, language, state, shown, is_plain=True)
-    headers = page_headers(page.policy, wishes.referrer)
+    headers = page_headers(page.policy, options.referrer)
     if state != "unknown":
         headers.append(refresh(services, *TRY_AGAIN_S))
     return Answer(_STATUSES.get(state, 503), Page(page.content, HTML), headers=headers)
 
 
 def state_of(refusal: Refusal) -> str:
-    """Name the state of the page that tells a visitor of a refusal."""
+    """Return the page's state for a refusal."""
     if isinstance(refusal, refusals.PassInvalid):
         return f"pass_{refusal.details['reason']}"
     return STATES.get(type(refusal), "unavailable")
 
 
 async def qr_code(services: Services, context: RequestContext) -> Answer:
-    """Draw the address of a waiting page as a QR code, for posters and screens."""
+    """Return the QR code of a waiting page's URL, for posters and screens."""
     queue_id = context.parameters["queue_id"]
     await services.visitors.view(queue_id)
     origin = services.public_url or services.cookies.origin_of(context.request)
     if len(origin) > _LONGEST_ORIGIN:
-        raise refusals.InvalidRequest("No host has a name as long as this")
+        raise refusals.InvalidRequest("The name of the host is too long")
 
     picture = await services.qr_codes.picture(f"{origin}/wait/{quote(queue_id)}")
     return Answer(200, Page(picture, "image/svg+xml"))
 
 
 async def client_module(services: Services, context: RequestContext) -> Answer:
-    """Give the page's client, which other sites may embed too."""
-    return _of_the_module(services, context, "wr.js")
+    """Return the JavaScript client of the waiting page. Other sites may load it too."""
+    return _public_asset(services, context, "wr.js")
 
 
 async def client_types(services: Services, context: RequestContext) -> Answer:
-    """Give the types of the page's client."""
-    return _of_the_module(services, context, "wr.d.ts")
+    """Return the TypeScript types of the JavaScript client."""
+    return _public_asset(services, context, "wr.d.ts")
 
 
-def _of_the_module(services: Services, context: RequestContext, name: str) -> Answer:
+def _public_asset(services: Services, context: RequestContext, name: str) -> Answer:
     found = services.assets.find(name)
     if found is None:
         raise NotFound("There is no such file")
@@ -156,7 +157,7 @@ def _of_the_module(services: Services, context: RequestContext, name: str) -> An
 
 
 def read_wishes(context: RequestContext) -> PageOptions:
-    """Read what the address asks for, and the language that was chosen before."""
+    """Read the options in the URL, and those that cookies remember."""
     try:
         query = parse_qs(context.request.query, keep_blank_values=True, max_num_fields=_MOST_FIELDS)
     except ValueError:
@@ -174,10 +175,10 @@ def read_wishes(context: RequestContext) -> PageOptions:
 
 
 def address_without_pass(context: RequestContext) -> str:
-    """Spell the address of the page that was asked for, without its pass; all else in it stays.
+    """Return the URL of this request without its pass. Other parameters stay.
 
     Raises:
-        ValueError: the address has more than 20 fields, and so no wishes either.
+        ValueError: the URL has more than 20 parameters. Then `read_wishes` finds no pass in it either.
     """
     fields = parse_qsl(context.request.query, keep_blank_values=True, max_num_fields=_MOST_FIELDS)
     query = urlencode([(name, value) for name, value in fields if name != "pass"])
@@ -185,23 +186,25 @@ def address_without_pass(context: RequestContext) -> str:
 
 
 def back_cookie_name(queue_id: str) -> str:
-    """Name the cookie that keeps where a visitor wanted to go."""
+    """Return the name of the cookie with the path to return to."""
     return f"wr_back-{queue_id}"
 
 
 def remember_wishes(
-    services: Services, context: RequestContext, wishes: PageOptions, language: "Language"
+    services: Services, context: RequestContext, options: PageOptions, language: "Language"
 ) -> list[tuple[str, str]]:
-    """Spell the headers that remember a language chosen just now, and where the visitor wanted to go."""
+    """Return the cookies that remember the language and the path to return to, if the URL sets them."""
     remembered = []
-    if "lang=" in context.request.query and wishes.language == language.code:
+    if "lang=" in context.request.query and options.language == language.code:
         remembered.append(services.cookies.spell(context.request, LANGUAGE_COOKIE, language.code, _YEAR_S))
-    if "return=" in context.request.query and wishes.back:
+    if "return=" in context.request.query and options.back:
         name = back_cookie_name(context.parameters["queue_id"])
-        remembered.append(services.cookies.spell(context.request, name, quote(wishes.back, safe="/"), _DAY_S))
+        remembered.append(
+            services.cookies.spell(context.request, name, quote(options.back, safe="/"), _DAY_S)
+        )
     return remembered
 
 
 def refresh(services: Services, least_s: float, most_s: float) -> tuple[str, str]:
-    """Spell the header that has a page ask again, after a while that is another for everybody."""
+    """Return the header that reloads a page after a random time, so that not all visitors reload at once."""
     return "Refresh", str(max(1, int(least_s + (most_s - least_s) * services.random())))

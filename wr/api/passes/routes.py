@@ -1,4 +1,4 @@
-"""Routes with which operators issue and revoke passes."""
+"""Routes for issuing and revoking passes."""
 
 from wr.api.passes import messages, operations
 from wr.api.route import Route, admin_route
@@ -10,7 +10,7 @@ PASS_ROUTES: tuple[Route, ...] = (
         "/queues/{queue_id}/passes",
         operations.issue_passes,
         body=messages.IssuePassesRequest,
-        answers=((201, "Passes signed", messages.IssuedPassesResponse),),
+        answers=((201, "Passes created", messages.IssuedPassesResponse),),
         refusals=(refusals.NotFound,),
     ),
     admin_route(
@@ -19,7 +19,7 @@ PASS_ROUTES: tuple[Route, ...] = (
         operations.revoke_pass,
         body=messages.RevokePassRequest,
         needs_body=True,
-        answers=((200, "Pass taken back", messages.RevokedPassResponse),),
+        answers=((200, "Pass revoked", messages.RevokedPassResponse),),
         refusals=(refusals.NotFound, refusals.PassInvalid),
     ),
 )

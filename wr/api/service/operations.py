@@ -1,4 +1,4 @@
-"""Operations that need no token of a visitor: health, verification keys, the OpenAPI document, metrics."""
+"""Operations about the service itself: health, verification keys, the OpenAPI document and metrics."""
 
 import msgspec
 from msgspec import UNSET
@@ -11,10 +11,11 @@ from wr.store.health import Condition
 
 
 async def health(services: Services, _call: RequestContext) -> Answer:
-    """Tell whether visitors are served: 200 when they are, 503 while the store is away or takes no writes.
+    """Report whether the server can serve visitors: 200, or 503 if the store is unreachable or read-only.
 
-    A full store, which the component says, refuses joins on every server, and serves those with a place.
-    Without NATS people are served all the same. So neither has a load balancer take the server out.
+    A full store is reported as a component and still gives 200: all servers refuse new visitors then, and
+    serve those with a place. Without NATS the server still serves visitors. So a load balancer does not
+    remove the server in these cases.
     """
     condition = await services.store_condition()
     is_healthy = condition is not Condition.UNHEALTHY
@@ -40,7 +41,7 @@ async def jwks(services: Services, _call: RequestContext) -> Answer:
 
 async def event_schema(_services: Services, _call: RequestContext) -> Answer:
     """Describe the events that are published and delivered, as JSON Schema."""
-    # Half a megabyte that many a server never needs.
+    # Imported late, because it takes half a megabyte and many servers never need it.
     from wr.model import event_schema as described  # noqa: PLC0415
 
     return Answer(200, Page(msgspec.json.encode(described.event_schema()), JSON))
@@ -52,6 +53,6 @@ async def openapi(services: Services, _call: RequestContext) -> Answer:
 
 
 async def metrics(services: Services, context: RequestContext) -> Answer:
-    """Tell Prometheus everything that is counted and timed."""
+    """Return all metrics for Prometheus."""
     text, content_type = await services.scrape(context.request.headers.get("accept", ""))
     return Answer(200, Page(text, content_type))

@@ -55,6 +55,6 @@ SERVICE_ROUTES: tuple[Route, ...] = (
         tag="Service",
         auth=Auth.METRICS,
         media_type=PLAIN_TEXT,
-        answers=((200, "Every metric, as Prometheus or OpenMetrics text", Page),),
+        answers=((200, "All metrics, as Prometheus or OpenMetrics text", Page),),
     ),
 )

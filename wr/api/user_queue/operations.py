@@ -6,7 +6,7 @@ from wr.room.user_queue import QueueUser, rank_of, status_of
 
 
 def caller_of(context: RequestContext) -> QueueUser:
-    """Tell what is known of the caller."""
+    """Return what is known about the caller of the request."""
     return QueueUser(context.address, context.is_site, context.has_user_token)
 
 
@@ -27,7 +27,7 @@ async def join_concert(services: Services, context: RequestContext) -> Answer:
 
 
 async def concert_status(services: Services, context: RequestContext) -> Answer:
-    """Tell where a user stands; a sign of life, since this API has no other."""
+    """Return the state of a user. It counts as a heartbeat, because this API has no other."""
     user: ConcertUser = context.query
     standing = await services.user_queue.status(user.concert_id, user.user_id, caller_of(context))
     response = RankResponse(status=status_of(standing.place), rank=rank_of(standing.place))

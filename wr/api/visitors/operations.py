@@ -27,22 +27,22 @@ from wr.room.join_rules import JoiningVisitor
 from wr.store.poll import PollKind
 
 FORWARDED = "X-WR-Forwarded"
-"""Tells whoever asks through a proxy whether it is one of those that are trusted; no address is told."""
+"""Header that tells whether the proxy in front is trusted, for checks of a setup. It names no address."""
 
 IDEMPOTENCY_KEY = HEADER.lower()
-"""The header by which a join that is tried again finds its place."""
+"""Header with which a repeated join finds its place."""
 PASS = "x-wr-pass"  # noqa: S105 - the name of a header
-"""The header that a pass comes in."""
+"""Header with a pass."""
 
 
 async def enqueue(services: Services, context: RequestContext) -> Answer:
-    """Join a queue: 201 with a new place, 200 with the one the same person has already."""
-    wish: EnqueueRequest = context.body
+    """Join a queue: 201 with a new place, or 200 with the place that the visitor already has."""
+    body: EnqueueRequest = context.body
     queue_id = context.parameters["queue_id"]
-    given = context.request.headers.get(PASS) or wish.pass_
+    given = context.request.headers.get(PASS) or body.pass_
     used_pass = None
     if given:
-        await services.visitors.view(queue_id)  # No pass is looked at for a queue that does not exist.
+        await services.visitors.view(queue_id)  # Checks first that the queue exists.
         used_pass = await services.passes.read(given, queue_id, context.address)
     visitor = JoiningVisitor(
         context.address,
@@ -51,9 +51,9 @@ async def enqueue(services: Services, context: RequestContext) -> Answer:
         used_pass,
         context.is_site,
         context.keeps_token,
-        _retry(context, wish, given),
+        _retry(context, body, given),
     )
-    held = await services.visitors.enqueue(queue_id, visitor, wish.priority, wish.metadata)
+    held = await services.visitors.enqueue(queue_id, visitor, body.priority, body.metadata)
     claims, config = held.proof.claims, held.view.config
     if isinstance(held.place, Waiting):
         return Answer(
@@ -98,16 +98,16 @@ async def enqueue(services: Services, context: RequestContext) -> Answer:
     )
 
 
-def _retry(context: RequestContext, wish: EnqueueRequest, given_pass: str) -> bytes:
-    """Read the key by which the same join, tried again, finds its place; empty where there is none."""
+def _retry(context: RequestContext, body: EnqueueRequest, given_pass: str) -> bytes:
+    """Read the idempotency key of a join. Empty if there is none."""
     key = context.request.headers.get(IDEMPOTENCY_KEY)
     if key is None:
         return b""
-    return retry_of(key, {"priority": wish.priority, "metadata": wish.metadata, "pass": given_pass})
+    return retry_of(key, {"priority": body.priority, "metadata": body.metadata, "pass": given_pass})
 
 
 async def queue_facts(services: Services, context: RequestContext) -> Answer:
-    """Tell what anybody may know of a queue; asks no store, so that many may ask."""
+    """Return the public facts about a queue. It does not read the store, so it can serve many requests."""
     view = await services.visitors.view(context.parameters["queue_id"])
     config, request = view.config, context.request
     forwarded_for = request.headers.get("x-forwarded-for", "")
@@ -123,7 +123,7 @@ async def queue_facts(services: Services, context: RequestContext) -> Answer:
 
 
 async def status(services: Services, context: RequestContext) -> Answer:
-    """Tell where the holder of the token stands; not a sign of life."""
+    """Return the place of the token. It does not count as a heartbeat."""
     held = await services.visitors.poll(_proof(context), PollKind.STATUS)
     claims, config = held.proof.claims, held.view.config
     if isinstance(held.place, Waiting):
@@ -190,7 +190,7 @@ async def heartbeat(services: Services, context: RequestContext) -> Answer:
 
 
 async def cancel(services: Services, context: RequestContext) -> Answer:
-    """Leave: give up the place, or the session it became."""
+    """Leave the queue: cancel the place, or the session that it became."""
     claims = _proof(context).claims
     left = await services.visitors.leave(claims)
     return Answer(
@@ -201,7 +201,7 @@ async def cancel(services: Services, context: RequestContext) -> Answer:
 
 
 def held_status(status: QueueStatus) -> Literal["paused", "maintenance"] | UnsetType:
-    """Say why nobody is being let in; nothing while people are."""
+    """Return why no visitor is admitted, or nothing for an active queue."""
     if status is QueueStatus.ACTIVE:
         return UNSET
     return "paused" if status is QueueStatus.PAUSED else "maintenance"

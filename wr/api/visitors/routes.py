@@ -1,4 +1,4 @@
-"""Routes of visitors: their places, sessions and live streams (contract: Enqueue to WebSocket API)."""
+"""Routes for visitors: places, sessions and live streams (contract: Enqueue to WebSocket API)."""
 
 from wr.api.route import BASE, WEBSOCKET, Auth, Route
 from wr.api.visitors import live_messages, messages, operations, session_operations

@@ -9,7 +9,7 @@ from wr.store.visit import VisitKind
 
 
 async def session_status(services: Services, context: RequestContext) -> Answer:
-    """Tell how a session stands."""
+    """Return the state of a session."""
     claims = _session(context)
     standing = await services.visitors.session(claims, VisitKind.STATUS)
     session = standing.place
@@ -30,7 +30,7 @@ async def session_status(services: Services, context: RequestContext) -> Answer:
 
 
 async def end_session(services: Services, context: RequestContext) -> Answer:
-    """Leave: end the session, so that it takes nobody's room any longer."""
+    """End the visitor's own session, to free its slot for another visitor."""
     claims = _session(context)
     left = await services.visitors.leave(claims)
     return Answer(
@@ -44,7 +44,7 @@ async def end_session(services: Services, context: RequestContext) -> Answer:
 
 
 async def session_activity(services: Services, context: RequestContext) -> Answer:
-    """Record that a visitor did something in a session."""
+    """Record an activity of the visitor in a session."""
     report: ActivityRequest = context.body
     kind = VisitKind.PAGE_VIEW if report.action == "page_view" else VisitKind.ACTIVITY
     claims = _session(context)

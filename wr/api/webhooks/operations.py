@@ -1,4 +1,4 @@
-"""Operations of operators around webhooks."""
+"""Operations for managing webhooks and dead letters."""
 
 import msgspec
 from msgspec import UNSET
@@ -23,10 +23,10 @@ from wr.store.dead_letter_repository import KeptLetter
 
 
 async def add_webhook(services: Services, context: RequestContext) -> Answer:
-    """Have events posted to a URL; the secret that signs them is told only now."""
-    wish: AddWebhookRequest = context.body
+    """Add a webhook. Only this response shows the secret that signs its deliveries."""
+    body: AddWebhookRequest = context.body
     webhook = await services.webhooks.add(
-        context.actor, url=wish.url, events=wish.events, queue_id=wish.queue_id
+        context.actor, url=body.url, events=body.events, queue_id=body.queue_id
     )
     return Answer(
         201,
@@ -47,9 +47,9 @@ async def list_webhooks(services: Services, _call: RequestContext) -> Answer:
 
 
 async def change_webhook(services: Services, context: RequestContext) -> Answer:
-    """Change a webhook, or give it a new secret, which is told only now; nothing that waits is dropped."""
-    wish: ChangeWebhookRequest = context.body
-    changes = {name: value for name, value in msgspec.structs.asdict(wish).items() if value is not UNSET}
+    """Change a webhook. Waiting events are still delivered. Only this response shows a new secret."""
+    body: ChangeWebhookRequest = context.body
+    changes = {name: value for name, value in msgspec.structs.asdict(body).items() if value is not UNSET}
     rotate_secret = bool(changes.pop("rotate_secret"))
     webhook = await services.webhooks.change(
         context.actor, context.parameters["webhook_id"], changes, rotate_secret=rotate_secret
@@ -68,28 +68,28 @@ async def change_webhook(services: Services, context: RequestContext) -> Answer:
 
 
 async def delete_webhook(services: Services, context: RequestContext) -> Answer:
-    """Delete a webhook; what was not delivered to it is dropped."""
+    """Delete a webhook. Its undelivered events are dropped."""
     webhook_id = context.parameters["webhook_id"]
     await services.webhooks.delete(context.actor, webhook_id)
     return Answer(200, DeleteWebhookResponse(id=webhook_id))
 
 
 async def list_dead_letters(services: Services, context: RequestContext) -> Answer:
-    """List the deliveries that were given up, newest first."""
-    wish: DeadLetterQuery = context.query
-    dead_letters = await services.webhooks.dead_letters(wish.webhook_id)
+    """List dead letters: deliveries that the server gave up. Newest first."""
+    query: DeadLetterQuery = context.query
+    dead_letters = await services.webhooks.dead_letters(query.webhook_id)
     return Answer(200, DeadLetterListResponse(dead_letters=list(map(_letter, dead_letters))))
 
 
 async def retry_dead_letter(services: Services, context: RequestContext) -> Answer:
-    """Try a delivery anew that was given up; if it fails again it becomes a dead letter again."""
+    """Deliver a dead letter again. If that fails, it becomes a dead letter again."""
     letter_id = context.parameters["dead_letter_id"]
     letter = await services.webhooks.retry(context.actor, letter_id)
     return Answer(200, DeadLetterGoneResponse(id=letter_id, event_id=letter.event_id, status="retrying"))
 
 
 async def discard_dead_letter(services: Services, context: RequestContext) -> Answer:
-    """Forget a delivery that was given up."""
+    """Discard a dead letter."""
     letter_id = context.parameters["dead_letter_id"]
     letter = await services.webhooks.discard(context.actor, letter_id)
     return Answer(200, DeadLetterGoneResponse(id=letter_id, event_id=letter.event_id, status="discarded"))

@@ -1,4 +1,4 @@
-"""Routes with which operators add, change and delete webhooks, and deal with undelivered events."""
+"""Routes for managing webhooks and dead letters."""
 
 from wr.api.route import Route, admin_route
 from wr.api.webhooks import messages, operations
@@ -17,7 +17,7 @@ WEBHOOK_ROUTES: tuple[Route, ...] = (
         "GET",
         "/webhooks",
         operations.list_webhooks,
-        answers=((200, "Every webhook", messages.WebhookListResponse),),
+        answers=((200, "All webhooks", messages.WebhookListResponse),),
     ),
     admin_route(
         "PATCH",
@@ -39,20 +39,20 @@ WEBHOOK_ROUTES: tuple[Route, ...] = (
         "/webhooks/dead-letters",
         operations.list_dead_letters,
         query=messages.DeadLetterQuery,
-        answers=((200, "Deliveries that were given up", messages.DeadLetterListResponse),),
+        answers=((200, "Dead letters", messages.DeadLetterListResponse),),
     ),
     admin_route(
         "POST",
         "/webhooks/dead-letters/{dead_letter_id}/retry",
         operations.retry_dead_letter,
-        answers=((200, "Delivery is tried anew", messages.DeadLetterGoneResponse),),
+        answers=((200, "Dead letter is delivered again", messages.DeadLetterGoneResponse),),
         refusals=(refusals.NotFound, refusals.Conflict),
     ),
     admin_route(
         "DELETE",
         "/webhooks/dead-letters/{dead_letter_id}",
         operations.discard_dead_letter,
-        answers=((200, "Delivery is forgotten", messages.DeadLetterGoneResponse),),
+        answers=((200, "Dead letter discarded", messages.DeadLetterGoneResponse),),
         refusals=(refusals.NotFound,),
     ),
 )
