@@ -139,4 +139,4 @@ class Commands:
 
 
 def _log_failure(command: Command, why: object) -> None:
-    log.error("the waiting room was not told %s: %s", command.name, why)
+    log.error("the waiting room did not get the command %s: %s", command.name, why)

@@ -92,9 +92,9 @@ class Languages:
         """Return the languages in the order of the page's language list."""
         return list(self._languages.values())
 
-    def choose(self, wish: str, accepted: str) -> Language:
-        """Choose the language with the code `wish`, else by an `Accept-Language` header, else the first."""
-        chosen = self._languages.get(wish)
+    def choose(self, preferred: str, accepted: str) -> Language:
+        """Choose the language `preferred` (a code), else by an `Accept-Language` header, else the first."""
+        chosen = self._languages.get(preferred)
         if chosen is not None:
             return chosen
         for tag in accepted_tags(accepted):

@@ -137,7 +137,7 @@ async def _without_session(
     *,
     refused: bytes | None = None,
 ) -> Answer:
-    """Admit a visitor directly if nobody waits, and redirect all others to the waiting page.
+    """Admit a visitor directly if no other visitor waits, and redirect all others to the waiting page.
 
     If the visitor was refused the session of the position `refused`, the visitor joins again. Otherwise the
     cookie of that position would lead to the refused session for ever.

@@ -41,9 +41,9 @@ class WaitingPageCache:
             _MOST_KEPT
         )
 
-    async def language(self, wish: str, accepted: str) -> "Language":
-        """Choose a visitor's language: the code `wish` if supported, else by the `Accept-Language` header."""
-        return (await self._loaded()).languages.choose(wish, accepted)
+    async def language(self, preferred: str, accepted: str) -> "Language":
+        """Choose a language: the code `preferred` if supported, else by the `Accept-Language` header."""
+        return (await self._loaded()).languages.choose(preferred, accepted)
 
     async def scripted(
         self, config: QueueConfig, language: "Language", state: str, shown: Shown = _NOTHING
