@@ -118,7 +118,7 @@ class WaitingPageCache:
                 return
             if done.returncode == 1 and done.stdout:
                 raise InvalidRequest(done.stdout.decode(), field="page_template")
-        raise InvalidRequest("page_template: it takes too much time or memory", field="page_template")
+        raise InvalidRequest("page_template: it takes too long, or too much memory", field="page_template")
 
     async def _loaded(self) -> "WaitingPages":
         """Return the renderer. The first time, a thread loads it, which takes a third of a second."""
