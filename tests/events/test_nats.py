@@ -287,7 +287,7 @@ def test_a_server_that_is_stopped_tells_what_it_still_knows(nats_server: NatsSer
         joined = [site.join(queue_id).json()["position_id"] for _ in range(20)]
         server.send(signal.SIGTERM)
         # All else has ended by now.
-        eventually(lambda: "NATS is given time" in server.log, "it waits for NATS alone")
+        eventually(lambda: "waiting until NATS has acknowledged" in server.log, "it waits for NATS alone")
         nats_server.thaw()
         assert server.process.wait(30) == 0
         assert "events are lost" not in server.log
@@ -362,7 +362,7 @@ def test_a_url_that_is_none_ends_the_start_and_is_not_repeated() -> None:
 
 
 def test_nothing_of_nats_is_loaded_unless_it_is_asked_for() -> None:
-    code = "import sys, wr.process; sys.exit('nats' in sys.modules)"
+    code = "import sys, wr.server.lifecycle; sys.exit('nats' in sys.modules)"
     ended = subprocess.run([sys.executable, "-c", code], check=False, timeout=60)
     assert ended.returncode == 0
 

@@ -170,7 +170,7 @@ def test_a_user_who_may_only_publish_is_served_and_a_password_may_be_percent_enc
         queue_id = site.make_queue()
         eventually(lambda: counted(site, "wr_events_delivered_total") == 1, "it is told", 15)
         assert nats_of(site) == "healthy"
-        assert "does not let us look" in server.log
+        assert "does not allow to check for a stream" in server.log
         # What this user may not publish is dropped, and what comes after it is told.
         site.admitted(queue_id, site.join(queue_id).json()["token"])
         site.make_queue()

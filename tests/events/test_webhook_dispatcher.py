@@ -51,7 +51,7 @@ class DeadLetterStorage:
 class WebhookStorage:
     def __init__(self, *webhooks: Webhook) -> None:
         self.webhooks = list(webhooks)
-        self.letters = DeadLetterStorage()
+        self.dead_letters = DeadLetterStorage()
 
     async def list(self) -> Sequence[Webhook]:
         return self.webhooks
@@ -152,7 +152,7 @@ async def test_more_dead_letters_than_there_is_room_for_are_counted_and_said_onc
 ) -> None:
     scene = Scene(webhook("dead"), tries=1)
     scene.post.answers["http://dead/"] = [500] * 100
-    scene.shelf.letters.goes_each_time = 1
+    scene.shelf.dead_letters.goes_each_time = 1
     async with scene.running():
         for number in range(30):
             scene.happen(f"q-{number}")
@@ -169,7 +169,7 @@ async def test_a_burial_that_takes_too_long_when_the_server_stops_is_counted_and
     async with scene.running():
         scene.happen()
         await trio.sleep(1)
-    scene.shelf.letters.takes_s = 60
+    scene.shelf.dead_letters.takes_s = 60
     began_s = trio.current_time()
     await scene.hooks.bury_the_rest()
     assert trio.current_time() - began_s == 3
@@ -188,7 +188,7 @@ async def test_each_webhook_has_its_own_room_among_what_is_buried_when_the_serve
         await trio.sleep(1)
     await scene.hooks.bury_the_rest()
     assert {
-        name: sum(letter.webhook_id == name for letter in scene.shelf.letters.kept)
+        name: sum(letter.webhook_id == name for letter in scene.shelf.dead_letters.kept)
         for name in ("first", "second")
     } == {"first": 1_000, "second": 1_000}
     assert scene.tally.dropped == 400
@@ -226,7 +226,7 @@ async def test_a_stop_waits_until_all_that_waits_is_delivered_and_no_longer(
         assert trio.current_time() - began_s < 6
     assert scene.tally.delivered == 4_000
     await scene.hooks.bury_the_rest()
-    assert (scene.shelf.letters.kept, scene.tally.dropped) == ([], 0)
+    assert (scene.shelf.dead_letters.kept, scene.tally.dropped) == ([], 0)
 
 
 async def test_a_stop_does_not_wait_for_what_comes_behind_a_delivery_that_pauses(

@@ -37,8 +37,8 @@ class GoneAgain:
         raise Unavailable("away")
 
     @property
-    def letters(self) -> DeadLetters:
-        return self._store.webhooks.letters
+    def dead_letters(self) -> DeadLetters:
+        return self._store.webhooks.dead_letters
 
 
 async def test_a_secret_is_told_though_the_store_goes_away_once_it_is_kept(

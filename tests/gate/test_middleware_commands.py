@@ -57,7 +57,7 @@ def test_whose_end_the_waiting_room_was_not_told_gets_in_again(caplog: pytest.Lo
             assert ask(gate, "/", holding(token())).status == 200
             commands.close()
         assert ask(gate, "/", holding(token())).status == 200
-        assert "was not told end" in caplog.text
+        assert "did not get the command end" in caplog.text
         assert "the-key" not in caplog.text
 
 
@@ -78,7 +78,7 @@ def test_the_origin_key_follows_no_redirect(caplog: pytest.LogCaptureFixture) ->
                 ask(gate, "/", holding(token()))
                 commands.close()
         assert stranger.heard == []
-    assert caplog.text.count("was not told end") == 4
+    assert caplog.text.count("did not get the command end") == 4
 
 
 def test_after_close_an_answer_goes_out_and_the_command_is_logged(caplog: pytest.LogCaptureFixture) -> None:
@@ -86,7 +86,7 @@ def test_after_close_an_answer_goes_out_and_the_command_is_logged(caplog: pytest
     commands.close()
     assert ask(gate, "/", holding(token())).status == 200
     assert ask(gate, "/", holding(token())).status == 200
-    assert "was not told end" in caplog.text
+    assert "did not get the command end" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -183,7 +183,7 @@ def test_what_waits_to_be_told_is_bounded(caplog: pytest.LogCaptureFixture) -> N
         assert restored == list(range(1_000, 1_200))
         # The rest is let go, or the test would last as long as a thousand times its patience.
         commands._threads.shutdown(wait=False, cancel_futures=True)
-    wait_until(lambda: caplog.text.count("was not told") >= 200)
+    wait_until(lambda: caplog.text.count("did not get the command") >= 200)
 
 
 @pytest.mark.parametrize(

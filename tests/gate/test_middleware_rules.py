@@ -234,5 +234,5 @@ def test_a_wsgi_answer_is_handed_on_as_it_is() -> None:
 
 def test_a_gate_without_an_address_a_queue_or_proper_paths_is_not_made() -> None:
     for server, queue, open_paths in ((SERVER, "", ""), ("", "demo", ""), (SERVER, "demo", "robots.txt")):
-        with pytest.raises(ValueError, match=r"needs the address|begins with a slash"):
+        with pytest.raises(ValueError, match=r"needs the address|must begin with a slash"):
             AsgiGate(saying(), server=server, queue=queue, open_paths=open_paths)

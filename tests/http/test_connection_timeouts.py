@@ -41,7 +41,7 @@ async def test_a_connection_that_fails_at_its_deadline_is_closed_and_the_others_
         ["ran out"],
     ]
     assert [entry["event"] for entry in logs] == [
-        "what is done at each look at the connections failed",
+        "the work that runs with each check of the deadlines failed",
         "a connection was ended by an error",
     ]
     assert watch.now <= trio.current_time()

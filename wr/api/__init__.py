@@ -1,1 +1,1 @@
-"""The API: one route table, request checks, errors, OpenAPI; below it one package for each subject."""
+"""The API: route table, request checks, errors and OpenAPI, and one package for each subject."""

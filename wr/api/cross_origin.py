@@ -1,4 +1,4 @@
-"""Pages of other sites that may ask this API from a visitor's browser (CORS, of the fetch standard)."""
+"""Lets pages of other sites call this API from a visitor's browser (CORS, part of the Fetch standard)."""
 
 from collections.abc import Callable
 
@@ -11,18 +11,19 @@ from wr.api.services import Services
 from wr.metrics.server_metrics import HttpMetrics
 from wr.tracing.tracer import Tracer
 
-ANYBODY = "*"
+ANY_ORIGIN = "*"
 _OPEN_PATHS = (f"{BASE}/queues/", f"{BASE}/sessions/", f"{BASE}/waiting-queue/")
-"""What visitors need, of either API. The admin key is for no page but the console, which is of this site."""
+"""The paths that visitors need, of both APIs. Paths for operators are not open, because only the console may
+use the admin key, and the console is a page of this server."""
 _DAY_S = 24 * 3600
 _ALLOW = "Access-Control-Allow-Origin"
-_SHOWN = "Retry-After, X-Request-Id, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset"
+_EXPOSED_HEADERS = "Retry-After, X-Request-Id, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset"
 
 
 class CrossOriginApi(Api):
-    """The API for servers that are told of sites whose pages may ask; others pay nothing for it.
+    """The API with CORS headers, for servers with configured origins. Others use `Api`, without the cost.
 
-    Such pages bring tokens. The cookies of this site are never theirs to use.
+    Pages of other sites must send tokens. They can never use the cookies of this server.
     """
 
     def __init__(
@@ -47,9 +48,9 @@ class CrossOriginApi(Api):
         self._origins = frozenset(origins)
 
     async def handle(self, http: HttpRequest) -> HttpResponse:
-        """Answer one request, and let the page that asks read the answer if it may."""
+        """Answer one request, with CORS headers if the page's origin is allowed."""
         headers = self._headers(http)
-        if http.method == "OPTIONS" and _may_ask(headers) and _is_preflight(http):
+        if http.method == "OPTIONS" and _is_allowed(headers) and _is_preflight(http):
             response = HttpResponse(204, b"", extra_headers=[*headers, *_PREFLIGHT])
             response.request_id = self._request_id(http)
             return response
@@ -58,7 +59,7 @@ class CrossOriginApi(Api):
         return response
 
     async def open_feed(self, http: HttpRequest) -> Feed | HttpResponse:
-        """Open a live feed, which the page that asks may read if it may ask."""
+        """Open a live feed, with CORS headers if the page's origin is allowed."""
         opened = await super().open_feed(http)
         headers = self._headers(http)
         if isinstance(opened, HttpResponse):
@@ -71,11 +72,11 @@ class CrossOriginApi(Api):
         origin = http.headers.get("origin")
         if origin is None or not http.path.startswith(_OPEN_PATHS):
             return []
-        if ANYBODY in self._origins:
-            return [(_ALLOW, ANYBODY), ("Access-Control-Expose-Headers", _SHOWN)]
+        if ANY_ORIGIN in self._origins:
+            return [(_ALLOW, ANY_ORIGIN), ("Access-Control-Expose-Headers", _EXPOSED_HEADERS)]
         if origin not in self._origins:
             return [("Vary", "Origin")]
-        return [(_ALLOW, origin), ("Access-Control-Expose-Headers", _SHOWN), ("Vary", "Origin")]
+        return [(_ALLOW, origin), ("Access-Control-Expose-Headers", _EXPOSED_HEADERS), ("Vary", "Origin")]
 
 
 _PREFLIGHT = [
@@ -89,5 +90,5 @@ def _is_preflight(http: HttpRequest) -> bool:
     return "access-control-request-method" in http.headers
 
 
-def _may_ask(headers: Headers) -> bool:
+def _is_allowed(headers: Headers) -> bool:
     return bool(headers) and headers[0][0] == _ALLOW

@@ -7,7 +7,7 @@ from msgspec import UNSET, UnsetType
 
 
 class ErrorFacts(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """What went wrong."""
+    """The code and message of an error, with details if there are any."""
 
     code: str
     message: str
@@ -16,7 +16,7 @@ class ErrorFacts(msgspec.Struct, kw_only=True, omit_defaults=True):
 
 
 class ErrorResponse(msgspec.Struct, kw_only=True):
-    """The form of every error."""
+    """The body of every error."""
 
     error: ErrorFacts
     request_id: str

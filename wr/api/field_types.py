@@ -1,4 +1,4 @@
-"""Types of message fields that several subjects of the API share."""
+"""Field types of request and response bodies that several subjects of the API share."""
 
 from typing import Annotated, Literal
 
@@ -12,12 +12,12 @@ Count = Annotated[int, Meta(ge=0)]
 Recovering = Annotated[
     bool,
     Meta(
-        description="Sent, as true, while no visitor is let in because the store has lost places, which are "
-        "put back in their old order"
+        description="True while no visitor is admitted because the store lost places and they are being "
+        "restored in their old order. Otherwise left out"
     ),
 ]
 HeldStatus = Annotated[
     Literal["paused", "maintenance"],
-    Meta(description="Why nobody is being let in just now; left out while people are"),
+    Meta(description="Why no visitor is admitted just now. Left out while visitors are admitted"),
 ]
 Seconds = Annotated[int, Meta(ge=0, description="Seconds")]

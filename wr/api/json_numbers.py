@@ -1,4 +1,4 @@
-"""Numbers in JSON: it knows one kind only (RFC 8259, section 6), so `1.0` is the integer 1."""
+"""Accepts integers written like `1.0`, because JSON has only one kind of number (RFC 8259, section 6)."""
 
 import math
 from decimal import Decimal
@@ -13,14 +13,14 @@ Message = TypeVar("Message", bound=msgspec.Struct)
 
 
 def decode_whole_numbers(decoder: msgspec.json.Decoder[Message], text: str, kind: type[Message]) -> Message:
-    """Read a message of `kind`, in which integers may be spelled with a fraction of zero, or an exponent.
+    """Decode a message of `kind`. Its integers may be written like `1.0` or `1e3`.
 
-    Only where the decoder has refused such a spelling is the text read again, at several times the cost.
+    If the decoder refuses such a number, the text is decoded again, at several times the cost.
 
     Raises:
-        msgspec.ValidationError: it is not valid all the same.
-        msgspec.DecodeError: it is no JSON.
-        RecursionError: it is nested too deeply.
+        msgspec.ValidationError: the message is not valid.
+        msgspec.DecodeError: the text is not JSON.
+        RecursionError: the text is nested too deeply.
     """
     try:
         return decoder.decode(text)
@@ -31,10 +31,10 @@ def decode_whole_numbers(decoder: msgspec.json.Decoder[Message], text: str, kind
 
 
 def _number(literal: str) -> float:
-    """Read a number that is spelled with a fraction or an exponent."""
+    """Read a number with a fraction or an exponent. Returns an int if it is whole."""
     if len(literal) <= _LONGEST_LITERAL:
         exact = Decimal(literal)
-        # By its size first: to write out 1e999999 takes a while.
+        # Check the size first, because converting 1e999999 to an int is slow.
         if exact.adjusted() < _MOST_DIGITS and exact == exact.to_integral_value():
             return int(exact)
     value = float(literal)

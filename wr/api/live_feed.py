@@ -1,4 +1,4 @@
-"""A live feed: what one visitor's stream sends, independent of the transport that carries it."""
+"""The live feed of one visitor: turns updates into events, independent of the transport."""
 
 from typing import Protocol
 
@@ -16,11 +16,11 @@ GOING_AWAY = 1001
 SERVICE_RESTART = 1012
 _RETRY_MS = 3_000
 KEEP_ALIVE_S = 15.0
-"""Seconds of silence after which a server-sent stream shows that it lives."""
+"""Seconds without an event after which an event stream sends a keep-alive."""
 
 
 class Event(msgspec.Struct, frozen=True):
-    """One thing to send: the same for every transport."""
+    """One event to send. It is the same for every transport."""
 
     name: str
     data: bytes
@@ -29,41 +29,41 @@ class Event(msgspec.Struct, frozen=True):
 
 
 class Goodbye(msgspec.Struct, frozen=True):
-    """The end of a feed that is not the end of the place."""
+    """The feed ends, but the visitor keeps the place."""
 
     close_code: int
 
 
 class Feed(Protocol):
-    """One person's feed."""
+    """The feed of one visitor."""
 
     stream: Stream
     headers: list[tuple[str, str]]
-    """What an answer that opens the feed brings beside its content type."""
+    """Additional headers of the response that opens the feed."""
     usage: Usage | None
 
     def opening(self) -> list[Event]:
-        """What is sent at once."""
+        """Return the events to send at once."""
         ...
 
     async def spell(self, update: Update) -> Event | Goodbye | None:
-        """Spell what the stream brought; None when that is no news. Only the way in takes a while."""
+        """Turn an update into an event, or None if there is nothing to send. Only an admission takes time."""
         ...
 
     async def heartbeat(self) -> None:
-        """Take in a sign of life that the client sent.
+        """Handle a heartbeat of the client.
 
         Raises:
-            RateLimited: there were too many.
+            RateLimited: there were too many heartbeats.
         """
         ...
 
     def close(self) -> None:
-        """Follow no longer; to be called once, however the feed ends."""
+        """Unregister the feed. Call it exactly once, however the feed ends."""
         ...
 
     def as_server_sent(self, event: Event | None, number: int) -> bytes:
-        """Spell an event as the server-sent events of this API; None is a sign of life of the server's."""
+        """Return an event as a server-sent event of this API. None is a keep-alive."""
         ...
 
 
@@ -71,15 +71,15 @@ class StartingFeed(Feed, Protocol):
     """A feed that is about to be opened."""
 
     stream: Stream
-    """What the server tells this client."""
+    """The stream of updates for this client."""
 
     async def begin(self) -> None:
-        """Read where the visitor stands."""
+        """Read the visitor's place from the store."""
         ...
 
 
 async def next_of(feed: Feed, patience_s: float) -> Event | Goodbye | None:
-    """Wait for what is to be sent next; None when there was nothing for `patience_s` seconds."""
+    """Wait for the next event. Returns None if there is none for `patience_s` seconds."""
     until = trio.current_time() + patience_s
     while True:
         update = await feed.stream.next(until - trio.current_time())
@@ -91,19 +91,19 @@ async def next_of(feed: Feed, patience_s: float) -> Event | Goodbye | None:
 
 
 def event_stream_headers(feed: Feed) -> list[tuple[str, str]]:
-    """Spell the headers that open a stream of server-sent events."""
+    """Return the headers of an event stream."""
     return [
         ("Content-Type", "text/event-stream"),
         ("Cache-Control", "no-store"),
         *feed.headers,
-        # A proxy that buffers would keep the news to itself.
+        # Tells nginx not to buffer, because it would delay the events.
         ("X-Accel-Buffering", "no"),
     ]
 
 
 async def open_feed(services: Services, feed: StartingFeed, others: Others) -> Feed:
-    """Register a feed's stream and read where its visitor stands; closes the feed if that fails."""
-    # Registered before the first look, so that nothing that happens between the two is lost.
+    """Register a feed's stream and read its visitor's place. Closes the feed if that fails."""
+    # Register first, so that no change between the two steps is lost.
     services.registry.add(feed.stream, others)
     try:
         await feed.begin()
@@ -114,5 +114,5 @@ async def open_feed(services: Services, feed: StartingFeed, others: Others) -> F
 
 
 def goodbye(farewell: Farewell) -> Goodbye:
-    """Tell how a stream ends that the server closes."""
+    """Return the end of a stream that the server closes, with its WebSocket close code."""
     return Goodbye(NORMAL_CLOSURE if farewell.is_replaced else SERVICE_RESTART)

@@ -1,4 +1,4 @@
-"""The OpenAPI 3.0.3 document, made from the route table and the messages."""
+"""Builds the OpenAPI 3.0.3 document from the route table and the messages."""
 
 import re
 from typing import Any, get_args
@@ -19,18 +19,18 @@ JsonObject = dict[str, Any]
 where, and tests hold the document against it."""
 _COMPONENTS = "#/components/schemas/{name}"
 _RATE_HEADERS = {
-    "X-RateLimit-Limit": "Requests that one window allows; 1000000 where none are counted",
-    "X-RateLimit-Remaining": "Requests left in this window; 1000000 where none are counted",
-    "X-RateLimit-Reset": "Unix seconds at which the next window begins; 0 where none are counted",
+    "X-RateLimit-Limit": "Requests allowed in one window; 1000000 if there is no limit",
+    "X-RateLimit-Remaining": "Requests left in this window; 1000000 if there is no limit",
+    "X-RateLimit-Reset": "Unix seconds at which the next window begins; 0 if there is no limit",
 }
 _MORE_HEADERS: dict[int, JsonObject] = {
     401: {"WWW-Authenticate": {"description": "`Bearer`", "schema": {"type": "string"}}},
-    405: {"Allow": {"description": "The methods that the path has", "schema": {"type": "string"}}},
+    405: {"Allow": {"description": "The methods of the path", "schema": {"type": "string"}}},
     426: {"Upgrade": {"description": "`websocket`", "schema": {"type": "string"}}},
     429: {"Retry-After": {"description": "Seconds after which to try again", "schema": {"type": "integer"}}},
     503: {"Retry-After": {"description": "Seconds after which to try again", "schema": {"type": "integer"}}},
 }
-"""What the refusals of a status bring beside the headers of every response."""
+"""Additional headers of the refusals of each status."""
 _SECURITY: dict[Auth, list[dict[str, list[str]]]] = {
     Auth.NOBODY: [],
     Auth.MAY_HAVE_POSITION: [{}, {"BearerAuth": []}, {"OriginKey": []}, {"AdminKey": []}],
@@ -45,7 +45,7 @@ _PARAMETER_HELP = {
     "queue_id": ("Queue identifier", {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,64}$"}),
     "session_id": ("Session identifier", {"type": "string"}),
     "webhook_id": ("Webhook identifier", {"type": "string"}),
-    "dead_letter_id": ("Identifier of a delivery that was given up", {"type": "string"}),
+    "dead_letter_id": ("Identifier of a dead letter", {"type": "string"}),
     "position_id": ("Position identifier", {"type": "string"}),
     "block_id": ("Block identifier", {"type": "string"}),
 }
@@ -54,39 +54,39 @@ _OPERATOR: JsonObject = {
     "name": "X-Operator",
     "in": "header",
     "required": False,
-    "description": "Who calls, for the audit trail: at most 100 printable characters, percent-encoded where "
-    "they are not ASCII. A claim, not a proof: all operators have the same key",
+    "description": "The operator's name for the audit trail: at most 100 printable characters; those outside "
+    "ASCII are percent-encoded. The server cannot verify it, because all operators share one key",
     "schema": {"type": "string"},
 }
 _PASS: JsonObject = {
     "name": "X-WR-Pass",
     "in": "header",
     "required": False,
-    "description": "A pass of the site: a JWT with `sub` (the visitor, with one place for each), `queue`, "
-    "`exp`, `jti`, and if wanted `priority`, `uses`, `nbf`. May come as `pass` in the body instead",
+    "description": "A pass of the site: a JWT with `sub` (the visitor; each has one place), `queue`, `exp`, "
+    "`jti`, and optionally `priority`, `uses`, `nbf`. May be sent as `pass` in the body instead",
     "schema": {"type": "string"},
 }
 _TOKEN: JsonObject = {
     "name": "X-WR-Token",
     "in": "header",
     "required": False,
-    "description": "`cookie`: the token is kept in a cookie, and left out of the answer; `client`: the "
-    "client keeps it. Either way the place is given back to its token alone",
+    "description": "`cookie`: the server sets the token as a cookie and leaves it out of the response. "
+    "`client`: the client keeps the token. With either, only the token gives the place back",
     "schema": {"type": "string"},
 }
 _RETRY: JsonObject = {
     "name": HEADER,
     "in": "header",
     "required": False,
-    "description": "A secret of the client's making, such as a UUID, the same for every try of one join: for "
-    "ten minutes it finds the place that an earlier try was given, though no answer arrived. With a join "
-    "that asks for something else it is refused. May stand in quotes",
+    "description": "A secret that the client creates, such as a UUID, the same for every try of one join. "
+    "For ten minutes a new try gets the place of an earlier try whose response was lost. A join with other "
+    "contents is refused. May be quoted",
     "schema": {"type": "string", "pattern": f"^[\\x21-\\x7e]{{{SHORTEST},{LONGEST}}}$"},
 }
 
 
 def openapi_document() -> JsonObject:
-    """Describe every route; the paths under `/api/v1` are relative to the servers, as in the contract."""
+    """Describe every route. Paths under `/api/v1` are relative to the servers, as in the contract."""
     answers: set[type[msgspec.Struct]] = {ErrorResponse}
     described = [route for route in ROUTES if not route.is_page]
     for route in described:
@@ -101,11 +101,11 @@ def openapi_document() -> JsonObject:
     paths: JsonObject = {}
     for route in described:
         relative = route.path.removeprefix(BASE)
-        # `/health` stands at both places; the one below the base is the contract's.
+        # `/health` exists at both paths. The document describes the one under the base, as the contract does.
         if route.path != relative or relative != "/health":
             item = paths.setdefault(relative, {})
-            # A WebSocket begins with a GET, and that is all the format can say of it. What answers every
-            # method alike is described once.
+            # A WebSocket begins with a GET request, and OpenAPI cannot describe more. A route for all methods
+            # is described once.
             item["get" if route.method in (ANY, WEBSOCKET) else route.method.lower()] = _operation(route)
             if route.path == relative:
                 item["servers"] = [{"url": "/"}]
@@ -135,7 +135,7 @@ def openapi_document() -> JsonObject:
 
 
 def _always_sent(kind: type[msgspec.Struct]) -> list[str]:
-    """List the fields that every message of the kind brings: all but those that may be unset."""
+    """Return the fields that are in every message of a kind: all except those that may be unset."""
     return [
         field.encode_name
         for field in msgspec.structs.fields(kind)
@@ -190,7 +190,7 @@ def _query_parameters(route: AnyRoute) -> list[JsonObject]:
 
 def _responses(route: AnyRoute) -> JsonObject:
     headers = {
-        "X-Request-Id": {"description": "Names this request in logs", "schema": {"type": "string"}},
+        "X-Request-Id": {"description": "Id of this request in the logs", "schema": {"type": "string"}},
         **_limit_headers(),
     }
     responses: JsonObject = {}
@@ -208,21 +208,21 @@ def _responses(route: AnyRoute) -> JsonObject:
         content = {"text/event-stream" if is_events else route.media_type: {"schema": schema}}
         responses[str(status)] = {"description": meaning, "headers": headers, "content": content}
     for status, meaning in _errors(route).items():
-        told = headers | _MORE_HEADERS.get(status, {})
+        all_headers = headers | _MORE_HEADERS.get(status, {})
         responses.setdefault(
             str(status),
-            {"description": meaning, "headers": told, "content": _refusal_content(route, status)},
+            {"description": meaning, "headers": all_headers, "content": _refusal_content(route, status)},
         )
     return responses
 
 
 def _refusal_content(route: AnyRoute, status: int) -> JsonObject:
-    """Describe the body of a refusal: the envelope, or a page for a visitor's browser."""
+    """Describe the body of a refusal: the JSON error, or an HTML page for a visitor's browser."""
     page = {"text/html": {"schema": {"type": "string"}}}
     envelope = _json(_reference(ErrorResponse))
     if route.refusal_page is None or status not in (404, 503):
         return envelope
-    # A server with one connection too many refuses before it knows the route.
+    # A server with too many connections refuses before it knows the route, so JSON is possible too.
     return page if status == 404 else page | envelope
 
 
@@ -248,8 +248,10 @@ def _reference(kind: type[msgspec.Struct]) -> dict[str, str]:
 
 
 def _as_3_0(schema: Any) -> Any:
-    """Rewrite JSON Schema 2020-12 into the dialect of OpenAPI 3.0: one example, boolean exclusive bounds,
-    enums for constants."""
+    """Convert JSON Schema 2020-12 into the dialect of OpenAPI 3.0.
+
+    OpenAPI 3.0 has one example, boolean exclusive bounds, and enums instead of constants.
+    """
     if isinstance(schema, list):
         return [_as_3_0(part) for part in schema]
     if not isinstance(schema, dict):
@@ -268,15 +270,15 @@ def _as_3_0(schema: Any) -> Any:
         rewritten["type"] = "string"
     options = rewritten.get("anyOf", [])
     if {"type": "null"} in options:
-        # In 3.0 nothing has the type null; what may be null says so beside its type.
+        # OpenAPI 3.0 has no type null. A nullable value has a flag beside its type.
         options.remove({"type": "null"})
         rewritten["nullable"] = True
         if len(options) == 1:
             rewritten |= rewritten.pop("anyOf")[0]
     if rewritten.get("required") == []:
-        # In 3.0 the list has at least one name, or is not there.
+        # In OpenAPI 3.0 this list must not be empty.
         del rewritten["required"]
     if "$ref" in rewritten and len(rewritten) > 1:
-        # A reference may have no neighbours in 3.0.
+        # In OpenAPI 3.0 a reference must not have other keys beside it.
         return {"allOf": [{"$ref": rewritten.pop("$ref")}], **rewritten}
     return rewritten

@@ -1,4 +1,4 @@
-"""The router: finds the route of a request by the shape of its path."""
+"""The router: finds the route of a request by its method and path."""
 
 import re
 
@@ -10,12 +10,12 @@ from wr.model.bounded_cache import BoundedCache
 from wr.model.refusals import Refusal
 
 _MOST_REMEMBERED = 1024
-"""Paths whose route is remembered: those of a few hundred queues."""
+"""Paths whose routes are remembered: enough for a few hundred queues."""
 _PARAMETER = re.compile(r"\{(\w+\*?)\}")
 
 
 class Router:
-    """Finds the route of a request by the shape of its path."""
+    """Finds the route of a request by its method and path. Remembers recent results."""
 
     def __init__(self, routes: tuple[AnyRoute, ...] = ROUTES) -> None:
         self._found: BoundedCache[tuple[str, str], tuple[AnyRoute, dict[str, str]]] = BoundedCache(
@@ -35,13 +35,14 @@ class Router:
             self._patterns.append((re.compile(shape), methods))
 
     def find(self, method: str, path: str) -> tuple[AnyRoute, dict[str, str]]:
-        """Find the route and its path parameters; HEAD is served by GET, and an upgrade that none offers
-        is overlooked.
+        """Find the route and its path parameters.
+
+        HEAD uses the route of GET. So does an upgrade request if the path has no WebSocket.
 
         Raises:
-            NotFound: no route has that path.
-            MethodNotAllowed: the path has routes, but none of that method.
-            UpgradeRequired: the path is there for WebSockets only.
+            NotFound: no route has this path.
+            MethodNotAllowed: the path does not support the method.
+            UpgradeRequired: the path supports WebSockets only.
         """
         found = self._found.get((method, path))
         if found is None:
@@ -59,19 +60,19 @@ class Router:
                     methods, parameters = candidates, match.groupdict()
                     break
         if methods is None:
-            raise refusals.NotFound("There is nothing at this path")
+            raise refusals.NotFound("This path does not exist")
         route = methods.get("GET" if method == "HEAD" else method, methods.get(ANY))
         if route is None and method == WEBSOCKET:
-            route = _answered(methods.get("GET"))
+            route = _with_operation(methods.get("GET"))
         if route is None:
             if list(methods) == [WEBSOCKET]:
-                raise refusals.UpgradeRequired("This path speaks WebSocket only")
-            allowed = (*methods, *(("HEAD",) if _answered(methods.get("GET")) else ()))
-            raise refusals.MethodNotAllowed("This path has no such method", tuple(sorted(allowed)))
+                raise refusals.UpgradeRequired("This path supports WebSockets only")
+            allowed = (*methods, *(("HEAD",) if _with_operation(methods.get("GET")) else ()))
+            raise refusals.MethodNotAllowed("This path does not support this method", tuple(sorted(allowed)))
         return route, parameters
 
     def has_feed(self, method: str, path: str) -> bool:
-        """Whether that is a live stream rather than a call."""
+        """Whether the request opens a live stream."""
         try:
             return self.find(method, path)[0].feed is not None and method != "HEAD"
         except Refusal:
@@ -79,10 +80,10 @@ class Router:
 
 
 def _parameter(name: str) -> str:
-    """Spell a parameter as a pattern: one part of a path, or with a star all that is left of it."""
+    """Return the pattern of a parameter: one segment of the path, or with a star the whole rest."""
     return f"(?P<{name[:-1]}>.*)" if name.endswith("*") else f"(?P<{name}>[^/]+)"
 
 
-def _answered(route: AnyRoute | None) -> AnyRoute | None:
-    """The route, unless it is a stream."""
+def _with_operation(route: AnyRoute | None) -> AnyRoute | None:
+    """Return the route if it has an operation. A live stream has none."""
     return route if route is not None and route.operation is not None else None

@@ -1,4 +1,4 @@
-"""The route table: every path of the server, once, put together from the routes of each subject."""
+"""The route table: all paths of the server, combined from the routes of each subject."""
 
 from wr.api.blocks.routes import BLOCK_ROUTES
 from wr.api.gate.routes import GATE_ROUTES

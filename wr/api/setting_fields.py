@@ -1,4 +1,4 @@
-"""Fields of messages about queues, made from the definitions of settings, so that each stands once."""
+"""Builds the fields of messages about queues from the definitions of settings: each is defined once."""
 
 from collections.abc import Iterable
 from typing import Annotated, Any, TypeVar, cast
@@ -15,41 +15,41 @@ Field = tuple[str, Any] | tuple[str, Any, Any]
 Message = TypeVar("Message", bound=QueueSettings)
 
 _SHOWN_FIRST = ("id", "name", "status")
-"""The fields that an answer about a queue begins with."""
-_PUBLIC = tuple(each for each in SETTINGS if each.facts.is_public)
+"""The first fields of a response about a queue."""
+_PUBLIC = tuple(setting for setting in SETTINGS if setting.facts.is_public)
 _INHERITED = frozenset(QueueSettings.__struct_fields__)
 
 
 def creation_fields() -> list[Field]:
-    """Make the fields of a wish for a new queue: the id, and each setting with its default."""
+    """Return the fields of a request to create a queue: the id, and each setting with its default."""
     return [("id", QueueId), *map(_creation_field, SETTINGS)]
 
 
 def change_fields() -> list[Field]:
-    """Make the fields of a change: each setting, unset where it stays as it is."""
-    return [(each.name, each.form | UnsetType, UNSET) for each in SETTINGS]
+    """Return the fields of a request to change a queue: each setting, unset if it does not change."""
+    return [(setting.name, setting.form | UnsetType, UNSET) for setting in SETTINGS]
 
 
 def answer_fields() -> list[Field]:
-    """Make the fields of an answer to an operator: the id and each setting, without limits."""
+    """Return the fields of a response to an operator: the id and each setting, without limits."""
     return _in_order([("id", QueueId), *map(_answer_field, SETTINGS)])
 
 
 def public_fields(*figures: Field) -> list[Field]:
-    """Make the fields of an answer to a visitor: the id, and each setting that visitors may see.
+    """Return the fields of a response to a visitor: the id, and each setting that visitors may see.
 
-    `figures` stand behind the first of them.
+    `figures` come after the first fields.
     """
-    return _in_order([("id", QueueId), *((each.name, each.kind) for each in _PUBLIC)], *figures)
+    return _in_order([("id", QueueId), *((setting.name, setting.kind) for setting in _PUBLIC)], *figures)
 
 
 def with_answer_fields(declared: type[Message]) -> type[Message]:
-    """Make the class of an answer with all settings.
+    """Return the class of a response with all settings.
 
-    Its name, its docstring and further fields, which have no defaults, are those of `declared`.
+    Its name, its docstring and its further fields, which have no defaults, are those of `declared`.
 
-    A type checker knows every setting, since the declared class inherits them. Fields of the class that is
-    made have no limits: a client takes what a later server allows.
+    `declared` inherits all settings, so type checkers know them. The fields of the returned class have no
+    limits, so that a client accepts values that a later server allows.
     """
     own = [field for field in msgspec.structs.fields(declared) if field.name not in _INHERITED]
     made = msgspec.defstruct(
@@ -60,17 +60,17 @@ def with_answer_fields(declared: type[Message]) -> type[Message]:
         kw_only=True,
         frozen=True,
     )
-    # It is no subclass in truth: inherited fields would keep their limits and their order.
+    # It is not really a subclass, because inherited fields would keep their limits and their order.
     return cast("type[Message]", made)
 
 
 def answer_values(config: QueueConfig, *, in_list: bool = False) -> dict[str, Any]:
-    """List the values of `answer_fields` by name; those that lists leave out are unset in a list."""
+    """Return the values of `answer_fields` by name. With `in_list`, those that lists leave out are unset."""
     return _values(config, SETTINGS, in_list=in_list)
 
 
 def public_values(config: QueueConfig) -> dict[str, Any]:
-    """List the values of `public_fields` by name."""
+    """Return the values of `public_fields` by name."""
     return _values(config, _PUBLIC)
 
 
@@ -78,9 +78,9 @@ def _values(
     config: QueueConfig, settings: Iterable[SettingDescription], *, in_list: bool = False
 ) -> dict[str, Any]:
     values: dict[str, Any] = {"id": config.id}
-    for each in settings:
-        is_left_out = in_list and not each.facts.is_in_lists
-        values[each.name] = UNSET if is_left_out else plain(getattr(config, each.name))
+    for setting in settings:
+        is_left_out = in_list and not setting.facts.is_in_lists
+        values[setting.name] = UNSET if is_left_out else plain(getattr(config, setting.name))
     return values
 
 
@@ -89,7 +89,7 @@ def _creation_field(setting: SettingDescription) -> Field:
         return (setting.name, setting.form, setting.default)
     facts = setting.facts
     if facts.concert_default is not None:
-        text = f"Left out: {setting.default} {facts.unit}, or {facts.concert_default} for a concert's queue"
+        text = f"Default: {setting.default} {facts.unit}, or {facts.concert_default} for a concert's queue"
         return (setting.name, Annotated[setting.form, Meta(description=text)] | UnsetType, UNSET)
     if facts.default_in_words:
         return (setting.name, setting.form | UnsetType, UNSET)

@@ -1,1 +1,1 @@
-"""Events for other systems: noted where things happen, published to NATS, delivered to webhooks."""
+"""Events for other systems: what happens in a queue is published to NATS and delivered to webhooks."""

@@ -1,4 +1,4 @@
-"""Telling other systems: what runs for it, and how it ends."""
+"""Starts the delivery of events to webhooks and NATS, and ends it without losing events if possible."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -20,11 +20,11 @@ log = structlog.get_logger("wr.events")
 async def telling(
     hooks: WebhookDispatcher, link: "NatsPublisher | None", *, patience_s: Callable[[], float]
 ) -> AsyncIterator[None]:
-    """Publish and deliver events for as long as the block lasts, and after it what is left.
+    """Publish and deliver events during the block, and afterwards those that are left.
 
-    `patience_s` is asked at the end of the block how long that may take. Whatever notes events is to end
-    inside the block. Deliveries that are not finished then become dead letters; events that NATS has not
-    acknowledged are lost, and counted in the log.
+    At the end of the block `patience_s` returns how many seconds that may take. Everything that creates
+    events has to end inside the block. Deliveries that are not finished in time become dead letters. Events
+    that NATS has not acknowledged in time are lost, and the log says how many.
     """
     async with trio.open_nursery() as nursery:
         await nursery.start(keep_running, "webhooks", hooks.run)
@@ -34,7 +34,7 @@ async def telling(
         left_s = patience_s()
         if link is not None and link.waiting:
             log.info(
-                "stopping: NATS is given time for the last events",
+                "stopping: waiting until NATS has acknowledged the last events",
                 count=link.waiting,
                 grace_s=round(left_s, 3),
             )

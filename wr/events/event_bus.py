@@ -1,4 +1,4 @@
-"""The event book: takes a note of what happened, for everybody who is to be told of it."""
+"""The event bus: passes each event to the outbox of every receiver that wants it."""
 
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -15,12 +15,15 @@ log = structlog.get_logger("wr.events")
 
 ALL_KINDS = frozenset(EventType)
 _MOST_HELD = 20_000
-"""Events of one queue that are held back at once: two passes of the largest kind, in the milliseconds that a
-batch takes. With a store that takes seconds, what comes first is told after it rather than memory used up."""
+"""Events of one queue that may be held back at once: two of the largest admission passes.
+
+That is enough for the milliseconds that a batch takes. If the store takes seconds, the limit protects memory:
+held events are released early, and the events that should come first come after them.
+"""
 
 
 class _Held:
-    """What is noted of one queue while something that came before is still under way."""
+    """Events of one queue that wait until earlier events, in `first`, are known."""
 
     __slots__ = ("first", "notes", "size")
 
@@ -31,10 +34,10 @@ class _Held:
 
 
 class Outbox:
-    """What one receiver is still to be told: of bounded size, oldest first.
+    """The events that one receiver has not received yet, oldest first. Its size is limited.
 
-    What does not fit is dropped and counted: those who come last, so that what is kept has no holes, and
-    nobody has to wait.
+    When it is full, new events are dropped and counted. So the kept events have no gaps, and the code that
+    creates events never waits.
     """
 
     def __init__(
@@ -59,12 +62,12 @@ class Outbox:
         self._is_abandoned = False
 
     def want(self, kinds: frozenset[EventType], queue_id: str) -> None:
-        """Take other events from now on; what is kept already stays."""
+        """Accept other events from now on. Events already kept stay."""
         self._kinds = kinds
         self._queue_id = queue_id
 
     def offer(self, note: EventNote) -> None:
-        """Keep a note, or of many people in one as many as there is room for."""
+        """Keep a note. If it is about many visitors and not all fit, keep the part that fits."""
         if note.kind not in self._kinds or (self._queue_id and note.queue_id != self._queue_id):
             return
         size = note.size
@@ -82,14 +85,17 @@ class Outbox:
         self._news.set()
 
     async def take(self, most: int) -> list[EventNote]:
-        """Wait for notes and take those of up to `most` events, oldest first; they count until settled."""
+        """Wait for notes and take those of up to `most` events, oldest first.
+
+        They still count towards the limit until `settle`.
+        """
         while not self._notes:
             self._news = trio.Event()
             await self._news.wait()
         return self.take_now(most)
 
     def take_now(self, most: int) -> list[EventNote]:
-        """Take notes of up to `most` events, none where there are none."""
+        """Take notes of up to `most` events, without waiting. The list may be empty."""
         taken: list[EventNote] = []
         while self._notes and most > 0:
             note = self._notes.popleft()
@@ -101,18 +107,18 @@ class Outbox:
         return taken
 
     def settle(self, count: int) -> None:
-        """Say that so many events need no room any more: delivered, or given up."""
+        """Free the room of `count` events that were delivered or given up."""
         if self._is_abandoned:
             return
         self._held -= count
         self._tally.waiting -= count
         if self._held <= self._most // 2:
-            # Not at the first that fits again: at the brink each event would be worth a line of the log.
+            # Only when half empty. Otherwise a full outbox would log a line for nearly every event.
             self._is_dropping = False
         self._settled.set()
 
     def abandon(self) -> int:
-        """Forget everything, taken or not, for good; returns how many events that were."""
+        """Drop all events, also those that were taken but not settled. Returns how many there were."""
         count = self._held
         self._notes.clear()
         self.settle(count)
@@ -121,11 +127,11 @@ class Outbox:
 
     @property
     def is_empty(self) -> bool:
-        """Whether there is nothing to take just now; what was taken may not be settled yet."""
+        """Whether there is nothing to take. Events that were taken may not be settled yet."""
         return not self._notes
 
     async def drained(self) -> None:
-        """Wait until all that was kept is settled."""
+        """Wait until all events are settled."""
         while self._held:
             self._settled = trio.Event()
             await self._settled.wait()
@@ -138,41 +144,41 @@ class Outbox:
 
 
 class EventBus:
-    """Where the code that makes things happen says so.
+    """Receives events from the code that causes them. Never waits.
 
-    Looking at `wanted` is all that it costs while nobody is to be told; a note is about 1 µs for each
-    receiver, however many people it is about. Never waits.
+    Without receivers the caller only reads `wanted`. A note costs about 1 µs for each receiver, however many
+    visitors it is about.
     """
 
     def __init__(self) -> None:
         self.wanted = False
-        """Whether anybody is to be told."""
+        """Whether there is any receiver."""
         self._outboxes: list[Outbox] = []
         self._held: dict[str, _Held] = {}
 
     @contextmanager
     def holding(self, queue_id: str) -> Iterator[list[EventNote]]:
-        """Hold back what is noted of a queue until the block ends; what it puts into the list comes first.
+        """Hold back the events of a queue until the block ends. Notes in the yielded list go out before them.
 
-        One block at a time for each queue. Where more is noted meanwhile than is held back, all of it is let
-        go in its order, and what was to come first comes when the block ends.
+        Only one block at a time for each queue. If more events come than may be held back, all held events
+        go out at once in their order, and the notes of the list follow at the end of the block.
         """
         held = self._held[queue_id] = _Held()
         try:
             yield held.first
         finally:
-            # Gone already if it was more than is held back.
+            # It is already removed if there were too many events.
             self._held.pop(queue_id, None)
-            self._let_go(held.first)
-            self._let_go(held.notes)
+            self._release(held.first)
+            self._release(held.notes)
 
     def add(self, outbox: Outbox) -> None:
-        """Give it all notes from now on."""
+        """Pass all notes to this outbox from now on."""
         self._outboxes.append(outbox)
         self.wanted = True
 
     def remove(self, outbox: Outbox) -> None:
-        """Give it no more."""
+        """Pass no more notes to this outbox."""
         self._outboxes.remove(outbox)
         self.wanted = bool(self._outboxes)
 
@@ -187,7 +193,7 @@ class EventBus:
         waits_ms: Sequence[int] = (),
         mark: bytes = b"",
     ) -> None:
-        """Take a note; `people` are positions, none when it happened to the queue itself."""
+        """Pass on an event. `people` are position ids, or empty for an event of the queue itself."""
         note = EventNote(kind, queue_id, at_ms, people, facts, waits_ms, mark)
         held = self._held.get(queue_id) if self._held else None
         if held is None:
@@ -196,10 +202,10 @@ class EventBus:
         held.size += note.size
         held.notes.append(note)
         if held.size > _MOST_HELD:
-            # None of it can wait any more: what came later must not go past what came before.
+            # Release all of them, so that the order stays.
             del self._held[queue_id]
-            self._let_go(held.first)
-            self._let_go(held.notes)
+            self._release(held.first)
+            self._release(held.notes)
 
     def note_people(
         self,
@@ -210,11 +216,11 @@ class EventBus:
         facts: dict[str, Any] | None = None,
         waits_ms: Sequence[int] = (),
     ) -> None:
-        """Take a note of something that happens to people, unless it happened to nobody."""
+        """Pass on an event of visitors. Does nothing if `people` is empty."""
         if people:
             self.note(kind, queue_id, at_ms, people, facts, waits_ms=waits_ms)
 
-    def _let_go(self, notes: list[EventNote]) -> None:
+    def _release(self, notes: list[EventNote]) -> None:
         for note in notes:
             self._offer(note)
         notes.clear()

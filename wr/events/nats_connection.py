@@ -1,4 +1,4 @@
-"""One connection to a NATS server: opened within a time, looked at, and closed for good."""
+"""One connection to a NATS server: opens it within a time limit, checks the stream, and closes it."""
 
 import asyncio
 import re
@@ -19,41 +19,41 @@ log = structlog.get_logger("wr.events.nats")
 
 STREAM = "WAITINGROOM"
 _KEPT_S = 7 * 24 * 3600
-"""How long a stream that is made here keeps events: one without a bound would fill the disk."""
+"""How long a stream that is created here keeps events. Without a limit it would fill the disk."""
 _REPEATS_S = 120
-"""For how long the server knows an event again that it has stored."""
+"""For how many seconds NATS recognises an event that it has already stored."""
 ACKNOWLEDGE_S = 5.0
 _CONNECT_S = 5.0
-_LOOK_S = 5.0
+_CHECK_S = 5.0
 _PING_S = 5.0
 _CLOSE_S = 1.0
 _OVERLAPS = 10065
-"""JetStream's code for a stream whose subjects another has already."""
+"""JetStream's error code for a new stream with subjects that another stream already has."""
 _FORBIDDEN = re.compile(r'permissions violation for publish to "([^"]+)"', re.IGNORECASE)
 _MOST_FORBIDDEN = 100
 
 
 class Connected:
-    """A connection that can be published on, and what is known of the server."""
+    """An open connection for publishing, and what is known about the NATS server."""
 
     def __init__(self) -> None:
         self.is_closed = asyncio.Event()
         self.forbidden: set[str] = set()
-        """Subjects that the server has refused this user to publish on."""
+        """Subjects on which NATS does not allow this user to publish."""
         self.is_forbidden = asyncio.Event()
-        """Set when there is one."""
+        """Set when `forbidden` is not empty."""
         self.untaken: frozenset[str] = frozenset()
-        """Subjects of events that no stream takes, as far as could be seen."""
+        """Subjects of events that no stream stores. Empty if the check was not possible."""
         self.is_seen = False
-        """Whether the server was seen to have a stream for events."""
+        """Whether the check found a stream for at least some events."""
         self.jetstream: JetStreamContext
 
     async def closed(self) -> None:
-        """Take in that the connection is gone."""
+        """Note that the connection is closed. nats-py calls it."""
         self.is_closed.set()
 
     async def noted(self, error: Exception) -> None:
-        """Take in what the server says besides."""
+        """Note an error that NATS reports, above all missing permissions. nats-py calls it."""
         log.debug("NATS reports", error=str(error))
         found = _FORBIDDEN.search(str(error))
         if found and len(self.forbidden) < _MOST_FORBIDDEN:
@@ -63,15 +63,15 @@ class Connected:
 
 @asynccontextmanager
 async def connected(url: str, name: str) -> AsyncIterator[Connected]:
-    """Connect to the first server of those in `url` that lets us in, once each.
+    """Try each server in `url` once, and connect to the first that accepts.
 
-    Coming back is the caller's work: the client would keep what it could not send, and send it again beside
-    what is published again.
+    The caller has to reconnect. If nats-py did it, it would send unsent messages again, in addition to those
+    that the caller publishes again.
 
     Raises:
-        OSError, TimeoutError, nats.errors.Error: none of them does; why the last one does not.
+        OSError, TimeoutError, nats.errors.Error: no server accepts. It is the error of the last one.
     """
-    # 30 ms and 8 MB that a server without NATS need not spend.
+    # Imported late, because the import takes 30 ms and 8 MB that a server without NATS need not spend.
     import nats.errors  # noqa: PLC0415
     from nats.aio.client import Client  # noqa: PLC0415
 
@@ -86,7 +86,7 @@ async def connected(url: str, name: str) -> AsyncIterator[Connected]:
                     raise
                 continue
             link.jetstream = client.jetstream(timeout=ACKNOWLEDGE_S)
-            await _look(client, link)
+            await _check_stream(client, link)
             yield link
             return
         finally:
@@ -110,7 +110,7 @@ async def _connect(client: "Client", link: Connected, server: str, name: str) ->
                 servers=[address],
                 name=name,
                 allow_reconnect=False,
-                # 0 would be for ever, and the client waits two seconds in between unless it is told not to.
+                # One attempt: 0 would mean for ever. By default nats-py would also pause two seconds.
                 max_reconnect_attempts=1,
                 reconnect_time_wait=0,
                 connect_timeout=_CONNECT_S,  # type: ignore[arg-type] # any number of seconds
@@ -121,20 +121,20 @@ async def _connect(client: "Client", link: Connected, server: str, name: str) ->
                 error_cb=noted,
                 user=None if password is None else user,
                 password=password,
-                # As the client does with a URL in which there is one word only.
+                # A URL with a user and no password holds a token. nats-py reads such URLs in the same way.
                 token=user or None if password is None else None,
             ),
             _CONNECT_S,
         )
     except nats.errors.NoServersError as error:
-        # It says no more than that: what came before it is the reason.
+        # This error gives no reason. The error before it does.
         if isinstance(last, OSError | TimeoutError | nats.errors.Error):
             raise last from None
         raise error from last
 
 
 def _login(server: str) -> tuple[str, str, str | None]:
-    """Take apart a URL: without who logs in, and who, as they are once percent-encoding is undone."""
+    """Split a URL into the address without credentials, the user, and the password, both percent-decoded."""
     parts = urlsplit(server)
     address = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
     password = None if parts.password is None else unquote(parts.password)
@@ -147,47 +147,47 @@ async def _close(client: "Client") -> None:
     try:
         await asyncio.wait_for(client.close(), _CLOSE_S)
     except (TimeoutError, OSError, nats.errors.Error) as error:
-        log.debug("the connection to NATS did not close well", error=str(error))
-    # To close it well may take for ever where a server hangs, and each connection would keep its socket then.
-    # The client has no other way to it.
+        log.debug("the connection to NATS was not closed cleanly", error=str(error))
+    # If the NATS server hangs, a clean close may never finish and the socket would stay open. So abort the
+    # transport. nats-py offers no public way to do it.
     writer = getattr(client._transport, "_io_writer", None)
     if writer is not None:
         writer.transport.abort()
 
 
-async def _look(client: "Client", link: Connected) -> None:
-    """See that there is a stream, and which subjects have none; for a user who may look.
+async def _check_stream(client: "Client", link: Connected) -> None:
+    """Make sure that there is a stream, and find the subjects without one, if the user has the permission.
 
     Raises:
-        OSError, nats.errors.Error: the server has no JetStream, or no room for a stream.
+        OSError, nats.errors.Error: NATS has no JetStream, or no room for a stream.
     """
     import nats.errors  # noqa: PLC0415
 
     async def look() -> None:
         await _ensure_stream(link.jetstream)
-        link.untaken = await _untaken(link.jetstream, [kind.subject for kind in EventType])
+        link.untaken = await _subjects_without_stream(link.jetstream, [kind.subject for kind in EventType])
 
     looking = asyncio.create_task(look())
     forbidden = asyncio.create_task(link.is_forbidden.wait())
     try:
-        await asyncio.wait({looking, forbidden}, timeout=_LOOK_S, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({looking, forbidden}, timeout=_CHECK_S, return_when=asyncio.FIRST_COMPLETED)
         if looking.done():
             looking.result()
             link.is_seen = len(link.untaken) < len(EventType)
             return
     except nats.errors.TimeoutError:
-        log.debug("NATS does not say whether it has a stream")
+        log.debug("NATS did not answer whether it has a stream")
     finally:
         looking.cancel()
         forbidden.cancel()
         await asyncio.wait({looking, forbidden})
     if client.is_closed:
         raise nats.errors.ConnectionClosedError
-    # Publishing shows it: that alone may well be allowed.
+    # A user without permission to look may still be allowed to publish. Publishing will show it.
 
 
 async def _ensure_stream(jetstream: "JetStreamContext") -> None:
-    """Make the stream if there is none; one that is there is the operator's, and is left as it is."""
+    """Create the stream if there is none. An existing stream belongs to the operator and is not changed."""
     from nats.js.api import StreamConfig  # noqa: PLC0415
     from nats.js.errors import BadRequestError, NotFoundError  # noqa: PLC0415
 
@@ -208,7 +208,7 @@ async def _ensure_stream(jetstream: "JetStreamContext") -> None:
             log.info("events go to the operator's own stream", reason=error.description)
 
 
-async def _untaken(jetstream: "JetStreamContext", subjects: Sequence[str]) -> frozenset[str]:
+async def _subjects_without_stream(jetstream: "JetStreamContext", subjects: Sequence[str]) -> frozenset[str]:
     from nats.js.errors import NotFoundError  # noqa: PLC0415
 
     async def is_taken(subject: str) -> bool:
@@ -219,4 +219,4 @@ async def _untaken(jetstream: "JetStreamContext", subjects: Sequence[str]) -> fr
         return True
 
     taken = await asyncio.gather(*map(is_taken, subjects))
-    return frozenset(subject for subject, is_one in zip(subjects, taken, strict=True) if not is_one)
+    return frozenset(subject for subject, has_stream in zip(subjects, taken, strict=True) if not has_stream)

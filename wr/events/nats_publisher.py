@@ -1,8 +1,8 @@
-"""The link to NATS JetStream: `nats-py` on a thread and an asyncio loop of its own, fed by a Trio task.
+"""Publishes events to NATS JetStream with `nats-py`, which needs asyncio, so it runs in a thread of its own.
 
-The two meet in two calls that never wait: notes go over with `call_soon_threadsafe`, and the word that they
-are acknowledged comes back with `run_sync_soon`. The buffer is the outbox, bounded by events and not by
-notes, which a memory channel could not do.
+A Trio task passes notes to the thread with `call_soon_threadsafe`. The thread reports acknowledged batches
+with `run_sync_soon`. Neither call waits. The outbox is the buffer: its limit counts events, while a memory
+channel could only count notes.
 """
 
 import asyncio
@@ -24,9 +24,10 @@ from wr.model.events import EventNote, events_of
 log = structlog.get_logger("wr.events.nats")
 
 _BATCH = 512
-"""Events on their way at once: at 1 ms to the server and back far more than a server makes."""
+"""Events published at once, before their acknowledgements. With a round trip of 1 ms, one server creates far
+fewer."""
 _TURN = 32
-"""Events published in one turn of the loop, about 1 ms: in between, the server's own thread gets its turn."""
+"""Events published in a row, in about 1 ms. After that the server's main thread can run."""
 _END_S = 2.0
 _FIRST_PAUSE_S = 0.25
 _LONGEST_PAUSE_S = 15.0
@@ -35,7 +36,7 @@ Health = Literal["healthy", "unhealthy"]
 
 
 class _Message(msgspec.Struct, frozen=True):
-    """An event, spelled."""
+    """An event as NATS gets it."""
 
     id: str
     subject: str
@@ -43,25 +44,25 @@ class _Message(msgspec.Struct, frozen=True):
 
 
 class _Batch:
-    """Notes on their way, and what became of them."""
+    """Notes that are being published, and their result."""
 
     def __init__(self, notes: Sequence[EventNote]) -> None:
         self.notes = notes
         self.dropped = 0
-        """Events that the server would not take."""
+        """Events that NATS refused for good."""
         self.is_settled = trio.Event()
 
 
-class _Lost(Exception):
-    """The connection is gone."""
+class _ConnectionLost(Exception):
+    """The connection to NATS was lost."""
 
 
 class NatsPublisher:
-    """Publishes what an outbox holds, for as long as it runs; connects again for ever.
+    """Publishes the events of an outbox while it runs, and reconnects as often as needed.
 
-    Events are published in their order, and those that are not acknowledged again, with the same ids, so that
-    the server drops what it has stored already. One that is refused time and again for its own sake is given
-    up and counted, so that it does not hold up the others. `draw` gives random numbers from 0 to 1.
+    Events are published in order. Events that are not acknowledged are published again with the same ids, so
+    that NATS can drop duplicates. An event that NATS refuses several times is dropped and counted, so that it
+    does not block the others. `draw` returns random numbers from 0 to 1.
     """
 
     def __init__(
@@ -77,10 +78,10 @@ class NatsPublisher:
         self._untaken: frozenset[str] = frozenset()
         self._has_said_unseen = False
         self.health: Health = "unhealthy"
-        """Whether events are being taken just now; read by whoever asks, on any thread."""
+        """Whether NATS accepts events just now. May be read from any thread."""
 
     async def run(self) -> None:
-        """Publish until cancelled. What was taken and not acknowledged is published by the next run."""
+        """Publish until cancelled. The next run publishes again what was not acknowledged."""
         thread = _Thread(self)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._feed, thread)
@@ -93,20 +94,20 @@ class NatsPublisher:
                 thread.stop()
                 with trio.move_on_after(_END_S, shield=True):
                     await thread.has_ended.wait()
-            # It ends only when it is told to, or when something is wrong with it: then it starts again.
+            # The thread ended by itself, so something is wrong with it. The caller starts this task again.
             nursery.cancel_scope.cancel()
 
     @property
     def waiting(self) -> int:
-        """How many events are not acknowledged yet."""
+        """Number of events that are not acknowledged yet."""
         return self._tally.waiting
 
     async def drained(self) -> None:
-        """Wait until all that was noted is acknowledged."""
+        """Wait until all events are acknowledged."""
         await self._outbox.drained()
 
     def abandon(self) -> int:
-        """Give up what is not acknowledged, for good; returns how many events that were."""
+        """Drop all events that are not acknowledged. Returns how many there were."""
         lost = self._outbox.abandon()
         self._tally.dropped += lost
         return lost
@@ -126,7 +127,7 @@ class NatsPublisher:
             self._outbox.settle(count)
 
     def spell(self, notes: Sequence[EventNote]) -> list[_Message]:
-        """Make messages of notes; on the thread, so that it costs the server's own none of its time."""
+        """Turn notes into messages. Called in the NATS thread, to keep the work off the main thread."""
         return [
             _Message(event.id, event.type.subject, msgspec.json.encode(event))
             for note in notes
@@ -134,15 +135,15 @@ class NatsPublisher:
         ]
 
     def failed(self, error: BaseException) -> None:
-        """Take in that the connection, or what was published, failed."""
+        """Note that connecting or publishing failed."""
         if self.health == "healthy" or not self._tally.failures:
-            # The address is not told: it may hold a password.
+            # The URL is not logged, because it may hold a password.
             log.warning("NATS does not take events; they are kept", error=str(error) or type(error).__name__)
         self._tally.failures += 1
         self.health = "unhealthy"
 
     def connected(self, link: Connected) -> None:
-        """Take in what was seen of a server that has let us in."""
+        """Note the result of the check after connecting."""
         if link.untaken and link.untaken != self._untaken:
             log.error("no stream of NATS takes some events; they are dropped", subjects=sorted(link.untaken))
         self._untaken = link.untaken
@@ -150,23 +151,26 @@ class NatsPublisher:
             self.took()
         elif not link.untaken and not self._has_said_unseen:
             self._has_said_unseen = True
-            log.info("NATS does not let us look for a stream; events are published all the same")
+            log.info("NATS does not allow to check for a stream; events are published anyway")
 
     def took(self) -> None:
-        """Take in that the server takes events."""
+        """Note that NATS accepts events."""
         if self.health != "healthy":
             log.info("NATS takes events", stream=STREAM)
         self.health = "healthy"
 
     def pause_s(self, failures: int) -> float:
-        """How long to wait before connecting again: longer each time, never in step with other servers."""
+        """Return the pause before the next try, in seconds. It doubles each time, with a random factor.
+
+        The random factor keeps many servers from trying at the same moment.
+        """
         return float(
             min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2 ** min(failures - 1, 10)) * (0.5 + self._draw())
         )
 
 
 class _Thread:
-    """The asyncio side: one batch at a time, from the first to the last acknowledgement."""
+    """The thread with the asyncio loop. It publishes one batch at a time, until all is acknowledged."""
 
     def __init__(self, link: NatsPublisher) -> None:
         self._link = link
@@ -181,7 +185,7 @@ class _Thread:
         self._refusals = Refusals()
 
     def run(self) -> None:
-        """Run the loop in this thread until `stop`."""
+        """Run the asyncio loop in this thread until `stop`."""
         try:
             asyncio.run(self._run())
         except (asyncio.CancelledError, trio.RunFinishedError):
@@ -191,12 +195,12 @@ class _Thread:
                 self._trio.run_sync_soon(self.has_ended.set)
 
     def stop(self) -> None:
-        """End it soon, from the Trio side."""
+        """End the thread soon. Called by the Trio side."""
         if self._loop is not None and self._main is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._main.cancel)
 
     def publish(self, batch: _Batch) -> None:
-        """Have these published, from the Trio side; it is settled when all are acknowledged or given up."""
+        """Publish a batch. Called by the Trio side. Sets `is_settled` when all is acknowledged or dropped."""
         assert self._loop is not None  # noqa: S101 - set before `is_ready`
         self._loop.call_soon_threadsafe(self._batches.put_nowait, batch)
 
@@ -204,7 +208,7 @@ class _Thread:
         self._loop = asyncio.get_running_loop()
         self._main = asyncio.current_task()
         self._trio.run_sync_soon(self.is_ready.set)
-        # 30 ms and 8 MB that a server without NATS need not spend.
+        # Imported late, because the import takes 30 ms and 8 MB that a server without NATS need not spend.
         import nats.errors  # noqa: PLC0415
 
         failures = 0
@@ -214,9 +218,9 @@ class _Thread:
                 async with connected(self._link.url, self._link.name) as link:
                     self._link.connected(link)
                     await self._publish_for_ever(link)
-            except (TimeoutError, OSError, nats.errors.Error, _Lost) as error:
+            except (TimeoutError, OSError, nats.errors.Error, _ConnectionLost) as error:
                 self._link.failed(error)
-            # A connection that held for a while was a good one.
+            # After a connection that lasted for a while, the pauses start short again.
             failures = 1 if time.monotonic() - began_s > _LONGEST_PAUSE_S else failures + 1
             await asyncio.sleep(self._link.pause_s(failures))
 
@@ -243,29 +247,29 @@ class _Thread:
         try:
             await asyncio.wait({batch, lost}, return_when=asyncio.FIRST_COMPLETED)
             if not batch.done():
-                raise _Lost("the connection was lost")
+                raise _ConnectionLost("the connection was lost")
             self._batch = batch.result()
         finally:
             batch.cancel()
         self._unacknowledged = self._link.spell(self._batch.notes)
 
     async def _publish(self, link: Connected, lost: "asyncio.Task[Any]") -> None:
-        """Publish what is not acknowledged, in order; keep what is to be published again.
+        """Publish all events that are not acknowledged, in order, and keep those that need another try.
 
         Raises:
-            Whatever first failed that is no refusal of a message, or may be the server's own trouble.
+            BaseException: the first failure that is not the refusal of an event, or may not be one.
         """
-        under_way: list[asyncio.Task[Any]] = []
+        tasks: list[asyncio.Task[Any]] = []
         for message in self._unacknowledged:
-            under_way.append(asyncio.create_task(_send(link, message)))
-            if len(under_way) % _TURN == 0:
+            tasks.append(asyncio.create_task(_send(link, message)))
+            if len(tasks) % _TURN == 0:
                 await asyncio.sleep(0)
-        whole = asyncio.gather(*under_way, return_exceptions=True)
+        whole = asyncio.gather(*tasks, return_exceptions=True)
         await asyncio.wait({whole, lost}, return_when=asyncio.FIRST_COMPLETED)
         if not whole.done():
             whole.cancel()
             await asyncio.wait({whole})
-            raise _Lost("the connection was lost")
+            raise _ConnectionLost("the connection was lost")
         self._settle(link, whole.result())
 
     def _settle(self, link: Connected, outcomes: "Sequence[object]") -> None:
@@ -276,13 +280,13 @@ class _Thread:
             if not isinstance(outcome, BaseException):
                 self._refusals.taken(message)
                 continue
-            verdict = self._refusals.judge(link, message, outcome)
-            if verdict is RetryDecision.GIVEN_UP:
+            decision = self._refusals.judge(link, message, outcome)
+            if decision is RetryDecision.GIVEN_UP:
                 assert self._batch is not None  # noqa: S101 - these are its messages
                 self._batch.dropped += 1
                 continue
             kept.append(message)
-            if verdict is RetryDecision.REFUSED:
+            if decision is RetryDecision.REFUSED:
                 refusal = outcome
             else:
                 failure = failure or outcome
@@ -304,7 +308,7 @@ async def _send(link: Connected, message: _Message) -> None:
     try:
         await link.jetstream.publish(message.subject, message.payload, headers={"Nats-Msg-Id": message.id})
     except nats.errors.TimeoutError:
-        # What is not permitted has no answer: the server says so beside it.
+        # NATS does not answer a message that is not permitted, but reports an error separately.
         if message.subject in link.forbidden:
             raise SubjectForbidden(message.subject) from None
         raise

@@ -1,4 +1,4 @@
-"""Refusals: whether an event that NATS did not take is published again, or given up for the others' sake."""
+"""Decides whether an event that NATS refused is published again, or dropped so that it blocks no others."""
 
 from enum import Enum
 from typing import Protocol
@@ -10,66 +10,66 @@ from wr.events.nats_connection import Connected
 log = structlog.get_logger("wr.events.nats")
 
 _MOST = 3
-"""Refusals of one event, for its own sake, before it is given up: in about a second."""
+"""Tries of an event that NATS certainly refuses, before it is dropped. They take about a second."""
 _MOST_IN_DOUBT = 10
-"""The same where it may be the server's trouble: in about a minute, for an election of its leader may take
-seconds in which nobody answers."""
+"""Tries of an event if the cause may be a problem of NATS itself. They take about a minute, because NATS may
+not answer for seconds while it elects a leader."""
 _STORE_FAILED = 10077
-"""JetStream's code for a stream that is full, among other things."""
+"""JetStream's error code for a full stream, and for some other problems."""
 
 
 class Message(Protocol):
-    """What is known of an event here."""
+    """The part of an event that this module needs."""
 
     @property
     def id(self) -> str:
-        """The same however often it is published."""
+        """Id of the event. It stays the same when the event is published again."""
         ...
 
     @property
     def subject(self) -> str:
-        """Where it is published."""
+        """Subject on which the event is published."""
         ...
 
 
 class SubjectForbidden(Exception):
-    """The server does not let this user publish on a subject."""
+    """NATS does not allow this user to publish on a subject."""
 
     def __init__(self, subject: str) -> None:
         super().__init__(f"it is not permitted to publish on {subject}")
 
 
 class RetryDecision(Enum):
-    """What follows from a failure."""
+    """What to do after a failure."""
 
     GIVEN_UP = "given up"
-    """The event is dropped."""
+    """Drop the event."""
     REFUSED = "refused"
-    """The event is published again, on the same connection."""
+    """Publish the event again, on the same connection."""
     FAILED = "failed"
-    """The connection is of no use, or is to be looked at anew."""
+    """Connect again. The connection is broken, or the streams of NATS may have changed."""
 
 
 class Refusals:
-    """Counts how often each event was refused. Of bounded size: there is a batch of them at most."""
+    """Counts how often each event was refused. At most one batch of events is counted."""
 
     def __init__(self) -> None:
         self._counts: dict[str, int] = {}
         self._hopeless: set[str] = set()
-        """Subjects that were refused for certain the last time: the next event so refused is tried once."""
-        self._told: set[str] = set()
-        """Subjects of which the last event was given up, as the log says."""
+        """Subjects whose last event was certainly refused. Their next event is tried only once."""
+        self._logged: set[str] = set()
+        """Subjects whose last event was dropped. The log already says so."""
 
     def taken(self, message: Message) -> None:
-        """Take in that an event was acknowledged."""
+        """Note that an event was acknowledged."""
         if self._counts:
             self._counts.pop(message.id, None)
-        if self._told:
+        if self._logged:
             self._hopeless.discard(message.subject)
-            self._told.discard(message.subject)
+            self._logged.discard(message.subject)
 
     def judge(self, link: Connected, message: Message, error: BaseException) -> RetryDecision:
-        """Say what follows from this failure; logs the first event of a subject that is given up."""
+        """Return what to do after this failure. Logs only the first dropped event of each subject."""
         is_final = _is_refusal(link, message, error)
         if is_final is None:
             return RetryDecision.FAILED
@@ -78,12 +78,12 @@ class Refusals:
         if count < (1 if is_hopeless else _MOST if is_final else _MOST_IN_DOUBT):
             return RetryDecision.REFUSED if is_final else RetryDecision.FAILED
         del self._counts[message.id]
-        # In doubt the next event has as many tries: else the whole buffer would be given up within seconds
-        # where a server is in trouble for minutes.
+        # Only for certain refusals. Otherwise, while NATS has problems for minutes, the whole outbox would be
+        # dropped within seconds.
         if is_final and _is_of_subject(error):
             self._hopeless.add(message.subject)
-        if message.subject not in self._told:
-            self._told.add(message.subject)
+        if message.subject not in self._logged:
+            self._logged.add(message.subject)
             log.error(
                 "NATS refuses an event; it is dropped, and so are others like it",
                 subject=message.subject,
@@ -99,7 +99,7 @@ def _is_of_subject(error: BaseException) -> bool:
 
 
 def _is_refusal(link: Connected, message: Message, error: BaseException) -> bool | None:
-    """Whether the event is refused for its own sake, or may be; None if it is not a matter of the event."""
+    """Whether the failure is about this event: True if certain, False if possible, None if it is not."""
     from nats.errors import MaxPayloadError  # noqa: PLC0415 - loaded only where NATS is used
     from nats.js.errors import APIError, NoStreamResponseError  # noqa: PLC0415
 

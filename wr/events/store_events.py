@@ -1,4 +1,4 @@
-"""What the store did, as notes for the event book: the same whoever asked for it."""
+"""Turns replies of the store into events, so that each change creates its event wherever it was requested."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -20,31 +20,31 @@ _FLUSHED = {"reason": Reason.FLUSHED.text}
 
 
 class StoreEvents:
-    """Takes notes where the store's replies are read, so that none depends on who asked being there still.
+    """Creates events where the store's replies are read. So an event is created even if the client has gone.
 
-    On one server a place is noted before whatever becomes of it: while joins of a queue are under way, all
-    else that happens in it is held back. A pass may let in whom the store has put in line already and whose
-    join is not answered yet.
+    On one server, the event that a visitor joined comes before all other events of that visitor. But an
+    admission pass may admit a visitor before the store's reply to the join arrives. So all other events of a
+    queue are held back while joins are in progress.
     """
 
     def __init__(self, events: EventBus) -> None:
         self._events = events
         self._recovering: dict[str, int] = {}
-        """When each queue's store forgot, where a pass of this server noticed it."""
+        """For each queue in recovery: when the store lost its data, as an admission pass noticed it."""
 
     @property
     def wanted(self) -> bool:
-        """Whether anybody is to be told."""
+        """Whether there is any receiver."""
         return self._events.wanted
 
     @contextmanager
     def joining(self, queue_id: str) -> Iterator[Callable[[Sequence[Join], Sequence[Joined]], None]]:
-        """Hold back what else happens in a queue until the joins that are under way have been noted."""
+        """Hold back the other events of a queue until the joins in progress have created theirs."""
         with self._events.holding(queue_id) as first:
             yield lambda joins, replies: first.extend(_joins(queue_id, joins, replies))
 
     def departed(self, queue_id: str, departures: Sequence[Departure], replies: Sequence[Departed]) -> None:
-        """Take notes of what departures ended, if they ended anything."""
+        """Create the events of departures that ended a place or a session."""
         for departure, departed in zip(departures, replies, strict=True):
             place = departed.place
             if isinstance(place, Gone) and (departed.ended_now or departed.took_session):
@@ -53,7 +53,7 @@ class StoreEvents:
                 self._events.note(kind, queue_id, place.ended_ms, (departure.position_id,), reason)
 
     def passed(self, queue_id: str, done: AdmissionPass) -> None:
-        """Take notes of what a pass did: some microseconds, however many people it is about."""
+        """Create the events of an admission pass. Takes some microseconds for any number of visitors."""
         at_ms, note = done.now_ms, self._events.note_people
         note(EventType.POSITION_EXPIRED, queue_id, at_ms, done.dropped, _SILENT)
         note(EventType.SESSION_ENDED, queue_id, at_ms, done.ended, _OVER)
@@ -64,9 +64,9 @@ class StoreEvents:
             self._recovery(queue_id, done, done.forgotten)
 
     def _recovery(self, queue_id: str, done: AdmissionPass, forgotten: Forgotten) -> None:
-        """Take notes of a queue whose places come back from tokens: when that begins and when it is over.
+        """Create the events for the start and the end of a queue's recovery.
 
-        All servers give the two events the same ids.
+        All servers create the same ids for these two events.
         """
         is_noted = self._recovering.get(queue_id) == forgotten.at_ms
         facts = {"acknowledged": forgotten.acknowledged, "restored": forgotten.restored}
@@ -78,7 +78,7 @@ class StoreEvents:
             self._events.note(EventType.QUEUE_RECOVERED, queue_id, forgotten.held_until_ms, facts=facts)
 
     def flushed(self, queue_id: str, at_ms: int, people: list[bytes]) -> None:
-        """Take a note of who was sent away."""
+        """Create the events of visitors whose places were removed by a flush."""
         self._events.note_people(EventType.POSITION_CANCELLED, queue_id, at_ms, people, _FLUSHED)
 
 

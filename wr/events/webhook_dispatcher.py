@@ -1,4 +1,4 @@
-"""The webhooks as this server knows them, and a courier for each."""
+"""Runs a worker for each webhook, and follows changes of the webhooks in the store."""
 
 import math
 from collections.abc import Awaitable, Callable, Sequence
@@ -15,31 +15,31 @@ from wr.model.webhooks import DeadLetter, Webhook
 
 log = structlog.get_logger("wr.events.webhooks")
 
-_LOOK_S = 2.0
-"""How often to look for webhooks that other servers added or deleted. One command of the store."""
-_PAUSE_S = 1.0
-_MOST_BURIED = 1_000
-"""Of each webhook, when the server stops: as many as are kept of it."""
-_BURIAL_S = 3.0
-_QUIET_S = 60.0
-"""Between two lines of the log about dead letters that had to go."""
+_REFRESH_S = 2.0
+"""How often to read the webhooks, which other servers may have changed. Costs one command of the store."""
+_RETRY_S = 1.0
+_MAX_DEAD_LETTERS = 1_000
+"""Undelivered events of one webhook that become dead letters when the server stops."""
+_STORE_DEAD_LETTERS_S = 3.0
+_LOG_INTERVAL_S = 60.0
+"""Seconds between two log lines about dropped dead letters."""
 STOPPED = "the server was stopped"
 
 
 class DeadLetterStorage(Protocol):
-    """What is needed of where dead letters are kept."""
+    """The interface of the storage for dead letters, as far as needed here."""
 
     async def bury(self, dead_letters: Sequence[DeadLetter], /) -> int:
-        """Keep deliveries that were given up; returns how many older ones had to go."""
+        """Store dead letters. Returns how many older ones were dropped for them."""
         ...
 
     async def remove(self, letter_id: str, /) -> bool:
-        """Take a dead letter away."""
+        """Remove a dead letter."""
         ...
 
 
 class WebhookStorage(Protocol):
-    """What is needed of the store."""
+    """The interface of the storage for webhooks, as far as needed here."""
 
     async def list(self) -> Sequence[Webhook]:
         """Read every webhook."""
@@ -47,14 +47,14 @@ class WebhookStorage(Protocol):
 
     @property
     def dead_letters(self) -> DeadLetterStorage:
-        """Where deliveries are kept that were given up."""
+        """The storage for dead letters."""
         ...
 
 
 class WebhookDispatcher:
-    """Keeps a courier for each webhook of the store, for as long as it runs.
+    """Runs a worker for each webhook of the store.
 
-    Each server delivers the events that it noted itself.
+    Each server delivers the events that it created itself.
     """
 
     def __init__(
@@ -62,25 +62,25 @@ class WebhookDispatcher:
         repository: WebhookStorage,
         event_bus: EventBus,
         tally: EventTally,
-        plan: DeliveryPolicy,
+        policy: DeliveryPolicy,
     ) -> None:
         self._repository = repository
-        self._book = event_bus
+        self._event_bus = event_bus
         self._tally = tally
-        self._plan = plan
+        self._policy = policy
         self._workers: dict[str, tuple[WebhookWorker, trio.CancelScope]] = {}
         self._nursery: trio.Nursery | None = None
-        # An answer that is older than another must not be heeded after it.
-        self._looking = trio.Lock()
-        self._cemetery = _DeadLetterSink(repository.dead_letters, tally)
+        # One refresh at a time, so that an older reply of the store is never applied after a newer one.
+        self._refreshing = trio.Lock()
+        self._dead_letters = _DeadLetterSink(repository.dead_letters, tally)
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Look for webhooks and deliver, until cancelled; ready when it has looked once."""
+        """Deliver, and refresh the webhooks regularly, until cancelled. Ready after the first refresh."""
         is_away = False
         async with trio.open_nursery() as nursery:
             self._nursery = nursery
-            nursery.start_soon(self._plan.post.keep)
-            # After a failure: what was under way is begun again.
+            nursery.start_soon(self._policy.post.keep)
+            # If this is a restart after a failure, there are workers already.
             for worker, _ in tuple(self._workers.values()):
                 self._start(worker)
             try:
@@ -89,34 +89,34 @@ class WebhookDispatcher:
                         await self.refresh()
                         is_away = False
                     except Unavailable:
-                        # Those that are known go on being told; what is noted meanwhile is kept for them.
+                        # Known webhooks still get their events.
                         if not is_away:
-                            log.warning("webhooks cannot be looked up while the store is away")
+                            log.warning("the store is unreachable: changes of webhooks are not noticed")
                         is_away = True
                     task_status.started()
                     task_status = trio.TASK_STATUS_IGNORED
-                    await trio.sleep(_LOOK_S)
+                    await trio.sleep(_REFRESH_S)
             finally:
                 self._nursery = None
 
     async def refresh(self) -> None:
-        """Look which webhooks there are, and have a courier for each of them and for no other.
+        """Read the webhooks from the store, start workers for new ones, and stop those of deleted ones.
 
         Raises:
-            Unavailable: the store cannot be asked.
+            Unavailable: the store is unreachable.
         """
-        async with self._looking:
-            await self._look()
+        async with self._refreshing:
+            await self._apply_changes()
 
-    async def _look(self) -> None:
+    async def _apply_changes(self) -> None:
         listed = {webhook.id: webhook for webhook in await self._repository.list()}
         for webhook_id in self._workers.keys() - listed.keys():
             worker, scope = self._workers.pop(webhook_id)
-            self._book.remove(worker.outbox)
+            self._event_bus.remove(worker.outbox)
             scope.cancel()
             worker.outbox.abandon()
         for webhook_id in listed.keys() - self._workers.keys():
-            self._hire(listed[webhook_id])
+            self._add_worker(listed[webhook_id])
         for webhook_id, webhook in listed.items():
             worker, _ = self._workers[webhook_id]
             if worker.webhook != webhook:
@@ -124,17 +124,20 @@ class WebhookDispatcher:
                 worker.webhook = webhook
 
     def webhooks(self) -> list[Webhook]:
-        """List the webhooks as of the last look."""
+        """Return the webhooks as of the last refresh."""
         return [worker.webhook for worker, _ in self._workers.values()]
 
     def knows(self, webhook_id: str) -> bool:
-        """Whether there was such a webhook at the last look."""
+        """Whether the webhook existed at the last refresh."""
         return webhook_id in self._workers
 
     def deliver_again(self, letter: DeadLetter, letter_id: str) -> None:
-        """Try a delivery anew that was given up, of a webhook that is known; raises `KeyError` otherwise.
+        """Deliver a dead letter again.
 
-        The letter is kept until that is settled, so that nothing that ends this server loses it.
+        It stays in the store until the delivery has succeeded or failed, so that a crash does not lose it.
+
+        Raises:
+            KeyError: its webhook is not known.
         """
         worker, _ = self._workers[letter.webhook_id]
         worker.accept(
@@ -149,32 +152,32 @@ class WebhookDispatcher:
         )
 
     def retried(self) -> set[str]:
-        """Name the dead letters that this server is trying anew."""
+        """Return the ids of the dead letters that this server is delivering again."""
         return set().union(*(worker.retried for worker, _ in self._workers.values()))
 
     async def drained(self, patience_s: float) -> None:
-        """Wait until all that can be delivered now is, for so many seconds at most."""
+        """Wait until everything that can be delivered now is delivered, at most `patience_s` seconds."""
         await settled([worker for worker, _ in self._workers.values()], patience_s)
 
     async def bury_the_rest(self) -> None:
-        """Keep what is not delivered among the dead letters, once this does not run any more."""
-        with trio.move_on_after(_BURIAL_S, shield=True):
+        """Store undelivered events as dead letters. Call it after `run` has ended."""
+        with trio.move_on_after(_STORE_DEAD_LETTERS_S, shield=True):
             for worker, _ in self._workers.values():
-                await self._bury_of(worker)
-        # Whoever could not be seen to in time has an outbox that is not abandoned yet.
+                await self._store_undelivered(worker)
+        # If the time was too short, some outboxes still hold events. Those are lost.
         lost = sum(worker.outbox.abandon() for worker, _ in self._workers.values())
         if lost:
             self._tally.dropped += lost
             log.error("deliveries are lost: the server stops and the store takes too long", count=lost)
 
-    async def _bury_of(self, worker: WebhookWorker) -> None:
-        """Keep what is not delivered to one webhook, as far as there is room for it."""
-        # What was dead before is so still.
-        left = [delivery for delivery in worker.undelivered(_MOST_BURIED) if delivery.is_of_outbox]
+    async def _store_undelivered(self, worker: WebhookWorker) -> None:
+        """Store the undelivered events of one webhook as dead letters, up to the limit."""
+        # Dead letters that were being delivered again are still in the store.
+        left = [delivery for delivery in worker.undelivered(_MAX_DEAD_LETTERS) if delivery.is_of_outbox]
         dead_letters = [worker.dead_letter(delivery, delivery.error or STOPPED) for delivery in left]
         try:
             if dead_letters:
-                await self._cemetery.bury_all(dead_letters)
+                await self._dead_letters.bury_all(dead_letters)
                 log.warning(
                     "deliveries were not finished and are dead letters",
                     webhook=worker.webhook.id,
@@ -183,23 +186,23 @@ class WebhookDispatcher:
             worker.outbox.settle(len(dead_letters))
             lost, reason = worker.outbox.abandon(), "the dead letters are full"
         except Unavailable:
-            lost, reason = worker.outbox.abandon(), "the store is away"
+            lost, reason = worker.outbox.abandon(), "the store is unreachable"
         if lost:
             self._tally.dropped += lost
             log.error(
                 "deliveries are lost: the server stops", reason=reason, webhook=worker.webhook.id, count=lost
             )
 
-    def _hire(self, webhook: Webhook) -> None:
+    def _add_worker(self, webhook: Webhook) -> None:
         outbox = Outbox(
             f"webhook {webhook.id}",
             self._tally,
-            self._plan.most_waiting,
+            self._policy.most_waiting,
             kinds=webhook.kinds,
             queue_id=webhook.queue_id,
         )
-        self._book.add(outbox)
-        self._start(WebhookWorker(webhook, outbox, self._tally, self._plan, self._cemetery))
+        self._event_bus.add(outbox)
+        self._start(WebhookWorker(webhook, outbox, self._tally, self._policy, self._dead_letters))
 
     def _start(self, worker: WebhookWorker) -> None:
         scope = trio.CancelScope()
@@ -209,56 +212,56 @@ class WebhookDispatcher:
 
 
 class _DeadLetterSink:
-    """Where couriers bring what they give up; counts what has to go for it."""
+    """Stores the dead letters of all workers, and counts the older ones that are dropped for them."""
 
     def __init__(self, dead_letters: DeadLetterStorage, tally: EventTally) -> None:
         self._dead_letters = dead_letters
         self._tally = tally
-        self._gone = 0
-        self._quiet_until_s = -math.inf
+        self._dropped = 0
+        self._next_log_s = -math.inf
 
     async def bury(self, letter: DeadLetter, instead_of: str) -> None:
-        """Keep a dead letter; waits for the store when it is away, for there is nowhere else to keep it."""
-        await _in_the_end(lambda: self.bury_all([letter]))
+        """Store a dead letter. While the store is unreachable, it waits: there is no other place for it."""
+        await _retry_until_done(lambda: self.bury_all([letter]))
         if instead_of:
             await self.remove(instead_of)
 
     async def remove(self, letter_id: str) -> None:
-        """Forget a letter that is settled; waits for the store when it is away."""
-        await _in_the_end(lambda: self._dead_letters.remove(letter_id))
+        """Remove a dead letter that is settled. Waits while the store is unreachable."""
+        await _retry_until_done(lambda: self._dead_letters.remove(letter_id))
 
     async def bury_all(self, dead_letters: Sequence[DeadLetter]) -> None:
-        """Keep dead letters of one webhook; what has to go for them is counted, and logged once a minute.
+        """Store dead letters of one webhook. Dropped older ones are counted, and logged once a minute.
 
         Raises:
-            Unavailable: the store is away; they may be kept all the same.
+            Unavailable: the store is unreachable. It may have stored them anyway.
         """
-        gone = await self._dead_letters.bury(dead_letters)
-        self._tally.dropped += gone
-        self._gone += gone
-        if self._gone and trio.current_time() >= self._quiet_until_s:
+        dropped = await self._dead_letters.bury(dead_letters)
+        self._tally.dropped += dropped
+        self._dropped += dropped
+        if self._dropped and trio.current_time() >= self._next_log_s:
             webhook_id = dead_letters[-1].webhook_id
-            log.error("dead letters are dropped: there are too many", webhook=webhook_id, count=self._gone)
-            self._gone = 0
-            self._quiet_until_s = trio.current_time() + _QUIET_S
+            log.error("dead letters are dropped: there are too many", webhook=webhook_id, count=self._dropped)
+            self._dropped = 0
+            self._next_log_s = trio.current_time() + _LOG_INTERVAL_S
 
 
-async def _in_the_end(attempt: Callable[[], Awaitable[object]]) -> None:
+async def _retry_until_done(attempt: Callable[[], Awaitable[object]]) -> None:
     while True:
         try:
             await attempt()
         except Unavailable:
-            await trio.sleep(_PAUSE_S)
+            await trio.sleep(_RETRY_S)
         else:
             return
 
 
 async def _run_in(scope: trio.CancelScope, worker: WebhookWorker) -> None:
-    """Deliver until the scope is cancelled; what goes wrong with one webhook is nobody else's trouble."""
+    """Deliver until the scope is cancelled. An error in one worker does not affect the others."""
     with scope:
         while True:
             try:
                 await worker.run()
             except Exception:
                 log.exception("deliveries failed and are begun again", webhook=worker.webhook.id)
-            await trio.sleep(_PAUSE_S)
+            await trio.sleep(_RETRY_S)

@@ -1,4 +1,4 @@
-"""The courier of one webhook: delivers its events, in order for each position, until acknowledged or dead."""
+"""Delivers the events of one webhook, in order for each position, until acknowledged or given up."""
 
 import heapq
 import math
@@ -20,40 +20,40 @@ from wr.model.webhooks import DeadLetter, Webhook, retry_pause_s, signature
 log = structlog.get_logger("wr.events.webhooks")
 
 _MOST_READY = 1_000
-"""Lanes that are ready or under way; what comes after them stays in the outbox, where it takes less room.
+"""Lanes that are ready or being delivered. Further events stay in the outbox, where they need less memory.
 
-Those that pause do not count: they must not keep others from going past. What there is of them is bounded by
-what the outbox may hold, for it counts until it is settled.
+Lanes that pause before a retry do not count, because they must not block others. Their number is limited too:
+their events count towards the limit of the outbox until they are settled.
 """
 _TURN = 64
-"""Deliveries made in one turn of the event loop: about 1 ms."""
+"""Deliveries prepared in a row before other tasks may run: about 1 ms."""
 _AT_ONCE = 8
-"""Deliveries under way to one webhook."""
+"""Deliveries to one webhook at the same time."""
 
 
 class DeadLetterSink(Protocol):
-    """Where deliveries go that are given up."""
+    """The interface of the storage for deliveries that are given up."""
 
     async def bury(self, letter: DeadLetter, instead_of: str) -> None:
-        """Keep a letter in place of another of that id, if there is one; returns when it is kept."""
+        """Store a dead letter, and remove the one with the id `instead_of` if it is not empty."""
         ...
 
     async def remove(self, letter_id: str) -> None:
-        """Forget a letter that has been delivered after all; returns when it is forgotten."""
+        """Remove a dead letter that was delivered at last."""
         ...
 
 
 class DeliveryPolicy(msgspec.Struct, frozen=True, kw_only=True):
-    """How to deliver, and how hard to try; the same for all webhooks."""
+    """How to deliver and how often to try. It is the same for all webhooks."""
 
     post: Requesting
     tries: int
     first_pause_s: float
-    """After the first failure; doubled after each other."""
+    """Pause after the first failure. It doubles after each further one."""
     most_waiting: int
-    """Events kept for one webhook."""
+    """Events that the outbox of one webhook may hold."""
     source: str
-    """What events call this server."""
+    """Name of this server in its events."""
     draw: Callable[[], float]
     """Random numbers from 0 to 1."""
     clock_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000
@@ -68,26 +68,27 @@ class Delivery(msgspec.Struct):
     whose: bytes
     body: bytes
     letter_id: str = ""
-    """The dead letter that is tried anew, and kept until that is settled; empty for what is of the outbox."""
+    """Id of the dead letter that is delivered again. Empty for an event of the outbox."""
     attempts: int = 0
     error: str = ""
 
     @property
     def is_of_outbox(self) -> bool:
-        """Whether it takes room in the outbox; one that was dead does not."""
+        """Whether it counts towards the limit of the outbox. A dead letter does not."""
         return not self.letter_id
 
     @property
     def lane(self) -> bytes:
-        """What it must not be overtaken in: its position, or its queue where it is about that."""
+        """Key of deliveries that keep their order: the position, or the queue for an event of a queue."""
         return self.whose or self.queue_id.encode()
 
 
 class WebhookWorker:
-    """Delivers to one webhook for as long as it runs.
+    """Delivers the events of one webhook.
 
-    Events of one position wait for each other, whatever happens to the first: it is delivered, or dead.
-    Others go past. A webhook that hangs keeps nobody else's events waiting: each has a courier of its own.
+    Events of one position are delivered one after the other: the next one starts when the first is delivered
+    or given up. Events of other positions do not wait for them. Each webhook has its own worker, so a webhook
+    that hangs delays no other.
     """
 
     def __init__(
@@ -95,29 +96,29 @@ class WebhookWorker:
         webhook: Webhook,
         outbox: Outbox,
         tally: EventTally,
-        plan: DeliveryPolicy,
-        cemetery: DeadLetterSink,
+        policy: DeliveryPolicy,
+        dead_letters: DeadLetterSink,
     ) -> None:
         self.webhook = webhook
-        """Whom to tell; may be exchanged for another at any time, which all that waits then goes to."""
+        """The webhook. It may be replaced at any time. Waiting deliveries then go to the new one."""
         self.outbox = outbox
         self._tally = tally
-        self._plan = plan
-        self._cemetery = cemetery
-        # Most have one delivery, and there may be many: a list takes a tenth of a deque's room.
+        self._policy = policy
+        self._dead_letters = dead_letters
+        # A list, because most lanes hold one delivery, and a list needs a tenth of the memory of a deque.
         self._lanes: dict[bytes, list[Delivery]] = {}
         self._pauses: list[tuple[float, bytes]] = []
-        """A heap: when a lane is to be tried again, and which."""
+        """A heap of pausing lanes: the Trio time of the next try, and the lane."""
         self._pause_came = trio.Event()
         self.retried: set[str] = set()
-        """Ids of the dead letters that are being tried anew."""
+        """Ids of the dead letters that are being delivered again."""
         self._open_ready()
         self._changed = trio.Event()
 
     async def run(self) -> None:
-        """Deliver until cancelled; what is not delivered then can be had from `undelivered`.
+        """Deliver until cancelled. `undelivered` then returns what is left.
 
-        May be run again after it ended, in whatever way: what was under way is begun anew.
+        It may run again after it has ended or failed. Deliveries that were in progress start again.
         """
         self._pauses.clear()
         self._open_ready()
@@ -131,14 +132,14 @@ class WebhookWorker:
                 while self._lanes_ready >= _MOST_READY:
                     await self._change()
                 most = min(_TURN, _MOST_READY - self._lanes_ready)
-                for delivery in self._made_of(await self.outbox.take(most)):
+                for delivery in self._deliveries_of(await self.outbox.take(most)):
                     self.accept(delivery)
-                # What was taken may have come into lanes that pause: then all is quiet.
+                # If all of them belong to pausing lanes, the worker is quiet.
                 self._has_changed()
                 await trio.lowlevel.checkpoint()
 
     def accept(self, delivery: Delivery) -> None:
-        """Deliver this as soon as what it must not overtake is settled."""
+        """Deliver this after the earlier deliveries of its lane."""
         if delivery.letter_id:
             self.retried.add(delivery.letter_id)
         lane = self._lanes.get(delivery.lane)
@@ -149,7 +150,7 @@ class WebhookWorker:
         self._ready.send_nowait(delivery.lane)
 
     async def quiet(self) -> None:
-        """Wait until there is nothing to do but to wait: all is delivered, or was tried and has to pause."""
+        """Wait until everything is delivered, or was tried and pauses before a retry."""
         while self._lanes_ready or not self.outbox.is_empty:
             await self._change()
 
@@ -158,21 +159,21 @@ class WebhookWorker:
         return len(self._lanes) - len(self._pauses)
 
     def _open_ready(self) -> None:
-        # Holds each lane once at most, so it is as bounded as they are.
+        # Without a limit of its own: it holds each lane at most once, and the lanes are limited.
         self._ready, self._due = trio.open_memory_channel[bytes](math.inf)
 
     def unfinished(self) -> list[Delivery]:
-        """What was made ready and is neither delivered nor dead; once it does not run any more."""
+        """Return deliveries that were prepared and are not settled. Call it after `run` has ended."""
         return [delivery for lane in self._lanes.values() for delivery in lane]
 
     def undelivered(self, most: int) -> list[Delivery]:
-        """What is neither delivered nor dead, ready or not, up to `most`; once it does not run any more."""
+        """Return up to `most` unsettled deliveries, also from the outbox. Call it after `run` has ended."""
         left = self.unfinished()[:most]
-        left += self._made_of(self.outbox.take_now(most - len(left)))
+        left += self._deliveries_of(self.outbox.take_now(most - len(left)))
         return left
 
     def dead_letter(self, delivery: Delivery, error: str) -> DeadLetter:
-        """Write down a delivery that is given up, and why."""
+        """Return the dead letter of a delivery that is given up because of `error`."""
         return DeadLetter(
             webhook_id=self.webhook.id,
             event_id=delivery.event_id,
@@ -182,12 +183,12 @@ class WebhookWorker:
             body=delivery.body.decode(),
             attempts=delivery.attempts,
             error=error,
-            died_ms=self._plan.clock_ms(),
+            died_ms=self._policy.clock_ms(),
         )
 
-    def _made_of(self, notes: Iterable[EventNote]) -> Iterator[Delivery]:
+    def _deliveries_of(self, notes: Iterable[EventNote]) -> Iterator[Delivery]:
         for note in notes:
-            for whose, event in events_of(note, self._plan.source):
+            for whose, event in events_of(note, self._policy.source):
                 body = msgspec.json.encode(event)
                 yield Delivery(event.id, event.type.value, event.queue_id, whose, body)
 
@@ -198,8 +199,8 @@ class WebhookWorker:
             if await self._attempt(delivery):
                 self._tally.delivered += 1
                 if delivery.letter_id:
-                    await self._cemetery.remove(delivery.letter_id)
-            elif delivery.attempts < self._plan.tries:
+                    await self._dead_letters.remove(delivery.letter_id)
+            elif delivery.attempts < self._policy.tries:
                 self._pause(name, delivery.attempts)
                 continue
             else:
@@ -222,16 +223,16 @@ class WebhookWorker:
             delivery=delivery.event_id,
             error=delivery.error,
         )
-        await self._cemetery.bury(self.dead_letter(delivery, delivery.error), delivery.letter_id)
+        await self._dead_letters.bury(self.dead_letter(delivery, delivery.error), delivery.letter_id)
 
     def _pause(self, name: bytes, failures: int) -> None:
-        pause_s = retry_pause_s(failures, self._plan.first_pause_s, self._plan.draw())
+        pause_s = retry_pause_s(failures, self._policy.first_pause_s, self._policy.draw())
         heapq.heappush(self._pauses, (trio.current_time() + pause_s, name))
         self._pause_came.set()
         self._has_changed()
 
     async def _end_pauses(self) -> None:
-        """Make lanes ready again whose pause is over: one task for all, for there may be many."""
+        """Make lanes ready again when their pause is over. One task does it for all, as there may be many."""
         while True:
             now_s = trio.current_time()
             while self._pauses and self._pauses[0][0] <= now_s:
@@ -242,8 +243,8 @@ class WebhookWorker:
                 await self._pause_came.wait()
 
     async def _attempt(self, delivery: Delivery) -> bool:
-        """Deliver, once; whether it was acknowledged, which any status of the two hundreds does."""
-        timestamp = str(self._plan.clock_ms() // 1000)
+        """Try a delivery once. Returns whether it was acknowledged, with any status from 200 to 299."""
+        timestamp = str(self._policy.clock_ms() // 1000)
         headers = [
             ("Content-Type", "application/json"),
             ("User-Agent", "wr"),
@@ -254,7 +255,7 @@ class WebhookWorker:
         ]
         delivery.attempts += 1
         try:
-            status = await self._plan.post(self.webhook.url, headers, delivery.body)
+            status = await self._policy.post(self.webhook.url, headers, delivery.body)
         except RequestFailure as error:
             delivery.error = str(error)
         else:
@@ -265,7 +266,7 @@ class WebhookWorker:
         return False
 
     def _has_changed(self) -> None:
-        # Exchanged here and not where it is waited for: more than one may wait, and each is to be woken.
+        # A new event is created here and not by a waiting task, because several tasks may wait.
         changed, self._changed = self._changed, trio.Event()
         changed.set()
 
@@ -274,7 +275,7 @@ class WebhookWorker:
 
 
 async def settled(workers: list[WebhookWorker], patience_s: float) -> None:
-    """Wait until each has done what can be done now, for so many seconds at most."""
+    """Wait until each worker has done what it can do now, at most `patience_s` seconds."""
     with suppress(trio.TooSlowError), trio.fail_after(patience_s):
         async with trio.open_nursery() as nursery:
             for worker in workers:

@@ -1,12 +1,12 @@
-"""Middleware for sites without a proxy in front: only who has been let in gets through.
+"""Middleware for sites without a proxy in front: only admitted visitors get through.
 
     app = AsgiGate(app, server="https://wait.example.com", queue="demo")    # Starlette, FastAPI, Quart
     app = WsgiGate(app, server="https://wait.example.com", queue="demo")    # Flask, Django, Bottle
 
-Session tokens are verified here, with the keys the waiting room publishes, so that a request costs no other
-one. What the site itself ends is out at once. What else a session became since, terminated by an operator or
-ended by its visitor, only the waiting room knows: for that put its gate into a proxy. Needs PyJWT and nothing
-of the server.
+The middleware verifies session tokens itself, with the keys that the waiting room publishes. So a request to
+the site needs no request to the waiting room. A session that the site ends is refused at once. A session that
+an operator terminates or its visitor ends stays valid here until its token expires: if that matters, use the
+waiting room's gate in a proxy. The middleware needs PyJWT and no other part of the server.
 """
 
 from wr.gate.asgi import AsgiGate

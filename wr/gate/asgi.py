@@ -1,4 +1,4 @@
-"""The gate as ASGI middleware."""
+"""The gate as ASGI middleware, for sites with Starlette, FastAPI or Quart."""
 
 import asyncio
 import sys
@@ -19,11 +19,11 @@ Found = TypeVar("Found")
 
 _WEBSOCKET = "WEBSOCKET"
 _STARTS = ("http.response.start", "websocket.accept", "websocket.http.response.start")
-"""Messages that bring the headers of an answer."""
+"""Messages with the headers of a response."""
 
 
 async def _in_thread(work: Callable[[], Found]) -> Found:
-    """Wait for a request to the waiting room without holding up others, on asyncio or on Trio."""
+    """Run blocking work, such as a request to the waiting room, in a thread, on asyncio or on Trio."""
     trio = sys.modules.get("trio")
     if trio is not None and trio.lowlevel.in_trio_run():
         found: Found = await trio.to_thread.run_sync(work, abandon_on_cancel=True)
@@ -32,47 +32,49 @@ async def _in_thread(work: Callable[[], Found]) -> Found:
 
 
 class AsgiGate(Middleware[App]):
-    """Lets requests and WebSockets through to `app` that bring a session; sends others to the waiting page.
+    """Passes requests and WebSockets with a session to `app`, and redirects others to the waiting page.
 
-    The session is in `scope["wr.session"]`, and named in the headers `X-WR-Session` and `X-WR-Queue` as the
-    gate in a proxy names it; None and not named where nobody needs one, on one of `open_paths`. With
-    `commands`, `X-WR-Command` of an answer is carried out and taken from the answer. Raises as `Middleware`.
+    `app` finds the session in `scope["wr.session"]` and in the headers `X-WR-Session` and `X-WR-Queue`, as
+    behind the gate in a proxy. On one of `open_paths` a session is not required: then it may be None, without
+    `X-WR-Session`. With `commands`, the header `X-WR-Command` of a response is executed and removed. Raises
+    the same errors as `Middleware`.
     """
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, or the lifespan of the application.
 
         Raises:
-            ValueError: a scope that nobody here knows how to guard.
+            ValueError: the type of the scope is unknown, so the gate cannot guard it.
         """
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
         if scope["type"] not in ("http", "websocket"):
-            raise ValueError(f"the gate guards http and websocket, not {scope['type']!r}")
-        asked = _read_asked(scope)
-        decision = await self._decide(asked)
+            raise ValueError(f"the gate can guard http and websocket, not {scope['type']!r}")
+        request = _read_request(scope)
+        decision = await self._decide(request)
         if not decision.location:
             session = decision.session
-            sent_on = {**scope, "headers": self._headers(scope, session), "wr.session": session}
-            await self._app(sent_on, receive, self._heard(session, asked, send))
+            app_scope = {**scope, "headers": self._headers(scope, session), "wr.session": session}
+            await self._app(app_scope, receive, self._executing_commands(session, request, send))
         elif scope["type"] == "websocket":
             await receive()
             await send({"type": "websocket.close", "code": 4401})
         else:
-            await _elsewhere(decision, send)
+            await _redirect(decision, send)
 
-    async def _decide(self, asked: GateRequest) -> Decision:
-        if self._passes.needs_request(asked):
-            return await _in_thread(lambda: self._passes.decide(asked))
-        return self._passes.decide(asked, may_wait=False)
+    async def _decide(self, request: GateRequest) -> Decision:
+        if self._passes.needs_request(request):
+            return await _in_thread(lambda: self._passes.decide(request))
+        return self._passes.decide(request, may_wait=False)
 
     def _headers(self, scope: Scope, session: Session | None) -> list[tuple[bytes, bytes]]:
-        visitors = [each for each in scope["headers"] if not is_the_gates_own(each[0].decode("latin-1"))]
-        named = self._passes.named(session)
-        return visitors + [(name.lower().encode(), value.encode()) for name, value in named]
+        sent = [header for header in scope["headers"] if not is_the_gates_own(header[0].decode("latin-1"))]
+        added = self._passes.named(session)
+        return sent + [(name.lower().encode(), value.encode()) for name, value in added]
 
-    def _heard(self, session: Session | None, asked: GateRequest, send: Send) -> Send:
+    def _executing_commands(self, session: Session | None, request: GateRequest, send: Send) -> Send:
+        """Return a `send` that executes the commands in a response's headers, and removes them."""
         answers = self._answers
         if answers is None:
             return send
@@ -80,12 +82,12 @@ class AsgiGate(Middleware[App]):
         async def send_on(message: Any) -> None:
             if message["type"] in _STARTS:
                 headers = list(message.get("headers", ()))
-                kept = [each for each in headers if each[0].lower() != COMMAND.encode()]
-                said = [
+                kept = [header for header in headers if header[0].lower() != COMMAND.encode()]
+                values = [
                     value.decode("latin-1") for name, value in headers if name.lower() == COMMAND.encode()
                 ]
-                if said and session is not None:
-                    cookies = await _obey(answers, session, said, is_https=asked.is_https)
+                if values and session is not None:
+                    cookies = await _execute(answers, session, values, is_https=request.is_https)
                     kept += [(b"set-cookie", cookie.encode()) for cookie in cookies]
                 message = {**message, "headers": kept}
             await send(message)
@@ -93,8 +95,8 @@ class AsgiGate(Middleware[App]):
         return send_on
 
 
-async def _obey(answers: Answers, session: Session, said: list[str], *, is_https: bool) -> list[str]:
-    command = settle(said)
+async def _execute(answers: Answers, session: Session, values: list[str], *, is_https: bool) -> list[str]:
+    command = settle(values)
     if command is None:
         return []
     if command.extends:
@@ -102,7 +104,7 @@ async def _obey(answers: Answers, session: Session, said: list[str], *, is_https
     return answers.obey(session, command, is_https=is_https)
 
 
-async def _elsewhere(decision: Decision, send: Send) -> None:
+async def _redirect(decision: Decision, send: Send) -> None:
     headers = [(b"location", decision.location.encode()), (b"cache-control", b"no-store")]
     if decision.cookie:
         headers.append((b"set-cookie", decision.cookie.encode()))
@@ -111,13 +113,13 @@ async def _elsewhere(decision: Decision, send: Send) -> None:
     await send({"type": "http.response.body", "body": b""})
 
 
-def _read_asked(scope: Scope) -> GateRequest:
+def _read_request(scope: Scope) -> GateRequest:
     raw = scope.get("raw_path")
     return GateRequest(
         method=_WEBSOCKET if scope["type"] == "websocket" else scope["method"],
         path=raw.decode("latin-1") if raw else quote(scope["path"]),
         query=scope["query_string"].decode("latin-1"),
-        # HTTP/2 may send each cookie in a header of its own (RFC 9113, 8.2.3).
+        # HTTP/2 may send each cookie in a header of its own (RFC 9113, section 8.2.3).
         cookie="; ".join(_values(scope, b"cookie")),
         authorization=next(iter(_values(scope, b"authorization")), ""),
         is_https=scope.get("scheme") in ("https", "wss"),
@@ -125,4 +127,4 @@ def _read_asked(scope: Scope) -> GateRequest:
 
 
 def _values(scope: Scope, name: bytes) -> list[str]:
-    return [value.decode("latin-1") for each, value in scope["headers"] if each.lower() == name]
+    return [value.decode("latin-1") for header, value in scope["headers"] if header.lower() == name]

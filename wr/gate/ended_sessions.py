@@ -1,4 +1,4 @@
-"""Sessions that the site itself has ended, so that their tokens count no longer."""
+"""Remembers sessions that the site has ended, so that their tokens are no longer accepted."""
 
 import threading
 
@@ -6,10 +6,10 @@ MOST_ENDED = 50_000
 
 
 class Ended:
-    """Remembers sessions until their tokens are over. Safe to share among threads.
+    """Ended sessions, each kept until its token expires. Safe to use from several threads.
 
-    It keeps the 50,000 that were noted last, at about 200 bytes each; an earlier one passes again until its
-    token is over.
+    It keeps the latest 50,000, at about 200 bytes each. If there are more, the oldest are accepted again
+    until their tokens expire.
     """
 
     def __init__(self, most: int = MOST_ENDED) -> None:
@@ -18,7 +18,7 @@ class Ended:
         self._lock = threading.Lock()
 
     def note(self, session_id: str, until_s: float, now_s: float) -> None:
-        """Remember a session until then; those whose time is over make room."""
+        """Remember a session until `until_s`, and drop those whose time is over."""
         with self._lock:
             self._until[session_id] = max(until_s, self._until.pop(session_id, until_s))
             while self._until:
@@ -28,12 +28,12 @@ class Ended:
                 del self._until[first]
 
     def forget(self, session_id: str) -> None:
-        """Let a session count again."""
+        """Accept a session again."""
         with self._lock:
             self._until.pop(session_id, None)
 
     def holds(self, session_id: str, until_s: float) -> bool:
-        """Whether that session is ended; a token of it that lasts longer keeps it so for as long."""
+        """Whether a session has ended. If its token is valid longer than known, remember it that long."""
         with self._lock:
             noted = self._until.get(session_id)
             if noted is not None and until_s > noted:

@@ -1,4 +1,4 @@
-"""What the gates for both kinds of Python sites, ASGI and WSGI, are made of."""
+"""The common base of the ASGI and the WSGI gate."""
 
 from typing import Generic, TypeVar
 
@@ -10,10 +10,10 @@ App = TypeVar("App")
 
 
 class Middleware(Generic[App]):
-    """An application behind a gate, and the rules by which it opens.
+    """An application behind a gate.
 
     Raises:
-        ValueError: neither `passes`, nor the address of a waiting room and a queue.
+        ValueError: without `passes`, `server` is no URL, `queue` is empty, or `open_paths` is wrong.
     """
 
     def __init__(

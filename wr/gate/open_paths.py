@@ -1,22 +1,23 @@
-"""Paths of the site that nobody has to wait for."""
+"""Open paths: parts of the site that visitors may use without a session."""
 
 _ODD = ("//", "\\", "%", ";", "#", "?")
 
 
 def is_open(path: str, open_paths: tuple[str, ...]) -> bool:
-    """Whether a path, as it was sent, is one of these; one that ends in `*` is all that begins so.
+    """Whether a path, as the client sent it, is open. An open path that ends in `*` is a prefix.
 
-    A path that some site reads as another one never is: with dot segments, escapes, parameters, two slashes.
+    A path that a site may read as another path is never open: with dot segments, percent-encoding, parameters
+    or double slashes.
     """
     if not path.startswith("/") or any(odd in path for odd in _ODD):
         return False
     if any(segment in (".", "..") for segment in path.split("/")):
         return False
-    return any(path.startswith(each[:-1]) if each.endswith("*") else path == each for each in open_paths)
+    return any(path.startswith(entry[:-1]) if entry.endswith("*") else path == entry for entry in open_paths)
 
 
 def read_open_paths(spelled: str) -> tuple[str, ...]:
-    """Read paths that are separated by spaces.
+    """Read a list of open paths, separated by spaces.
 
     Raises:
         ValueError: one of them does not begin with a slash.
@@ -24,5 +25,5 @@ def read_open_paths(spelled: str) -> tuple[str, ...]:
     paths = tuple(spelled.split())
     for path in paths:
         if not path.startswith("/"):
-            raise ValueError(f"an open path begins with a slash, and {path!r} does not")
+            raise ValueError(f"an open path must begin with a slash, but {path!r} does not")
     return paths

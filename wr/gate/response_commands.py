@@ -1,4 +1,4 @@
-"""What an answer of the site says of its session: carried out before the answer goes on its way."""
+"""Executes the site's commands about a session, before its response goes to the visitor."""
 
 import logging
 
@@ -9,19 +9,20 @@ log = logging.getLogger("wr.gate")
 
 
 class Answers:
-    """Carries out the site's commands. Safe to share among threads."""
+    """Executes the site's commands. Safe to use from several threads."""
 
     def __init__(self, passes: Passes, commands: Commands) -> None:
         self._passes = passes
         self._commands = commands
 
     def obey(self, session: Session, command: Command, *, is_https: bool) -> list[str]:
-        """Carry out a command and give what the answer sets: values of `Set-Cookie`.
+        """Execute a command. Returns the `Set-Cookie` values to add to the response.
 
-        `extend` waits for the waiting room, for a few seconds at most, because the visitor needs a token with
-        the new end; without one the old token stays. Whoever is ended is out at once, and the cookie is taken
-        away, for this may be one of several processes of the site. When the waiting room was not told, the
-        session is still its own and counts again: else it would send the visitor back here for ever.
+        `extend` waits a few seconds at most for the waiting room, because the visitor needs a token with the
+        new end. If none comes, the old token stays valid. The other commands end the session in this process
+        at once, and delete the cookie for the site's other processes. If the waiting room cannot be reached,
+        the session is accepted again: it still exists there, and the waiting room would redirect the visitor
+        back to the site for ever.
         """
         if not command.extends:
             self._passes.end(session)
@@ -32,6 +33,6 @@ class Answers:
             return []
         renewed = self._passes.read(token)
         if renewed is None or renewed.session_id != session.session_id:
-            log.error("the waiting room's new token is not one of the session that was given more time")
+            log.error("the waiting room's new token does not belong to the extended session")
             return []
         return [self._passes.cookie(token, is_https=is_https)]

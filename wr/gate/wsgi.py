@@ -1,4 +1,4 @@
-"""The gate as WSGI middleware (PEP 3333)."""
+"""The gate as WSGI middleware (PEP 3333), for sites with Flask, Django or Bottle."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -13,44 +13,45 @@ App = Callable[[Environment, Any], Iterable[bytes]]
 
 
 class WsgiGate(Middleware[App]):
-    """Lets requests through to `app` that bring a session; sends others to the waiting page.
+    """Passes requests with a session to `app`, and redirects others to the waiting page.
 
-    The session is in `environ["wr.session"]`, and named in the headers `X-WR-Session` and `X-WR-Queue` as the
-    gate in a proxy names it; None and not named where nobody needs one, on one of `open_paths`. With
-    `commands`, `X-WR-Command` of an answer is carried out and taken from the answer. Raises as `Middleware`.
+    `app` finds the session in `environ["wr.session"]` and in the headers `X-WR-Session` and `X-WR-Queue`, as
+    behind the gate in a proxy. On one of `open_paths` a session is not required: then it may be None, without
+    `X-WR-Session`. With `commands`, the header `X-WR-Command` of a response is executed and removed. Raises
+    the same errors as `Middleware`.
     """
 
     def __call__(self, environ: Environment, start_response: Any) -> Iterable[bytes]:
         """Serve one request."""
-        asked = _read_asked(environ)
-        decision = self._passes.decide(asked)
+        request = _read_request(environ)
+        decision = self._passes.decide(request)
         if decision.location:
-            return _elsewhere(decision, start_response)
+            return _redirect(decision, start_response)
         session = decision.session
-        self._name(environ, session)
+        self._set_session(environ, session)
         answers = self._answers
         if answers is None:
             return self._app(environ, start_response)
 
         def start(status: str, headers: list[tuple[str, str]], *more: Any) -> Any:
-            kept = [each for each in headers if each[0].lower() != COMMAND]
+            kept = [header for header in headers if header[0].lower() != COMMAND]
             command = settle(value for name, value in headers if name.lower() == COMMAND)
             if command is not None and session is not None:
-                cookies = answers.obey(session, command, is_https=asked.is_https)
+                cookies = answers.obey(session, command, is_https=request.is_https)
                 kept += [("Set-Cookie", cookie) for cookie in cookies]
             return start_response(status, kept, *more)
 
         return self._app(environ, start)
 
-    def _name(self, environ: Environment, session: Session | None) -> None:
+    def _set_session(self, environ: Environment, session: Session | None) -> None:
         environ["wr.session"] = session
-        for name in [each for each in environ if is_the_gates_own(each.removeprefix("HTTP_"))]:
+        for name in [key for key in environ if is_the_gates_own(key.removeprefix("HTTP_"))]:
             del environ[name]
         for name, value in self._passes.named(session):
             environ[f"HTTP_{name.upper().replace('-', '_')}"] = value
 
 
-def _elsewhere(decision: Decision, start_response: Any) -> Iterable[bytes]:
+def _redirect(decision: Decision, start_response: Any) -> Iterable[bytes]:
     headers = [("Location", decision.location), ("Cache-Control", "no-store"), ("Content-Length", "0")]
     if decision.cookie:
         headers.append(("Set-Cookie", decision.cookie))
@@ -58,7 +59,7 @@ def _elsewhere(decision: Decision, start_response: Any) -> Iterable[bytes]:
     return [b""]
 
 
-def _read_asked(environ: Environment) -> GateRequest:
+def _read_request(environ: Environment) -> GateRequest:
     path = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
     return GateRequest(
         method=environ["REQUEST_METHOD"],

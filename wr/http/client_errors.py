@@ -1,10 +1,10 @@
-"""Complaints: what clients do wrong is logged, but cannot fill the disk."""
+"""Logs the mistakes of clients at a limited rate, so that no client can fill the disk with log lines."""
 
 from typing import Protocol
 
 import trio
 
-_EVERY_S = 1.0
+_INTERVAL_S = 1.0
 
 
 class WarningLog(Protocol):
@@ -16,15 +16,15 @@ class WarningLog(Protocol):
 
 
 class ClientErrorLog:
-    """Logs warnings, each kind once a second at most."""
+    """Logs warnings: the same message at most once a second."""
 
     def __init__(self, log: WarningLog) -> None:
         self._log = log
-        self._due: dict[str, float] = {}
+        self._next_at: dict[str, float] = {}
 
     def warn(self, what: str, **facts: object) -> None:
-        """Log a warning, unless one of its kind was logged less than a second ago."""
+        """Log the message `what`, unless it was logged less than a second ago."""
         now = trio.current_time()
-        if now >= self._due.get(what, now):
-            self._due[what] = now + _EVERY_S
+        if now >= self._next_at.get(what, now):
+            self._next_at[what] = now + _INTERVAL_S
             self._log.warning(what, **facts)

@@ -1,27 +1,27 @@
-"""What one client may take of the server's time and room."""
+"""Limits of connections: how many there may be, and how long a client may keep the server waiting."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, kw_only=True)
 class ConnectionLimits:
-    """Bounds of every connection. Times are in seconds."""
+    """Limits that apply to every connection. Times are in seconds."""
 
     most_connections: int
-    """Connections that are served at once; a few more are told to come back."""
+    """Connections that are served at once. A few more get 503 with `Retry-After`."""
     most_per_address: int
-    """Connections that one client address may hold, unless it is a trusted proxy; and live streams."""
+    """Connections that one client address may hold, unless it is a trusted proxy. The same number of live
+    streams."""
     most_requests: int = 10_000
-    """Requests on one connection; the last one's answer says that it is the last."""
+    """Requests on one connection. The response to the last one announces that the connection closes."""
     idle_patience_s: float = 75.0
-    """How long a connection may stay open between two requests."""
+    """How long a connection may stay open without a request."""
     head_patience_s: float = 10.0
-    """How long the head of a request may take to arrive, and a new connection its first byte."""
+    """How long a request head may take to arrive. Also how long a new connection may send nothing."""
     body_patience_s: float = 20.0
-    """How long the body of a request, which is at most a few kilobytes, may take to arrive."""
-
+    """How long a request body, which is at most a few kilobytes, may take to arrive."""
     send_patience_s: float = 30.0
-    """How long a client may take to read what it is sent."""
+    """How long a client may take to read what the server sends."""
 
     @property
     def shortest_patience_s(self) -> float:

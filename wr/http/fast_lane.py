@@ -1,8 +1,8 @@
-"""The fast lane: HTTP/1.1 on Trio and a parser in C, for every request that is plain.
+"""The fast lane: serves plain HTTP/1.1 requests with Trio and a parser in C, because frameworks are slow.
 
-One task carries a connection from its first byte to its last, without a task, timer or framework for each
-request. What a request means is the API's affair, as on the general lane; what is odd about one, in whatever
-way, is the general lane's affair: it is given the connection with all bytes that nobody has answered yet.
+One task serves a connection from its first byte to its last. No request starts a task, a timer or a
+framework. The API answers each request, as on the general lane. When a request is unusual in any way, the
+fast lane hands its connection to the general lane, with all bytes that are not answered yet.
 """
 
 import math
@@ -27,24 +27,24 @@ from wr.model.refusals import TooSlow, Unavailable
 from wr.supervision.client_gone import ClientGone
 
 GiveAway = Callable[[Transport, bytes], Awaitable[None]]
-"""Has the general lane go on with a connection, and with the bytes that were read from it."""
-_OF_STREAMS = ("GET", WEBSOCKET)
+"""Hands a connection to the general lane, together with the bytes that were already read from it."""
+_STREAM_METHODS = ("GET", WEBSOCKET)
 _LINGER_S = 2.0
 _SURPLUS_PATIENCE_S = 2.0
 
 
 class Stage(Enum):
-    """What a connection waits for."""
+    """What a connection waits for; the values begin the texts of errors."""
 
     IDLE = "a request"
     HEAD = "the rest of a head"
     BODY = "the rest of a body"
-    BUSY = "nothing of the client's"
+    BUSY = "nothing from the client"
     ENDING = "the client to close too"
 
 
 class FastLane:
-    """What all connections of the lane share."""
+    """The parts that all connections of the fast lane share."""
 
     def __init__(
         self,
@@ -71,13 +71,13 @@ class FastLane:
         self.give_away = give_away
         self.ping_s = ping_s
         self.is_ending = False
-        """Whether each answer from now on is the last on its connection."""
+        """Whether every connection closes after its next response."""
 
     async def serve(self, transport: Transport, *, is_surplus: bool = False) -> None:
-        """Serve a connection until it ends; one too many is only told so.
+        """Serve a connection until it ends. A surplus connection only gets one 503.
 
         Raises:
-            Gone: the client has gone, or the connection was ended from this side.
+            ClientGone: the client has gone, or this side closed the connection.
         """
         connection = FastConnection(self, transport, is_surplus=is_surplus)
         self.watch.add(connection)
@@ -85,7 +85,7 @@ class FastLane:
         try:
             stream = await connection.serve()
             if stream is not None:
-                # From here on, for an hour perhaps, nothing is held that only requests need: 15 KiB of it.
+                # A stream may last for an hour. By now everything that only requests need, 15 KiB, is freed.
                 await connection.listen(stream)
         finally:
             self.watch.remove(connection)
@@ -94,14 +94,14 @@ class FastLane:
                 stream.abandon()
 
     def end_silent_connections(self) -> None:
-        """End those on which no request is on its way."""
+        """Close every connection that has no request in progress."""
         for connection in self.watch.all():
             if isinstance(connection, FastConnection) and connection.stage is Stage.IDLE:
                 connection.close()
 
 
 class FastConnection:
-    """One connection: where it stands, and until when it may stand there."""
+    """One connection: what it waits for, and its deadline."""
 
     __slots__ = ("_is_late", "_is_surplus", "_lane", "_reader", "_served", "deadline", "stage", "transport")
 
@@ -109,7 +109,7 @@ class FastConnection:
         self.transport = transport
         self.stage = Stage.BUSY
         patience_s = _SURPLUS_PATIENCE_S if is_surplus else lane.limits.head_patience_s
-        # Until it has sent a first byte: whoever connects is about to ask for something.
+        # A new connection has to send its first byte by then. A new client sends its request at once.
         self.deadline = lane.watch.now + patience_s
         self._lane = lane
         self._reader = RequestReader(transport.peer)
@@ -118,7 +118,7 @@ class FastConnection:
         self._is_surplus = is_surplus
 
     def run_out(self) -> None:
-        """The client has taken too long: it is told so if it has begun to ask for something."""
+        """Time out: answer 408 if the client has begun a request, else only close the connection."""
         self.deadline = math.inf
         has_begun = self.stage in (Stage.HEAD, Stage.BODY)
         if has_begun and not self._is_late and not self._is_surplus:
@@ -128,44 +128,47 @@ class FastConnection:
             self.close()
 
     def close(self) -> None:
-        """Close the connection at once; raises nothing."""
+        """Close the connection at once. Raises nothing."""
         self.transport.close()
 
     async def serve(self) -> HubStream | None:
-        """Answer request after request, in their order; raises `ClientGone` when the client goes.
+        """Answer the requests of the connection, in their order.
 
-        Returns when the connection is at its end, or has become a stream. A client that has sent many
-        requests at once waits its turn after each.
+        Returns the stream if the connection has become one, and None when it has ended. After each response
+        other tasks may run, so a client that sends many requests at once gains nothing.
+
+        Raises:
+            ClientGone: the client has gone, or this side closed the connection.
         """
         reader = self._reader
         while True:
-            asked = reader.take()
-            if asked is NEEDS_MORE:
+            request = reader.take()
+            if request is NEEDS_MORE:
                 await self._receive()
                 continue
             self.stage, self.deadline = Stage.BUSY, math.inf
             if self._is_surplus:
-                # Whatever it asks for: what is odd about it would cost the general lane more than a place.
-                response = self._lane.api.refuse(Unavailable("The waiting room holds all it can just now"))
-                await self._say_last(response)
+                # Unusual requests too: handing a connection to the general lane costs more than this 503.
+                response = self._lane.api.refuse(Unavailable("The server has too many connections just now"))
+                await self._send_and_close(response)
                 return None
-            if asked is IS_ODD or not isinstance(asked, HttpRequest):
+            if request is IS_ODD or not isinstance(request, HttpRequest):
                 await self._give_away()
                 return None
-            if asked.method in _OF_STREAMS and self._lane.api.has_feed(asked.method, asked.path):
-                is_websocket = asked.method == WEBSOCKET
-                opened = await (self._open_websocket(asked) if is_websocket else self._open_events(asked))
+            if request.method in _STREAM_METHODS and self._lane.api.has_feed(request.method, request.path):
+                is_websocket = request.method == WEBSOCKET
+                opened = await (self._open_websocket(request) if is_websocket else self._open_events(request))
                 if not isinstance(opened, HttpResponse):
                     return opened
                 if is_websocket:
-                    await self._say_last(opened)
+                    await self._send_and_close(opened)
                     return None
-            elif asked.method == WEBSOCKET:
+            elif request.method == WEBSOCKET:
                 await self._give_away()
                 return None
             else:
-                opened = await self._lane.api.handle(asked)
-            rest, is_last = self._answer(asked, opened)
+                opened = await self._lane.api.handle(request)
+            rest, is_last = self._answer(request, opened)
             if rest:
                 await self._send(rest)
             if is_last:
@@ -175,24 +178,24 @@ class FastConnection:
                 await trio.lowlevel.checkpoint()
 
     async def listen(self, stream: HubStream) -> None:
-        """Listen to the client of a stream until the connection ends."""
+        """Start the stream, and pass on what its client sends until the connection ends."""
         stream.begin()
         await stream.hear(b"")
         while data := await self.transport.receive():
             await stream.hear(data)
 
     async def _receive(self) -> None:
-        """Wait for more of a request; patience depends on how much of it is there."""
+        """Wait for more bytes of a request. The time limit depends on the part that is still missing."""
         reader = self._reader
         stage = Stage.BODY if reader.has_head else Stage.HEAD if reader.rest else Stage.IDLE
         if stage is not self.stage:
             self.stage = stage
-            # A connection that has brought nothing yet, or is surplus, keeps the deadline it began with.
+            # A connection that has sent nothing yet, or is surplus, keeps its first deadline.
             if not self._is_surplus and (self._served or stage is not Stage.IDLE):
                 self.deadline = self._lane.watch.now + self._lane.patience_s[stage]
         data = await self.transport.receive()
         if self._is_late:
-            await self._say_last(
+            await self._send_and_close(
                 self._lane.api.refuse(TooSlow(f"{stage.value.capitalize()} did not arrive in time"))
             )
             raise ClientGone
@@ -200,16 +203,16 @@ class FastConnection:
             raise ClientGone
         reader.rest = reader.rest + data if reader.rest else data
 
-    def _answer(self, asked: HttpRequest, response: HttpResponse) -> tuple[bytes, bool]:
-        """Send a response; returns what the kernel did not take, and whether the connection ends with it."""
+    def _answer(self, request: HttpRequest, response: HttpResponse) -> tuple[bytes, bool]:
+        """Send a response. Returns the bytes that the kernel did not take, and whether to close after it."""
         lane = self._lane
         self._served += 1
         is_last = self._reader.is_last or lane.is_ending or self._served >= lane.limits.most_requests
-        has_body = asked.method != "HEAD" and response.status != 304
+        has_body = request.method != "HEAD" and response.status != 304
         data = lane.writer.spell(response, has_body=has_body, is_last=is_last)
         return self.transport.send_now(data), is_last
 
-    async def _say_last(self, response: HttpResponse) -> None:
+    async def _send_and_close(self, response: HttpResponse) -> None:
         """Send a response after which the connection ends."""
         await self._send(self._lane.writer.spell(response, has_body=True, is_last=True))
         await self._linger()
@@ -220,8 +223,11 @@ class FastConnection:
         self.deadline = math.inf
 
     async def _linger(self) -> None:
-        """Give the client a moment to read the last answer and close: what it has sent and nobody reads
-        would make the kernel reset the connection, and the answer be lost."""
+        """Wait a moment for the client to read the last response and close.
+
+        If the socket were closed while bytes of the client are unread, the kernel would reset the connection,
+        and the client could lose the response.
+        """
         self._end_sending()
         while await self.transport.receive():
             pass
@@ -234,42 +240,43 @@ class FastConnection:
         self._lane.watch.remove(self)
         await self._lane.give_away(self.transport, self._reader.rest)
 
-    async def _open_events(self, asked: HttpRequest) -> HubStream | HttpResponse:
-        feed = await self._lane.api.open_feed(asked)
+    async def _open_events(self, request: HttpRequest) -> HubStream | HttpResponse:
+        feed = await self._lane.api.open_feed(request)
         if isinstance(feed, HttpResponse):
             return feed
         with _closed_on_failure(feed):
             headers = [*event_stream_headers(feed), ("Connection", "close"), ("Transfer-Encoding", "chunked")]
             stream = EventStream(self._lane.hub, self.transport, feed, self._end_sending)
-            return self._become(stream, self._lane.writer.spell_head(200, headers))
+            return self._switch_to(stream, self._lane.writer.spell_head(200, headers))
 
-    async def _open_websocket(self, asked: HttpRequest) -> HubStream | HttpResponse | None:
-        head, _, behind = self._reader.rest.partition(b"\r\n\r\n")
+    async def _open_websocket(self, request: HttpRequest) -> HubStream | HttpResponse | None:
+        head, _, trailing_data = self._reader.rest.partition(b"\r\n\r\n")
         handshake = read_handshake(head + b"\r\n\r\n")
         if handshake is None:
             await self._give_away()
             return None
-        offered = [each.strip() for each in asked.headers.get("sec-websocket-protocol", "").split(",")]
-        subprotocol = token_among(offered, asked.headers)
-        feed = await self._lane.api.open_feed(asked)
+        header = request.headers.get("sec-websocket-protocol", "")
+        offered = [subprotocol.strip() for subprotocol in header.split(",")]
+        subprotocol = token_among(offered, request.headers)
+        feed = await self._lane.api.open_feed(request)
         if isinstance(feed, HttpResponse):
             return feed
         with _closed_on_failure(feed):
             stream = WebSocketStream(self._lane.hub, self.transport, feed, self._end_sending)
-            stream.open(behind, self._lane.ping_s)
-            return self._become(stream, accept_handshake(handshake, feed, subprotocol))
+            stream.open(trailing_data, self._lane.ping_s)
+            return self._switch_to(stream, accept_handshake(handshake, feed, subprotocol))
 
-    def _become(self, stream: HubStream, greeting: bytes) -> HubStream:
-        """Go on as a stream, which begins with these bytes."""
+    def _switch_to(self, stream: HubStream, opening: bytes) -> HubStream:
+        """Free what only requests need, and send the bytes that open the stream."""
         self._reader.close()
         stream.feed.headers = []
-        stream.write(greeting)
+        stream.write(opening)
         return stream
 
 
 @contextmanager
 def _closed_on_failure(feed: Feed) -> Iterator[None]:
-    """Close a feed that does not become a stream."""
+    """Close the feed if the block fails, because then no stream does it."""
     try:
         yield
     except BaseException:

@@ -1,9 +1,14 @@
-"""Connections of the general lane: each served by Hypercorn, and ended in order.
+"""Connections of the general lane: Hypercorn serves each, and this module starts and ends them.
 
-Hypercorn's own `serve` ends the whole server when one connection meets an exception nobody foresaw (a request
-to upgrade with odd settings is enough), keeps the sockets of clients that have gone, resets who waits to be
-accepted at shutdown, closes connections while a request is on its way, and waits without end for a client
-that does not read. So only its connection class is used, which is internal: hence the held version.
+Hypercorn's own `serve` has five faults for a public server:
+
+- One unexpected exception in a connection, such as an upgrade request with odd settings, ends the server.
+- It keeps the sockets of clients that have gone.
+- At shutdown it resets connections that are not accepted yet.
+- It closes connections while a request is in progress.
+- It waits for ever for a client that does not read.
+
+So this module uses only Hypercorn's connection class. It is internal, so Hypercorn's version is pinned.
 """
 
 from collections.abc import Iterable
@@ -36,7 +41,7 @@ _GONE = (trio.BrokenResourceError, trio.ClosedResourceError)
 
 
 class GeneralLane:
-    """Serves an ASGI application on connections that somebody else accepted."""
+    """Serves an ASGI application on connections that are already accepted."""
 
     def __init__(
         self,
@@ -48,7 +53,7 @@ class GeneralLane:
         send_patience_s: float,
     ) -> None:
         self._http2 = http2
-        self._complaints = ClientErrorLog(log)
+        self._client_errors = ClientErrorLog(log)
         self._takes_prior_knowledge = takes_prior_knowledge
         self._send_patience_s = send_patience_s
         self._app = wrap_app(self._with_farewell(app), config.wsgi_max_body_size, "asgi")
@@ -57,16 +62,16 @@ class GeneralLane:
         self._is_ending = False
 
     async def serve(self, transport: Transport, received: bytes = b"", protocol: str = "http/1.1") -> None:
-        """Serve a connection until it ends; `received` was read from it already, and is answered first.
+        """Serve a connection until it ends.
 
-        `protocol` is what TLS agreed on.
+        `received` are bytes that were already read from it. `protocol` is what TLS agreed on (ALPN).
         """
         try:
             if protocol == "h2":
                 await self._http2.serve(transport)
                 return
             if self._takes_prior_knowledge:
-                received = await self._beginning(transport, received)
+                received = await self._receive_preface(transport, received)
                 if received.startswith(_PREFACE):
                     await self._http2.serve(transport, received)
                     return
@@ -77,24 +82,26 @@ class GeneralLane:
                 await TCPServer(self._app, self._config, self._context, ConnectionState({}), stream).run()
         except* ClientGone:
             transport.close()
-        except* Exception as group:  # noqa: BLE001 - one connection's trouble is nobody else's
-            self._complaints.warn("a connection ended with an error", error=repr(_first(group)))
+        except* Exception as group:  # noqa: BLE001 - an error of one connection must not end another
+            self._client_errors.warn("a connection ended with an error", error=repr(_first(group)))
 
     def say_farewell(self) -> None:
-        """Have each answer from now on tell its client that it is the last."""
+        """From now on, announce in each response that the connection closes."""
         self._is_ending = True
         self._http2.say_farewell()
 
     async def end_silent_connections(self) -> None:
-        """End those on which no request is on its way."""
+        """Close every connection that has no request in progress."""
         self._http2.end_silent_connections()
         await self._context.terminated.set()
 
-    async def _beginning(self, transport: Transport, received: bytes) -> bytes:
-        """Wait until it is clear whether a connection begins with the preface of HTTP/2; returns what came.
+    async def _receive_preface(self, transport: Transport, received: bytes) -> bytes:
+        """Receive until it is clear whether the connection begins with the HTTP/2 preface.
+
+        Returns all bytes received so far.
 
         Raises:
-            Gone: the client goes, or takes too long.
+            ClientGone: the client has gone, or takes too long.
         """
         with trio.move_on_after(self._config.head_patience_s) as patience:
             while not received or (len(received) < len(_PREFACE) and _PREFACE.startswith(received)):
@@ -107,9 +114,9 @@ class GeneralLane:
         return received
 
     def _with_farewell(self, app: ASGIFramework) -> ASGIFramework:
-        """Have the answers of an ending server say so, so that no client sends another request there."""
+        """Add `Connection: close` to responses while the server shuts down, so that clients go elsewhere."""
 
-        async def polite(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        async def app_closing(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
             is_request = scope["type"] == "http"
             is_last = scope["type"] == "http" and _has_two_ends(scope["headers"])
 
@@ -121,15 +128,15 @@ class GeneralLane:
 
             await app(scope, receive, send_all if is_request else send)
 
-        return polite
+        return app_closing
 
 
 class _Client:
-    """The client's end of a stream; when it is gone, so is the connection.
+    """A stream to the client that cancels all work on the connection when the client has gone.
 
-    Hypercorn would go on with what it does on the connection, such as waiting for the next request until the
-    idle time is over, or for ever, and keep the socket for as long. And it shields what it sends, though a
-    client need not ever read.
+    Without it Hypercorn would go on after the client has gone: it would wait for the next request, perhaps
+    for ever, and keep the socket open. It also shields its sends from cancellation, so a client that never
+    reads would block them. Hence the time limit for each send.
     """
 
     def __init__(
@@ -145,7 +152,7 @@ class _Client:
         self._received = received
         self.aclose = stream.aclose
         if isinstance(stream, trio.SSLStream):
-            # By these Hypercorn knows TLS; the handshake is over.
+            # Hypercorn recognises TLS by these attributes. The handshake is already done.
             self.transport_stream = stream.transport_stream
             self.do_handshake = trio.lowlevel.checkpoint
             self.selected_alpn_protocol = lambda: "http/1.1"
@@ -171,16 +178,16 @@ class _Client:
             with trio.fail_after(self._send_patience_s):
                 await self._stream.send_all(data)
         except (*_GONE, trio.BusyResourceError, trio.TooSlowError) as error:
-            # It is busy when the connection is just being closed over another mistake of the client's.
+            # The stream is busy when another task is closing it because of a client's mistake.
             self._connection.cancel()
             raise trio.BrokenResourceError("the client has gone, or does not read") from error
 
 
 def _has_two_ends(headers: Iterable[tuple[bytes, bytes]]) -> bool:
-    """Whether a length and chunks both say where a request ends.
+    """Whether a request has both `Content-Length` and `Transfer-Encoding`.
 
-    Chunks count, but a proxy may have believed the length: what stands behind on the connection must not pass
-    for a request (RFC 9112, section 6.1).
+    The chunks decide where it ends, but a proxy may have used the length. So the bytes that follow must not
+    be read as a request, and the connection closes (RFC 9112, section 6.1).
     """
     return {b"content-length", b"transfer-encoding"} <= {name for name, _ in headers}
 

@@ -1,4 +1,4 @@
-"""The general lane: Quart-Trio on Hypercorn for all of HTTP/1.1, and HTTP/2 where it is wanted."""
+"""The general lane: serves all of HTTP/1.1 with Quart-Trio on Hypercorn, and HTTP/2 if it is enabled."""
 
 from typing import cast
 
@@ -34,18 +34,18 @@ from wr.model.refusals import TooSlow
 
 log = structlog.get_logger("wr.general_lane")
 
-_LAST_WORDS_S = 10.0
+_LAST_SEND_S = 10.0
 
 
 class _App(QuartTrio):
-    """The framework without its routing, which refuses, with a traceback, hosts that it cannot spell."""
+    """Quart without its routing, which fails with a traceback on `Host` headers that it cannot encode."""
 
     def create_url_adapter(self, _request: BaseRequestWebsocket | None) -> None:
-        """Give no routes: `make_app` has all requests answered ahead of them."""
+        """Return no routes: `make_app` answers every request before Quart would route it."""
 
 
 def make_app(api: Api, body_patience_s: float) -> QuartTrio:
-    """Make the ASGI application: every request, whatever its method and path, goes to `api`."""
+    """Return the ASGI application. It passes every request, of any method and path, to `api`."""
     app = _App("wr", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
 
@@ -56,28 +56,29 @@ def make_app(api: Api, body_patience_s: float) -> QuartTrio:
         except RequestEntityTooLarge:
             reply = await _answer(api, request, request.method, None)
         except trio.TooSlowError:
-            reply = _spelled(api.refuse(TooSlow("The rest of a body did not arrive in time")), request.method)
+            refusal = TooSlow("The rest of a body did not arrive in time")
+            reply = _quart_response(api.refuse(refusal), request.method)
         else:
             return await _answer(api, request, request.method, body)
         if request.http_version.startswith("1"):
-            # The rest of the body is not waited for, so the connection can bring no further request.
+            # The rest of the body is not read, so the connection cannot carry another request.
             reply.headers["Connection"] = "close"
         return reply
 
-    # Ahead of routing and not as a rule of it: a rule takes known methods and well-formed paths only, and
-    # whatever it does not take is answered in HTML.
+    # Not as a route: routes match only known methods and well-formed paths, and Quart answers all others in
+    # HTML.
     app.before_request(answer)
     return app
 
 
-async def _answer(api: Api, asked: Request, method: str, body: bytes | None) -> Response:
-    # From the scope: the framework's own object has a header more, Remote-Addr, which no client sent.
-    read = read_request(asked.scope, method)
-    read.body = body
-    return _spelled(await api.handle(read), method)
+async def _answer(api: Api, quart_request: Request, method: str, body: bytes | None) -> Response:
+    # From the scope, because Quart's request object adds a header that the client did not send: Remote-Addr.
+    api_request = read_request(quart_request.scope, method)
+    api_request.body = body
+    return _quart_response(await api.handle(api_request), method)
 
 
-def _spelled(response: HttpResponse, method: str) -> Response:
+def _quart_response(response: HttpResponse, method: str) -> Response:
     reply = Response(b"" if method == "HEAD" or response.status == 304 else response.body, response.status)
     reply.headers.clear()
     reply.headers.extend(response.headers)
@@ -86,9 +87,12 @@ def _spelled(response: HttpResponse, method: str) -> Response:
 
 
 def with_streams(api: Api, app: ASGIFramework, ping_s: float) -> ASGIFramework:
-    """Take live streams and WebSockets from the application: they are ASGI here, without a framework."""
+    """Serve live streams and WebSockets directly in ASGI, and all other requests with `app`.
 
-    complaints = ClientErrorLog(log)
+    Without Quart, a stream needs less memory.
+    """
+
+    client_errors = ClientErrorLog(log)
 
     async def split(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         try:
@@ -101,35 +105,35 @@ def with_streams(api: Api, app: ASGIFramework, ping_s: float) -> ASGIFramework:
             elif api.has_feed(scope["method"], scope["path"]):
                 await serve_events(api, scope, receive, send)
             elif not scope["path"]:
-                # The target `?a=b`: the framework takes for granted that a path has a first letter.
+                # The target was `?a=b`. Quart fails on an empty path.
                 rooted: HTTPScope = {**scope, "path": "/"}
                 await app(rooted, receive, send)
             else:
                 await app(scope, receive, send)
         except (h11.ProtocolError, wsproto.utilities.ProtocolError) as error:
-            # The client broke the protocol while it was being answered: a line, and no traceback for each.
-            complaints.warn("a connection was ended by its client's mistake", error=str(error))
+            # The client broke the protocol during the response. That deserves a line, not a traceback.
+            client_errors.warn("a client broke the protocol, its connection is closed", error=str(error))
             raise
         except Exception:
-            # Hypercorn ends the connection and says nothing.
-            log.exception("a connection was ended by an error")
+            # Logged here, because Hypercorn ends the connection without a log line.
+            log.exception("an error ended a connection")
             raise
 
     return split
 
 
 def finish_what_is_said(app: ASGIFramework) -> ASGIFramework:
-    """Shield the last message of each response.
+    """Shield the last message of each response from cancellation.
 
-    Quart-Trio cancels a request at the moment its response is complete, and that is when Hypercorn closes the
-    connection or starts to count its idle time: cancelled there, it would do neither, and the connection
-    would stay open for as long as the client likes.
+    Quart-Trio cancels a request as soon as its response is complete. At that point Hypercorn closes the
+    connection or starts its idle timeout. If it were cancelled there, it would do neither, and the client
+    could keep the connection open for ever.
     """
 
     async def shielded(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         async def send_all(message: ASGISendEvent) -> None:
             if message["type"] == "http.response.body" and not message.get("more_body"):
-                with trio.move_on_after(_LAST_WORDS_S, shield=True):
+                with trio.move_on_after(_LAST_SEND_S, shield=True):
                     await send(message)
             else:
                 await send(message)
@@ -140,7 +144,7 @@ def finish_what_is_said(app: ASGIFramework) -> ASGIFramework:
 
 
 def make_config(api: Api, limits: ConnectionLimits) -> GeneralConfig:
-    """Set up what Hypercorn decides about a connection."""
+    """Return the configuration of Hypercorn."""
     config = GeneralConfig()
     config.api = api
     config.head_patience_s = limits.head_patience_s
@@ -156,9 +160,9 @@ def make_config(api: Api, limits: ConnectionLimits) -> GeneralConfig:
 def make_general_lane(
     api: Api, limits: ConnectionLimits, ping_s: float, *, takes_prior_knowledge: bool
 ) -> GeneralLane:
-    """Make the lane that serves every route of the API.
+    """Return the general lane, which serves every route of the API.
 
-    `takes_prior_knowledge` has a connection that begins with the preface of HTTP/2 become one of HTTP/2.
+    With `takes_prior_knowledge`, a connection that begins with the HTTP/2 preface is served as HTTP/2.
     """
     teach_hypercorn()
     app = with_streams(api, make_app(api, limits.body_patience_s), ping_s)

@@ -1,4 +1,4 @@
-"""Live streams over ASGI: a feed as a WebSocket or as server-sent events."""
+"""Live streams over ASGI: sends a feed as a WebSocket or as server-sent events, for the general lane."""
 
 from collections.abc import Awaitable, Callable
 
@@ -23,13 +23,13 @@ SendToWebSocket = Callable[[ASGISendEvent | PingEvent], Awaitable[None]]
 SendBytes = Callable[[bytes], Awaitable[None]]
 """Sends a part of the body of a response."""
 
-_LAST_WORDS_S = 5.0
+_LAST_SEND_S = 5.0
 
 
 def read_request(scope: WWWScope, method: str) -> HttpRequest:
-    """Read what an ASGI scope says of a request; its body comes separately, if it has one."""
+    """Turn an ASGI scope into a request of the API, with an empty body."""
     headers: dict[str, str] = {}
-    # A header in several lines is one list: each proxy may have added a line to X-Forwarded-For.
+    # Repeated headers are joined, because each proxy may have added its own line to X-Forwarded-For.
     for raw_name, raw_value in scope["headers"]:
         name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
         headers[name] = f"{headers[name]}, {value}" if name in headers else value
@@ -47,7 +47,7 @@ def read_request(scope: WWWScope, method: str) -> HttpRequest:
 async def serve_events(
     api: Api, scope: HTTPScope, receive: ASGIReceiveCallable, send: ASGISendCallable
 ) -> None:
-    """Carry a feed as server-sent events until it ends or its reader goes."""
+    """Send a feed as server-sent events, until the feed ends or the client goes."""
     async with api.follow(read_request(scope, "GET")) as feed:
         if isinstance(feed, HttpResponse):
             headers = _encoded(_with_length(feed))
@@ -65,12 +65,12 @@ async def serve_events(
             nursery.start_soon(_until_gone, receive, nursery.cancel_scope)
             await send_events(feed, send_bytes)
             nursery.cancel_scope.cancel()
-        with trio.move_on_after(_LAST_WORDS_S, shield=True):
+        with trio.move_on_after(_LAST_SEND_S, shield=True):
             await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 async def send_events(feed: Feed, send: SendBytes) -> None:
-    """Send a feed's events, each as a part of a body, until the feed ends."""
+    """Send the events of a feed, each as a part of a response body, until the feed ends."""
     number = 0
 
     async def put(event: Event | None) -> bool:
@@ -97,14 +97,14 @@ async def _until_gone(receive: ASGIReceiveCallable, scope: trio.CancelScope) -> 
 async def serve_websocket(
     api: Api, scope: WebsocketScope, receive: ASGIReceiveCallable, send: SendToWebSocket, *, ping_s: float
 ) -> None:
-    """Carry a feed as a WebSocket until it ends or its peer goes; pings it every `ping_s` seconds."""
+    """Send a feed over a WebSocket, until the feed ends or the client goes. Pings every `ping_s` seconds."""
     await receive()  # websocket.connect
     request = read_request(scope, WEBSOCKET)
     subprotocol = token_among(list(scope.get("subprotocols") or []), request.headers)
     async with api.follow(request) as feed:
         if isinstance(feed, HttpResponse):
             if scope["http_version"].startswith("1"):
-                # Hypercorn has made the connection a WebSocket's and reads no further request on it.
+                # Hypercorn treats the connection as a WebSocket and reads no further request from it.
                 feed.extra_headers.append(("Connection", "close"))
             headers = _encoded(_with_length(feed))
             await send({"type": "websocket.http.response.start", "status": feed.status, "headers": headers})
@@ -112,11 +112,11 @@ async def serve_websocket(
             return
         headers = _encoded(feed.headers)
         await send({"type": "websocket.accept", "subprotocol": subprotocol, "headers": headers})
-        await _Conversation(feed, receive, send, ping_s).run()
+        await _OpenWebSocket(feed, receive, send, ping_s).run()
 
 
-class _Conversation:
-    """One open WebSocket: a task that sends, a task that listens, and an end they agree on."""
+class _OpenWebSocket:
+    """One open WebSocket: a task that sends and a task that receives. Either can end both."""
 
     def __init__(
         self, feed: Feed, receive: ASGIReceiveCallable, send: SendToWebSocket, ping_s: float
@@ -127,14 +127,15 @@ class _Conversation:
         self._pulse = Pulse(ping_s, trio.current_time())
 
     async def run(self) -> None:
-        """Talk until the feed or the peer ends it."""
+        """Send and receive until the feed or the client ends the WebSocket."""
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._listen, nursery.cancel_scope)
-            code = await self._tell()
+            code = await self._send_events()
             await self._close(code)
             nursery.cancel_scope.cancel()
 
-    async def _tell(self) -> int:
+    async def _send_events(self) -> int:
+        """Send events and pings. Returns the close code when the stream is over."""
         for event in self._feed.opening():
             await self._send_text(event.data)
             if event.is_last:
@@ -171,7 +172,7 @@ class _Conversation:
         await self._send({"type": "websocket.send", "text": data.decode(), "bytes": None})
 
     async def _close(self, code: int, reason: str = "") -> None:
-        with trio.move_on_after(_LAST_WORDS_S, shield=True):
+        with trio.move_on_after(_LAST_SEND_S, shield=True):
             await self._send({"type": "websocket.close", "code": code, "reason": reason})
 
 

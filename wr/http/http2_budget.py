@@ -1,17 +1,17 @@
-"""What one HTTP/2 connection may send beside requests: floods of cheap frames are recognised here.
+"""Limits the control frames of an HTTP/2 connection, to stop floods of cheap frames.
 
-A frame of 9 bytes can cost the server a hundred times as much as the client: a reset ends a request that has
-begun, a ping buys an answer. Frames are counted as bytes, before the library reads them, because it reports
-some of them only when they are complete and others not at all.
+A frame of 9 bytes can cost the server a hundred times as much as the client: a reset cancels a request that
+has begun, and a ping forces an answer. Frames are counted in the raw bytes, before the h2 library parses
+them, because h2 reports some frames only when they are complete, and others never.
 """
 
 from collections.abc import Callable, Container
 
 BURST = 200.0
-"""Control frames that a client may send at once. A browser sends about ten when it connects, one or two for
-each request, and one for each of the at most 32 requests that it abandons with a page."""
+"""Control frames that a client may send at once. A browser sends about ten when it connects, and one or two
+for each request. When its user leaves a page, it sends one for each of up to 32 unfinished requests."""
 PER_SECOND = 20.0
-"""Control frames a second that a client may send for as long as it likes."""
+"""Control frames a second that a client may send without end."""
 _EARNED_BY_ANSWER = 2.0
 _BYTES_FOR_ONE = 2048
 _PREFACE_BYTES = 24
@@ -23,16 +23,16 @@ _ANY_STREAM = 0x7FFF_FFFF
 
 
 class TooMuch(Exception):
-    """The client sends more frames, or a longer head, than any client needs."""
+    """The client sent more control frames, or a longer head, than any client needs."""
 
 
 class FrameBudget:
-    """Counts the frames that a client sends, without looking into them; costs about 1 µs a frame.
+    """Counts the frames that a client sends, by their headers only. Takes about 1 µs a frame.
 
-    Each control frame costs one: RST_STREAM, PING, SETTINGS, PRIORITY, WINDOW_UPDATE, CONTINUATION, GOAWAY,
-    unknown ones, and a DATA frame that brings next to nothing or belongs to no open stream. A head costs
-    nothing: the number of streams bounds those. Answers that the client takes earn what a client spends on
-    them in WINDOW_UPDATE.
+    Each control frame costs 1: RST_STREAM, PING, SETTINGS, PRIORITY, WINDOW_UPDATE, CONTINUATION, GOAWAY and
+    unknown ones. So does a DATA frame that is nearly empty or belongs to no open stream. A HEADERS frame
+    costs nothing, because the number of streams limits those. Reading responses makes a client send
+    WINDOW_UPDATE frames, so each response adds to the budget.
     """
 
     def __init__(
@@ -48,20 +48,20 @@ class FrameBudget:
         self._head_bytes = 0
 
     def take(self, data: bytes) -> None:
-        """Count the frames that begin in these bytes, the next that were received.
+        """Count the frames that begin in `data`, the next bytes of the connection.
 
         Raises:
-            TooMuch: there were too many, or a head is too long.
+            TooMuch: there were too many control frames, or a head is too long.
         """
-        place = 0
+        offset = 0
         while True:
             if self._skip:
-                skipped = min(self._skip, len(data) - place)
+                skipped = min(self._skip, len(data) - offset)
                 self._skip -= skipped
-                place += skipped
+                offset += skipped
             missing = _HEADER_BYTES - len(self._header)
-            self._header += data[place : place + missing]
-            place += missing
+            self._header += data[offset : offset + missing]
+            offset += missing
             if len(self._header) < _HEADER_BYTES:
                 return
             self._count(self._header)
@@ -69,10 +69,10 @@ class FrameBudget:
             self._header = b""
 
     def spend(self, cost: float = 1.0) -> None:
-        """Count something that the client made the server do.
+        """Take `cost` from the budget for work that the client caused.
 
         Raises:
-            TooMuch: that was too often.
+            TooMuch: the budget is used up.
         """
         now = self._now_s()
         self._left = min(BURST, self._left + (now - self._filled_at) * PER_SECOND)
@@ -82,11 +82,11 @@ class FrameBudget:
             raise TooMuch("too many control frames")
 
     def earn_by_answer(self) -> None:
-        """Note that an answer was sent in full."""
+        """Add to the budget for a response that was sent in full."""
         self._left = min(BURST, self._left + _EARNED_BY_ANSWER)
 
     def earn_by_bytes(self, size: int) -> None:
-        """Note that the client took so many bytes of an answer."""
+        """Add to the budget for `size` bytes of a response that were sent."""
         self._left = min(BURST, self._left + size / _BYTES_FOR_ONE)
 
     def _count(self, header: bytes) -> None:

@@ -1,8 +1,8 @@
-"""One connection of HTTP/2 (RFC 9113): requests go to the API, answers out as far as the client takes them.
+"""One HTTP/2 connection (RFC 9113): passes its requests to the API and sends the responses.
 
-What a client can make the server hold is bounded, whatever it asks for: so many streams, one body of a
-request for each, no copy of an answer (a piece of 16 KiB is copied when the client has room for it), so much
-time for each piece, and so many frames that ask for nothing.
+What one client can cost the server is limited: the number of streams, one request body for each, the time for
+each piece of a response, and the number of control frames. Responses are not copied as a whole: a piece of
+16 KiB is copied when the client's flow control window has room for it.
 """
 
 import math
@@ -47,24 +47,24 @@ from wr.supervision.client_gone import ClientGone
 log = structlog.get_logger("wr.http2")
 
 MOST_STREAMS = 32
-"""Requests on one connection at once. The waiting page asks for fewer than ten things; a browser keeps any
-others until one is answered."""
+"""Requests in progress on one connection. The waiting page needs fewer than ten. A browser that wants more
+waits for a response first."""
 _PIECE_BYTES = 16 * 1024
 _SLICE_BYTES = 512
 _TABLE_BYTES = 4096
-"""Room that the compression of answers' headers may take, however much the client offers."""
+"""Size limit of the compression table for response headers, even if the client offers more."""
 _LINGER_S = 1.0
 _ANY_STREAM = 2**31 - 1
 _GOAWAY = struct.Struct(">BHBBIII")
-"""Length in two parts, kind, flags, stream; the last stream that is served, and an error."""
+"""A GOAWAY frame: length in two parts, type, flags, stream; last stream that is served, error code."""
 
 
-class _ReadsNothing(Exception):
-    """A client did not take the next piece of an answer in time."""
+class _SendTimeout(Exception):
+    """The client did not take the next piece of a response in time."""
 
 
 class _Stream:
-    """One request and what has come of it."""
+    """One request in progress, with what has arrived of its body."""
 
     __slots__ = ("body", "has_body", "has_ended", "head", "is_answered", "scope")
 
@@ -74,37 +74,37 @@ class _Stream:
         self.has_body = trio.Event()
         """Set when the body is complete, or longer than any may be."""
         self.has_ended = False
-        """Whether the client has sent all that belongs to the request."""
+        """Whether the client has sent the whole request."""
         self.is_answered = False
         self.scope = trio.CancelScope()
 
     def add(self, data: bytes) -> None:
-        """Take in more of the body; what is too much is not kept."""
+        """Append to the body. Bytes beyond the limit are dropped."""
         self.body += data[: MAX_BODY_BYTES + 1 - len(self.body)]
         if len(self.body) > MAX_BODY_BYTES:
             self.has_body.set()
 
     def end(self) -> None:
-        """The client has sent everything."""
+        """Note that the client has sent the whole request."""
         self.has_ended = True
         self.has_body.set()
 
 
 class Http2Connection:
-    """Serves one connection. A task for each request, one that reads and one that writes."""
+    """Serves one connection with a task that reads, a task that writes, and a task for each request."""
 
     def __init__(
         self,
         api: Api,
         limits: ConnectionLimits,
         transport: Transport,
-        complaints: ClientErrorLog,
+        client_errors: ClientErrorLog,
         unix_s: Callable[[], float] = time.time,
     ) -> None:
         self._api = api
         self._limits = limits
         self._transport = transport
-        self._complaints = complaints
+        self._client_errors = client_errors
         self._unix_s = unix_s
         self._wire = H2Connection(H2Configuration(client_side=False, header_encoding=None))
         self._wire.decoder.max_header_list_size = MAX_HEAD_BYTES
@@ -114,25 +114,26 @@ class Http2Connection:
         self._last_stream = _ANY_STREAM
         self._is_ending = False
         self._patience = trio.CancelScope()
-        self._farewell = b""
+        self._goaway = b""
         self._has_unsent = trio.Event()
         self._is_drained = trio.Event()
         self._has_window = trio.Event()
 
     @property
     def is_silent(self) -> bool:
-        """Whether no request is on its way."""
+        """Whether no request is in progress."""
         return not self._streams
 
     async def run(self, received: bytes = b"") -> None:
-        """Serve until the connection ends; `received` was read from it already.
+        """Serve until the connection ends. `received` are bytes that were already read from it.
 
         Raises:
-            ExceptionGroup: of `ClientGone`, when the client goes or does not read.
+            ExceptionGroup: of `ClientGone`, when the client has gone or does not read.
         """
         self._wire.initiate_connection()
-        # A second frame, and not the first: a client may open more streams before it has seen the first, and
-        # is refused those, which it may try again; the library would end the connection.
+        # The limits go into a second SETTINGS frame. A client may open more streams before it has seen it.
+        # Those are refused and the client may retry them. With the limits in the first frame, h2 would end
+        # the connection instead.
         self._wire.update_settings(
             {
                 SettingCodes.MAX_CONCURRENT_STREAMS: MOST_STREAMS,
@@ -147,24 +148,24 @@ class Http2Connection:
                     await self._read(received, nursery)
                 self._wire.close_connection(ErrorCodes.NO_ERROR)
             except TooMuch as too_much:
-                self._complaints.warn(
+                self._client_errors.warn(
                     "an HTTP/2 connection was ended", peer=self._transport.peer, why=str(too_much)
                 )
                 self._wire.close_connection(ErrorCodes.ENHANCE_YOUR_CALM)
             except ProtocolError as error:
-                # The library has spelled the GOAWAY that this deserves.
-                self._complaints.warn(
+                # h2 has already queued the GOAWAY frame.
+                self._client_errors.warn(
                     "an HTTP/2 connection was ended", peer=self._transport.peer, why=str(error)
                 )
             await self._end()
             nursery.cancel_scope.cancel()
 
     def say_farewell(self) -> None:
-        """Tell the client to send further requests elsewhere; those that come all the same are answered."""
+        """Ask the client, with GOAWAY, to open no more requests here. Those that still come are answered."""
         self._say_goaway(_ANY_STREAM)
 
     def end_when_silent(self) -> None:
-        """End the connection as soon as no request is on its way."""
+        """End the connection as soon as no request is in progress."""
         self._is_ending = True
         if self.is_silent:
             self._patience.cancel()
@@ -174,21 +175,21 @@ class Http2Connection:
             received = received or await self._transport.receive()
             if not received:
                 return
-            # A slice at a time, and then others have their turn: 64 KiB may be three thousand requests.
+            # Slice by slice, so that other tasks can run in between: 64 KiB may hold 3,000 requests.
             data, received = received[:_SLICE_BYTES], received[_SLICE_BYTES:]
             self._budget.take(data)
             for event in self._wire.receive_data(data):
                 if isinstance(event, ConnectionTerminated):
                     return
                 self._take(event, nursery)
-            # A client that does not read what its frames bring back is not read from.
+            # A client that does not read the answers to its frames is not read from either.
             await self._flush()
 
     def _take(self, event: Event, nursery: trio.Nursery) -> None:
         if isinstance(event, RequestReceived):
             self._begin(event, nursery)
         elif isinstance(event, DataReceived):
-            # At once, since no more than one body of a request is kept.
+            # Acknowledged at once: memory stays bounded, because each stream keeps one limited body.
             self._wire.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
             if event.stream_id in self._streams:
                 self._streams[event.stream_id].add(event.data)
@@ -211,7 +212,7 @@ class Http2Connection:
     def _begin(self, event: RequestReceived, nursery: trio.Nursery) -> None:
         stream_id = event.stream_id
         if len(self._streams) >= MOST_STREAMS or stream_id > self._last_stream:
-            # Of those that were reset, some are still about to end.
+            # A correct client can get here too: streams that it has reset count until their tasks end.
             self._budget.spend()
             self._reset(stream_id, ErrorCodes.REFUSED_STREAM)
             return
@@ -226,17 +227,17 @@ class Http2Connection:
         nursery.start_soon(self._serve, stream_id, stream)
 
     async def _serve(self, stream_id: int, stream: _Stream) -> None:
-        """Answer one request, and let nothing escape that is not the whole connection's end."""
+        """Answer one request. An error ends only this stream, unless the whole connection has ended."""
         error = ErrorCodes.NO_ERROR
         try:
             with stream.scope:
                 await self._answer(stream_id, stream)
-        except _ReadsNothing:
+        except _SendTimeout:
             error = ErrorCodes.CANCEL
         except ProtocolError:
-            error = ErrorCodes.CANCEL  # It was reset meanwhile.
+            error = ErrorCodes.CANCEL  # The stream was reset in the meantime.
         except Exception:
-            log.exception("an HTTP/2 stream was ended by an error")
+            log.exception("an error ended an HTTP/2 stream")
             error = ErrorCodes.INTERNAL_ERROR
         self._leave(stream_id, stream, error)
 
@@ -250,16 +251,16 @@ class Http2Connection:
                 self._patience.cancel()
 
     def _reset(self, stream_id: int, error: ErrorCodes) -> None:
-        # The client may have reset it first.
+        # h2 raises if the client has already reset the stream.
         with suppress(ProtocolError):
             self._wire.reset_stream(stream_id, error)
             self._has_unsent.set()
 
     async def _answer(self, stream_id: int, stream: _Stream) -> None:
-        asked = stream.head.request
+        request = stream.head.request
         if not stream.head.is_sound:
-            response = self._api.refuse(InvalidRequest("The request is not one that HTTP/1.1 could bring"))
-        elif self._api.has_feed(asked.method, asked.path):
+            response = self._api.refuse(InvalidRequest("The request would not be valid in HTTP/1.1"))
+        elif self._api.has_feed(request.method, request.path):
             await self._follow(stream_id, stream)
             return
         else:
@@ -268,8 +269,8 @@ class Http2Connection:
             if patience.cancelled_caught:
                 response = self._api.refuse(TooSlow("The rest of a body did not arrive in time"))
             else:
-                asked.body = bytes(stream.body) if len(stream.body) <= MAX_BODY_BYTES else None
-                response = await self._api.handle(asked)
+                request.body = bytes(stream.body) if len(stream.body) <= MAX_BODY_BYTES else None
+                response = await self._api.handle(request)
         await self._respond(stream_id, stream, response)
 
     async def _respond(self, stream_id: int, stream: _Stream, response: HttpResponse) -> None:
@@ -303,11 +304,11 @@ class Http2Connection:
         self._wire.send_headers(stream_id, fields, end_stream=ends)
 
     async def _send_body(self, stream_id: int, body: bytes, *, ends: bool) -> None:
-        """Send a body, each piece of it when the client has room.
+        """Send a body in pieces, each when the client's flow control window has room.
 
         Raises:
-            _ReadsNothing: the client did not take a piece in time.
-            ProtocolError: the stream has ended meanwhile.
+            _SendTimeout: the client did not take a piece in time.
+            ProtocolError: the stream has ended in the meantime.
         """
         rest = memoryview(body)
         while rest:
@@ -316,7 +317,7 @@ class Http2Connection:
                     stream_id, rest[:_PIECE_BYTES], ends=ends and len(rest) <= _PIECE_BYTES
                 )
             if patience.cancelled_caught:
-                raise _ReadsNothing
+                raise _SendTimeout
             rest = rest[_PIECE_BYTES:]
 
     async def _send_piece(self, stream_id: int, piece: memoryview, *, ends: bool) -> None:
@@ -336,20 +337,20 @@ class Http2Connection:
         self._has_window = trio.Event()
 
     def _say_goaway(self, last_stream: int) -> None:
-        # Not by the library, which would take the connection for closed.
-        self._farewell = _GOAWAY.pack(0, 8, 7, 0, 0, last_stream, ErrorCodes.NO_ERROR)
+        # Written by hand, because h2 would treat the connection as closed after it sends GOAWAY.
+        self._goaway = _GOAWAY.pack(0, 8, 7, 0, 0, last_stream, ErrorCodes.NO_ERROR)
         self._has_unsent.set()
 
     async def _flush(self) -> None:
-        """Wait until everything that was spelled so far is sent."""
+        """Wait until everything queued so far is sent."""
         self._is_drained = trio.Event() if self._is_drained.is_set() else self._is_drained
         self._has_unsent.set()
         await self._is_drained.wait()
 
     async def _write(self) -> None:
         while True:
-            data = self._wire.data_to_send() + self._farewell
-            self._farewell = b""
+            data = self._wire.data_to_send() + self._goaway
+            self._goaway = b""
             if data:
                 try:
                     with trio.fail_after(self._limits.send_patience_s):
@@ -362,8 +363,11 @@ class Http2Connection:
                 self._has_unsent = trio.Event()
 
     async def _end(self) -> None:
-        """Send the last word, and give the client a moment to read it and close: what it has sent and the
-        server has not read would make the kernel reset the connection, and the last word be lost."""
+        """Send what is queued, then wait a moment for the client to read it and close.
+
+        If the socket were closed while bytes of the client are unread, the kernel would reset the connection,
+        and the client could lose the last frames.
+        """
         for stream in self._streams.values():
             stream.scope.cancel()
         with trio.move_on_after(_LINGER_S):

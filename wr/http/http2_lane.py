@@ -1,4 +1,4 @@
-"""Connections of HTTP/2, all that are open: told when the server ends."""
+"""All open HTTP/2 connections, so that the server can end them in order when it stops."""
 
 import structlog
 
@@ -11,18 +11,18 @@ from wr.supervision.client_gone import ClientGone
 
 
 class Http2Lane:
-    """Serves HTTP/2 on connections that somebody else accepted."""
+    """Serves HTTP/2 on connections that are already accepted."""
 
     def __init__(self, api: Api, limits: ConnectionLimits) -> None:
         self._api = api
         self._limits = limits
         self._open: set[Http2Connection] = set()
         self._is_ending = False
-        self._complaints = ClientErrorLog(structlog.get_logger("wr.http2"))
+        self._client_errors = ClientErrorLog(structlog.get_logger("wr.http2"))
 
     async def serve(self, transport: Transport, received: bytes = b"") -> None:
-        """Serve a connection until it ends; `received` was read from it already."""
-        connection = Http2Connection(self._api, self._limits, transport, self._complaints)
+        """Serve a connection until it ends. `received` are bytes that were already read from it."""
+        connection = Http2Connection(self._api, self._limits, transport, self._client_errors)
         self._open.add(connection)
         if self._is_ending:
             connection.say_farewell()
@@ -35,12 +35,12 @@ class Http2Lane:
             transport.close()
 
     def say_farewell(self) -> None:
-        """Have every client send further requests elsewhere."""
+        """Ask every client, with GOAWAY, to open no more requests here."""
         self._is_ending = True
         for connection in self._open:
             connection.say_farewell()
 
     def end_silent_connections(self) -> None:
-        """End those on which no request is on its way, and each other one when it has none any more."""
+        """Close every connection that has no request in progress, and the others once they have none."""
         for connection in self._open:
             connection.end_when_silent()

@@ -1,4 +1,4 @@
-"""Requests and answers of HTTP/2: header fields of the library, turned into the API's plain objects."""
+"""Converts the header fields of HTTP/2 (h2 library) into requests of the API, and responses back."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -12,8 +12,8 @@ Fields = Sequence[tuple[bytes, bytes]]
 _TARGET = re.compile(rb"[\x21-\x7e]+")
 _METHOD = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
-_OF_HTTP1 = {"connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade"}
-"""Headers that HTTP/2 has no use for and forbids (RFC 9113, section 8.2.2)."""
+_HTTP1_ONLY = {"connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade"}
+"""Headers that HTTP/2 forbids (RFC 9113, section 8.2.2)."""
 
 
 class ReadRequest(NamedTuple):
@@ -21,11 +21,11 @@ class ReadRequest(NamedTuple):
 
     request: HttpRequest
     is_sound: bool
-    """Whether HTTP/1.1 could have brought it: the other lanes refuse what is not sound."""
+    """Whether the request would be valid in HTTP/1.1. The other lanes refuse all others too."""
 
 
 def read_fields(fields: Fields, peer: str) -> ReadRequest:
-    """Read the head of a request; `peer` is the address at the other end."""
+    """Turn the header fields of a request into a request of the API. `peer` is the client's IP address."""
     method, target = b"", b""
     headers: dict[str, str] = {}
     is_sound = True
@@ -53,18 +53,18 @@ def read_fields(fields: Fields, peer: str) -> ReadRequest:
 
 
 def spell_fields(status: int, headers: Iterable[tuple[str, str]]) -> list[tuple[bytes, bytes]]:
-    """Spell the head of an answer."""
+    """Return the header fields of a response."""
     fields = [(b":status", b"%d" % status)]
     for name, value in headers:
         lower = name.lower()
-        if lower not in _OF_HTTP1:
-            # A letter that no header can hold must not cost the visitor the whole answer.
+        if lower not in _HTTP1_ONLY:
+            # A character that no header can hold becomes `?`. Otherwise the whole response would fail.
             fields.append((lower.encode("latin-1"), value.encode("latin-1", "replace")))
     return fields
 
 
 def _add(headers: dict[str, str], name: str, value: str) -> None:
-    """Add a field. Of `host`, the first counts: `:authority` comes before all others."""
+    """Add a field. The first `host` counts, because `:authority` comes before all other fields."""
     if name not in headers:
         headers[name] = value
     elif name == "cookie":

@@ -1,8 +1,13 @@
-"""Hypercorn's WebSocket, taught what a stream that stays open for an hour needs.
+"""Hypercorn's WebSocket with the changes that streams need which stay open for an hour.
 
-As it comes, it tells nobody of a pong, sends no ping that is asked for, closes without a word when a frame
-is broken, leaves the connection open after an oversized message, and for ever after a refusal, and compresses
-for hundreds of kilobytes a connection. Its class is internal: hence the held version, and a test of each.
+Hypercorn's own class has these faults:
+
+- It does not report pongs, and cannot send a ping on request.
+- It closes without a close frame when it receives a broken frame.
+- It leaves the connection open after an oversized message, and for ever after a refused handshake.
+- Its compression takes hundreds of kilobytes for each connection.
+
+The class is internal, so Hypercorn's version is pinned, and a test covers each change.
 """
 
 from dataclasses import replace
@@ -41,7 +46,7 @@ PONG: PongEvent = {"type": "websocket.pong"}
 
 
 class LastingWebSocket(WSStream):
-    """A WebSocket that reports pongs and says why it closes."""
+    """A WebSocket that can ping, reports pongs, and gives a reason when it closes."""
 
     config: GeneralConfig
     _is_over = False
@@ -49,24 +54,25 @@ class LastingWebSocket(WSStream):
     _frames: FrameCount | None = None
 
     async def handle(self, event: Event) -> None:
-        """Take in what the connection received; offers to compress are not taken up."""
+        """Handle an event. Overridden to decline compression, and to close the connection after a refusal."""
         if isinstance(event, Request):
             kept = [pair for pair in event.headers if pair[0].lower() != b"sec-websocket-extensions"]
             event = replace(event, headers=kept)
         was_closed = self.closed
         await super().handle(event)
         if self.closed and not was_closed and not isinstance(event, StreamClosed):
-            # Refused: no key, another version, or a frame too early.
+            # The handshake was refused: no key, another version, or a frame that came too early.
             await self.send(StreamClosed(stream_id=self.stream_id))
 
     async def app_send(self, message: ASGISendEvent | PingEvent | None) -> None:
-        """Send what the application says, pings included."""
+        """Send a message of the application. Overridden to support pings, and to free a blocked receiver."""
         if message is not None and message["type"] == "websocket.ping":
             if not self.closed:
                 await self._send_wsproto_event(Ping())
             return
         if message is None:
-            # The application has ended: what a client sent it in heaps is nobody's to take any more.
+            # The application has ended and takes no more messages. A put into its full queue would wait for
+            # ever, so it is cancelled.
             self._is_over = True
             if self._putting is not None:
                 self._putting.cancel()
@@ -93,7 +99,7 @@ class LastingWebSocket(WSStream):
                 if self.connection.state == ConnectionState.REMOTE_CLOSING:
                     await self._send_wsproto_event(event.response())
                 elif self.connection.state == ConnectionState.OPEN:
-                    # Not a close frame but a broken one: the library names the code it deserves.
+                    # wsproto reports a broken frame as a close event, with the close code to send.
                     await self._send_wsproto_event(CloseConnection(code=event.code, reason=event.reason))
                 await self.send(StreamClosed(stream_id=self.stream_id))
                 return
@@ -102,7 +108,7 @@ class LastingWebSocket(WSStream):
         if status_code != _BAD_REQUEST:
             await super()._send_error_response(status_code)
             return
-        # From now on the application, which may have begun, can send nothing.
+        # The application may have begun. From now on it can send nothing.
         self.closed = True
         response = self.config.api.refuse(refusal_of(status_code))
         await self.send(Response(self.stream_id, last_headers(response), response.status))
@@ -130,6 +136,6 @@ class LastingWebSocket(WSStream):
 
 
 def teach_hypercorn() -> None:
-    """Have every connection of this process use the class above, and the project's own HTTP/1.1."""
+    """Make Hypercorn use `LastingWebSocket` and `StrictHttp1` for every connection of this process."""
     setattr(hypercorn.protocol.h11, "WSStream", LastingWebSocket)  # noqa: B010 - not exported, only used there
     setattr(hypercorn.protocol, "H11Protocol", StrictHttp1)  # noqa: B010 - as above

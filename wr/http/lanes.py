@@ -1,4 +1,4 @@
-"""The lanes together: which of them a connection begins on, and how it gets from one to the other."""
+"""Both lanes together: decides on which lane a connection begins, and hands it from one to the other."""
 
 import socket
 import ssl
@@ -25,24 +25,27 @@ _LONGEST_WATCH_INTERVAL_S = 1.0
 
 
 class General(Protocol):
-    """The general lane, as the lanes together need it."""
+    """The interface of the general lane. It is a protocol because its module is imported only when needed."""
 
     async def serve(self, transport: Transport, received: bytes = b"", protocol: str = "http/1.1") -> None:
         """Serve a connection until it ends."""
         ...
 
     def say_farewell(self) -> None:
-        """Have each answer from now on tell its client that it is the last."""
+        """From now on, announce in each response that the connection closes."""
         ...
 
     async def end_silent_connections(self) -> None:
-        """End those on which no request is on its way."""
+        """Close every connection that has no request in progress."""
         ...
 
 
 class Lanes:
-    """Both lanes. The general one is made when something odd first comes: its frameworks are a sixth of a
-    server's memory and a third of its start, and many a server never needs them."""
+    """Both lanes. The general lane is created when the first connection needs it.
+
+    Its frameworks take a sixth of a server's memory and a third of its start time, and many servers never
+    need them.
+    """
 
     def __init__(
         self,
@@ -78,8 +81,8 @@ class Lanes:
         self._is_ending = False
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Do what goes on beside the connections, for ever."""
-        # Before anybody connects: a deadline is reckoned from the watch's last look at the clock.
+        """Run the background work of the lanes for ever. Signals when connections can be served."""
+        # Before the first connection, because deadlines are computed from the time of the last check.
         self._watch.look()
         async with trio.open_nursery() as nursery:
             nursery.start_soon(keep_running, "watch over connections", lambda _status: self._watch.keep())
@@ -89,10 +92,10 @@ class Lanes:
             task_status.started()
 
     async def serve(self, transport: PlainTransport, *, is_surplus: bool) -> None:
-        """Serve a connection until it ends; one too many is only told so.
+        """Serve a connection until it ends. A surplus connection only gets one 503.
 
         Raises:
-            Gone: the client has gone, or the connection was ended from this side.
+            ClientGone: the client has gone, or this side closed the connection.
         """
         connection: Transport = transport
         if self._tls is not None:
@@ -106,13 +109,13 @@ class Lanes:
             await self._give_away(connection, b"")
 
     def say_farewell(self) -> None:
-        """Have each answer from now on tell its client that it is the last."""
+        """From now on, announce in each response that the connection closes."""
         self._is_ending = self._fast.is_ending = True
         if self._general is not None:
             self._general.say_farewell()
 
     async def end_silent_connections(self) -> None:
-        """End those on which no request is on its way."""
+        """Close every connection that has no request in progress."""
         self._fast.end_silent_connections()
         if self._general is not None:
             await self._general.end_silent_connections()
@@ -123,7 +126,7 @@ class Lanes:
     async def _general_lane(self) -> General:
         async with self._making:
             if self._general is None:
-                # In a thread: it takes a quarter of a second, in which nobody else should wait.
+                # The import takes a quarter of a second. In a thread it does not block other connections.
                 module = await trio.to_thread.run_sync(import_module, "wr.http.general_lane")
                 self._general = general = module.make_general_lane(
                     self._api,
@@ -136,6 +139,7 @@ class Lanes:
             return self._general
 
     def _keep_up(self, now: float) -> None:
+        """Do what is due at each check of the deadlines: update the `Date` header, and keep streams alive."""
         self._writer.tell_date(time.time())
         self._hub.keep_up(now)
 
@@ -151,9 +155,9 @@ async def serve_lanes(
     is_open: Level | None = None,
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Serve on a bound socket until `until` returns, then finish what is under way; says when it listens.
-    `most` connections at once, of which `shares` bounds and counts those of each address; `is_open` holds how
-    many are open.
+    """Serve on a bound socket until `until` returns, then finish the requests in progress.
+
+    Signals when it listens. The arguments are those of `serve_connections`.
 
     Raises:
         OSError: the socket cannot listen.

@@ -1,4 +1,4 @@
-"""Connections: accepted as fast as they can be served, kept apart from each other, ended in order."""
+"""Accepts connections: limits how many there are, isolates them from each other, and ends them in order."""
 
 import errno
 import socket
@@ -20,51 +20,51 @@ from wr.supervision.loops import keep_running
 log = structlog.get_logger("wr.connections")
 
 FAREWELL_S = 1.0
-"""How long an open connection may bring one more request after the server was told to stop."""
+"""How long, after the stop signal, an open connection may still send one more request."""
 _BACKLOG = 4096
 _ACCEPTED_BETWEEN_TURNS = 64
-"""Connections taken in a row before those already there have their turn."""
+"""Connections accepted in a row before other tasks may run."""
 _MOST_SURPLUS = 256
-"""Connections too many that are told so; any more wait in the kernel's line."""
+"""Connections above the limit that get a 503. Further ones wait in the kernel's queue."""
 _MOST_SURPLUS_PER_ADDRESS = 8
-"""Connections of one address that are told it has too many; any more are closed at once."""
-_OF_ONE_CONNECTION = {
+"""Connections of one address above its limit that get a 503. Further ones are closed at once."""
+_SINGLE_CONNECTION_ERRORS = {
     *(errno.EPERM, errno.ECONNABORTED, errno.ECONNRESET, errno.EPROTO, errno.ENETDOWN, errno.ENOPROTOOPT),
     *(errno.EHOSTDOWN, errno.ENONET, errno.EHOSTUNREACH, errno.EOPNOTSUPP, errno.ENETUNREACH, errno.ENOSR),
     *(errno.ESOCKTNOSUPPORT, errno.EPROTONOSUPPORT, errno.ETIMEDOUT),
 }
-"""What accept(2) says of one connection that has failed already; the next in line may be sound."""
+"""Errors of accept(2) that concern one connection that has already failed. The next one may work."""
 _PAUSE_S = 0.1
-"""How long nothing is accepted after the kernel refused: it would say the same at once."""
+"""Pause after accept(2) failed for lack of resources. An immediate retry would fail again."""
 _UNACKNOWLEDGED_MS = 60_000
-"""How long the kernel keeps a connection whose client acknowledges nothing, or takes nothing. A stream of
-server-sent events has no answers that the server could miss, and the kernel's own patience is 15 minutes."""
+"""How long the kernel keeps a connection whose client acknowledges no data. It is needed for event streams:
+their clients never send anything, and the kernel's default is 15 minutes."""
 
 
 class Carrier(Protocol):
-    """What serves the connections that are accepted here."""
+    """The interface of what serves the accepted connections."""
 
     async def serve(self, transport: PlainTransport, /, *, is_surplus: bool) -> None:
-        """Serve a connection until it ends; one too many is only told so."""
+        """Serve a connection until it ends. A surplus connection only gets one 503."""
         ...
 
     def say_farewell(self) -> None:
-        """Have each answer from now on tell its client that it is the last."""
+        """From now on, announce in each response that the connection closes."""
         ...
 
     async def end_silent_connections(self) -> None:
-        """End those on which no request is on its way."""
+        """Close every connection that has no request in progress."""
         ...
 
 
 def start_listening(listener: socket.socket) -> None:
-    """Have a bound socket take connections in; they wait in the kernel's line until they are accepted.
+    """Listen on a bound socket. New connections wait in the kernel's queue until they are accepted.
 
     Raises:
         OSError: the socket cannot listen.
     """
     listener.setblocking(False)
-    # Accepted sockets inherit it.
+    # Accepted sockets inherit this option.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _UNACKNOWLEDGED_MS)
     listener.listen(_BACKLOG)
 
@@ -80,12 +80,12 @@ async def serve_connections(
     is_open: Level | None = None,
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Serve on a listening socket, `most` connections at once, until `until` returns; says when it accepts.
+    """Serve on a listening socket until `until` returns, `most` connections at once. Signals when it accepts.
 
-    `shares` bounds and counts the connections of each address. After `until`, the server accepts no further
-    connection. Requests under way have `grace_s` seconds to be answered, each answer tells its client that
-    the connection ends, and a connection that stays silent is closed after a second. `is_open` holds how
-    many connections are open.
+    `shares` counts and limits the connections of each address. `is_open` is set to the number of open
+    connections. When `until` has returned, no more connections are accepted. Requests in progress have
+    `grace_s` seconds to be answered, each response announces that the connection closes, and a connection
+    without a request is closed after a second.
     """
     readiness = Readiness()
     try:
@@ -94,25 +94,25 @@ async def serve_connections(
             async with trio.open_nursery() as shutdown:
                 shutdown.start_soon(keep_running, "readiness", lambda _status: readiness.run())
                 async with trio.open_nursery() as handlers:
-                    async with trio.open_nursery() as door:
-                        door.start_soon(
+                    async with trio.open_nursery() as accepting:
+                        accepting.start_soon(
                             keep_running,
                             "accepting connections",
                             lambda _status: connections.accept_from(listener, handlers),
                         )
                         task_status.started()
                         await until()
-                        door.cancel_scope.cancel()
+                        accepting.cancel_scope.cancel()
                     connections.accept_the_last_from(listener, handlers)
                     shutdown.start_soon(connections.end, grace_s, handlers.cancel_scope)
                 shutdown.cancel_scope.cancel()
     finally:
-        # After all connections, also where everything was cancelled at once: each tells it that it has ended.
+        # Last, also after a cancellation: each connection unregisters itself when it ends.
         readiness.close()
 
 
 class _Connections:
-    """Every connection that is open."""
+    """All open connections."""
 
     def __init__(
         self, carrier: Carrier, most: int, shares: AddressShares, readiness: Readiness, is_open: Level
@@ -124,17 +124,17 @@ class _Connections:
         self._shares = shares
         self._open: set[PlainTransport] = set()
         self._is_full = False
-        self._complaints = ClientErrorLog(log)
+        self._client_errors = ClientErrorLog(log)
 
     async def accept_from(self, listener: socket.socket, handlers: trio.Nursery) -> None:
-        """Accept connections, for ever, whatever the kernel says of one or of all."""
+        """Accept connections for ever, also after errors of one connection or of the kernel."""
         while True:
             await trio.lowlevel.wait_readable(listener)
             if not self._accept_some(listener, handlers):
                 await trio.sleep(_PAUSE_S)
 
     def _accept_some(self, listener: socket.socket, handlers: trio.Nursery) -> bool:
-        """Accept those that wait, up to a number; returns False if a pause is due before the next."""
+        """Accept waiting connections, up to a number. Returns False if a pause is needed before the next."""
         has_accepted = False
         for _ in range(_ACCEPTED_BETWEEN_TURNS):
             if len(self._open) >= self._most + _MOST_SURPLUS:
@@ -144,30 +144,31 @@ class _Connections:
             except BlockingIOError:
                 return True
             except OSError as error:
-                is_of_one = error.errno in _OF_ONE_CONNECTION
-                what = "a connection failed" if is_of_one else "no room for another connection"
-                self._complaints.warn(what, error=error.strerror or str(error), open=len(self._open))
-                if not is_of_one:
-                    # No descriptors, no memory, or something unforeseen: newcomers wait in the kernel's line.
+                is_single = error.errno in _SINGLE_CONNECTION_ERRORS
+                what = "a connection failed" if is_single else "no room for another connection"
+                self._client_errors.warn(what, error=error.strerror or str(error), open=len(self._open))
+                if not is_single:
+                    # No file descriptors, no memory, or an unknown error. New connections wait in the
+                    # kernel's queue.
                     return False
             else:
                 has_accepted = True
-        # So many failures in a row are perhaps one that stays at the head of the line.
+        # If all of them failed, the first in the queue may fail again and again: pause.
         return has_accepted
 
     def accept_the_last_from(self, listener: socket.socket, handlers: trio.Nursery) -> None:
-        """Listen no more, after taking in who is connected already: closing would reset them."""
+        """Accept the connections in the kernel's queue, then close the listener, which would reset them."""
         self._carrier.say_farewell()
         with listener:
             for _ in range(_BACKLOG):
                 try:
                     self._take(*listener.accept(), handlers)
                 except OSError as error:
-                    if error.errno not in _OF_ONE_CONNECTION:
+                    if error.errno not in _SINGLE_CONNECTION_ERRORS:
                         return
 
     async def end(self, grace_s: float, handlers: trio.CancelScope) -> None:
-        """End every connection: at its next answer, or when it stays silent, or when the grace is over."""
+        """End every connection: after its next response, when it has no request, or after `grace_s`."""
         farewell_s = min(FAREWELL_S, grace_s / 2)
         await trio.sleep(farewell_s)
         await self._carrier.end_silent_connections()
@@ -175,15 +176,16 @@ class _Connections:
         log.warning("the grace time is over: connections are cut", open=len(self._open))
         handlers.cancel()
         for transport in self._open:
-            # Hypercorn shields what it sends, so a client that does not read is not moved by being cancelled.
+            # Hypercorn shields its sends, so cancelling does not end a connection whose client does not read.
             transport.close()
 
     def _take(self, accepted: socket.socket, address: object, handlers: trio.Nursery) -> None:
-        with Supervised("a connection that was accepted", accepted.close):
+        """Start a task that serves an accepted connection, or close it if its address has far too many."""
+        with Supervised("accepting a connection", accepted.close):
             peer = str(address[0]) if isinstance(address, tuple) else ""
             excess = self._shares.excess_with_another(peer)
             if excess:
-                self._complaints.warn(
+                self._client_errors.warn(
                     "one address holds as many connections as it may", address=peer, open=len(self._open)
                 )
                 if excess > _MOST_SURPLUS_PER_ADDRESS:
@@ -191,13 +193,13 @@ class _Connections:
                     return
             is_surplus = len(self._open) >= self._most
             if is_surplus and not self._is_full:
-                log.warning("all connections are taken: newcomers are told to come back", most=self._most)
+                log.warning("all connections are taken: new ones get 503", most=self._most)
             self._is_full = is_surplus
             try:
                 transport = PlainTransport(accepted, peer, self._readiness)
             except OSError as error:
-                self._complaints.warn(
-                    "a connection could not be watched",
+                self._client_errors.warn(
+                    "the kernel cannot watch a connection",
                     error=error.strerror or str(error),
                     open=len(self._open),
                 )

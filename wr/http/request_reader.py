@@ -1,7 +1,7 @@
-"""Reading requests of HTTP/1.1 as nearly all clients send them; whatever is odd is for the general lane.
+"""Reads plain HTTP/1.1 requests, as nearly all clients send them, and leaves all others to the general lane.
 
-What is read here is read exactly as Hypercorn would read it. That is easy to promise because nothing is
-guessed: a request that is not plain in every respect is left untouched, byte by byte, for Hypercorn to judge.
+A request is read exactly as Hypercorn would read it. To guarantee that, this reader accepts only requests
+that are plain in every respect. It leaves the bytes of all others unchanged, and Hypercorn reads them.
 """
 
 from enum import Enum
@@ -13,7 +13,7 @@ from wr.api.http_messages import WEBSOCKET, HttpRequest
 from wr.api.request_guard import MAX_BODY_BYTES
 
 MAX_HEAD_BYTES = 16 * 1024
-"""A head that is longer is refused, by the general lane."""
+"""The general lane refuses a request with a longer head."""
 _LONGEST_LENGTH = len(str(MAX_BODY_BYTES))
 _SLASH = ord("/")
 _ONCE_ONLY = frozenset(
@@ -23,12 +23,12 @@ _ODD_HEADERS = frozenset(("transfer-encoding", "expect", "http2-settings"))
 
 
 class ReadOutcome(Enum):
-    """What there is instead of a request."""
+    """Why `take` returned no request."""
 
     NEEDS_MORE = "needs more"
-    """The request has not arrived in full."""
+    """The request has not completely arrived."""
     IS_ODD = "is odd"
-    """It is for the general lane, with everything in `rest`."""
+    """The request is not plain. The general lane gets the connection, with all bytes in `rest`."""
 
 
 NEEDS_MORE = ReadOutcome.NEEDS_MORE
@@ -36,75 +36,74 @@ IS_ODD = ReadOutcome.IS_ODD
 
 
 class RequestReader:
-    """Turns the bytes of one connection into requests, one at a time; holds at most one head and one body.
+    """Turns the bytes of one connection into requests, one at a time. Holds at most one head and one body.
 
-    A request with a usual head costs about 8 µs: the C parser calls no Python function, it fills a dict and
-    a list.
+    A typical request takes about 8 µs: the C parser calls no Python function, but fills a dict and a list.
     """
 
-    __slots__ = ("_begun", "_fields", "_parser", "_targets", "_total", "is_last", "peer", "rest")
+    __slots__ = ("_fields", "_parser", "_request", "_targets", "_total", "is_last", "peer", "rest")
 
     def __init__(self, peer: str) -> None:
         self.peer = peer
         self.rest = b""
-        """What has arrived and was not taken: all of the request that is being read, and what follows it."""
+        """Bytes that have arrived and belong to no request returned yet, including the unfinished request."""
         self.is_last = False
-        """Whether the request taken last asks for the connection to be closed."""
+        """Whether the last request returned asks to close the connection."""
         self._fields: dict[bytes, bytes] = {}
         self._targets: list[bytes] = []
         self._parser = self._new_parser()
-        self._begun: HttpRequest | None = None
+        self._request: HttpRequest | None = None
         self._total = 0
 
     @property
     def has_head(self) -> bool:
         """Whether the head of the next request is complete and its body is not."""
-        return self._begun is not None
+        return self._request is not None
 
     def take(self) -> HttpRequest | ReadOutcome:
-        """Take the next request from `rest`, with its whole body.
+        """Return the next request from `rest`, with its whole body, or why there is none.
 
-        A request to upgrade to a WebSocket has the method `WEBSOCKET`, and stays in `rest`: its head is the
-        beginning of the handshake.
+        A WebSocket upgrade request gets the method `WEBSOCKET`. It stays in `rest`, because the handshake
+        reads its head again.
         """
         rest = self.rest
-        asked = self._begun
-        if asked is None:
+        request = self._request
+        if request is None:
             end = rest.find(b"\r\n\r\n", 0, MAX_HEAD_BYTES) + 4
             if end < 4:
                 return IS_ODD if len(rest) >= MAX_HEAD_BYTES or _cannot_begin(rest) else NEEDS_MORE
-            asked = self._read_head(rest if end == len(rest) else rest[:end])
-            if asked is None:
+            request = self._read_head(rest if end == len(rest) else rest[:end])
+            if request is None:
                 return IS_ODD
-            if asked.method == WEBSOCKET:
-                return asked
-            length = asked.headers.get("content-length")
+            if request.method == WEBSOCKET:
+                return request
+            length = request.headers.get("content-length")
             if length is None or length == "0":
                 self.rest = rest[end:]
-                return asked
+                return request
             if len(length) > _LONGEST_LENGTH or int(length) > MAX_BODY_BYTES:
                 return IS_ODD
             self._total = end + int(length)
         if len(rest) < self._total:
-            self._begun = asked
+            self._request = request
             return NEEDS_MORE
-        asked.body = rest[self._total - int(asked.headers["content-length"]) : self._total]
-        # The parser keeps count of what it was promised.
-        self._parser.feed_data(asked.body)
-        self._begun, self.rest = None, rest[self._total :]
-        return asked
+        request.body = rest[self._total - int(request.headers["content-length"]) : self._total]
+        # The parser expects the body before the next head.
+        self._parser.feed_data(request.body)
+        self._request, self.rest = None, rest[self._total :]
+        return request
 
     def close(self) -> None:
-        """Let go of everything: nothing more will be taken."""
-        self.rest, self._begun = b"", None
+        """Free all memory. No request can be read afterwards."""
+        self.rest, self._request = b"", None
         del self._parser
         self._fields.clear()
         self._targets.clear()
 
     def _read_head(self, head: bytes) -> HttpRequest | None:
-        """Read a complete head; None when there is anything odd about it."""
+        """Read a complete head. Returns None if anything about it is not plain."""
         words = head[: head.index(b"\r")].split(b" ")
-        # The parser takes one space for many, and empty lines before a request for none.
+        # The parser would also accept several spaces, and empty lines before the request.
         if len(words) != 3 or words[2] != b"HTTP/1.1" or not words[0].isalpha():
             return None
         fields = self._fields
@@ -141,7 +140,7 @@ class RequestReader:
 
 
 class _Sink:
-    """What the parser calls for each part of a head: methods written in C."""
+    """The parser's callbacks for each part of a head. They are C methods, because those are fast."""
 
     def __init__(self, fields: dict[bytes, bytes], targets: list[bytes]) -> None:
         self.on_header = fields.__setitem__
@@ -149,7 +148,7 @@ class _Sink:
 
 
 class _Names(dict[bytes, str]):
-    """Headers' names in lower case, those that nearly every request has ready made."""
+    """Maps header names to lower case. The common ones are prepared, which saves time."""
 
     def __missing__(self, name: bytes) -> str:
         return name.lower().decode("latin-1")
@@ -167,21 +166,21 @@ _NAMES = _Names(
 
 
 def _cannot_begin(beginning: bytes) -> bool:
-    """Whether this is certainly no plain request, however it goes on: TLS, HTTP/2, or no HTTP at all."""
+    """Whether no plain request can begin like this: TLS, HTTP/2, or not HTTP at all."""
     return bool(beginning) and (
         not beginning[:1].isalpha() or beginning.startswith(b"PRI * ") or has_bare_line_feed(beginning)
     )
 
 
 def has_bare_line_feed(lines: bytes) -> bool:
-    """Whether a line ends in a line feed alone, which RFC 9112 (section 2.2) lets a server refuse."""
+    """Whether a line ends with LF only. RFC 9112, section 2.2 allows a server to refuse that."""
     return lines.count(b"\n") != lines.count(b"\r\n")
 
 
 def _join_repeated(head: bytes, headers: dict[str, str]) -> bool:
-    """Join the lines of a header that comes more than once, in order: each proxy may have added one.
+    """Join the values of repeated headers, in order, because each proxy may have added a line.
 
-    Returns False where that must not be done: which of two lengths is meant, nobody should guess.
+    Returns False if a header is repeated that may come only once, such as `Content-Length`.
     """
     joined: dict[str, str] = {}
     for line in head.split(b"\r\n")[1:-2]:
@@ -197,7 +196,7 @@ def _join_repeated(head: bytes, headers: dict[str, str]) -> bool:
 
 
 def _is_websocket(method: str, headers: dict[str, str]) -> bool:
-    """Whether this is a sound beginning of a WebSocket, with nothing else to upgrade to."""
+    """Whether this is a valid request to upgrade to a WebSocket, and to nothing else."""
     return (
         method == "GET"
         and headers.get("upgrade", "").lower() == "websocket"

@@ -1,4 +1,4 @@
-"""Responses as bytes of HTTP/1.1: what is the same in each is spelled once."""
+"""Writes responses as HTTP/1.1 bytes. The parts that are the same in many responses are cached."""
 
 from email.utils import formatdate
 from functools import lru_cache
@@ -8,7 +8,7 @@ from wr.api.http_messages import COMMON_HEADERS, UNCOUNTED, HttpResponse
 
 
 class ResponseWriter:
-    """Spells responses; `date` is kept up to date by whoever looks at the clock anyway."""
+    """Turns responses into bytes. Its user has to call `tell_date` about once a second."""
 
     def __init__(self) -> None:
         self.date = b""
@@ -16,14 +16,14 @@ class ResponseWriter:
         self.tell_date(0)
 
     def tell_date(self, unix_s: float) -> None:
-        """Take in the time, seconds since 1970."""
+        """Set the time for the `Date` header, in seconds since 1970."""
         self.date = formatdate(unix_s, usegmt=True).encode()
 
     def spell(self, response: HttpResponse, *, has_body: bool, is_last: bool) -> bytes:
-        """Spell a whole response; about 2 µs.
+        """Return a whole response as bytes. Takes about 2 µs.
 
-        Without a body its length is told all the same, as an answer to HEAD wants it. `is_last` tells the
-        client that the connection ends.
+        Without `has_body`, `Content-Length` still tells the length of the body, as a response to HEAD needs
+        it. With `is_last`, the response announces that the connection closes.
         """
         usage = response.usage
         return b"%b%b\r\nX-Request-Id: %b\r\nContent-Length: %d\r\n%b%b%b\r\n%b" % (
@@ -41,20 +41,20 @@ class ResponseWriter:
         )
 
     def spell_head(self, status: int, headers: list[tuple[str, str]]) -> bytes:
-        """Spell the head of a response whose body follows as it comes."""
+        """Return the head of a response whose body is sent in parts."""
         line = f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n".encode()
         return b"%b%bDate: %b\r\n\r\n" % (line, _lines(headers), self.date)
 
 
 @lru_cache(maxsize=256)
 def _beginning(status: int, content_type: str, caching: str) -> bytes:
-    """Everything up to the date, which no response says differently from others of its kind."""
+    """Return the part up to the date, which is the same for all responses of one kind."""
     lines = _lines([("Content-Type", content_type), ("Cache-Control", caching), *COMMON_HEADERS])
     return f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n".encode() + lines + b"Date: "
 
 
 def _lines(headers: list[tuple[str, str]]) -> bytes:
-    # A letter that no header can hold must not cost the visitor the whole answer.
+    # A character that no header can hold becomes `?`. Otherwise the whole response would fail.
     return "".join(f"{name}: {value}\r\n" for name, value in headers).encode("latin-1", "replace")
 
 

@@ -1,8 +1,8 @@
-"""The hub of the fast lane's live streams: one task tells them all, each at its turn.
+"""Sends the updates of all live streams of the fast lane, in one task, so that an idle stream costs little.
 
-A stream is the task that listens to its client, parked, and a few small objects. What there is to tell is
-sent from here, at once where the kernel takes it; a client that reads slowly gets the newest position when
-it has read the last, and one that does not read at all is let go.
+A stream consists of a task that waits for its client and a few small objects. The hub sends each update
+immediately if the kernel takes it. A client that reads slowly gets the newest position when it has read the
+last one. A client that does not read at all is disconnected.
 """
 
 import heapq
@@ -22,13 +22,13 @@ from wr.supervision.loops import keep_running
 
 _MOST_UNSENT_BYTES = 64 * 1024
 _SENT_BETWEEN_TURNS = 32
-"""Streams told in a row before other tasks have their turn: about half a millisecond."""
+"""Updates sent in a row before other tasks may run: about half a millisecond."""
 
 
 class HubStream(ABC):
-    """One stream: what it sends and when; how that is spelled is its transport protocol's affair."""
+    """One stream: what it sends and when. Subclasses know the format of WebSockets and event streams."""
 
-    __slots__ = ("_ended", "_hub", "_is_queued", "_is_telling", "_transport", "_unsent", "feed", "is_over")
+    __slots__ = ("_ended", "_hub", "_is_queued", "_is_sending", "_transport", "_unsent", "feed", "is_over")
 
     def __init__(self, hub: "StreamHub", transport: Transport, feed: Feed, ended: Callable[[], None]) -> None:
         self.feed = feed
@@ -37,12 +37,12 @@ class HubStream(ABC):
         self._transport = transport
         self._ended = ended
         self._is_queued = False
-        self._is_telling = False
+        self._is_sending = False
         self._unsent = b""
 
     @property
     def has_unsent(self) -> bool:
-        """Whether the client has yet to read something before it can be sent more."""
+        """Whether bytes wait until the client reads on."""
         return bool(self._unsent)
 
     @property
@@ -52,22 +52,22 @@ class HubStream(ABC):
 
     @abstractmethod
     def show_life(self, now: float) -> None:
-        """Say that the server is there, and find out whether the client is; `now` is Trio time."""
+        """Send a keep-alive or a ping, and end the stream if the client is gone. `now` is Trio time."""
 
     @abstractmethod
     def spell(self, event: Event) -> bytes:
-        """Spell an event as this kind of stream does."""
+        """Return an event as bytes in the format of this stream."""
 
     @abstractmethod
     def spell_end(self, code: int, reason: str) -> bytes:
-        """Spell the end of the stream; code and reason as a WebSocket has them."""
+        """Return the bytes that end the stream. `code` and `reason` are those of a WebSocket."""
 
     @abstractmethod
     async def hear(self, data: bytes) -> None:
-        """Take in what the client sent."""
+        """Handle bytes that the client sent."""
 
     def begin(self) -> None:
-        """Send what the feed opens with, and from then on whatever it brings."""
+        """Send the opening events, and from then on each update."""
         for event in self.feed.opening():
             self._put(event)
         if not self.is_over:
@@ -76,48 +76,48 @@ class HubStream(ABC):
             self.have_news()
 
     def have_news(self) -> None:
-        """There is something to tell."""
+        """Queue the stream in the hub, because it has an update to send."""
         if not self._is_queued and not self.is_over:
             self._is_queued = True
             self._hub.queue(self)
 
     def take_turn(self) -> Update | None:
-        """Take what is to be told now; None while the last is still on its way."""
+        """Return the update to send now. None while the client has not read the last one yet."""
         self._is_queued = False
-        if self.is_over or self._is_telling or self._unsent:
+        if self.is_over or self._is_sending or self._unsent:
             return None
         return self.feed.stream.take()
 
     async def tell(self, update: Update) -> None:
-        """Send what an update means to this client."""
-        self._is_telling = True
+        """Send an update in the form for this client."""
+        self._is_sending = True
         try:
             news = await self.feed.spell(update)
         finally:
-            self._is_telling = False
+            self._is_sending = False
         if isinstance(news, Goodbye):
             self.end(news.close_code)
         elif news is not None:
             self._put(news)
 
     async def tell_in_time(self, update: Update) -> None:
-        """Send what it takes a while to spell, and then what has come up meanwhile."""
+        """Send an update that takes time to prepare, then queue what has arrived in the meantime."""
         await self.tell(update)
         self.have_news()
 
     def abandon(self) -> None:
-        """The connection is over: send nothing more, and follow no longer."""
+        """End the stream because its connection has ended. Sends nothing."""
         self.is_over = True
         self.feed.stream.on_news = None
         self.feed.close()
 
     def let_go(self) -> None:
-        """Close the connection at once, which the task that listens to it learns; raises nothing."""
+        """Close the connection at once. The task that receives from it then ends. Raises nothing."""
         self.is_over = True
         self._transport.close()
 
     def end(self, code: int, reason: str = "") -> None:
-        """Say good-bye; the connection closes when that is sent."""
+        """Send the end of the stream. The connection closes when that is sent."""
         if not self.is_over:
             self.is_over = True
             self.feed.stream.on_news = None
@@ -126,7 +126,7 @@ class HubStream(ABC):
                 self._ended()
 
     def write(self, data: bytes) -> None:
-        """Send bytes after all those before; a client that leaves too much unread is let go."""
+        """Send bytes, after all earlier ones. Disconnects a client that leaves too many bytes unread."""
         if not self._unsent:
             self._unsent = self._transport.send_now(data)
             if self._unsent:
@@ -137,10 +137,10 @@ class HubStream(ABC):
             self._unsent += data
 
     async def send_unsent(self) -> None:
-        """Send what the kernel did not take at once; a client that takes too long to read it is let go.
+        """Send the bytes that the kernel did not take at once. Disconnects a client that reads too slowly.
 
         Raises:
-            Gone: the client has gone, or was let go meanwhile.
+            ClientGone: the client has gone, or this side closed the connection.
         """
         with trio.move_on_after(self._hub.send_patience_s) as patience:
             while self._unsent:
@@ -157,7 +157,7 @@ class HubStream(ABC):
 
     @abstractmethod
     def catch_up(self) -> None:
-        """Say what was put off while the client did not read."""
+        """Send what was delayed while the client did not read."""
 
     def _put(self, event: Event) -> None:
         if not self.is_over:
@@ -167,11 +167,11 @@ class HubStream(ABC):
 
 
 class StreamHub:
-    """Tells every stream of this process what there is to tell."""
+    """Sends the updates and keep-alives of all streams of this process."""
 
     def __init__(self, send_patience_s: float) -> None:
         self.send_patience_s = send_patience_s
-        """How long a client may take to read what it is sent."""
+        """How long a client may take to read what the server sends, in seconds."""
         self._ready: deque[HubStream] = deque()
         self._news = trio.Event()
         self._upkeep: list[tuple[float, int, HubStream]] = []
@@ -179,34 +179,33 @@ class StreamHub:
         self._nursery: trio.Nursery | None = None
 
     async def run(self) -> None:
-        """Work for ever."""
+        """Send updates for ever. Streams that need to wait get a task in its nursery."""
         async with trio.open_nursery() as nursery:
             self._nursery = nursery
             try:
-                await keep_running("live streams", lambda _status: self._tell_for_ever())
+                await keep_running("live streams", lambda _status: self._send_for_ever())
             finally:
                 self._nursery = None
 
     def queue(self, stream: HubStream) -> None:
-        """Have a stream told its news, after those that had theirs before."""
+        """Queue a stream that has an update to send."""
         self._ready.append(stream)
         self._news.set()
 
     def look_after(self, stream: HubStream) -> None:
-        """Have a stream show its life when that is due, for as long as it lasts."""
+        """Schedule the keep-alives of a stream until it ends."""
         heapq.heappush(self._upkeep, (stream.due, next(self._numbers), stream))
 
     def send_later(self, stream: HubStream) -> None:
-        """Have the rest of what a stream sends sent when its client reads on; once the hub has ended, the
-        stream ends too."""
-        self._start(stream.send_unsent, stream=stream, what="a stream that sends")
+        """Start a task that sends the rest when the client reads on. After the hub has ended, disconnects."""
+        self._start(stream.send_unsent, stream=stream, what="sending to a slow client")
 
     def keep_up(self, now: float) -> None:
-        """Have every stream show its life that is due by Trio time `now`."""
+        """Send all keep-alives that are due at the Trio time `now`."""
         while self._upkeep and self._upkeep[0][0] <= now:
             stream = heapq.heappop(self._upkeep)[2]
             if not stream.is_over:
-                with Supervised("a stream that shows its life", stream.let_go):
+                with Supervised("keep-alive of a stream", stream.let_go):
                     if stream.due <= now:
                         stream.show_life(now)
                     self.look_after(stream)
@@ -217,23 +216,23 @@ class StreamHub:
         else:
             start_supervised(self._nursery, work, what=what, close=stream.let_go)
 
-    async def _tell_for_ever(self) -> None:
-        told = 0
+    async def _send_for_ever(self) -> None:
+        sent_count = 0
         while True:
-            # What is queued comes first: the news of it may have been taken by a run that failed.
+            # The queue comes before the wait, because a run that failed may have consumed the event.
             while self._ready:
                 stream = self._ready.popleft()
-                with Supervised("a stream that is told its news", stream.let_go):
+                with Supervised("update of a stream", stream.let_go):
                     update = stream.take_turn()
                     if isinstance(update, AdmittedUpdate):
-                        # The way in is signed in a thread, which nobody else should wait for.
+                        # A thread signs the session token. Other streams must not wait for it.
                         signing = partial(stream.tell_in_time, update)
-                        self._start(signing, stream=stream, what="a stream that is told the way in")
+                        self._start(signing, stream=stream, what="admission on a stream")
                     elif update is not None:
-                        told += 1
+                        sent_count += 1
                         await stream.tell(update)
-                if told >= _SENT_BETWEEN_TURNS:
-                    told = 0
+                if sent_count >= _SENT_BETWEEN_TURNS:
+                    sent_count = 0
                     await trio.lowlevel.checkpoint()
             await self._news.wait()
             self._news = trio.Event()

@@ -1,9 +1,10 @@
-"""HTTP/1.1 on the general lane, read as strictly as the fast lane reads it, and refused in the API's form.
+"""Strict HTTP/1.1 for the general lane: refuses what the fast lane does not read, with errors of the API.
 
-The parser takes what RFC 9112 lets a server forgive: bare line feeds, folded headers, control bytes, versions
-that are not. A proxy in front may read such bytes otherwise, and then the two disagree about where a request
-ends. So they are refused here before the parser sees them. Nothing is ever upgraded but to a WebSocket: a
-proxy that passes `Upgrade: h2c` on would tunnel whatever follows.
+The h11 parser accepts what RFC 9112 allows a server to accept: bare line feeds, folded headers, control bytes
+and unknown versions. A proxy in front may read such bytes differently. Then proxy and server disagree about
+where a request ends, which allows request smuggling. So this module refuses such bytes before h11 reads them.
+It upgrades connections to WebSockets only: a proxy that passes on `Upgrade: h2c` would tunnel all bytes that
+follow.
 """
 
 import re
@@ -31,25 +32,25 @@ _UNKNOWN_CODING = 501
 
 
 class GeneralConfig(Config):
-    """What Hypercorn decides about a connection, and what the classes here need beside it."""
+    """Hypercorn's configuration, with the values that the classes here need in addition."""
 
     api: Api
     head_patience_s: float
 
 
 class StrictConnection(h11.Connection):
-    """A parser that refuses what the fast lane does not read."""
+    """An h11 parser that refuses what the fast lane does not read."""
 
     is_in_head = False
-    """Whether a head has begun to arrive and is not complete."""
+    """Whether a request head has begun to arrive and is not complete."""
     is_head_request = False
-    """Whether the request read last asks for no body."""
+    """Whether the last request is a HEAD request, whose response has no body."""
 
     def next_event(self) -> h11.Event | type[h11.NEED_DATA] | type[h11.PAUSED]:
-        """Read the next part of a request.
+        """Read the next part of a request. Overridden to check the bytes before h11 parses them.
 
         Raises:
-            h11.RemoteProtocolError: the client sent something else.
+            h11.RemoteProtocolError: the client sent bytes that are not allowed.
         """
         state = self.their_state
         if state not in (h11.IDLE, h11.SEND_BODY):
@@ -61,14 +62,14 @@ class StrictConnection(h11.Connection):
         if isinstance(event, h11.Request):
             self.is_head_request = event.method == b"HEAD"
         elif isinstance(event, h11.EndOfMessage):
-            # What stood between the last chunk and here: its size, and the headers behind.
+            # The bytes after the last chunk of data: the size line of the empty chunk, and the trailers.
             _check(before[: len(before) - len(self.trailing_data[0])])
         self.is_in_head = event is h11.NEED_DATA and state is h11.IDLE and bool(before)
         return event
 
 
 def _check_head(data: bytes) -> None:
-    """Look at a head, which may be incomplete, before the parser does."""
+    """Check a request head, which may be incomplete."""
     size = data.find(b"\r\n\r\n") + 4
     if size < 4:
         if has_bare_line_feed(data):
@@ -92,13 +93,13 @@ def _mistake(what: str) -> h11.RemoteProtocolError:
 
 
 class StrictHttp1(H11Protocol):
-    """Hypercorn's HTTP/1.1 with that parser, which answers for itself as the API does."""
+    """Hypercorn's HTTP/1.1 with the strict parser, a time limit for heads, and errors in the API's form."""
 
     config: GeneralConfig
 
     # `Any`: what Hypercorn gives goes on to Hypercorn, and nothing here looks at it.
-    def __init__(self, *given: Any, **named: Any) -> None:
-        super().__init__(*given, **named)
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
         self._parser = StrictConnection(
             h11.SERVER, max_incomplete_event_size=self.config.h11_max_incomplete_size
         )
@@ -106,12 +107,12 @@ class StrictHttp1(H11Protocol):
         self._head_timer: trio.CancelScope | None = None
 
     async def handle(self, event: Event) -> None:
-        """Take in what was received."""
+        """Handle what was received. Overridden to limit the time that a head may take."""
         await super().handle(event)
         is_waiting = self.connection is self._parser and self._parser.is_in_head
         if isinstance(event, RawData) and is_waiting and self._head_timer is None:
             self._head_timer = trio.CancelScope(deadline=trio.current_time() + self.config.head_patience_s)
-            # The head's own time counts from now on, and not that between two requests.
+            # Stops Hypercorn's idle timeout: from now on the time limit for heads applies.
             await self.send(Updated(idle=False))
             self.task_group.spawn(self._wait_for_head, self._head_timer)
         elif self._head_timer is not None and not (isinstance(event, RawData) and is_waiting):
@@ -119,7 +120,7 @@ class StrictHttp1(H11Protocol):
             self._head_timer = None
 
     async def stream_send(self, event: StreamEvent) -> None:
-        """Send a part of an answer; a large body in pieces, for each is copied."""
+        """Send a part of a response. Overridden to send a large body in pieces, because h11 copies each."""
         if isinstance(event, Body) and len(event.data) > _PIECE_BYTES:
             rest = memoryview(event.data)
             while rest:
@@ -129,19 +130,19 @@ class StrictHttp1(H11Protocol):
             await super().stream_send(event)
 
     async def _check_protocol(self, event: h11.Request) -> None:
-        """Never become HTTP/2: where that is wanted, it is so from a connection's first byte."""
+        """Do nothing. Overridden so that no connection switches to HTTP/2 after its first request."""
 
     async def _wait_for_head(self, timer: trio.CancelScope) -> None:
         with timer:
             await trio.sleep_forever()
         if self._head_timer is timer:
-            await self._say_last(TooSlow("The rest of a head did not arrive in time"))
+            await self._send_and_close(TooSlow("The rest of a head did not arrive in time"))
             await self.send(Closed())
 
     async def _send_error_response(self, status_code: int) -> None:
-        await self._say_last(refusal_of(status_code))
+        await self._send_and_close(refusal_of(status_code))
 
-    async def _say_last(self, refusal: Refusal) -> None:
+    async def _send_and_close(self, refusal: Refusal) -> None:
         response = self.config.api.refuse(refusal)
         headers = [*last_headers(response), *self.config.response_headers("h11")]
         await self._send_h11_event(h11.Response(status_code=response.status, headers=headers))
@@ -151,16 +152,16 @@ class StrictHttp1(H11Protocol):
 
 
 def refusal_of(status: int) -> Refusal:
-    """Say in the API's words what Hypercorn answers with a bare status."""
+    """Return the API's error for a status with which Hypercorn would answer."""
     if status == _TOO_LONG:
         return TooManyHeaders(f"The head of a request may have {MAX_HEAD_BYTES} bytes")
     if status == _UNKNOWN_CODING:
         return UnknownCoding("The body comes in a transfer coding other than chunked")
-    return InvalidRequest("The request is not sound HTTP/1.1")
+    return InvalidRequest("The request is not valid HTTP/1.1")
 
 
 def last_headers(response: HttpResponse) -> list[tuple[bytes, bytes]]:
-    """Spell the headers of an answer after which the connection ends."""
+    """Return the headers of a response after which the connection ends."""
     length = ("Content-Length", str(len(response.body)))
     return [
         (name.lower().encode("latin-1"), value.encode("latin-1"))

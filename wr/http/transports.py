@@ -1,7 +1,7 @@
-"""Transports: bytes to and from one client, in plain or over TLS, as the fast lane wants them.
+"""Transports: send and receive the bytes of one client, in plain or over TLS, for the fast lane.
 
-The plain one works on the socket itself. Trio's own stream takes a turn of the scheduler for every call, also
-for those that need not wait; without it a bare server answers half as many requests again.
+The plain transport uses the socket directly. Trio's own stream runs the scheduler at every call, even if the
+call need not wait. Without that, a bare server answers 1.5 times as many requests.
 """
 
 import socket
@@ -16,7 +16,7 @@ from wr.supervision.client_gone import ClientGone
 
 _MOST_AT_ONCE = 65_536
 _GONE = (OSError, trio.BrokenResourceError, trio.ClosedResourceError, trio.BusyResourceError)
-"""What sockets raise when the client has gone or this side has closed; errors of TLS are `OSError`s too."""
+"""Errors of sockets when the client has gone or this side has closed. Errors of TLS are `OSError`s too."""
 
 
 TrioStream = trio.SocketStream | trio.SSLStream[trio.SocketStream]
@@ -24,46 +24,46 @@ TrioStream = trio.SocketStream | trio.SSLStream[trio.SocketStream]
 
 
 class Transport(Protocol):
-    """One client's connection.
+    """The connection of one client.
 
-    `receive`, `send` and `stream` raise `ClientGone` once the connection is closed, even while they wait. All
-    other methods may be called at any time, and raise nothing.
+    `receive`, `send` and `stream` raise `ClientGone` when the connection is closed, even while they wait. All
+    other methods may be called at any time and raise nothing.
     """
 
     peer: str
-    """The address at the other end; empty on a Unix socket."""
+    """The client's IP address. Empty on a Unix socket."""
 
     async def receive(self) -> bytes:
-        """Wait for bytes; none at the end of what the client sends."""
+        """Wait for bytes. Returns no bytes when the client has ended its side."""
         ...
 
     def send_now(self, data: bytes) -> bytes:
-        """Send what can be sent without waiting, and return the rest; to a client that has gone, nothing."""
+        """Send without waiting, and return the rest. If the client has gone, the bytes are dropped."""
         ...
 
     async def send(self, data: bytes) -> None:
-        """Send all of it, for as long as that takes."""
+        """Send all bytes, without a time limit."""
         ...
 
     def end_sending(self) -> None:
-        """Tell the client that nothing more will come; it may still be heard."""
+        """End the sending side. `receive` still works."""
         ...
 
     def stop_receiving(self) -> None:
-        """Have `receive` return nothing, as if the client had ended; it may still be answered."""
+        """End the receiving side: `receive` returns no bytes from now on. `send` still works."""
         ...
 
     def close(self) -> None:
-        """Close at once; who waits in `receive` or `send` learns it."""
+        """Close at once. A task that waits in `receive` or `send` gets `ClientGone`."""
         ...
 
     def stream(self) -> TrioStream:
-        """The same connection as a stream of Trio's, for who goes on with it."""
+        """Return the connection as a Trio stream. Afterwards only that stream may be used."""
         ...
 
 
 class PlainTransport:
-    """TCP, or a Unix socket."""
+    """A connection over TCP or a Unix socket, without TLS."""
 
     __slots__ = ("_has_more", "_readable", "_socket", "peer")
 
@@ -71,7 +71,7 @@ class PlainTransport:
         """Take over an accepted socket.
 
         Raises:
-            OSError: the kernel cannot watch it; the socket is still the caller's to close.
+            OSError: the kernel cannot watch it. The caller still has to close the socket.
         """
         accepted.setblocking(False)
         self._socket = accepted
@@ -80,9 +80,9 @@ class PlainTransport:
         self.peer = peer
 
     async def receive(self) -> bytes:
-        """Wait for bytes; none at the end of what the client sends."""
+        """Wait for bytes. Returns no bytes when the client has ended its side."""
         if self._has_more:
-            # A client that sends faster than the server reads would never let another task run.
+            # Let other tasks run, even if this client sends faster than the server reads.
             self._has_more = False
             await trio.lowlevel.checkpoint()
         readable = self._readable
@@ -97,14 +97,14 @@ class PlainTransport:
             except OSError as error:
                 raise ClientGone from error
             else:
-                # Less than was asked for is all there was; what comes later is heard of.
+                # A short read has emptied the socket. The kernel reports what comes later.
                 readable.is_ready = readable.has_ended or not 0 < len(data) < _MOST_AT_ONCE
                 self._has_more = len(data) == _MOST_AT_ONCE
                 return data
         raise ClientGone
 
     def send_now(self, data: bytes) -> bytes:
-        """Send what can be sent without waiting, and return the rest; to a client that has gone, nothing."""
+        """Send without waiting, and return the rest. If the client has gone, the bytes are dropped."""
         try:
             sent = self._socket.send(data)
         except BlockingIOError:
@@ -114,12 +114,12 @@ class PlainTransport:
         return data[sent:] if sent < len(data) else b""
 
     async def send(self, data: bytes) -> None:
-        """Send all of it, for as long as that takes."""
+        """Send all bytes, without a time limit."""
         rest = memoryview(data)
         try:
             while rest:
                 if self._socket.fileno() < 0:
-                    # To wait for it would be an error of the caller's, and not of the socket's.
+                    # Trio would raise another error for a socket that is already closed.
                     raise ClientGone
                 await trio.lowlevel.wait_writable(self._socket)
                 with suppress(BlockingIOError):
@@ -128,24 +128,24 @@ class PlainTransport:
             raise ClientGone from error
 
     def end_sending(self) -> None:
-        """Tell the client that nothing more will come; it may still be heard."""
+        """End the sending side. `receive` still works."""
         with suppress(OSError):
             self._socket.shutdown(socket.SHUT_WR)
 
     def stop_receiving(self) -> None:
-        """Have `receive` return nothing, as if the client had ended; it may still be answered."""
+        """End the receiving side: `receive` returns no bytes from now on. `send` still works."""
         with suppress(OSError):
             self._socket.shutdown(socket.SHUT_RD)
 
     def close(self) -> None:
-        """Close at once; who waits in `receive` or `send` learns it."""
+        """Close at once. A task that waits in `receive` or `send` gets `ClientGone`."""
         if self._socket.fileno() >= 0:
             self._stop_watching()
             trio.lowlevel.notify_closing(self._socket)
             self._socket.close()
 
     def stream(self) -> trio.SocketStream:
-        """The same connection as a stream of Trio's, for who goes on with it."""
+        """Return the connection as a Trio stream. Afterwards only that stream may be used."""
         if self._socket.fileno() < 0:
             raise ClientGone
         self._stop_watching()
@@ -158,7 +158,7 @@ class PlainTransport:
 
 
 class TlsTransport:
-    """TLS over TCP, after its handshake."""
+    """A connection with TLS, after its handshake."""
 
     __slots__ = ("_stream", "peer")
 
@@ -167,49 +167,49 @@ class TlsTransport:
         self.peer = peer
 
     async def receive(self) -> bytes:
-        """Wait for bytes; none at the end of what the client sends."""
+        """Wait for bytes. Returns no bytes when the client has ended its side."""
         try:
             return bytes(await self._stream.receive_some(_MOST_AT_ONCE))
         except _GONE as error:
             raise ClientGone from error
 
     def send_now(self, data: bytes) -> bytes:
-        """Return everything: to encrypt is to wait for one's turn."""
+        """Return all bytes unsent, because Trio's TLS stream cannot send without waiting."""
         return data
 
     async def send(self, data: bytes) -> None:
-        """Send all of it, for as long as that takes."""
+        """Send all bytes, without a time limit."""
         try:
             await self._stream.send_all(data)
         except _GONE as error:
             raise ClientGone from error
 
     def end_sending(self) -> None:
-        """Tell the client that nothing more will come; it may still be heard."""
+        """End the sending side. `receive` still works."""
         with suppress(OSError):
             self._stream.transport_stream.socket.shutdown(socket.SHUT_WR)
 
     def stop_receiving(self) -> None:
-        """Have `receive` return nothing, as if the client had ended; it may still be answered."""
+        """End the receiving side: `receive` returns no bytes from now on. `send` still works."""
         with suppress(OSError):
             self._stream.transport_stream.socket.shutdown(socket.SHUT_RD)
 
     def close(self) -> None:
-        """Close at once; who waits in `receive` or `send` learns it."""
+        """Close at once. A task that waits in `receive` or `send` gets `ClientGone`."""
         self._stream.transport_stream.socket.close()
 
     def stream(self) -> trio.SSLStream[trio.SocketStream]:
-        """The same connection as a stream of Trio's, for who goes on with it."""
+        """Return the connection as a Trio stream. Afterwards only that stream may be used."""
         return self._stream
 
 
 async def shake_hands(
     transport: PlainTransport, context: ssl.SSLContext, patience_s: float
 ) -> tuple[TlsTransport, str]:
-    """Begin TLS on a connection; returns it and the protocol that both sides chose, such as `h2`.
+    """Do the TLS handshake. Returns the TLS connection, and the protocol both sides agreed on, such as `h2`.
 
     Raises:
-        Gone: the client speaks no TLS, none that is acceptable, or does not finish within `patience_s`.
+        ClientGone: the handshake failed, or took longer than `patience_s` seconds. The connection is closed.
     """
     stream = trio.SSLStream(transport.stream(), context, server_side=True, https_compatible=True)
     try:

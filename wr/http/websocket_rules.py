@@ -1,4 +1,4 @@
-"""What may be said on a WebSocket, and how long it may be silent, whichever lane carries it."""
+"""Rules for WebSockets on both lanes: what a client may send, how much, and when it counts as gone."""
 
 import math
 
@@ -15,7 +15,7 @@ log = structlog.get_logger("wr.streams")
 
 LONGEST_MESSAGE_BYTES = 4096
 MOST_FRAMES = 200
-"""Frames that a client may send in each window: a hundred times what a page or a browser sends."""
+"""Frames that a client may send in each window of `FRAME_WINDOW_S`: 100 times what the waiting page sends."""
 FRAME_WINDOW_S = 10.0
 UNSUPPORTED_DATA = 1003
 INVALID_PAYLOAD = 1007
@@ -27,7 +27,7 @@ _HEARTBEAT = "heartbeat"
 
 
 class _Typed(msgspec.Struct):
-    """Any message that says of which type it is."""
+    """Any message with a `type`."""
 
     type: str
 
@@ -37,7 +37,7 @@ _typed = msgspec.json.Decoder(_Typed)
 
 
 class Pulse:
-    """Whether somebody is still at the other end: pings that are answered. Times are in seconds."""
+    """Detects with pings whether the client is still there. Times are in seconds."""
 
     __slots__ = ("_heard_at", "_ping_s", "_pinged_at")
 
@@ -52,22 +52,25 @@ class Pulse:
         return self._pinged_at + self._ping_s
 
     def hear(self, stream: Stream, now: float) -> None:
-        """Note a sign of life."""
+        """Note that the client sent something."""
         self._heard_at = now
         stream.is_alive = True
 
     def ping(self, stream: Stream, now: float) -> bool:
-        """Note that a ping goes out; False when it need not, for two were not answered: nobody is there."""
+        """Note that a ping is sent now.
+
+        Returns False if the last two pings went unanswered: the client counts as gone, and no ping is needed.
+        """
         if self._heard_at < self._pinged_at - self._ping_s:
             return False
-        # One unanswered ping ends no stream, but no longer keeps a place.
+        # After one unanswered ping the stream stays open, but no longer keeps the visitor's place.
         stream.is_alive = self._heard_at >= self._pinged_at
         self._pinged_at = now
         return True
 
 
 class FrameCount:
-    """Counts what a client sends on a WebSocket: a ping, a pong or a part of a message costs it nothing."""
+    """Counts the frames of a client on a WebSocket, because a client can send small frames at no cost."""
 
     __slots__ = ("_frames", "_window_ends")
 
@@ -76,7 +79,7 @@ class FrameCount:
         self._frames = 0
 
     def is_exceeded(self, now: float) -> bool:
-        """Count one more frame, or part of one, at `now` seconds; returns whether it is one too many."""
+        """Count one more frame, or part of one, at `now` seconds. Returns whether it is one too many."""
         if now >= self._window_ends:
             self._window_ends = now + FRAME_WINDOW_S
             self._frames = 0
@@ -85,14 +88,17 @@ class FrameCount:
 
 
 async def take_in(feed: Feed, text: str | None) -> tuple[int, str] | None:
-    """Take in what the client says, None if it was no text; a close code and the reason when that ends it."""
+    """Handle a message of the client; `text` is None for a binary message.
+
+    Returns the close code and the reason if the message ends the WebSocket, else None.
+    """
     if text is None:
         return UNSUPPORTED_DATA, "send text"
     try:
         decode_whole_numbers(_heartbeats, text, ClientHeartbeat)
     except msgspec.ValidationError:
         if _is_of_another_type(text):
-            # Of a later version of this API, or of the site's own making: no reason to lose a stream.
+            # It may be of a later version of this API, or the site's own. The stream goes on.
             return None
         return POLICY_VIOLATION, "not a message of this API"
     except (msgspec.DecodeError, RecursionError):
@@ -104,12 +110,12 @@ async def take_in(feed: Feed, text: str | None) -> tuple[int, str] | None:
     except Unavailable:
         log.debug("a heartbeat waits for the store")
     except Refusal:
-        log.debug("a heartbeat of somebody whose place is over")
+        log.debug("a heartbeat for a place that has ended")
     return None
 
 
 def _is_of_another_type(text: str) -> bool:
-    """Whether this is a message whose type the server does not know."""
+    """Whether this is a message of a type that the server does not know."""
     try:
         kind = _typed.decode(text).type
     except (msgspec.DecodeError, RecursionError):
@@ -118,9 +124,9 @@ def _is_of_another_type(text: str) -> bool:
 
 
 def token_among(subprotocols: list[str], headers: dict[str, str]) -> str | None:
-    """Take the token from the subprotocols a client offers; returns the one to accept, if any.
+    """Move the token from the offered subprotocols to `headers`. Returns the subprotocol to accept, if any.
 
-    Browsers can set no header, so the token comes as if it were a protocol beside `bearer`.
+    Browsers cannot set headers on a WebSocket, so they offer two subprotocols: `bearer` and the token.
     """
     if len(subprotocols) < 2 or subprotocols[0].lower() != "bearer" or "authorization" in headers:
         return None

@@ -1,1 +1,1 @@
-"""Live streams: who holds one open, and what each is to be told. Knows no transport."""
+"""Live streams: which are open, and which update each visitor gets next. Independent of the transport."""

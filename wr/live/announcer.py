@@ -1,4 +1,4 @@
-"""The announcer: lets streams here and at other replicas know that something happened to their people."""
+"""Announces changes of visitors' places, so that their live streams on all servers are updated at once."""
 
 from collections.abc import Iterable, Mapping
 from typing import Protocol
@@ -12,22 +12,22 @@ from wr.model.refusals import Unavailable
 log = structlog.get_logger("wr.announcer")
 
 _MOST_NOTED = 100_000
-"""People noted for one announcement; with more than that, everybody is meant."""
+"""Visitors of one queue in one announcement. With more, the announcement means all visitors of the queue."""
 
 
 class Announcing(Protocol):
-    """What the announcer needs of the store."""
+    """The part of the store that the announcer needs."""
 
     async def announce(self, news: Mapping[str, Iterable[bytes] | None], /) -> None:
-        """Announce whose news cannot wait."""
+        """Announce, for each queue, the position ids whose place has changed. None means all of the queue."""
         ...
 
 
 class Announcer:
-    """Notes what happened without making anybody wait, and announces it in the background.
+    """Collects changes without waiting, and announces them in the background.
 
-    Streams of this process hear at once; those of other replicas with the next announcement, and what is
-    noted while one is on its way goes together with the next.
+    Streams of this process are updated at once, streams of other servers with the next announcement. Changes
+    that arrive during an announcement go into the next one.
     """
 
     def __init__(self, registry: Registry, announcements: Announcing) -> None:
@@ -37,7 +37,7 @@ class Announcer:
         self._news = trio.Event()
 
     def tell(self, queue_id: str, position_ids: Iterable[bytes] | None) -> None:
-        """Note that something happened to these people (None: to everybody in the queue)."""
+        """Note that the places of these visitors have changed. None means all visitors of the queue."""
         people = None if position_ids is None else set(position_ids)
         if people is not None and not people:
             return
@@ -50,7 +50,7 @@ class Announcer:
         self._news.set()
 
     async def announce_for_ever(self) -> None:
-        """Announce what is noted, as it comes."""
+        """Announce the noted changes, for ever."""
         while True:
             await self._news.wait()
             self._news = trio.Event()
@@ -58,5 +58,5 @@ class Announcer:
             try:
                 await self._announcements.announce(noted)
             except Unavailable:
-                # Streams elsewhere learn it at their next look; no need to hold it, and nothing to hold back.
-                log.warning("other replicas could not be told what happened", queues=len(noted))
+                # Dropped: streams on other servers see the changes when they are refreshed next.
+                log.warning("changes could not be announced to other servers", queues=len(noted))

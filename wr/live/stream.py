@@ -1,4 +1,4 @@
-"""One open stream: a small object that holds what its reader is to be told next, and nothing older."""
+"""One open stream: holds only the newest update for its client, so that a slow client needs no memory."""
 
 import math
 from collections.abc import Callable
@@ -24,17 +24,17 @@ from wr.store.poll import Polled
 
 
 class StreamKind(StrEnum):
-    """What carries a stream: told apart only to be counted."""
+    """The transport of a stream. Used only for counting."""
 
     WEBSOCKET = "websocket"
     EVENTS = "events"
 
 
 class Stream:
-    """The reader's end and the registry's end of one stream.
+    """One live stream of a visitor, shared by the refresh loops and the task that sends (the reader).
 
-    The registry offers what the store says; the reader takes the newest of it when it is ready. A reader that
-    is slow misses what was in between, and costs no more memory than one that is not.
+    The loops offer the place that the store returns. The reader takes the newest update when it is ready. A
+    slow reader misses the updates in between.
     """
 
     __slots__ = (
@@ -54,61 +54,60 @@ class Stream:
         claims: PositionClaims | None = None,
     ) -> None:
         self.claims = claims
-        """What the token says that the stream was opened with; with it a place comes back that the store has
-        forgotten."""
+        """Claims of the token that opened the stream. They restore the place if the store loses it."""
         self.priority = priority
-        """Of the place; estimates of the wait depend on it."""
+        """Priority of the place. The estimated wait depends on it."""
         self.address = address
-        """The address that the stream's client comes from."""
+        """IP address of the client."""
         self.kind = kind
         self.queue_id = queue_id
         self.position_id = position_id
         self.is_alive = is_alive
-        """Whether the stream counts as a sign of life; a transport whose peer stops answering says no."""
+        """Whether the stream counts as a heartbeat. False if the client has not answered a ping."""
         self.due = -math.inf
-        """Trio time from which on the next look is due."""
+        """Trio time of the next refresh."""
         self.token_due = math.inf
-        """Trio time from which on the client is to get a fresh token; infinite where it gets none."""
+        """Trio time at which the client should get a new token. Infinity if it gets none."""
         self._is_token_due = False
         self._latest: Update | None = None
         self.on_news: Callable[[], None] | None = None
-        """Called when there is something to take; a reader that waits in `next` puts its own here."""
+        """Called when `take` has something to return. `next` sets it while it waits."""
         self._told: object = None
 
     def offer(self, polled: Polled, view: QueueView | None) -> None:
-        """Take in what the store says; wakes the reader if that is news."""
+        """Accept the place that the store returned, and wake the reader if it has changed."""
         if isinstance(self._latest, Farewell):
             return
         update = _update(polled, view, self.priority)
         if update is None:
             return
         if _gist(update) == self._told:
-            self._latest = None  # Back at what the reader was told last.
+            self._latest = None  # The place is again the one that the reader took last.
         else:
             self._set(update)
 
     def renew_token(self) -> None:
-        """Have the client given a fresh token, beside what else there is to tell; wakes the reader."""
+        """Request a new token for the client, in addition to other updates, and wake the reader."""
         self.token_due = math.inf
         self._is_token_due = True
         if self.on_news is not None:
             self.on_news()
 
     def told(self, update: Update) -> None:
-        """Note what the reader knows already, from elsewhere; a position offered before that is older."""
+        """Note an update that the client already has from another source. Drops an older pending position."""
         self._told = _gist(update)
         latest = self._latest
         if isinstance(latest, PositionUpdate) or (latest is not None and _gist(latest) == self._told):
             self._latest = None
 
     def close(self, *, is_replaced: bool) -> None:
-        """End the stream, not the place."""
+        """Close the stream. The visitor keeps the place."""
         self._set(Farewell(is_replaced))
 
     async def next(self, patience_s: float) -> Update | None:
-        """Wait for something to tell; None when there was nothing for `patience_s` seconds.
+        """Wait for an update. Returns None if there is none for `patience_s` seconds.
 
-        What it returns counts as told: the same position or admission does not come twice in a row.
+        The same position or admission does not come twice in a row.
         """
         if self._latest is None and not self._is_token_due:
             with trio.move_on_after(patience_s):
@@ -116,11 +115,11 @@ class Stream:
         return self.take()
 
     def take(self) -> Update | None:
-        """Take what there is to tell, which counts as told from now on; None when there is nothing."""
+        """Return the newest update without waiting, or None. It counts as sent from now on."""
         if self._is_token_due and (self._latest is None or isinstance(self._latest, PositionUpdate)):
             self._is_token_due = False
             if self._latest is not None and self.on_news is not None:
-                self.on_news()  # What else there is comes at the next turn.
+                self.on_news()  # The reader takes the other update next.
             return TOKEN_DUE
         update, self._latest = self._latest, None
         if update is not None:
@@ -133,7 +132,7 @@ class Stream:
             self.on_news()
 
     async def _wait(self) -> None:
-        # One reader for each stream: parking its task costs nothing, an event for each wait would.
+        # Each stream has one reader, so its task is suspended directly. A Trio event would cost more.
         reader = trio.lowlevel.current_task()
 
         def wake() -> None:
@@ -150,7 +149,7 @@ class Stream:
 
 
 def _update(polled: Polled, view: QueueView | None, priority: int) -> Update | None:
-    """What a place means to its holder; nothing while the queue's settings are on their way."""
+    """Turn a place into an update. Returns None while the queue's settings are not known yet."""
     place = polled.place
     if isinstance(place, Waiting):
         if view is None:
@@ -174,7 +173,7 @@ def _update(polled: Polled, view: QueueView | None, priority: int) -> Update | N
 
 
 def _gist(update: Update) -> object:
-    """What makes an update news: the position, or that the line is held; not how the estimate wavers."""
+    """Return the part of an update that counts as a change: the position or state, not the estimated wait."""
     if isinstance(update, PositionUpdate):
         status = update.queue_status
         if status is QueueStatus.ACTIVE and not update.is_recovering:

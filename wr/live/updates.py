@@ -1,4 +1,4 @@
-"""What somebody on a live stream can be told."""
+"""The updates that a live stream can send to its visitor."""
 
 import msgspec
 
@@ -7,20 +7,20 @@ from wr.model.queue import QueueConfig, QueueStatus
 
 
 class PositionUpdate(msgspec.Struct, frozen=True):
-    """Still in line, now here."""
+    """The visitor waits at this position."""
 
     position: int
     queue_length: int
     estimated_wait_s: int
     queue_status: QueueStatus = QueueStatus.ACTIVE
     heartbeat_timeout_s: int = 0
-    """How long the place is kept without a sign of life; 0 where the API does not tell."""
+    """Seconds that a place is kept without a heartbeat. 0 if the API does not report it."""
     is_recovering: bool = False
-    """Whether no visitor is let in, because the store has forgotten and the line forms again."""
+    """Whether admission is held because the store lost data and places are being restored."""
 
 
 class AdmittedUpdate(msgspec.Struct, frozen=True):
-    """The session has begun; `now_ms` is the store's clock, to tell what is left of it."""
+    """The visitor was admitted. `now_ms` is the time of the store, to compute the remaining session time."""
 
     config: QueueConfig
     place: Admitted
@@ -29,24 +29,24 @@ class AdmittedUpdate(msgspec.Struct, frozen=True):
 
 
 class EndedUpdate(msgspec.Struct, frozen=True):
-    """The place or the session is over; nothing more will come."""
+    """The place or the session has ended. This is the last update."""
 
     reason: str
 
 
 class Farewell(msgspec.Struct, frozen=True):
-    """The stream is over but the place is not: this server stops, or another stream took over."""
+    """The stream ends but the place does not: the server stops, or a new stream replaces this one."""
 
     is_replaced: bool
 
 
 class TokenDue(msgspec.Struct, frozen=True):
-    """Half the time of the position token that the client has is over: it is to get a fresh one."""
+    """The client should get a new position token, because half the lifetime of its token is over."""
 
 
 Update = PositionUpdate | AdmittedUpdate | EndedUpdate | Farewell | TokenDue
-"""One thing to tell."""
+"""What a stream can send."""
 TOKEN_DUE = TokenDue()
 QUEUE_DELETED = EndedUpdate("queue_deleted")
 FORGOTTEN = EndedUpdate("expired")
-"""The store no longer knows when or why: it was more than an hour ago."""
+"""The place ended more than an hour ago, so the store no longer knows when and why."""

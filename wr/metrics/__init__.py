@@ -1,1 +1,1 @@
-"""Metrics of the process: instruments, what each subject counts, and how Prometheus reads them."""
+"""Metrics of the process: instruments, the counts of each subject, and their format for Prometheus."""

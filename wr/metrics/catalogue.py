@@ -1,11 +1,11 @@
-"""Every metric, once: name, kind, labels, and what it means."""
+"""The catalogue of all metrics: name, kind, labels and meaning, for the exposition and the README."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
 
 class MetricKind(StrEnum):
-    """What a metric is to Prometheus."""
+    """The type of a metric in Prometheus."""
 
     COUNTER = "counter"
     GAUGE = "gauge"
@@ -14,7 +14,7 @@ class MetricKind(StrEnum):
 
 @dataclass(frozen=True)
 class Metric:
-    """One metric as operators know it; times are in seconds, whatever ends in `_total` only grows."""
+    """One metric. Times are in seconds. A metric whose name ends in `_total` only grows."""
 
     name: str
     kind: MetricKind
@@ -27,184 +27,200 @@ _SCRIPT = ("script",)
 _RECEIVER = ("receiver",)
 
 QUEUE_WAITING = Metric(
-    "wr_queue_waiting", MetricKind.GAUGE, "People in line, as of the last admission pass", _QUEUE
+    "wr_queue_waiting", MetricKind.GAUGE, "Visitors in line at the last admission pass", _QUEUE
 )
-QUEUE_ACTIVE = Metric("wr_queue_active", MetricKind.GAUGE, "Sessions, as of the last admission pass", _QUEUE)
+QUEUE_ACTIVE = Metric(
+    "wr_queue_active", MetricKind.GAUGE, "Active sessions at the last admission pass", _QUEUE
+)
 QUEUE_MAX_ACTIVE = Metric(
-    "wr_queue_max_active_users", MetricKind.GAUGE, "Sessions that the queue's settings allow at once", _QUEUE
+    "wr_queue_max_active_users", MetricKind.GAUGE, "Setting `max_active_users` of the queue", _QUEUE
 )
 QUEUE_RATE = Metric(
-    "wr_queue_admission_rate", MetricKind.GAUGE, "People a second that the queue's settings let in", _QUEUE
+    "wr_queue_admission_rate",
+    MetricKind.GAUGE,
+    "Setting `admission_rate` of the queue, in visitors a second",
+    _QUEUE,
 )
 QUEUE_RECOVERING = Metric(
     "wr_queue_recovering",
     MetricKind.GAUGE,
-    "1 while no visitor is let in because the store has lost places, which come back from visitors' tokens",
+    "1 while no visitor is admitted because the store lost places and they are restored from tokens, else 0",
     _QUEUE,
 )
 QUEUE_ACKNOWLEDGED = Metric(
     "wr_queue_acknowledged",
     MetricKind.GAUGE,
-    "People that waited at the last pass before the store lost places; 0 where it has lost none",
+    "Visitors who waited at the last admission pass before the store lost places; 0 if it has lost none",
     _QUEUE,
 )
 QUEUE_RESTORED = Metric(
     "wr_queue_restored",
     MetricKind.GAUGE,
-    "Places and sessions that have come back from tokens since the store last lost some",
+    "Places and sessions restored from tokens since the store last lost places",
     _QUEUE,
 )
 STORE_FORGOT = Metric(
     "wr_store_forgot_total",
     MetricKind.COUNTER,
-    "Times that this process noticed a store that came back without what it had acknowledged",
+    "Times that this process noticed that the store had lost acknowledged data",
 )
-QUEUE_JOINS = Metric("wr_queue_joins_total", MetricKind.COUNTER, "People this process put in line", _QUEUE)
+QUEUE_JOINS = Metric(
+    "wr_queue_joins_total", MetricKind.COUNTER, "Visitors who joined the line through this process", _QUEUE
+)
 QUEUE_ADMISSIONS = Metric(
-    "wr_queue_admissions_total", MetricKind.COUNTER, "People that passes of this process let in", _QUEUE
+    "wr_queue_admissions_total",
+    MetricKind.COUNTER,
+    "Visitors admitted by admission passes of this process",
+    _QUEUE,
 )
 QUEUE_EXPIRIES = Metric(
     "wr_queue_expiries_total",
     MetricKind.COUNTER,
-    "Places that passes of this process dropped for silence",
+    "Places that admission passes of this process ended because no heartbeat came",
     _QUEUE,
 )
 QUEUE_SESSIONS_ENDED = Metric(
     "wr_queue_sessions_ended_total",
     MetricKind.COUNTER,
-    "Sessions that passes of this process ended because their time was over",
+    "Sessions that admission passes of this process ended because their time was over",
     _QUEUE,
 )
 QUEUE_SESSIONS_SHARED = Metric(
     "wr_queue_sessions_shared_total",
     MetricKind.COUNTER,
-    "Sessions that the gate first saw from a sixth address (IPv4 address or IPv6 /64) through this process",
+    "Sessions that the gate of this process saw from a sixth address (IPv4 address or IPv6 /64)",
     _QUEUE,
 )
 QUEUE_CALLERS_REFUSED = Metric(
     "wr_queue_session_callers_refused_total",
     MetricKind.COUNTER,
-    "Times that the gate refused a session to a network or browser beyond its `session_binding`; each counts "
-    "once a second at most",
+    "Times that the gate refused a session to a network or browser that `session_binding` does not allow; "
+    "each counts at most once a second",
     _QUEUE,
 )
 QUEUE_GAPS = Metric(
     "wr_queue_gaps_total",
     MetricKind.COUNTER,
-    "Outages and leaps of the clock in which no visitor could be heard, as this process saw them",
+    "Times in which no heartbeat could arrive, because of an outage or a jump of the clock, as this process "
+    "noticed them",
     _QUEUE,
 )
 QUEUE_CANCELLATIONS = Metric(
     "wr_queue_cancellations_total",
     MetricKind.COUNTER,
-    "People who told this process that they leave, the line or their session",
+    "Visitors who left the line or their session through this process",
     _QUEUE,
 )
 QUEUE_TERMINATIONS = Metric(
     "wr_queue_terminations_total",
     MetricKind.COUNTER,
-    "Sessions that operators ended through this process",
+    "Sessions that operators terminated through this process",
     _QUEUE,
 )
 QUEUE_FLUSHED = Metric(
     "wr_queue_flushed_total",
     MetricKind.COUNTER,
-    "People whom operators sent away through this process",
+    "Visitors whom operators flushed from the line through this process",
     _QUEUE,
 )
 QUEUE_TURNED_AWAY = Metric(
     "wr_queue_turned_away_total",
     MetricKind.COUNTER,
     "Joins that this process refused: the line was `full` or in `maintenance`, the `address` held too many "
-    "places, the `identity` held one already, the visitor was `blocked`, the `pass` was missing or gave "
-    "none, the store had no `memory`",
+    "places, the `identity` already held a place, the visitor was `blocked`, the `pass` was missing or not "
+    "valid, the store had no `memory` left",
     ("queue", "reason"),
 )
 QUEUE_WAIT = Metric(
     "wr_queue_wait_seconds",
     MetricKind.HISTOGRAM,
-    "From the join to the admission, of each person that passes of this process let in",
+    "Seconds from join to admission, of visitors admitted by passes of this process",
     _QUEUE,
 )
 RATE_LIMITED = Metric(
     "wr_rate_limited_total",
     MetricKind.COUNTER,
-    "Requests beyond a limit; `queue` is empty where a limit is no queue's",
+    "Requests refused by a rate limit; `queue` is empty if the limit belongs to no queue",
     ("scope", "queue"),
 )
 ADMISSION_LAG = Metric(
-    "wr_admission_lag_seconds", MetricKind.HISTOGRAM, "How late a round of admission passes began"
+    "wr_admission_lag_seconds", MetricKind.HISTOGRAM, "Delay with which rounds of admission passes began"
 )
 ADMISSION_ROUND = Metric(
-    "wr_admission_round_seconds", MetricKind.HISTOGRAM, "How long a round of passes over all queues took"
+    "wr_admission_round_seconds", MetricKind.HISTOGRAM, "Duration of rounds of passes over all queues"
 )
 ADMISSION_FAILURES = Metric(
-    "wr_admission_failures_total", MetricKind.COUNTER, "Rounds of admission passes that failed: nobody got in"
+    "wr_admission_failures_total",
+    MetricKind.COUNTER,
+    "Rounds of admission passes that failed and admitted no visitor",
 )
 STORE_ROUND_TRIPS = Metric(
     "wr_store_round_trips_total",
     MetricKind.COUNTER,
-    "Calls of the store by script, failed ones among them; `command` is whatever is no script",
+    "Calls of the store by script, including failed ones; `command` counts all calls without a script",
     _SCRIPT,
 )
 STORE_ERRORS = Metric(
-    "wr_store_errors_total", MetricKind.COUNTER, "Calls of the store that failed: away, or refused", _SCRIPT
+    "wr_store_errors_total",
+    MetricKind.COUNTER,
+    "Calls that failed because the store was unreachable or refused them",
+    _SCRIPT,
 )
 STORE_LATENCY = Metric(
     "wr_store_round_trip_seconds",
     MetricKind.HISTOGRAM,
-    "How long a call of the store took, with the wait for a free connection",
+    "Duration of calls of the store, including the wait for a free connection",
     _SCRIPT,
 )
 STORE_BATCH = Metric(
-    "wr_store_batch_items", MetricKind.HISTOGRAM, "People or requests that one call of a script did", _SCRIPT
+    "wr_store_batch_items", MetricKind.HISTOGRAM, "Requests or visitors in one call of a script", _SCRIPT
 )
 STORE_MEMORY_USED = Metric(
     "wr_store_memory_used_bytes",
     MetricKind.GAUGE,
-    "Memory that the store uses, as it last told; of several nodes the fullest",
+    "Memory that the store uses, as it last reported; of several nodes the fullest",
 )
 STORE_MEMORY_MAX = Metric(
     "wr_store_memory_max_bytes",
     MetricKind.GAUGE,
-    "Memory that the store may use (`maxmemory`); 0 where it has no limit",
+    "Memory that the store may use (`maxmemory`); 0 if it has no limit",
 )
 STORE_IS_FULL = Metric(
     "wr_store_is_full",
     MetricKind.GAUGE,
-    "1 while nobody gets a new place because the store's memory is short, else 0",
+    "1 while visitors get no new places because the store is short of memory, else 0",
 )
 HTTP_REQUESTS = Metric(
     "wr_http_requests_total",
     MetricKind.COUNTER,
-    "Answered requests by the path of the route table; `none` where no route was found",
+    "Answered requests by path of the route table; `none` if no route matched",
     ("route", "method", "status"),
 )
 HTTP_LATENCY = Metric(
     "wr_http_request_seconds",
     MetricKind.HISTOGRAM,
-    "From a whole request to its answer, or until a live stream opened",
+    "Time from the complete request to its response, or to the start of a live stream",
     ("route", "method"),
 )
-HTTP_CONNECTIONS = Metric("wr_http_connections", MetricKind.GAUGE, "Connections that are open")
+HTTP_CONNECTIONS = Metric("wr_http_connections", MetricKind.GAUGE, "Open connections")
 LIVE_STREAMS = Metric(
-    "wr_live_streams", MetricKind.GAUGE, "Live streams that are open: `websocket` or `events`", ("kind",)
+    "wr_live_streams", MetricKind.GAUGE, "Open live streams: `websocket` or `events`", ("kind",)
 )
 EVENT_LOOP_DELAY = Metric(
     "wr_event_loop_delay_seconds",
     MetricKind.HISTOGRAM,
-    "How much later than asked a task woke up, four times a second",
+    "Delay with which a sleeping task woke up, measured four times a second",
 )
 EVENTS_NOTED = Metric(
-    "wr_events_noted_total", MetricKind.COUNTER, "Events to be told: `nats` or `webhooks`", _RECEIVER
+    "wr_events_noted_total", MetricKind.COUNTER, "Events created for `nats` or `webhooks`", _RECEIVER
 )
 EVENTS_DELIVERED = Metric(
-    "wr_events_delivered_total", MetricKind.COUNTER, "Events that were acknowledged", _RECEIVER
+    "wr_events_delivered_total", MetricKind.COUNTER, "Events that the receiver acknowledged", _RECEIVER
 )
 EVENTS_DROPPED = Metric(
     "wr_events_dropped_total",
     MetricKind.COUNTER,
-    "Events given up untold: the buffer or the list of dead letters was full, or the server stopped",
+    "Events that were lost: the buffer or the list of dead letters was full, or the server stopped",
     _RECEIVER,
 )
 EVENT_FAILURES = Metric(
@@ -214,9 +230,9 @@ EVENT_FAILURES = Metric(
     _RECEIVER,
 )
 EVENTS_WAITING = Metric(
-    "wr_events_waiting", MetricKind.GAUGE, "Events neither acknowledged nor given up yet", _RECEIVER
+    "wr_events_waiting", MetricKind.GAUGE, "Events that are not acknowledged or given up yet", _RECEIVER
 )
-BUILD = Metric("wr_build_info", MetricKind.GAUGE, "1; says which version runs", ("version", "python"))
+BUILD = Metric("wr_build_info", MetricKind.GAUGE, "1; the labels name the versions", ("version", "python"))
 
 METRICS: tuple[Metric, ...] = (
     QUEUE_WAITING,
@@ -262,4 +278,4 @@ METRICS: tuple[Metric, ...] = (
     EVENTS_WAITING,
     BUILD,
 )
-"""All of them, in the order in which they are shown."""
+"""All metrics, in the order of the exposition."""

@@ -1,4 +1,4 @@
-"""The event loop's delay: a task that sleeps, and tells how much too late it woke up."""
+"""Measures the delay of the event loop: a task sleeps, and reports how late it woke up."""
 
 from typing import Protocol
 
@@ -8,15 +8,15 @@ INTERVAL_S = 0.25
 
 
 class Observing(Protocol):
-    """What takes in the delays, in seconds."""
+    """Receives the delays, in seconds."""
 
     def observe(self, value: float, /) -> None:
-        """Take in one."""
+        """Receive one delay."""
         ...
 
 
 async def watch_event_loop(delays: Observing, *, interval_s: float = INTERVAL_S) -> None:
-    """Sleep again and again, for ever; up to a millisecond is how exactly the system wakes anybody."""
+    """Measure for ever. Delays up to a millisecond are normal: the operating system is no more exact."""
     while True:
         due = trio.current_time() + interval_s
         await trio.sleep_until(due)

@@ -1,31 +1,31 @@
-"""Events for other systems: what became of them, by sort of receiver."""
+"""Counts of events for other systems, by kind of receiver: created, delivered, dropped."""
 
 
 class EventTally:
-    """What became of the events for one sort of receiver."""
+    """Counts of the events for one kind of receiver."""
 
     __slots__ = ("delivered", "dropped", "failures", "noted", "waiting")
 
     def __init__(self) -> None:
         self.noted = 0
-        """Events that were to be told."""
+        """Events created for the receiver."""
         self.delivered = 0
-        """Events that were acknowledged."""
+        """Events that the receiver acknowledged."""
         self.dropped = 0
-        """Events that were given up untold: no room, not even as dead letters, or no time at the end."""
+        """Events that were lost: no room, not even as dead letters, or no time when the server stopped."""
         self.failures = 0
-        """Attempts that failed: connections to NATS, or deliveries to a webhook."""
+        """Failed attempts to connect to NATS or to deliver to a webhook."""
         self.waiting = 0
-        """Events that are neither acknowledged nor given up yet."""
+        """Events that are not acknowledged or given up yet."""
 
 
 class EventMetrics:
-    """The tallies of one process. All webhooks share one: labels are to be few."""
+    """The tallies of one process. All webhooks share one, to keep the number of labels small."""
 
     def __init__(self) -> None:
         self.nats = EventTally()
         self.webhooks = EventTally()
 
     def all(self) -> list[tuple[tuple[str, ...], EventTally]]:
-        """Every tally by receiver."""
+        """Return every tally, with its labels."""
         return [(("nats",), self.nats), (("webhooks",), self.webhooks)]

@@ -1,7 +1,7 @@
-"""A snapshot as Prometheus reads it.
+"""Writes a snapshot of the metrics in Prometheus's text format.
 
-Whoever needs this loads it when somebody asks first, in a worker thread: the library takes 30 ms and 1 MiB,
-and to spell thousands of samples takes a while too.
+Import this module at the first scrape and in a worker thread: its library takes 30 ms and 1 MiB. Writing
+thousands of samples takes a while too.
 """
 
 import math
@@ -21,24 +21,24 @@ from wr.metrics.process_metrics import Samples
 
 
 class _Snapshot(Collector):
-    """The metrics of one moment, as the library collects them."""
+    """A snapshot in the form that the library needs."""
 
     def __init__(self, snapshot: list[tuple[Metric, Samples]]) -> None:
         self._snapshot = snapshot
 
     def collect(self) -> Iterator[Family]:
-        """Turn them into the library's families."""
+        """Turn the metrics into the library's families. The library calls it."""
         for metric, samples in self._snapshot:
             yield _family(metric, samples)
 
 
 def spell(snapshot: list[tuple[Metric, Samples]], accept: str) -> tuple[bytes, str]:
-    """Spell a snapshot, and what the system says of the process; blocks, so it is for a thread.
+    """Write a snapshot, and the operating system's figures about the process, as text.
 
-    Returns the text and its content type: OpenMetrics if the `Accept` header asks for it, else Prometheus's
-    own format.
+    Returns the text and its content type: OpenMetrics if the `Accept` header asks for it, else the Prometheus
+    format. Blocks, so call it in a thread.
     """
-    # A registry of this answer alone: the library's own is everybody's, and would remember queues for ever.
+    # A new registry for each call, because the library's global one would keep deleted queues for ever.
     registry = CollectorRegistry()
     registry.register(_Snapshot(snapshot))
     ProcessCollector(registry=registry)
@@ -65,7 +65,7 @@ def _family(metric: Metric, samples: Samples) -> Family:
 
 
 def _buckets(spread: Spread) -> list[tuple[str, float]]:
-    """Cumulate the counts, as the format wants them."""
-    # The library's own spelling, for which it gives no types.
+    """Return cumulative counts, as the format needs them."""
+    # The library's function has no type annotations.
     bounds = [str(floatToGoString(bound)) for bound in (*spread.bounds, math.inf)]  # type: ignore[no-untyped-call]
     return list(zip(bounds, accumulate(spread.counts), strict=True))

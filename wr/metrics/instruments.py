@@ -1,6 +1,6 @@
-"""Instruments: histograms cheap enough for the way of every request. Plain counts are plain integers.
+"""Instruments: histograms that are cheap enough to use in every request. Counters are plain integers.
 
-Nothing here is locked: only the event loop writes, and it copies what other threads read.
+There are no locks: only the event loop's thread writes, and other threads read copies that it made.
 """
 
 from bisect import bisect_left
@@ -9,11 +9,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Spread:
-    """What a histogram had seen at one moment."""
+    """A copy of a histogram at one moment."""
 
     bounds: tuple[float, ...]
     counts: tuple[int, ...]
-    """Values up to each bound and above the one before; at the end those above all bounds."""
+    """Number of values up to each bound and above the bound before; last the number above all bounds."""
     total: float
     """The sum of all values."""
 
@@ -29,17 +29,17 @@ class Histogram:
         self._total = 0.0
 
     def observe(self, value: float) -> None:
-        """Count one value; 0.2 µs."""
+        """Count one value. Takes 0.2 µs."""
         self._counts[bisect_left(self._bounds, value)] += 1
         self._total += value
 
     def spread(self) -> Spread:
-        """Copy what it has seen until now."""
+        """Return a copy of the counts so far."""
         return Spread(self._bounds, tuple(self._counts), self._total)
 
 
 class Level:
-    """A number that goes up and down, such as how many of something are open."""
+    """A number that goes up and down, such as the number of open connections."""
 
     __slots__ = ("value",)
 

@@ -1,4 +1,4 @@
-"""All measures of one process, and a copy of them that any thread may read."""
+"""All metrics of one process, and a snapshot of them that any thread may read."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -18,11 +18,11 @@ from wr.metrics.server_metrics import (
 
 Value = float | Spread
 Samples = list[tuple[tuple[str, ...], Value]]
-"""Values by their labels' values, in the order of the metric's labels."""
+"""Values, each with the values of its labels, in the order of the metric's labels."""
 
 
 class ProcessMetrics:
-    """Everything that is counted in one process; `now_s` is what durations are taken with."""
+    """All counts of one process. `now_s` is the clock for durations."""
 
     def __init__(self, now_s: Clock) -> None:
         self.queues = QueueMetrics()
@@ -31,21 +31,21 @@ class ProcessMetrics:
         self.admission = AdmissionMetrics()
         self.events = EventMetrics()
         self.event_loop = Histogram(DELAY_BOUNDS_S)
-        """Seconds by which a sleeping task woke up too late."""
+        """Delays with which a sleeping task woke up, in seconds."""
         self.connections = Level()
-        """Connections that are open."""
+        """Number of open connections."""
 
 
 @dataclass(frozen=True)
 class QueueReading:
-    """What is known of one queue without counting."""
+    """Values of one queue that are read at each scrape and not counted."""
 
     queue_id: str
     waiting: int
     active: int
     max_active: int
     rate: float
-    """People per second."""
+    """Visitors a second."""
     is_recovering: bool = False
     acknowledged: int = 0
     restored: int = 0
@@ -53,7 +53,7 @@ class QueueReading:
 
 @dataclass(frozen=True)
 class Readings:
-    """What others know and is read when somebody asks, rather than counted."""
+    """Values that are read at each scrape and not counted."""
 
     version: str
     python: str
@@ -61,16 +61,16 @@ class Readings:
     streams: dict[str, int] = field(default_factory=dict)
     """Open live streams by kind."""
     memory_used: int | None = None
-    """Bytes of the store; None where it does not tell."""
+    """Bytes that the store uses. None if it does not report them."""
     memory_max: int | None = None
     is_full: bool = False
-    """Whether nobody gets a new place because the store's memory is short."""
+    """Whether visitors get no new places because the store is short of memory."""
     times_forgotten: int = 0
-    """How often the store was seen to have forgotten."""
+    """How often this process noticed that the store had lost data."""
 
 
 def snapshot(metrics: ProcessMetrics, readings: Readings) -> list[tuple[Metric, Samples]]:
-    """Copy every metric, in the order of the catalogue; a millisecond for each hundred queues."""
+    """Copy every metric, in the order of the catalogue. Takes a millisecond for each hundred queues."""
     found: dict[str, Samples] = {
         **_queues(metrics.queues, readings.queues),
         **_store(metrics.store),
@@ -91,7 +91,7 @@ def _queues(counted: QueueMetrics, read: Iterable[QueueReading]) -> dict[str, Sa
         catalogue.QUEUE_ACKNOWLEDGED.name: [((queue.queue_id,), queue.acknowledged) for queue in readings],
         catalogue.QUEUE_RESTORED.name: [((queue.queue_id,), queue.restored) for queue in readings],
     }
-    # A queue where nothing has happened yet counts from 0, so that the first to join is seen as a change.
+    # A queue without any activity reports 0, so that Prometheus sees the first join as a change.
     names = sorted(counted.names().union(queue.queue_id for queue in readings))
     tallies = [((name,), counted.of(name)) for name in names]
     samples |= {

@@ -1,16 +1,16 @@
-"""What this process did to the people of each queue."""
+"""Counts of each queue: what this process did with its visitors."""
 
 from wr.metrics.instruments import Histogram
 
 WAIT_BOUNDS_S = (1.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1200.0, 1800.0, 3600.0, 7200.0, 14400.0)
 NO_QUEUE = ""
-"""Where limits are counted that belong to no queue."""
+"""Tally for rate limits that belong to no queue."""
 TURNED_AWAY = ("full", "maintenance", "address", "identity", "blocked", "pass", "memory")
-"""Why joins are refused."""
+"""Reasons for refused joins."""
 
 
 class QueueTally:
-    """The counts of one queue since the process started, or since the queue was made."""
+    """The counts of one queue since the process started, or since the queue was created."""
 
     __slots__ = (
         "admissions",
@@ -35,50 +35,53 @@ class QueueTally:
         self.expiries = 0
         self.sessions_ended = 0
         self.sessions_shared = 0
-        """Sessions that were seen from more than five addresses."""
+        """Sessions used from more than five addresses."""
         self.callers_refused = 0
-        """Networks or browsers that were refused a session, anew each time that the store was asked."""
+        """Networks or browsers that were refused a session. Each refusal by the store counts."""
         self.cancellations = 0
         self.terminations = 0
         self.flushed = 0
         self.gaps = 0
-        """Times in which no visitor could be heard, because no admission pass ran."""
+        """Times in which no heartbeat could arrive, because no admission pass ran."""
         self.heard_ms = -1
-        """When the last of them ended, in ms since 1970; 0 if there was none, below 0 until a pass."""
+        """When the last gap ended, in ms since 1970. 0 if there was none, negative before the first pass."""
         self.turned_away: dict[str, int] = {}
         """Refused joins by reason, one of `TURNED_AWAY`."""
         self.rate_limited: dict[str, int] = {}
-        """Requests beyond a limit, by scope."""
+        """Requests refused by a rate limit, by scope."""
         self.waits = Histogram(WAIT_BOUNDS_S)
         """Seconds from join to admission."""
 
     def turn_away(self, reason: str) -> None:
-        """Count a join that was refused."""
+        """Count a refused join."""
         self.turned_away[reason] = self.turned_away.get(reason, 0) + 1
 
     def limit(self, scope: str) -> None:
-        """Count a request beyond a limit."""
+        """Count a request refused by a rate limit."""
         self.rate_limited[scope] = self.rate_limited.get(scope, 0) + 1
 
 
 class QueueMetrics:
-    """The tallies by queue. Whoever counts names only queues that the store knows, so that nobody outside can
-    have it remember names without end; queues that are gone are forgotten at the next admission pass."""
+    """The tallies of all queues.
+
+    Callers may only count for queues that exist in the store. Otherwise clients could fill the memory with
+    names. The next admission pass drops the tallies of deleted queues.
+    """
 
     def __init__(self) -> None:
         self._tallies: dict[str, QueueTally] = {}
 
     def of(self, queue_id: str) -> QueueTally:
-        """The tally of a queue, to count in; 0.1 µs."""
+        """Return the tally of a queue, and create it if needed. Takes 0.1 µs."""
         tally = self._tallies.get(queue_id)
         if tally is None:
             self._tallies[queue_id] = tally = QueueTally()
         return tally
 
     def names(self) -> set[str]:
-        """The queues that have a tally."""
+        """Return the ids of all queues with a tally."""
         return {queue_id for queue_id in self._tallies if queue_id != NO_QUEUE}
 
     def forget(self, queue_id: str) -> None:
-        """Drop the tally of a queue that is gone."""
+        """Drop the tally of a deleted queue."""
         self._tallies.pop(queue_id, None)

@@ -1,4 +1,4 @@
-"""What the server itself does: requests, calls of the store, the admission loop, the event loop."""
+"""Counts of the server itself: HTTP requests, calls of the store, and the admission loop."""
 
 from bisect import bisect_left
 from collections.abc import Callable
@@ -12,18 +12,18 @@ STORE_BOUNDS_S = (0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1,
 BATCH_BOUNDS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0, 2048.0)
 DELAY_BOUNDS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 COMMAND = "command"
-"""What a call of the store counts as that is no script."""
+"""Name under which calls of the store without a script are counted."""
 NO_ROUTE = "none"
-"""The route of a request that found none."""
+"""Route label of requests that match no route."""
 OTHER_METHOD = "other"
 _METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "WEBSOCKET"))
 
 Clock = Callable[[], float]
-"""Seconds since whenever, for differences only."""
+"""A clock in seconds with any starting point, for differences only."""
 
 
 class _Answered:
-    """Requests that one route answered with one status."""
+    """Requests with the same route, method and status."""
 
     __slots__ = ("buckets", "total_s")
 
@@ -33,16 +33,16 @@ class _Answered:
 
 
 class HttpMetrics:
-    """Requests by route, method and status. The labels are few: a path of the route table, a known method."""
+    """Requests by route, method and status. Labels are limited to known routes and methods."""
 
     def __init__(self, now_s: Clock) -> None:
         self.now_s = now_s
         self._answered: dict[tuple[str, str, int], _Answered] = {}
 
     def note(self, route: str, method: str, status: int, began_s: float) -> float:
-        """Count a request that is answered, and return how long it took in seconds.
+        """Count an answered request. Returns its duration in seconds.
 
-        What a histogram does is spelled out here, where each call of a function is a tenth of the cost.
+        It repeats the code of `Histogram`, because a function call would add a tenth to the cost.
         """
         took_s = self.now_s() - began_s
         answered = self._answered.get((route, method, status))
@@ -53,14 +53,14 @@ class HttpMetrics:
         return took_s
 
     def counts(self) -> list[tuple[tuple[str, ...], int]]:
-        """Requests by route, method and status."""
+        """Return the number of requests by route, method and status."""
         return [
             ((route, method, str(status)), sum(answered.buckets))
             for (route, method, status), answered in self._answered.items()
         ]
 
     def seconds(self) -> list[tuple[tuple[str, ...], Spread]]:
-        """How long they took, by route and method, whatever the status."""
+        """Return the durations by route and method, for all statuses together."""
         merged: dict[tuple[str, ...], Spread] = {}
         for (route, method, _status), answered in self._answered.items():
             other = merged.get((route, method))
@@ -73,12 +73,12 @@ class HttpMetrics:
 
 
 def known_method(method: str) -> str:
-    """The method, if it is one that requests usually have: clients may make up any number of others."""
+    """Return the method if it is a common one, else `other`, because clients can invent methods."""
     return method if method in _METHODS else OTHER_METHOD
 
 
 class ScriptTally:
-    """Calls of one script."""
+    """Counts of one script's calls."""
 
     __slots__ = ("errors", "items", "round_trips", "seconds")
 
@@ -87,34 +87,34 @@ class ScriptTally:
         self.errors = 0
         self.seconds = Histogram(STORE_BOUNDS_S)
         self.items = Histogram(BATCH_BOUNDS)
-        """How many items each call did, of scripts that do many."""
+        """Items in each call, for scripts that handle batches."""
 
 
 class StoreMetrics:
-    """Calls of the store by script."""
+    """Counts of the store's calls, by script."""
 
     def __init__(self, now_s: Clock) -> None:
         self._now_s = now_s
         self._tallies: dict[str, ScriptTally] = {}
 
     def of(self, script: str) -> ScriptTally:
-        """The tally of a script, to count in."""
+        """Return the tally of a script, and create it if needed."""
         tally = self._tallies.get(script)
         if tally is None:
             self._tallies[script] = tally = ScriptTally()
         return tally
 
     def round_trip(self, script: str) -> "RoundTrip":
-        """Time one call: a block to make it in. About 1 µs, which a batch shares."""
+        """Return a block that measures one call. Costs about 1 µs for a whole batch."""
         return RoundTrip(self.of(script), self._now_s)
 
     def all(self) -> list[tuple[tuple[str, ...], ScriptTally]]:
-        """Every tally by script."""
+        """Return every tally, with its labels."""
         return [((script,), tally) for script, tally in self._tallies.items()]
 
 
 class RoundTrip:
-    """One call of the store, counted when the block ends; one that is cancelled is no error."""
+    """A block around one call of the store. It is counted at the end. A cancelled call is not an error."""
 
     __slots__ = ("_began_s", "_now_s", "_tally")
 
@@ -136,11 +136,11 @@ class RoundTrip:
 
 
 class AdmissionMetrics:
-    """The admission loop's own punctuality."""
+    """Delays, durations and failures of the admission loop."""
 
     def __init__(self) -> None:
         self.lag = Histogram(DELAY_BOUNDS_S)
-        """Seconds by which rounds began too late."""
+        """Delays with which rounds began, in seconds."""
         self.round = Histogram(DELAY_BOUNDS_S)
-        """Seconds that rounds took."""
+        """Durations of rounds, in seconds."""
         self.failures = 0

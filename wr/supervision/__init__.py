@@ -1,1 +1,1 @@
-"""Supervision: work of one connection that can end nothing else, and loops that are started again."""
+"""Supervision: isolates errors of one connection from all others, and restarts loops that fail."""

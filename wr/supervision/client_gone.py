@@ -1,5 +1,5 @@
-"""What transports raise when a client has gone; supervision ends the connection without a log line."""
+"""The exception of transports for a client that has gone. Supervision does not log it."""
 
 
 class ClientGone(Exception):
-    """The client has gone, or its connection was ended from this side."""
+    """The client has gone, or this side closed the connection."""

@@ -1,8 +1,8 @@
-"""Supervision: everything that belongs to one connection or one stream runs here, and can end nothing else.
+"""Runs the work of one connection or stream so that its errors end only that connection.
 
-The nurseries of the server, the lanes and the hub hold the work of all connections, and an exception in one
-task of a nursery cancels all others. So no such task is started but through `start_supervised`, and no code
-of one stream is run in a shared loop but inside `Supervised`.
+The nurseries of the server, the lanes and the stream hub hold the tasks of all connections, and an exception
+in one task of a nursery cancels all others. So every such task is started with `start_supervised`, and shared
+loops run the code of one stream inside `Supervised`.
 """
 
 from collections.abc import Awaitable, Callable
@@ -17,10 +17,11 @@ log = structlog.get_logger("wr.connections")
 
 
 class Supervised:
-    """A block of work for one connection: an exception in it is logged once, and closes that connection.
+    """A block of work for one connection: an exception in it is logged once and closes the connection.
 
-    `what` names the work in the log. `close` closes the connection, and must not raise. A client that has
-    gone is not an error and is not logged. Cancellation, and what ends the whole process, pass. Costs 0.5 µs.
+    `what` names the work in the log. `close` closes the connection and must not raise. `ClientGone` is not
+    logged. Cancellation and exceptions that end the process, such as `KeyboardInterrupt`, pass through. Costs
+    0.5 µs.
     """
 
     __slots__ = ("_close", "_what")
@@ -38,10 +39,10 @@ class Supervised:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> bool:
-        """End the block; returns whether an exception ends here.
+        """End the block. Returns whether the exception is handled.
 
         Raises:
-            BaseExceptionGroup: what is not an error, such as a cancellation, of a group with both.
+            BaseExceptionGroup: the part of a group that is no error, such as a cancellation.
         """
         if error is None:
             return False
@@ -59,11 +60,11 @@ class Supervised:
 
 
 def end_for_error(what: str, error: BaseException, close: Callable[[], None]) -> None:
-    """Close the connection whose work raised `error`; log it, unless the client has only gone."""
+    """Close the connection whose work raised `error`, and log the error unless it is `ClientGone`."""
     fault: BaseException | None = None if isinstance(error, ClientGone) else error
     if isinstance(error, BaseExceptionGroup):
         fault = error.split(ClientGone)[1]
-    # A single error is logged as itself: the groups around it say nothing about it.
+    # A single error is logged without the groups around it, because they add no information.
     while isinstance(fault, BaseExceptionGroup) and len(fault.exceptions) == 1:
         fault = fault.exceptions[0]
     if fault is not None:

@@ -1,4 +1,4 @@
-"""Loops that must not end: one that fails is started again, because with it would go the whole server."""
+"""Restarts background loops that fail, because otherwise their error would end the whole server."""
 
 from collections.abc import Awaitable, Callable
 
@@ -15,7 +15,10 @@ async def keep_running(
     loop: Callable[[trio.TaskStatus[None]], Awaitable[None]],
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Run `loop`, and again a second after it failed, for ever; ready when it says so for the first time."""
+    """Run `loop` for ever. If it fails or ends, it starts again after a second.
+
+    Signals `task_status` when the loop reports that it has started for the first time.
+    """
     readiness = _Once(task_status)
     while True:
         try:
@@ -26,14 +29,14 @@ async def keep_running(
 
 
 class _Once(trio.TaskStatus[None]):
-    """Passes on the first word that a task has started; a second start is nobody's business any more."""
+    """Passes on only the first `started()`, because Trio does not allow a second."""
 
     def __init__(self, task_status: trio.TaskStatus[None]) -> None:
         self._task_status = task_status
         self._has_started = False
 
     def started(self, value: None = None) -> None:
-        """Say that the task has started."""
+        """Report that the task has started. Does nothing after the first call."""
         if not self._has_started:
             self._has_started = True
             self._task_status.started(value)

@@ -1,1 +1,1 @@
-"""Traces of requests and batches, for OpenTelemetry; loaded only where they are asked for."""
+"""Traces of requests and batches for OpenTelemetry, loaded only if they are enabled."""

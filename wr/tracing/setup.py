@@ -1,4 +1,4 @@
-"""Whether the environment asks for traces, and opening them if so: nothing is loaded or spent otherwise."""
+"""Enables traces if the environment asks for them. Otherwise no library is loaded, and nothing is spent."""
 
 import sys
 from collections.abc import Mapping, MutableMapping
@@ -12,16 +12,16 @@ from wr.tracing.tracer import Tracer
 _ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 _PROTOCOLS = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
 _EXPORTERS = "OTEL_TRACES_EXPORTER"
-_SPOKEN = "http/protobuf"
-_LAST_WORDS_S = 5.0
+_SUPPORTED_PROTOCOL = "http/protobuf"
+_LAST_SEND_S = 5.0
 
 
 class TracesFailure(Exception):
-    """Traces are asked for and cannot be had; the message is one line that says what to do."""
+    """Traces are requested but not possible. The message is one line that says what to do."""
 
 
 def is_asked_for(environment: Mapping[str, str]) -> bool:
-    """Whether the environment asks for traces, be it in a way that cannot be met."""
+    """Whether the environment asks for traces, even if they are not possible."""
     if environment.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
         return False
     given = environment.get(_EXPORTERS, "").strip()
@@ -29,10 +29,10 @@ def is_asked_for(environment: Mapping[str, str]) -> bool:
 
 
 def asked_exporters(environment: Mapping[str, str]) -> tuple[str, ...]:
-    """Name what traces are to be sent with: `otlp`, `console`; none of them where no traces are asked for.
+    """Return the requested exporters, `otlp` or `console` or both; none if no traces are requested.
 
     Raises:
-        TracesFailure: something is asked for that is not there.
+        TracesFailure: the environment asks for an exporter or a protocol that is not supported.
     """
     if not is_asked_for(environment):
         return ()
@@ -40,20 +40,20 @@ def asked_exporters(environment: Mapping[str, str]) -> tuple[str, ...]:
     exporters = tuple(name.strip() for name in (given or "otlp").split(",") if name.strip() != "none")
     for name in exporters:
         if name not in ("otlp", "console"):
-            raise TracesFailure(f"{_EXPORTERS}: '{name}' is none of otlp, console, none")
-    protocol = next((environment[name] for name in _PROTOCOLS if environment.get(name)), _SPOKEN)
-    if "otlp" in exporters and protocol != _SPOKEN:
-        raise TracesFailure(f"{_PROTOCOLS[1]}: '{protocol}' is not spoken here, {_SPOKEN} is")
+            raise TracesFailure(f"{_EXPORTERS}: '{name}' must be otlp, console or none")
+    protocol = next((environment[name] for name in _PROTOCOLS if environment.get(name)), _SUPPORTED_PROTOCOL)
+    if "otlp" in exporters and protocol != _SUPPORTED_PROTOCOL:
+        raise TracesFailure(f"{_PROTOCOLS[1]}: '{protocol}' is not supported, only {_SUPPORTED_PROTOCOL} is")
     return exporters
 
 
 def load_nothing_unasked(
     environment: Mapping[str, str], modules: MutableMapping[str, Any] = sys.modules
 ) -> None:
-    """Have nobody in this process load the library unless traces are asked for.
+    """Prevent this process from loading the OpenTelemetry library unless traces are requested.
 
-    To be called before the store's client is loaded: wherever the library is installed, the client loads it
-    for metrics of its own that nobody reads, and that is 13 MiB.
+    Call it before the store's client is imported. If the library is installed, that client loads it for
+    metrics of its own, which are not used here and take 13 MiB.
     """
     if not is_asked_for(environment):
         # The import system does not look for a module whose name stands for None, though the type of
@@ -62,16 +62,16 @@ def load_nothing_unasked(
 
 
 async def open_tracer(environment: Mapping[str, str]) -> Tracer | None:
-    """Get ready to trace, as the environment says (`OTEL_…`); None where it asks for nothing.
+    """Set up traces as the environment (`OTEL_…`) says. Returns None if it does not ask for traces.
 
     Raises:
-        TracesFailure: it asks for what is not there, such as a library that is not installed.
+        TracesFailure: the request is not supported, or the library is not installed.
     """
     exporters = asked_exporters(environment)
     if not exporters:
         return None
     try:
-        # In a thread: it takes half a second.
+        # In a thread, because the import takes half a second.
         module = await trio.to_thread.run_sync(import_module, "wr.tracing.spans")
     except ModuleNotFoundError as error:
         if not (error.name or "").startswith("opentelemetry"):
@@ -85,6 +85,6 @@ async def open_tracer(environment: Mapping[str, str]) -> Tracer | None:
 
 
 async def close_tracer(tracer: Tracer) -> None:
-    """Send what is not sent yet, for a few seconds at most."""
-    with trio.move_on_after(_LAST_WORDS_S, shield=True):
+    """Send the spans that are not sent yet, for a few seconds at most."""
+    with trio.move_on_after(_LAST_SEND_S, shield=True):
         await trio.to_thread.run_sync(tracer.close, abandon_on_cancel=True)

@@ -1,7 +1,7 @@
-"""Spans: what OpenTelemetry is told of requests and batches. Only those who ask pay for it.
+"""Creates OpenTelemetry spans for requests and batches. It is imported only if traces are enabled.
 
-Attributes are those of the semantic conventions for HTTP servers and database clients. None tells a path, a
-query or a header: ids are in them, and tokens.
+The attributes follow the semantic conventions for HTTP servers and database clients. No attribute holds a
+path, a query or a header, because those contain ids and tokens.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,8 +20,8 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from wr import __version__
 
 _SERVER_ERROR = 500
-_NOBODY = SpanContext()
-# Of the task that answers a request: the batch that its call goes with finds it there.
+_NO_PARENT = SpanContext()
+# The span of the request that the current task answers. The span of a batch finds its parent here.
 _current: ContextVar[Span | None] = ContextVar("span", default=None)
 _EXPORTERS: Mapping[str, type[SpanExporter]] = {"otlp": OTLPSpanExporter, "console": ConsoleSpanExporter}
 
@@ -52,7 +52,7 @@ class OpenTelemetrySpan:
 
 
 class OpenTelemetryTracer:
-    """Traces with the library, which reads endpoint, headers and sampler from the environment itself."""
+    """Traces with the library. It reads the endpoint, headers and sampler from the environment itself."""
 
     def __init__(self, provider: TracerProvider) -> None:
         self._provider = provider
@@ -60,15 +60,15 @@ class OpenTelemetryTracer:
         self._propagator = TraceContextTextMapPropagator()
 
     def begin_request(self, method: str, headers: dict[str, str]) -> OpenTelemetrySpan:
-        """Begin the span of a request in this task, below the caller's own if the headers name one."""
-        parent = self._propagator.extract(headers, _NOBODY) if "traceparent" in headers else _NOBODY
+        """Start the span of a request in this task. Its parent is the caller's span, if a header names it."""
+        parent = self._propagator.extract(headers, _NO_PARENT) if "traceparent" in headers else _NO_PARENT
         return OpenTelemetrySpan(self._tracer.start_span(method, parent, SpanKind.SERVER))
 
     @contextmanager
     def batch(self, script: str, callers: Sequence[Context]) -> Iterator[None]:
-        """Put a span around one batch: below the first of its callers that is traced, linked to the others.
+        """Create a span around one batch. Its parent is the first traced caller, and it links to the others.
 
-        A batch none of whose callers is traced is not traced either.
+        A batch without a traced caller gets no span.
         """
         found = [caller.get(_current) for caller in callers]
         spans = [span for span in found if span is not None and span.is_recording()]
@@ -77,7 +77,7 @@ class OpenTelemetryTracer:
             return
         span = self._tracer.start_span(
             script,
-            trace.set_span_in_context(spans[0], _NOBODY),
+            trace.set_span_in_context(spans[0], _NO_PARENT),
             SpanKind.CLIENT,
             attributes={
                 "db.system.name": "redis",
@@ -96,13 +96,13 @@ class OpenTelemetryTracer:
             span.end()
 
     def close(self) -> None:
-        """Send what is not sent yet; blocks."""
+        """Send the spans that are not sent yet. Blocks."""
         self._provider.shutdown()
 
 
 def make_tracer(exporters: Sequence[str]) -> OpenTelemetryTracer:
-    """Set up the library, for this process and nothing else in it; it has a thread of its own that sends."""
-    # What the environment says of the service wins over what we say.
+    """Set up the library, without its global state. The library sends from a thread of its own."""
+    # The environment's description of the service overrides this one.
     resource = Resource({SERVICE_NAME: "wr", SERVICE_VERSION: __version__}).merge(
         OTELResourceDetector().detect()
     )

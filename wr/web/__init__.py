@@ -1,1 +1,1 @@
-"""What people see: the waiting page, the admin console, the API reference, and what they are made of."""
+"""The HTML pages: waiting page, admin console and API reference, with their templates, scripts and texts."""

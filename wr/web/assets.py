@@ -1,4 +1,4 @@
-"""Assets: files of the pages, served from memory."""
+"""Assets: the files of the pages, read and compressed once and then served from memory."""
 
 import gzip
 from collections.abc import Callable, Mapping
@@ -12,7 +12,7 @@ import msgspec
 from wr.web.console_settings import console_settings
 
 QUEUE_SETTINGS = b"{{ queue_settings }}"
-"""Mark in the console's page for the description of the settings."""
+"""Placeholder in the console's page for the description of the settings."""
 _KINDS = {
     "css": "text/css; charset=utf-8",
     "html": "text/html; charset=utf-8",
@@ -27,18 +27,18 @@ _ALREADY_SMALL = {"png"}
 
 
 class Asset(msgspec.Struct, frozen=True):
-    """One file, as it is and compressed."""
+    """One file, in its original and its compressed form."""
 
     content: bytes
     compressed: bytes | None
-    """With gzip; None where that would gain nothing."""
+    """The content compressed with gzip. None if that is not smaller."""
     content_type: str
     version: str
-    """Changes with the content; for `?v=` in addresses and for `ETag`."""
+    """A hash of the content, for `?v=` in URLs and for `ETag`."""
 
 
 def make_asset(content: bytes, content_type: str, *, is_compressible: bool = True) -> Asset:
-    """Compress `content` and give it a version; 1 ms for 50 KB."""
+    """Compress `content` and compute its version. Takes 1 ms for 50 KB."""
     compressed = gzip.compress(content, 9, mtime=0) if is_compressible else content
     return Asset(
         content=content,
@@ -49,11 +49,11 @@ def make_asset(content: bytes, content_type: str, *, is_compressible: bool = Tru
 
 
 class AssetStore:
-    """Finds assets by name; each is read once, when it is first asked for.
+    """Finds assets by name. Each is read once, at its first use.
 
-    A name is a path below one of the folders given, the first that has it. Names are looked up in a list made
-    beforehand, so that no name can lead out of the folders. `fillings` are written into HTML files, each in
-    place of its mark.
+    A name is a path below one of the given folders. If several have it, the first counts. Names are looked up
+    in a list that is built at the start, so no name can lead out of the folders. In HTML files each mark of
+    `fillings` is replaced by its text.
     """
 
     def __init__(
@@ -67,21 +67,21 @@ class AssetStore:
         self._reading = Lock()
 
     def names(self) -> list[str]:
-        """List all assets."""
+        """Return the names of all assets."""
         return sorted(self._files)
 
     def holds(self, name: str) -> bool:
-        """Whether there is an asset of that name, without reading it."""
+        """Whether there is an asset with this name. Does not read it."""
         return name in self._files
 
     def at_hand(self, name: str) -> Asset | None:
-        """Find an asset that has been read before; None when it would have to be read now."""
+        """Return an asset that was already read, else None."""
         return self._assets.get(name)
 
     def find(self, name: str) -> Asset | None:
-        """Find an asset; None when there is none of that name. 45 ms for 1 MB the first time, then free.
+        """Return an asset, or None if there is none with this name. The first time takes 45 ms for 1 MB.
 
-        Threads may ask at the same time: one reads, and all get the same object.
+        Several threads may call it at the same time: one reads, and all get the same object.
         """
         asset = self._assets.get(name)
         if asset is not None or name not in self._files:
@@ -101,7 +101,7 @@ class AssetStore:
         return make_asset(content, _KINDS[ending], is_compressible=ending not in _ALREADY_SMALL)
 
     def address(self, name: str) -> str:
-        """Give the address under which an asset may be kept for ever.
+        """Return the URL of an asset's current version. Browsers may cache it for ever.
 
         Raises:
             KeyError: there is no such asset.
@@ -113,7 +113,7 @@ class AssetStore:
 
 
 def own_assets() -> AssetStore:
-    """Open the shelf of this package: its own files, and those of others that the set-up has fetched."""
+    """Return the assets of this package: its own files, and third-party files that the set-up has fetched."""
     here = files("wr.web")
     return AssetStore(here / "static", here / "vendor", fillings={QUEUE_SETTINGS: console_settings})
 
@@ -122,9 +122,9 @@ def _files_below(folder: Traversable, prefix: str = "") -> list[tuple[str, Trave
     if not folder.is_dir():
         return []
     found = []
-    for each in folder.iterdir():
-        if each.is_dir():
-            found += _files_below(each, f"{prefix}{each.name}/")
-        elif each.name.rpartition(".")[2] in _KINDS:
-            found.append((prefix + each.name, each))
+    for entry in folder.iterdir():
+        if entry.is_dir():
+            found += _files_below(entry, f"{prefix}{entry.name}/")
+        elif entry.name.rpartition(".")[2] in _KINDS:
+            found.append((prefix + entry.name, entry))
     return found

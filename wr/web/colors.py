@@ -1,16 +1,16 @@
-"""A queue's own colors, made readable: what is written on them has the contrast that WCAG 2.2 asks for."""
+"""Derives readable colors from a queue's own colors, with the contrast that WCAG 2.2 requires."""
 
 TEXT_CONTRAST = 4.5
-"""Between text and what is behind it (success criterion 1.4.3)."""
+"""Minimum contrast between text and its background (success criterion 1.4.3)."""
 SHAPE_CONTRAST = 3.0
-"""Between a control and what is behind it (success criterion 1.4.11)."""
+"""Minimum contrast between a control and its background (success criterion 1.4.11)."""
 _WHITE, _BLACK = "#ffffff", "#000000"
 
 
 def brand_style(accent: str, ground: str) -> str:
-    """Spell the style sheet of a queue's colors, each `#rrggbb` or empty; empty when both are.
+    """Return the style sheet for a queue's colors, each `#rrggbb` or empty. It is empty if both are empty.
 
-    What the operator leaves open, and everything that must stand out from what was chosen, is worked out.
+    Colors that the operator did not choose, and colors that need contrast with them, are computed.
     """
     chosen: dict[str, str] = {}
     if accent:
@@ -34,18 +34,18 @@ def brand_style(accent: str, ground: str) -> str:
 
 
 def readable_on(ground: str) -> str:
-    """Choose black or white, whichever stands out more; one of them always has a contrast of 4.5."""
+    """Return black or white, whichever has more contrast. One of them always has at least 4.5."""
     return max((_BLACK, _WHITE), key=lambda ink: contrast(ink, ground))
 
 
 def contrast(one: str, other: str) -> float:
-    """Measure the contrast of two colors, from 1 to 21 (WCAG 2.2, «contrast ratio»)."""
+    """Return the contrast ratio of two colors, from 1 to 21 (WCAG 2.2)."""
     darker, lighter = sorted((_luminance(one), _luminance(other)))
     return (lighter + 0.05) / (darker + 0.05)
 
 
 def _softened(ink: str, ground: str, least: float) -> str:
-    """Mix as much of the ground into the ink as still leaves that contrast."""
+    """Mix as much of the background into the text color as the contrast `least` allows."""
     for share in (0.5, 0.4, 0.3, 0.2, 0.1):
         mixed = _mixed(ink, ground, share)
         if contrast(mixed, ground) >= least:

@@ -1,4 +1,4 @@
-"""The settings of a queue as the console shows them: its page contains them, so its scripts need no list."""
+"""Describes the settings of a queue for the console. Its page contains them, so its scripts need no list."""
 
 import msgspec
 
@@ -8,7 +8,7 @@ from wr.model.whole_numbers import plain
 
 
 class ConsoleField(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What the console knows of one setting; `Field` in `admin-fields.js`."""
+    """The description of one setting. It is `Field` in `admin-fields.js`."""
 
     name: str
     label: str
@@ -29,16 +29,16 @@ class ConsoleGroup(msgspec.Struct, frozen=True):
 
 
 def console_groups() -> list[ConsoleGroup]:
-    """List the settings that the console has a field for, by heading and in the order it shows them."""
-    settings = tuple(each for each in SETTINGS if each.control is not Control.BUTTONS)
+    """Return the settings with a field in the console, by heading and in the order of the page."""
+    settings = tuple(setting for setting in SETTINGS if setting.control is not Control.BUTTONS)
     return [
-        ConsoleGroup(group.value, [_field(each) for each in members])
+        ConsoleGroup(group.value, [_field(setting) for setting in members])
         for group, members in by_group(settings).items()
     ]
 
 
 def console_settings() -> bytes:
-    """Spell the settings as JSON that cannot end the element of the page that it stands in."""
+    """Return the settings as JSON that cannot end its HTML element."""
     return msgspec.json.encode(console_groups()).replace(b"<", b"\\u003c")
 
 

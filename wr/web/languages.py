@@ -1,4 +1,4 @@
-"""The languages of the waiting page: texts, numbers, plurals, times, and which one a visitor wants."""
+"""The languages of the waiting page: texts, numbers, plurals and times, and the choice for a visitor."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -11,20 +11,20 @@ from babel.dates import format_datetime, format_time
 from babel.numbers import format_decimal
 
 CODES = ("en", "ko", "es", "fr", "de", "ja", "pt", "zh", "ar")
-"""In the order of the switch; the first is for visitors who ask for none of them."""
-_MOST_WISHES = 20
+"""Language codes in the order of the page's language list. The first is the default."""
+_MAX_TAGS = 20
 _TAGS = {"zh": "zh-Hans"}
 
 Text = str | dict[str, str]
 
 
 class Language(msgspec.Struct, frozen=True, dict=True):
-    """One language; every text may hold `{names}` of what is filled in, and `{n}` for a number."""
+    """One language. Texts may contain placeholders: `{name}` for a value, `{n}` for a plural's number."""
 
     code: str
-    """As `?lang=` and the texts' file name it."""
+    """The code in `?lang=` and in the name of the texts' file."""
     name: str
-    """As the language calls itself."""
+    """The name of the language in the language itself."""
     direction: str
     """`ltr` or `rtl`."""
     texts: dict[str, Text]
@@ -39,34 +39,34 @@ class Language(msgspec.Struct, frozen=True, dict=True):
         return Locale.parse(self.tag, sep="-")
 
     def text(self, key: str, **values: str | int) -> str:
-        """Give a text; `n`, a number, chooses among plural forms.
+        """Return a text with its values filled in. The number `n` chooses the plural form.
 
         Raises:
-            KeyError: there is no such text, or it needs a value that is not given.
+            KeyError: the text does not exist, or needs a value that is not given.
         """
         found = self.texts[key]
         if isinstance(found, dict):
             form = str(self._locale.plural_form(int(values["n"])))
             found = found.get(form, found["other"])
-        spelled = {
+        formatted = {
             name: value if isinstance(value, str) else self.number(value) for name, value in values.items()
         }
-        return found.format_map(spelled)
+        return found.format_map(formatted)
 
     def number(self, value: int) -> str:
-        """Write a number as the language does."""
+        """Format a number for this language."""
         return format_decimal(value, locale=self._locale)
 
     def time(self, at: datetime) -> str:
-        """Write a time of day with its zone, since a visitor's own is not known."""
+        """Format a time of day in UTC, with the zone, because the visitor's zone is not known."""
         return f"{format_time(at, 'medium', locale=self._locale)} UTC"
 
     def moment(self, at: datetime) -> str:
-        """Write a date and a time of day with its zone, since a visitor's own is not known."""
+        """Format a date and time in UTC, with the zone, because the visitor's zone is not known."""
         return f"{format_datetime(at, 'medium', locale=self._locale)} UTC"
 
     def wait(self, seconds: int) -> str:
-        """Say an estimated wait in words, as exactly as an estimate can be."""
+        """Return an estimated wait in words, rounded because it is an estimate."""
         if seconds < 60:
             return self.text("wait.less")
         if seconds < 90 * 60:
@@ -76,25 +76,25 @@ class Language(msgspec.Struct, frozen=True, dict=True):
         return self.text("wait.long")
 
     def keeps(self, seconds: int) -> str:
-        """Say for how long a place is kept without a sign of life."""
+        """Return the text that says how long a place is kept without a heartbeat."""
         if seconds < 120:
             return self.text("keeps.seconds", n=seconds)
         return self.text("keeps", n=seconds // 60)
 
 
 class Languages:
-    """All languages, read at once: 1 ms each."""
+    """All languages. Creating the object reads them all, 1 ms each."""
 
     def __init__(self) -> None:
         self._languages: Mapping[str, Language] = {code: _read(code) for code in CODES}
 
     def all(self) -> list[Language]:
-        """List them in the order of the switch."""
+        """Return the languages in the order of the page's language list."""
         return list(self._languages.values())
 
-    def choose(self, wish: str, accepted: str) -> Language:
-        """Choose by an explicit wish, a code; else by an `Accept-Language` header; else the first."""
-        chosen = self._languages.get(wish)
+    def choose(self, preferred: str, accepted: str) -> Language:
+        """Choose the language `preferred` (a code), else by an `Accept-Language` header, else the first."""
+        chosen = self._languages.get(preferred)
         if chosen is not None:
             return chosen
         for tag in accepted_tags(accepted):
@@ -105,12 +105,12 @@ class Languages:
 
 
 def accepted_tags(header: str) -> list[str]:
-    """Read an `Accept-Language` header (RFC 9110, section 12.5.4): tags in lower case, the dearest first.
+    """Read an `Accept-Language` header (RFC 9110, section 12.5.4). Returns tags in lower case, best first.
 
-    What cannot be read in it is overlooked.
+    Parts that cannot be read are ignored.
     """
-    wishes: list[tuple[float, str]] = []
-    for part in header.split(",")[:_MOST_WISHES]:
+    weighted: list[tuple[float, str]] = []
+    for part in header.split(",")[:_MAX_TAGS]:
         tag, _, parameter = part.partition(";")
         name, _, value = parameter.strip().partition("=")
         try:
@@ -118,8 +118,8 @@ def accepted_tags(header: str) -> list[str]:
         except ValueError:
             continue
         if tag.strip() and 0 < quality <= 1:
-            wishes.append((quality, tag.strip().lower()))
-    return [tag for _, tag in sorted(wishes, key=lambda wish: -wish[0])]
+            weighted.append((quality, tag.strip().lower()))
+    return [tag for _, tag in sorted(weighted, key=lambda pair: -pair[0])]
 
 
 def _rounded(seconds: int, unit_s: int) -> int:
@@ -131,5 +131,5 @@ def _read(code: str) -> Language:
     texts = msgspec.json.decode(file.read_bytes(), type=dict[str, Text])
     name, direction = texts.pop("name"), texts.pop("direction")
     if not isinstance(name, str) or not isinstance(direction, str):
-        raise TypeError(f"the texts {code} do not say their name and direction")
+        raise TypeError(f"the texts of {code} lack their name or direction")
     return Language(code, name, direction, texts)

@@ -1,10 +1,10 @@
-"""What a waiting page shows, and what it is when it is rendered."""
+"""Data of waiting pages: the input of the renderer, and its result."""
 
 import msgspec
 
 
 class PlaceShown(msgspec.Struct, frozen=True):
-    """A place as a page without scripts shows it."""
+    """A place, formatted for a page without scripts."""
 
     position: str
     ahead: str
@@ -15,19 +15,19 @@ class PlaceShown(msgspec.Struct, frozen=True):
 
 
 class Shown(msgspec.Struct, frozen=True, kw_only=True):
-    """What a waiting page shows beside its state; scripts of a page show all of it themselves."""
+    """What a page without scripts shows in addition to its state. On other pages scripts show it."""
 
     place: PlaceShown | None = None
     until: str = ""
-    """When a visitor that is blocked may join again, in the visitor's language."""
+    """When a blocked visitor may join again, in the visitor's language."""
     brought_pass: str = ""
-    """The pass in the address of the page. The page's own forms keep it, until it gives a place."""
+    """The pass in the page's URL. The page's forms pass it on until the visitor has a place."""
     may_go_on_without: bool = False
-    """Whether a link lets the visitor go on without the pass."""
+    """Whether the page has a link to continue without the pass."""
 
 
 class WaitingPage(msgspec.Struct, frozen=True):
-    """A page, and the Content-Security-Policy it needs: itself, its queue's logo and colors, nothing else."""
+    """A rendered page, and its Content-Security-Policy, which allows only the page's files and logo."""
 
     content: bytes
     policy: str

@@ -1,4 +1,4 @@
-"""Tries operators' templates in a process of its own, which may take seconds and a gigabyte."""
+"""Tests operators' templates in a separate process with limits, because a template can take endless time."""
 
 import resource
 import sys
@@ -10,24 +10,24 @@ from wr.model.refusals import InvalidRequest
 from wr.web.assets import own_assets
 
 TEMPLATE_CHECK = "check-template"
-"""The hidden command that does it."""
+"""Name of the hidden command that runs the test."""
 _MOST_PROCESSOR_S = 3
 _MOST_BYTES = 1024 * 1024 * 1024
 
 
 def template_check_command() -> list[str]:
-    """Name the command: this very program, also where it is one file without an interpreter beside it."""
+    """Return the command line of the test: this program, also if it is a single executable file."""
     program = [sys.executable] if getattr(sys, "frozen", False) else [sys.executable, "-m", "wr"]
     return [*program, TEMPLATE_CHECK]
 
 
 def check_from_standard_input() -> int:
-    """Try the template of the queue whose settings come as JSON.
+    """Test the template of a queue, whose settings come as JSON on standard input.
 
-    Returns the exit code: 0 when it is sound, 1 when what is wrong stands on standard output; anything else,
-    as by a signal, means that it took too much.
+    Returns the exit code: 0 if the template is correct, 1 if it has an error, which is on standard output.
+    Any other exit code, for example after a signal, means that it took too much time or memory.
     """
-    from wr.web.waiting_pages import WaitingPages  # noqa: PLC0415 - before the limits, which loading would count to
+    from wr.web.waiting_pages import WaitingPages  # noqa: PLC0415 - loaded here: before the limits are set
 
     config = msgspec.json.decode(sys.stdin.buffer.read(), type=QueueConfig)
     pages = WaitingPages(own_assets())

@@ -1,4 +1,7 @@
-"""The waiting page, in every language, state and dress. Loaded when somebody first looks at one: 20 MiB."""
+"""Renders the waiting page in every language and state, also with operators' templates.
+
+It is imported at the first request for a page, because it takes 20 MiB.
+"""
 
 import base64
 from hashlib import sha256
@@ -26,12 +29,12 @@ STATES = (
     *("identity_taken", "too_many_places", "blocked", "pass_required"),
     *("pass_invalid", "pass_expired", "pass_not_yet", "pass_other_queue", "pass_used_up", "pass_revoked"),
 )
-"""What a visitor can be told; each has a headline and an explanation."""
+"""The states of the page. Each has a headline and an explanation."""
 MAY_JOIN_AGAIN = frozenset({"expired", "lost", "finished", "closed", "left"})
 MAY_RETRY = frozenset({"identity_taken"})
-"""States that pass, and that a page without scripts leaves by a link: it refreshes by itself in others."""
+"""Temporary states in which a page without scripts shows a link to try again. In others it reloads itself."""
 _MOST_TEMPLATES = 32
-"""Operators' templates kept compiled."""
+"""Operators' templates that stay compiled in memory."""
 _MOST_CHARACTERS = 256 * 1024
 _NOTHING = Shown()
 _EVERYTHING = Shown(
@@ -45,7 +48,7 @@ _PARTS = ("waiting", "head", "room", "switch")
 
 
 class WaitingPages:
-    """Renders waiting pages; 1 ms each."""
+    """Renders waiting pages, 1 ms each."""
 
     def __init__(self, assets: AssetStore) -> None:
         self.languages = Languages()
@@ -55,7 +58,7 @@ class WaitingPages:
         sources = {name: (folder / f"{name}.html").read_text() for name in _PARTS}
         options: dict[str, Any] = {"autoescape": True, "undefined": StrictUndefined}
         self._own = Environment(loader=DictLoader(sources), **options)  # noqa: S701 - autoescape is in there
-        # An operator's template may look at what it is given, and at nothing behind it.
+        # The sandbox gives an operator's template access to its values only, not to Python objects.
         self._templates: BoundedCache[str, Template] = BoundedCache(_MOST_TEMPLATES)
         self._sandbox = ImmutableSandboxedEnvironment(**options)
 
@@ -70,8 +73,8 @@ class WaitingPages:
     ) -> WaitingPage:
         """Render the page of a queue.
 
-        With `is_plain` it works without scripts: it shows the place, and refreshes when the response tells
-        it.
+        With `is_plain` the page works without scripts: it shows the place, and the `Refresh` header of the
+        response reloads it.
 
         Raises:
             InvalidRequest: the queue's own template fails.
@@ -106,11 +109,10 @@ class WaitingPages:
         return WaitingPage(self._whole(config, given), _policy(config, brand))
 
     def check_template(self, config: QueueConfig) -> None:
-        """Render a queue's own template in every language and state: with scripts, without, and with all that
-        a page can show.
+        """Render a queue's own template in every language and state: with scripts, without, and with a place.
 
         Raises:
-            InvalidRequest: it cannot be read, fails, or becomes too long; `details` names the field.
+            InvalidRequest: the template has an error, or its page is too long. `details` names the field.
         """
         for language in self.languages.all():
             for state in STATES:
@@ -133,7 +135,7 @@ class WaitingPages:
             raise _bad_template(f"the page is longer than {_MOST_CHARACTERS} characters")
         for part in ("head", "room"):
             if str(given[part]) not in text:
-                raise _bad_template(f"it must contain {{{{ {part} }}}}, without which the page does nothing")
+                raise _bad_template(f"it must contain {{{{ {part} }}}}, without which the page does not work")
         return content
 
     def _template_of(self, source: str) -> Template:
@@ -159,7 +161,7 @@ def _queue_facts(config: QueueConfig) -> dict[str, str]:
 
 
 def _facts(config: QueueConfig, language: Language, state: str) -> Markup:
-    """What the page's script is to know, as JSON that cannot end the element it stands in."""
+    """Return the facts for the page's script, as JSON that cannot end its HTML element."""
     facts = {
         "queue": config.id,
         "name": config.name,
@@ -173,7 +175,7 @@ def _facts(config: QueueConfig, language: Language, state: str) -> Markup:
 
 
 def _policy(config: QueueConfig, brand: str) -> str:
-    """Spell the Content-Security-Policy of the page."""
+    """Return the Content-Security-Policy of the page."""
     styles = "'self'"
     if config.page_template:
         styles += " 'unsafe-inline'"

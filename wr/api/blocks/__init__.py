@@ -1,1 +1,1 @@
-"""The API with which operators block visitors."""
+"""Endpoints for operators to block visitors."""

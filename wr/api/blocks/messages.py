@@ -1,4 +1,4 @@
-"""Messages with which operators block visitors, list the blocks and end them."""
+"""Request and response bodies for blocking visitors, listing blocks and ending them."""
 
 from typing import Annotated, Literal
 
@@ -12,7 +12,7 @@ Reason = Annotated[str, Meta(max_length=200, examples=["abuse_detected"])]
 
 
 class BlockRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """An address, a user id or both that are to be kept out."""
+    """An address, a user id, or both, to block."""
 
     address: Annotated[str, Meta(max_length=64, examples=["203.0.113.9"])] = ""
     user_id: Annotated[
@@ -23,11 +23,11 @@ class BlockRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class BlockResponse(msgspec.Struct, kw_only=True):
-    """Somebody, or an address, that may not join the queue for now."""
+    """A visitor or an address that may not join the queue for now."""
 
     id: str
-    scope: Annotated[Literal["person", "address"], Meta(description="What is kept out")]
-    of: Annotated[str, Meta(description="What it was named by: a session, a pass, an address, a user id")]
+    scope: Annotated[Literal["person", "address"], Meta(description="What is blocked")]
+    of: Annotated[str, Meta(description="How it was named: a session, a pass, an address or a user id")]
     reason: str
     operator: Annotated[str, Meta(description="The name in X-Operator; empty when none was given")]
     created_at: Time
@@ -35,14 +35,14 @@ class BlockResponse(msgspec.Struct, kw_only=True):
 
 
 class BlockListResponse(msgspec.Struct, kw_only=True):
-    """Blocks of a queue, those that end last first; 1,000 at most."""
+    """Blocks of a queue. Those that end last come first. At most 1,000."""
 
     queue_id: str
     blocks: list[BlockResponse]
 
 
 class BlockEndedResponse(msgspec.Struct, kw_only=True):
-    """The block is over."""
+    """The block has ended."""
 
     id: str
     status: Literal["ended"] = "ended"

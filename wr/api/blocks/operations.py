@@ -1,4 +1,4 @@
-"""Operations with which operators block visitors, list the blocks and end them."""
+"""Operations for blocking visitors, listing blocks and ending them."""
 
 from wr.api.authenticated_request import AuthenticatedRequest
 from wr.api.blocks.messages import BlockEndedResponse, BlockListResponse, BlockRequest, BlockResponse
@@ -10,29 +10,29 @@ from wr.store.block import Block
 
 
 async def block(services: Services, request: AuthenticatedRequest[BlockRequest]) -> HttpResponse:
-    """Keep an address, a user id or both from joining a queue for a while."""
-    wish = request.message
+    """Block an address, a user id, or both, from joining a queue for a while."""
+    body = request.message
     queue_id = request.queue_id
     blocked = await services.blocks.block(
         request.caller.actor,
         queue_id,
-        wish.block_for,
-        address=wish.address,
-        user_id=wish.user_id,
-        reason=wish.reason,
+        body.block_for,
+        address=body.address,
+        user_id=body.user_id,
+        reason=body.reason,
     )
     return json_response(201, BlockListResponse(queue_id=queue_id, blocks=list(map(_block, blocked))))
 
 
 async def list_blocks(services: Services, request: AuthenticatedRequest[None]) -> HttpResponse:
-    """List what is kept from joining a queue, and until when."""
+    """List the blocks of a queue, and when they end."""
     queue_id = request.queue_id
     found = await services.blocks.all(queue_id)
     return json_response(200, BlockListResponse(queue_id=queue_id, blocks=list(map(_block, found))))
 
 
 async def end_block(services: Services, request: AuthenticatedRequest[None]) -> HttpResponse:
-    """End a block: what it kept out may join again."""
+    """End a block. The visitor or address may join again."""
     wanted = request.parameters["block_id"]
     await services.blocks.end(request.caller.actor, request.queue_id, wanted)
     return json_response(200, BlockEndedResponse(id=wanted))

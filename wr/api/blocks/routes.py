@@ -1,4 +1,4 @@
-"""Routes with which operators block visitors, list the blocks and end them."""
+"""Routes for blocking visitors, listing blocks and ending them."""
 
 from wr.api.blocks import messages, operations
 from wr.api.message_readers import NOTHING, Body
@@ -11,7 +11,7 @@ BLOCK_ROUTES = (
         "/queues/{queue_id}/blocks",
         operations.list_blocks,
         reads=NOTHING,
-        answers=((200, "What is kept out", messages.BlockListResponse),),
+        answers=((200, "Blocks of the queue", messages.BlockListResponse),),
         refusals=(refusals.NotFound,),
     ),
     admin_route(
@@ -19,7 +19,7 @@ BLOCK_ROUTES = (
         "/queues/{queue_id}/blocks",
         operations.block,
         reads=Body(messages.BlockRequest, is_required=True),
-        answers=((201, "Kept out", messages.BlockListResponse),),
+        answers=((201, "Blocked", messages.BlockListResponse),),
         refusals=(refusals.NotFound,),
     ),
     admin_route(

@@ -1,1 +1,1 @@
-"""The API of the gate: the question about each request to the site, and the site's session commands."""
+"""Endpoints of the gate: checks of each request to the site, and the site's commands about sessions."""

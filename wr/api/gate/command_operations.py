@@ -1,4 +1,4 @@
-"""Operations by which the site behind the gate commands sessions: end, revoke, extend."""
+"""Operations for commands of the site about its visitors' sessions: end, revoke, extend."""
 
 import re
 
@@ -22,12 +22,15 @@ _COMMAND = re.compile(r"(end|(?:revoke|extend)=([1-9][0-9]{0,7})|revoke)")
 
 
 async def origin_command(services: Services, request: AuthenticatedRequest[None]) -> HttpResponse:
-    """Carry out what the site said of a session in `X-WR-Command`: `end`, `revoke`, `revoke=SECONDS`, which
-    keeps the visitor out for that long besides, or `extend=SECONDS`."""
-    spelled = request.http.headers.get(COMMAND, "").strip()
-    if not spelled:
+    """Execute the site's command about a session, from the header `X-WR-Command` of its response.
+
+    The commands are `end`, `revoke`, `revoke=SECONDS`, which also blocks the visitor for that long, and
+    `extend=SECONDS`.
+    """
+    value = request.http.headers.get(COMMAND, "").strip()
+    if not value:
         return empty_response(204)
-    match = _COMMAND.fullmatch(spelled)
+    match = _COMMAND.fullmatch(value)
     if match is None:
         raise refusals.InvalidRequest(
             "X-WR-Command must be end, revoke, revoke=SECONDS or extend=SECONDS", field="X-WR-Command"
@@ -55,18 +58,18 @@ async def origin_command(services: Services, request: AuthenticatedRequest[None]
             ended = error
         else:
             return empty_response(204)
-    raise ended or refusals.NotFound("There is no session to command")
+    raise ended or refusals.NotFound("The request has no session for the command")
 
 
 async def _block(
-    services: Services, actor: Actor, queue_id: str, position_id: bytes, wish: BlockTerms
+    services: Services, actor: Actor, queue_id: str, position_id: bytes, terms: BlockTerms
 ) -> None:
-    """Keep a session's visitor out for a while, before the session is ended: its identity goes with it."""
+    """Block the visitor of a session. Call it before the session ends, because the identity ends with it."""
     await services.blocks.block_holder(
         actor,
         queue_id,
         position_id,
-        wish,
+        terms,
         of=session_id_text(position_id),
         reason="revoked by the site",
     )
@@ -75,33 +78,33 @@ async def _block(
 async def session_command(
     services: Services, request: AuthenticatedRequest[SessionCommandRequest]
 ) -> HttpResponse:
-    """End a session because its visitor has finished, give it more time, or revoke it."""
-    wish = request.message
+    """End, extend or revoke a session for the site behind the gate."""
+    body = request.message
     session_id = request.parameters["session_id"]
     position_id = parse_session_id(session_id)
     if position_id is None:
         raise refusals.NotFound("There is no such session", session_id=session_id)
     found = await services.operators.find_session(position_id)
-    if wish.command == "revoke":
+    if body.command == "revoke":
         await _block(
             services,
             request.caller.actor,
             found.queue_id,
             position_id,
-            BlockTerms(wish.block_for, wish.block),
+            BlockTerms(body.block_for, body.block),
         )
-    ends_ms = await services.gate_sessions.command(found.queue_id, position_id, wish.command, wish.seconds)
+    ends_ms = await services.gate_sessions.command(found.queue_id, position_id, body.command, body.seconds)
     token: str | UnsetType = UNSET
     place = found.found.place
-    if wish.command == "extend" and isinstance(place, Admitted):
-        # Who verifies tokens without asking here would not know of the new end otherwise.
-        lasting = Admitted(place.started_ms, ends_ms)
-        token = await services.visitors.session_token(position_id, found.queue_id, lasting)
+    if body.command == "extend" and isinstance(place, Admitted):
+        # A site that verifies tokens itself learns the new end only from a new token.
+        extended = Admitted(place.started_ms, ends_ms)
+        token = await services.visitors.session_token(position_id, found.queue_id, extended)
     return json_response(
         200,
         SessionCommandResponse(
             session_id=session_id_text(position_id),
-            command=wish.command,
+            command=body.command,
             expires_at=rfc3339(ends_ms),
             session_token=token,
         ),

@@ -1,4 +1,4 @@
-"""What goes over the wire at the gate."""
+"""Request and response bodies of the gate."""
 
 from typing import Annotated, Literal
 
@@ -12,23 +12,24 @@ from wr.room.blocks import BlockScope
 
 
 class SessionCommandRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """What the site says of a session: its visitor has finished, needs more time, or is to go."""
+    """The site's command about a session: end it, extend it, or revoke it."""
 
     command: Literal["end", "extend", "revoke"]
     seconds: Annotated[
-        int, Meta(ge=1, le=WEEK_S, description="For `extend`: how long the session lasts from now")
+        int,
+        Meta(ge=1, le=WEEK_S, description="For `extend`: how long the session lasts from now, in seconds"),
     ] = 600
     block_for: BlockFor = 0
     block: BlockedScope = BlockScope.BOTH
 
 
 class SessionCommandResponse(msgspec.Struct, kw_only=True):
-    """What the site said is done."""
+    """The command is executed."""
 
     session_id: str
     command: Literal["end", "extend", "revoke"]
     expires_at: Annotated[Time, Meta(description="When the session ends, or has ended")]
     session_token: (
-        Annotated[str, Meta(description="For `extend`: the session's token from now on, with its new end")]
+        Annotated[str, Meta(description="For `extend`: a new token of the session, with its new end")]
         | UnsetType
     ) = UNSET

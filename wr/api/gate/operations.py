@@ -1,4 +1,4 @@
-"""The gate, which a proxy asks about every request to the site behind it."""
+"""The gate: a proxy asks it about every request to the site, so that only admitted visitors get through."""
 
 from collections.abc import Sequence
 from ipaddress import ip_address
@@ -32,49 +32,50 @@ OUTAGE = "X-WR-Outage"
 
 
 async def gate(services: Services, request: AuthenticatedRequest[None]) -> HttpResponse:
-    """Say whether a request to the site may pass: 204, or where its sender is to go instead."""
+    """Check a request to the site: 204 if it may pass, else a redirect for the visitor."""
     config = (await services.visitors.view(request.queue_id)).config
-    asked = read_asked(request)
-    if _is_open(config, request, asked):
-        return _pass(request, config)
+    forwarded = read_asked(request)
+    if _is_open(config, request, forwarded):
+        return _allow(request, config)
     try:
-        if asked.token is not None and asked.is_safe:
-            return await _arrive(services, request, config, asked)
-        passed = await _with_session(services, request, config, asked)
+        if forwarded.token is not None and forwarded.is_safe:
+            return await _move_token_to_cookie(services, request, config, forwarded)
+        passed = await _with_session(services, request, config, forwarded)
         if passed is not None:
             return passed
         if services.gate_sessions.is_away(config.id):
-            return await _while_away(services, request, config, asked)
-        return await _without_session(services, request, config, asked)
+            return await _without_store(services, request, config, forwarded)
+        return await _without_session(services, request, config, forwarded)
     except BoundElsewhere as bound:
-        return await _without_session(services, request, config, asked, refused=bound.position_id)
+        return await _without_session(services, request, config, forwarded, refused=bound.position_id)
     except refusals.Unavailable:
-        return await _while_away(services, request, config, asked)
+        return await _without_store(services, request, config, forwarded)
 
 
-async def _arrive(
-    services: Services, request: AuthenticatedRequest[None], config: QueueConfig, asked: ForwardedRequest
+async def _move_token_to_cookie(
+    services: Services, request: AuthenticatedRequest[None], config: QueueConfig, forwarded: ForwardedRequest
 ) -> HttpResponse:
-    """Take the token that somebody brings from the waiting page out of the address, and into a cookie.
+    """Move the token in the URL, which the waiting page added, into a cookie, and redirect without it.
 
-    Not in place of a session that is good, nor if its own has ended: old links throw nobody out.
+    The token does not replace a valid session, and not if its own session has ended. So an old link ends no
+    session.
     """
-    arriving = asked.token or ""
+    arriving = forwarded.token or ""
     opened = await _open_with(services, request, config, [*sent_tokens(request.http, config.id), arriving])
     is_new = opened is not None and opened[0] == arriving
     cookies = [_session_cookie(services, request, config.id, arriving)] if is_new else []
-    return _elsewhere(request, asked.without_token, cookies)
+    return _redirect(request, forwarded.without_token, cookies)
 
 
 async def _with_session(
-    services: Services, request: AuthenticatedRequest[None], config: QueueConfig, asked: ForwardedRequest
+    services: Services, request: AuthenticatedRequest[None], config: QueueConfig, forwarded: ForwardedRequest
 ) -> HttpResponse | None:
-    """Let somebody pass who has a session; None for everybody else."""
+    """Let a request with a session pass. Returns None if it has none."""
     tokens = sent_tokens(request.http, config.id)
-    if asked.token is not None:
-        tokens.append(asked.token)
-    opened = await _open_with(services, request, config, tokens, is_page_view=asked.is_page_view)
-    return None if opened is None else _pass(request, config, session_id=opened[1])
+    if forwarded.token is not None:
+        tokens.append(forwarded.token)
+    opened = await _open_with(services, request, config, tokens, is_page_view=forwarded.is_page_view)
+    return None if opened is None else _allow(request, config, session_id=opened[1])
 
 
 async def _open_with(
@@ -85,11 +86,11 @@ async def _open_with(
     *,
     is_page_view: bool = False,
 ) -> tuple[str, str] | None:
-    """Find the first token that opens a session, and count that; gives the token and the session's id.
+    """Find the first token of an active session, and count its use. Returns the token and the session's id.
 
     Raises:
-        BoundElsewhere: none does, and one of them is of a session that is bound to others.
-        Unavailable: none does, and nobody can say whether one of them still would.
+        BoundElsewhere: no token may be used, and one belongs to a session that is bound to another caller.
+        Unavailable: no token may be used, and the unreachable store would know whether one is still valid.
     """
     unknown: refusals.Unavailable | BoundElsewhere | None = None
     for token in tokens:
@@ -113,11 +114,11 @@ async def _session_id(
     *,
     is_page_view: bool,
 ) -> str | None:
-    """Name the session that a token opens, and count it; None where it opens none, or none any more.
+    """Return the id of a token's session, and count its use. None if there is no active session.
 
     Raises:
         BoundElsewhere: the session is bound to other networks or browsers than the visitor's.
-        Unavailable: its time is over, and nobody can say whether it was given more.
+        Unavailable: the session's known time is over, and the unreachable store may have extended it.
     """
     claims = await read_site_session(services, config.id, token)
     if claims is None:
@@ -129,7 +130,7 @@ async def _session_id(
         return None
     ends_ms = claims.expires_s * 1000 if session is None else session.expires_ms
     if ends_ms <= services.clock_ms() and services.gate_sessions.is_away(config.id):
-        raise refusals.Unavailable("Nobody can say whether this session was given more time")
+        raise refusals.Unavailable("The server cannot find out whether this session was extended")
     return session_id_text(claims.position_id)
 
 
@@ -137,22 +138,22 @@ async def _without_session(
     services: Services,
     request: AuthenticatedRequest[None],
     config: QueueConfig,
-    asked: ForwardedRequest,
+    forwarded: ForwardedRequest,
     *,
     refused: bytes | None = None,
 ) -> HttpResponse:
-    """Let a visitor walk in where no visitor waits, and send all others to the waiting page.
+    """Admit a visitor directly if no other visitor waits, and redirect all others to the waiting page.
 
-    A visitor that was refused the session of the position `refused` joins anew: the place that became this
-    session would lead back to it for ever.
+    If the visitor was refused the session of the position `refused`, the visitor joins again. Otherwise the
+    cookie of that position would lead to the refused session for ever.
     """
     held: HeldPlace | None = None
-    if asked.may_be_page:
+    if forwarded.may_be_page:
         proof = _place_proof(services, request, config.id)
         if proof is not None and proof.claims.position_id == refused:
             proof = None
         visitor = JoiningVisitor(request.caller.address, request.user_agent, proof, keeps_token=True)
-        # A cookie set here is not seen by a waiting page that is on another host.
+        # A waiting page on another host does not get a cookie that is set here.
         may_wait = services.cookies.is_on_public_host(request.http)
         try:
             held = await services.gate_sessions.walk_in(config.id, visitor, may_wait=may_wait)
@@ -163,38 +164,38 @@ async def _without_session(
         ):
             held = None
     if held is not None and held.proof.claims.position_id == refused:
-        # Joins with this address, or user id, are one person: there is no other session to give.
+        # The queue gives this address or user id only one place, so there is no other session for it.
         held = None
     if held is not None and isinstance(held.place, Admitted):
         cookie = _session_cookie(services, request, config.id, held.session_token)
-        return _elsewhere(request, asked.without_token, [cookie])
+        return _redirect(request, forwarded.without_token, [cookie])
     place = [] if held is None else [services.cookies.place(request.http, config.id, held.proof.token)]
-    return _elsewhere(request, _waiting_page(services, config, asked, refused), place)
+    return _redirect(request, _waiting_page(services, config, forwarded, refused), place)
 
 
-async def _while_away(
-    services: Services, request: AuthenticatedRequest[None], config: QueueConfig, asked: ForwardedRequest
+async def _without_store(
+    services: Services, request: AuthenticatedRequest[None], config: QueueConfig, forwarded: ForwardedRequest
 ) -> HttpResponse:
-    """Do with somebody who has no session what the queue's policy says while the store is away."""
+    """Apply the queue's `outage_policy` to a visitor without a session, while the store is unreachable."""
     policy = config.outage_policy
     name = f"wr_outage-{config.id}"
     now_ms = services.clock_ms()
     ring = services.signing_keys.ring
     has_pass = is_outage_pass(read_cookie(request.http, name) or "", config.id, ring, now_ms)
     if policy is OutagePolicy.BUDGET and has_pass:
-        return _pass(request, config, [(OUTAGE, policy.value)])
-    # A budget is of people: what belongs to a page comes with the pass that its visitor was given.
-    if (policy is not OutagePolicy.BUDGET or asked.may_be_page) and services.gate_sessions.without_store(
+        return _allow(request, config, [(OUTAGE, policy.value)])
+    # The budget counts visitors. Pictures and scripts of a page pass with the visitor's outage pass.
+    if (policy is not OutagePolicy.BUDGET or forwarded.may_be_page) and services.gate_sessions.without_store(
         config
     ):
         if policy is OutagePolicy.OPEN:
-            return _pass(request, config, [(OUTAGE, policy.value)])
+            return _allow(request, config, [(OUTAGE, policy.value)])
         lasts_s = config.session_timeout_seconds
         outage_pass = sign_outage_pass(config.id, now_ms // 1000 + lasts_s, ring, now_ms)
         cookie = services.cookies.spell(request.http, name, outage_pass, lasts_s, is_carried=True)
-        return _elsewhere(request, asked.without_token, [cookie])
+        return _redirect(request, forwarded.without_token, [cookie])
     if _asks_for_401(request):
-        # What nginx takes as an answer; its configuration makes 503 of it.
+        # nginx accepts 403 here, and its configuration turns it into 503.
         return empty_response(403, [(OUTAGE, "closed")])
     return await refused_page(services, request.http, config.id, refusals.Unavailable("The store is away"))
 
@@ -202,7 +203,7 @@ async def _while_away(
 def _place_proof(
     services: Services, request: AuthenticatedRequest[None], queue_id: str
 ) -> PositionProof | None:
-    """Read the place that a visitor has already, from its cookie."""
+    """Read the visitor's place from its cookie."""
     token = read_cookie(request.http, cookie_name(queue_id))
     try:
         return None if token is None else services.signing_keys.position_now(token)
@@ -210,10 +211,10 @@ def _place_proof(
         return None
 
 
-def _is_open(config: QueueConfig, request: AuthenticatedRequest[None], asked: ForwardedRequest) -> bool:
-    if config.open_paths and is_open_path(asked.sent_path, config.open_paths):
+def _is_open(config: QueueConfig, request: AuthenticatedRequest[None], forwarded: ForwardedRequest) -> bool:
+    if config.open_paths and is_open_path(forwarded.sent_path, config.open_paths):
         return True
-    if config.open_agents and asked.is_safe and is_open_agent(request.user_agent, config.open_agents):
+    if config.open_agents and forwarded.is_safe and is_open_agent(request.user_agent, config.open_agents):
         return True
     if config.open_addresses:
         address = ip_address(request.caller.address)
@@ -221,41 +222,42 @@ def _is_open(config: QueueConfig, request: AuthenticatedRequest[None], asked: Fo
     return False
 
 
-def _pass(
+def _allow(
     request: AuthenticatedRequest[None],
     config: QueueConfig,
     headers: Sequence[tuple[str, str]] = (),
     *,
     session_id: str = "",
 ) -> HttpResponse:
-    """Let a request through: 204, or the 200 without which Envoy lets nothing through.
+    """Let a request pass: 204, or 200 for Envoy, which needs it.
 
-    A session is always named, if only as none: proxies put it in place of what the visitor said it was.
+    The response always has `X-WR-Session`, even if empty, so that the proxy overwrites a header that the
+    visitor sent.
     """
     status = 200 if names_path(request) else 204
     return empty_response(status, [(SESSION, session_id), (QUEUE, config.id), *headers])
 
 
 def _waiting_page(
-    services: Services, config: QueueConfig, asked: ForwardedRequest, refused: bytes | None
+    services: Services, config: QueueConfig, forwarded: ForwardedRequest, refused: bytes | None
 ) -> str:
-    """Name the waiting page, with the way back to the page that was asked for."""
-    said = []
-    if asked.may_be_page:
-        said.append(f"return={quote(asked.without_token, safe='')}")
+    """Return the URL of the waiting page, with the path to return to after admission."""
+    query = []
+    if forwarded.may_be_page:
+        query.append(f"return={quote(forwarded.without_token, safe='')}")
     if refused is not None:
         note = sign_refused(refused, services.signing_keys.ring, services.clock_ms())
-        said.append(f"{REFUSED_PARAMETER}={note}")
-    return f"{services.public_url}/wait/{quote(config.id)}{'?' if said else ''}{'&'.join(said)}"
+        query.append(f"{REFUSED_PARAMETER}={note}")
+    return f"{services.public_url}/wait/{quote(config.id)}{'?' if query else ''}{'&'.join(query)}"
 
 
 def _asks_for_401(request: AuthenticatedRequest[None]) -> bool:
-    """Whether the proxy can take no other refusal than 401: it asks with `?refuse=401`."""
+    """Whether the proxy accepts only 401 as a refusal. It says so with `?refuse=401`."""
     return "refuse=401" in request.http.query.split("&") and not names_path(request)
 
 
-def _elsewhere(request: AuthenticatedRequest[None], location: str, headers: Headers) -> HttpResponse:
-    """Send a visitor elsewhere; a proxy that cannot pass on a redirect makes one of `X-WR-Location`."""
+def _redirect(request: AuthenticatedRequest[None], location: str, headers: Headers) -> HttpResponse:
+    """Redirect a visitor. A proxy that cannot pass on a redirect builds one from `X-WR-Location`."""
     if _asks_for_401(request):
         return empty_response(401, [*headers, (LOCATION, location)])
     return HttpResponse(303, b"", HTML, extra_headers=[*headers, ("Location", location)])
@@ -264,5 +266,6 @@ def _elsewhere(request: AuthenticatedRequest[None], location: str, headers: Head
 def _session_cookie(
     services: Services, request: AuthenticatedRequest[None], queue_id: str, token: str
 ) -> tuple[str, str]:
-    """Keep a session for as long as one may be extended: when it is over the gate says, not the browser."""
+    """Return the cookie of a session. It lasts as long as a session may be extended, and the gate checks
+    the real end."""
     return services.cookies.spell(request.http, session_cookie_name(queue_id), token, WEEK_S, is_carried=True)

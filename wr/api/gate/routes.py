@@ -1,4 +1,4 @@
-"""The routes of the gate, a part of the route table."""
+"""Routes of the gate."""
 
 from wr.api.gate import command_operations, messages, operations
 from wr.api.message_readers import NOTHING, Body
@@ -14,15 +14,15 @@ GATE_ROUTES = (
         operation=operations.gate,
         tag="Gate",
         answers=(
-            (204, "The request may pass; `X-WR-Session` and `X-WR-Queue` say of which session", Empty),
-            (303, "The visitor is to go to `Location`: to wait, or to where the token is not seen", Empty),
-            (401, "The same where the proxy asks with `?refuse=401`: it is in `X-WR-Location`", Empty),
-            (403, "With `?refuse=401`, while the store is away: the visitor is to try again", Empty),
+            (204, "The request may pass. `X-WR-Session` and `X-WR-Queue` name its session", Empty),
+            (303, "Redirect to `Location`: to the waiting page, or to the URL without the token", Empty),
+            (401, "The same redirect for `?refuse=401`, in `X-WR-Location`", Empty),
+            (403, "For `?refuse=401`, while the store is unreachable: try again later", Empty),
         ),
         refusals=(refusals.NotFound,),
         refusal_page=refused_page,
     ),
-    # Not in the description of the API, which has no words for a path within a path: Envoy's way to ask.
+    # For Envoy. Not in the OpenAPI document, because no OpenAPI parameter can span several path segments.
     Route(
         method=ANY,
         path=f"{BASE}/gate/{{queue_id}}/{{rest*}}",
@@ -39,7 +39,7 @@ GATE_ROUTES = (
         operation=command_operations.origin_command,
         tag="Gate",
         auth=Auth.ORIGIN,
-        answers=((204, "The command in `X-WR-Command` is carried out, or there is none", Empty),),
+        answers=((204, "The command in `X-WR-Command` is executed, or there is none", Empty),),
         refusals=(refusals.NotFound, refusals.SessionExpired),
     ),
     Route(
@@ -49,7 +49,7 @@ GATE_ROUTES = (
         tag="Sessions",
         auth=Auth.ORIGIN,
         reads=Body(messages.SessionCommandRequest),
-        answers=((200, "Command carried out", messages.SessionCommandResponse),),
+        answers=((200, "Command executed", messages.SessionCommandResponse),),
         refusals=(refusals.NotFound, refusals.SessionExpired),
     ),
 )

@@ -1,4 +1,4 @@
-"""Session tokens as visitors of the site behind the gate bring them."""
+"""Finds and verifies the session tokens in requests to the gate."""
 
 from wr.api.http_messages import HttpRequest
 from wr.api.place_cookies import read_cookie
@@ -7,22 +7,24 @@ from wr.model.tokens import ExpiredToken, InvalidToken, PositionClaims, SessionC
 
 
 def session_cookie_name(queue_id: str) -> str:
-    """Name the cookie that keeps a session, on the site behind the gate."""
+    """Return the name of the site's cookie that holds the session token."""
     return f"wr_session-{queue_id}"
 
 
 def sent_tokens(http: HttpRequest, queue_id: str) -> list[str]:
-    """List what may be a session token, the visitor's cookie first."""
+    """Return the possible session tokens of a request: the cookie first, then the bearer token."""
     cookie = read_cookie(http, session_cookie_name(queue_id))
     scheme, _, bearer = http.headers.get("authorization", "").partition(" ")
     return [token for token in (cookie, bearer.strip() if scheme.lower() == "bearer" else None) if token]
 
 
 async def read_site_session(services: Services, queue_id: str, token: str) -> SessionClaims | None:
-    """Verify a session token; one past its time counts as long as its session was given more.
+    """Verify a session token. Returns None if it is invalid or belongs to another queue.
+
+    An expired token counts too, because its session may have been extended.
 
     Raises:
-        Unavailable: it names a key that is not at hand, and the store cannot be asked for it.
+        Unavailable: the token's key is unknown, and the store is unreachable.
     """
     try:
         claims = await services.signing_keys.read_session(token)

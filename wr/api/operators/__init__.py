@@ -1,1 +1,1 @@
-"""The API of operators: queues, sessions, signing keys, history, the audit trail, and people."""
+"""Endpoints for operators: queues, sessions, signing keys, history, the audit trail and visitors."""

@@ -1,4 +1,4 @@
-"""Messages about the audit trail: who changed what, and when."""
+"""Query and response of the audit trail: which operator changed what, and when."""
 
 from typing import Annotated
 
@@ -10,21 +10,21 @@ from wr.model.audit import Action
 
 
 class AuditQuery(msgspec.Struct, kw_only=True):
-    """Which changes are asked for."""
+    """Which changes to list."""
 
-    queue_id: Annotated[str, Meta(max_length=64, description="Changes of this queue only")] = ""
-    limit: Annotated[int, Meta(ge=1, le=200, description="How many changes to tell")] = 50
+    queue_id: Annotated[str, Meta(max_length=64, description="List only changes of this queue")] = ""
+    limit: Annotated[int, Meta(ge=1, le=200, description="How many changes to list")] = 50
     before: Annotated[
         str,
         Meta(
             pattern="^([0-9]{1,15}-[0-9]{1,15})?$",
-            description="Changes before the one of this id: the `next` of an earlier answer",
+            description="List changes before the one with this id: the `next` of an earlier response",
         ),
     ] = ""
 
 
 class AuditChange(msgspec.Struct, kw_only=True):
-    """What a setting was, and what it became; a text of more than 200 characters is cut."""
+    """The old and the new value of a setting. A text of more than 200 characters is cut."""
 
     before: str | int | float = msgspec.field(name="from")
     after: str | int | float = msgspec.field(name="to")
@@ -36,22 +36,24 @@ class AuditEntryResponse(msgspec.Struct, kw_only=True):
     id: Annotated[str, Meta(examples=["1704067200000-0"])]
     at: Time
     operator: Annotated[
-        str, Meta(description="The name in X-Operator, claimed and not proved; empty when none was given")
+        str, Meta(description="The name in X-Operator, which is not verified. Empty if none was given")
     ]
-    address: Annotated[str, Meta(description="The client's address; empty for the server itself")]
+    address: Annotated[str, Meta(description="The client's address. Empty for the server itself")]
     action: Action
-    queue_id: Annotated[str | None, Meta(description="The queue, which may be gone; null for signing keys")]
-    changes: Annotated[dict[str, AuditChange], Meta(description="Settings that were changed, by name")]
+    queue_id: Annotated[
+        str | None, Meta(description="The queue, which may be deleted by now. Null for signing keys")
+    ]
+    changes: Annotated[dict[str, AuditChange], Meta(description="Changed settings, by name")]
     facts: Annotated[
         dict[str, str | int | float | list[str]],
-        Meta(description="What else there is to know: all settings of a new queue, how many were sent away"),
+        Meta(description="Further facts: all settings of a new queue, or how many visitors were flushed"),
     ]
 
 
 class AuditResponse(msgspec.Struct, kw_only=True):
-    """Changes, newest first; the newest 10,000 are kept."""
+    """Changes, newest first. The newest 10,000 are kept."""
 
     entries: list[AuditEntryResponse]
     next: Annotated[
-        str | None, Meta(description="Ask with before=next for the changes before these; null at the end")
+        str | None, Meta(description="Use it as `before` to list earlier changes. Null at the end")
     ]

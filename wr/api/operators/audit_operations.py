@@ -9,9 +9,9 @@ from wr.store.audit_repository import KeptEntry
 
 
 async def audit(services: Services, request: AuthenticatedRequest[AuditQuery]) -> HttpResponse:
-    """Show who changed what, newest first."""
-    wish = request.message
-    page = await services.operators.audit(queue_id=wish.queue_id, limit=wish.limit, before=wish.before)
+    """List the changes that operators made, newest first."""
+    query = request.message
+    page = await services.operators.audit(queue_id=query.queue_id, limit=query.limit, before=query.before)
     return json_response(200, AuditResponse(entries=list(map(_entry, page.entries)), next=page.next_before))
 
 

@@ -1,4 +1,4 @@
-"""Messages about a queue's history: figures over time, for charts."""
+"""Query and response of a queue's history: figures over time, for charts."""
 
 from typing import Annotated, Literal
 
@@ -7,11 +7,11 @@ from msgspec import Meta
 
 from wr.api.field_types import Count, Time
 
-Rate = Annotated[float, Meta(ge=0, description="People per second, over this step")]
+Rate = Annotated[float, Meta(ge=0, description="Visitors per second during this step")]
 
 
 class HistoryQuery(msgspec.Struct, kw_only=True):
-    """Which history is asked for."""
+    """Which history to show."""
 
     span: Annotated[
         Literal["15m", "24h"], Meta(description="15m: steps of 10 seconds; 24h: steps of 5 minutes")
@@ -22,23 +22,25 @@ class HistoryPoint(msgspec.Struct, kw_only=True):
     """One step of a queue's history."""
 
     at: Annotated[Time, Meta(description="When the step began")]
-    waiting: Annotated[Count, Meta(description="People in line when the step began")]
-    active: Annotated[Count, Meta(description="Sessions that were on when the step began")]
+    waiting: Annotated[Count, Meta(description="Visitors in line when the step began")]
+    active: Annotated[Count, Meta(description="Active sessions when the step began")]
     joined_per_second: Rate
     admitted_per_second: Rate
-    expired_per_second: Annotated[Rate, Meta(description="Places lost by silence, per second")]
-    cancelled_per_second: Annotated[Rate, Meta(description="Places given up or flushed, per second")]
+    expired_per_second: Annotated[Rate, Meta(description="Places lost without heartbeats, per second")]
+    cancelled_per_second: Annotated[Rate, Meta(description="Places cancelled or flushed, per second")]
     average_wait_seconds: Annotated[
         float | None,
-        Meta(description="Mean of the exact waits of those let in during this step; null when nobody was"),
+        Meta(
+            description="Mean of the exact waits of visitors admitted in this step. Null if there were none"
+        ),
     ]
 
 
 class HistoryResponse(msgspec.Struct, kw_only=True):
-    """A queue's history, oldest step first, up to the last step that is over.
+    """A queue's history, oldest step first, up to the last complete step.
 
-    Steps that began or ended without a server are missing, and so are those that are less than half known. A
-    step that is told once is told the same ever after.
+    A step is missing if no server ran at its beginning or end, or if less than half of it is known. The
+    values of a step never change once it is listed.
     """
 
     queue_id: str

@@ -10,15 +10,15 @@ from wr.model.whole_numbers import plain
 
 
 async def queue_history(services: Services, request: AuthenticatedRequest[HistoryQuery]) -> HttpResponse:
-    """Show how a queue went: how many waited and were inside, and what happened, step by step."""
-    wish = request.message
-    span = HistorySpan(wish.span)
+    """Show the history of a queue: visitors in line, active sessions and rates, for each step."""
+    query = request.message
+    span = HistorySpan(query.span)
     queue_id = request.queue_id
     points = await services.operators.history(queue_id, span)
     return json_response(
         200,
         HistoryResponse(
-            queue_id=queue_id, span=wish.span, step_seconds=span.step_s, points=list(map(_point, points))
+            queue_id=queue_id, span=query.span, step_seconds=span.step_s, points=list(map(_point, points))
         ),
     )
 

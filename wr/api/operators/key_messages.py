@@ -1,4 +1,4 @@
-"""Messages about signing keys."""
+"""Response bodies about signing keys."""
 
 from typing import Annotated
 
@@ -9,13 +9,13 @@ from wr.api.field_types import Time
 
 
 class KeyResponse(msgspec.Struct, kw_only=True):
-    """A signing key; what is secret of it is never shown."""
+    """A signing key, without its secret part."""
 
     kid: str
     purpose: str
     algorithm: str
     created_at: Time
-    active_at: Annotated[Time, Meta(description="From when on it signs new tokens")]
+    active_at: Annotated[Time, Meta(description="When it begins to sign new tokens")]
 
 
 class KeyListResponse(msgspec.Struct, kw_only=True):

@@ -1,4 +1,4 @@
-"""Operations on signing keys: list them, and replace them with new ones."""
+"""Operations on signing keys: list and rotate them."""
 
 from collections.abc import Iterable
 
@@ -11,12 +11,12 @@ from wr.model.times import rfc3339
 
 
 async def list_keys(services: Services, _request: AuthenticatedRequest[None]) -> HttpResponse:
-    """List the signing keys, without what is secret of them."""
+    """List the signing keys, without their secret parts."""
     return json_response(200, _keys(await services.operators.keys()))
 
 
 async def rotate_keys(services: Services, request: AuthenticatedRequest[None]) -> HttpResponse:
-    """Make new signing keys; tokens signed with earlier ones stay valid until they expire."""
+    """Create new signing keys. Tokens signed with earlier keys stay valid until they expire."""
     return json_response(201, _keys(await services.operators.rotate_keys(request.caller.actor)))
 
 

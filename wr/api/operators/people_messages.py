@@ -1,4 +1,4 @@
-"""Messages about one visitor, found by the id of a position or a session."""
+"""Response bodies about one visitor, found by the id of a position or a session."""
 
 from typing import Annotated, Literal
 
@@ -15,28 +15,29 @@ Ended = Annotated[str, Meta(description="Why it ended", examples=["heartbeat_tim
 
 FoundMetadata = Annotated[
     dict[str, str | int | float | bool],
-    Meta(description="What the visitor sent with the join, which nobody has verified"),
+    Meta(description="Metadata that the visitor sent with the join. It is not verified"),
 ]
 
 
 class FoundPositionResponse(msgspec.Struct, kw_only=True):
-    """A place in line, or what became of it; what does not apply is left out."""
+    """A place in line, or how it ended. Fields that do not apply are left out."""
 
     position_id: Uuid
     queue_id: str
     status: Annotated[
         PositionState,
         Meta(
-            description="waiting; admitted: has a session; expired: was silent; cancelled: left the "
-            "line or the session; flushed: was sent away; session_expired, session_terminated: was inside"
+            description="waiting; admitted: has a session; expired: sent no heartbeats; cancelled: left the "
+            "line or the session; flushed: removed by an operator; session_expired and session_terminated: "
+            "had a session that ended"
         ),
     ]
-    queue_length: Annotated[Count, Meta(description="People in line now")]
+    queue_length: Annotated[Count, Meta(description="Visitors in line now")]
     position: Annotated[int, Meta(ge=1, description="Place in line, from 1")] | UnsetType = UNSET
     priority: Annotated[int, Meta(ge=0, le=3)] | UnsetType = UNSET
     estimated_wait_seconds: Seconds | UnsetType = UNSET
     enqueued_at: Time | UnsetType = UNSET
-    last_seen_at: Annotated[Time, Meta(description="The last sign of life")] | UnsetType = UNSET
+    last_seen_at: Annotated[Time, Meta(description="When the last heartbeat came")] | UnsetType = UNSET
     session_id: Uuid | UnsetType = UNSET
     session_started_at: Time | UnsetType = UNSET
     session_expires_at: Time | UnsetType = UNSET
@@ -46,14 +47,14 @@ class FoundPositionResponse(msgspec.Struct, kw_only=True):
 
 
 class FoundSessionResponse(msgspec.Struct, kw_only=True):
-    """A session, or how it ended; what does not apply is left out."""
+    """A session, or how it ended. Fields that do not apply are left out."""
 
     session_id: Uuid
     position_id: Uuid
     queue_id: str
     status: Annotated[
         Literal["active", "expired", "cancelled", "terminated"],
-        Meta(description="cancelled: the visitor left, perhaps before it was a session"),
+        Meta(description="cancelled: the visitor left, perhaps before the session began"),
     ]
     started_at: Time | UnsetType = UNSET
     expires_at: Time | UnsetType = UNSET
@@ -65,8 +66,8 @@ class FoundSessionResponse(msgspec.Struct, kw_only=True):
             int,
             Meta(
                 ge=0,
-                description="From how many addresses the session was used at the gate, an IPv6 /64 "
-                "counting as one; 32 stands for 32 or more",
+                description="Number of addresses from which the session was used at the gate. An IPv6 /64 "
+                "counts as one. 32 means 32 or more",
             ),
         ]
         | UnsetType

@@ -31,7 +31,7 @@ _SESSION_STATES: dict[Reason, Literal["expired", "cancelled", "terminated"]] = {
 
 
 async def find_position(services: Services, request: AuthenticatedRequest[None]) -> HttpResponse:
-    """Find a place in line by its id, or what became of it; no sign of the visitor's life."""
+    """Find a place in line by its id, or how it ended. It does not count as a heartbeat."""
     text = request.parameters["position_id"]
     position_id = parse_position_id(text)
     if position_id is None:
@@ -40,7 +40,7 @@ async def find_position(services: Services, request: AuthenticatedRequest[None])
 
 
 async def find_session(services: Services, request: AuthenticatedRequest[None]) -> HttpResponse:
-    """Find a session by its id, or how it ended; no activity of the visitor."""
+    """Find a session by its id, or how it ended. It does not count as activity."""
     text = request.parameters["session_id"]
     position_id = parse_session_id(text)
     if position_id is None:
@@ -101,5 +101,5 @@ def _session(person: FoundPerson) -> FoundSessionResponse:
 
 
 def _metadata(person: FoundPerson) -> Metadata | UnsetType:
-    told = person.found.metadata
-    return msgspec.json.decode(told, type=Metadata) if told else UNSET
+    encoded = person.found.metadata
+    return msgspec.json.decode(encoded, type=Metadata) if encoded else UNSET

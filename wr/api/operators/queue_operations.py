@@ -1,4 +1,5 @@
-"""Operations that create, change, delete, empty and measure queues (contract: Admin Endpoints)."""
+"""Operations for managing queues: create, change, list, delete, flush and measure them (contract: Admin
+Endpoints)."""
 
 from typing import Any
 
@@ -33,7 +34,7 @@ async def create_queue(services: Services, request: AuthenticatedRequest[msgspec
 
 
 async def update_queue(services: Services, request: AuthenticatedRequest[msgspec.Struct]) -> HttpResponse:
-    """Change a queue's settings; holds at every replica within one admission interval."""
+    """Change the settings of a queue. All servers apply them within one admission interval."""
     changes = _given(request.message)
     queue_id = request.queue_id
     if changes.get("page_template"):
@@ -45,12 +46,12 @@ async def update_queue(services: Services, request: AuthenticatedRequest[msgspec
 
 
 async def get_queue(services: Services, request: AuthenticatedRequest[None]) -> HttpResponse:
-    """Show a queue's settings."""
+    """Show the settings of a queue."""
     return json_response(200, _queue(await services.operators.queue(request.queue_id)))
 
 
 async def list_queues(services: Services, _request: AuthenticatedRequest[None]) -> HttpResponse:
-    """List every queue with its figures and prospects; cheap enough to be asked for every few seconds."""
+    """List all queues with figures and forecasts. It is cheap enough to call every few seconds."""
     found = await services.operators.queues()
     summaries = [
         QueueSummary(
@@ -65,14 +66,14 @@ async def list_queues(services: Services, _request: AuthenticatedRequest[None]) 
 
 
 async def delete_queue(services: Services, request: AuthenticatedRequest[None]) -> HttpResponse:
-    """Delete a queue and everyone in it."""
+    """Delete a queue, with all its places and sessions."""
     queue_id = request.queue_id
     await services.operators.delete_queue(request.caller.actor, queue_id)
     return json_response(200, DeleteQueueResponse(id=queue_id))
 
 
 async def flush_queue(services: Services, request: AuthenticatedRequest[None]) -> HttpResponse:
-    """Send away everyone who waits; sessions go on."""
+    """Remove all places from the line. Sessions continue."""
     queue_id = request.queue_id
     return json_response(
         200,
@@ -83,7 +84,7 @@ async def flush_queue(services: Services, request: AuthenticatedRequest[None]) -
 
 
 async def queue_stats(services: Services, request: AuthenticatedRequest[None]) -> HttpResponse:
-    """Show a queue's figures; how each is measured stands in the schema of the response."""
+    """Show the figures of a queue. The response's schema says how each is measured."""
     return json_response(200, _stats(await services.operators.stats(request.queue_id)))
 
 

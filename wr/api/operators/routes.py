@@ -1,4 +1,4 @@
-"""Routes of operators: queues, sessions, keys, history, audit trail, people (contract: Admin Endpoints)."""
+"""Routes for operators: queues, sessions, keys, history, audit trail, visitors (contract: Admin)."""
 
 from wr.api.message_readers import NOTHING, Body, Query
 from wr.api.operators import (
@@ -34,7 +34,7 @@ OPERATOR_ROUTES = (
         "/queues",
         queue_operations.list_queues,
         reads=NOTHING,
-        answers=((200, "Every queue", queue_messages.QueueListResponse),),
+        answers=((200, "All queues", queue_messages.QueueListResponse),),
     ),
     admin_route(
         "GET",
@@ -103,7 +103,7 @@ OPERATOR_ROUTES = (
         "/queues/{queue_id}/history",
         history_operations.queue_history,
         reads=Query(history_messages.HistoryQuery),
-        answers=((200, "How the queue went", history_messages.HistoryResponse),),
+        answers=((200, "History of the queue", history_messages.HistoryResponse),),
         refusals=(refusals.NotFound,),
     ),
     admin_route(
@@ -111,7 +111,7 @@ OPERATOR_ROUTES = (
         "/queues/{queue_id}/silent",
         silence_operations.silent,
         reads=Query(silence_messages.SilentQuery),
-        answers=((200, "How many are silent", silence_messages.SilentResponse),),
+        answers=((200, "Number of silent visitors", silence_messages.SilentResponse),),
         refusals=(refusals.NotFound,),
     ),
     admin_route(
@@ -119,7 +119,7 @@ OPERATOR_ROUTES = (
         "/audit",
         audit_operations.audit,
         reads=Query(audit_messages.AuditQuery),
-        answers=((200, "Who changed what", audit_messages.AuditResponse),),
+        answers=((200, "Changes by operators", audit_messages.AuditResponse),),
     ),
     admin_route(
         "GET",

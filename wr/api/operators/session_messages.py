@@ -1,4 +1,4 @@
-"""Messages with which operators end a session and keep its visitor out."""
+"""Request and response bodies for terminating a session and blocking its visitor."""
 
 from typing import Annotated, Literal
 
@@ -16,13 +16,13 @@ BlockedScope = Annotated[
     BlockScope,
     Meta(
         description="What is blocked: the person (the place, and the identity that holds it), the address "
-        "(of IPv6 its /64), or both"
+        "(for IPv6 its /64), or both"
     ),
 ]
 
 
 class TerminateRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """Why a session is terminated, and for how long its visitor is kept out; may be left out."""
+    """The reason for terminating a session, and how long its visitor is blocked. May be left out."""
 
     reason: Annotated[str, Meta(max_length=200, examples=["abuse_detected"])] = "terminated"
     block_for: BlockFor = 0
@@ -30,10 +30,10 @@ class TerminateRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True)
 
 
 class TerminateResponse(msgspec.Struct, kw_only=True):
-    """The session has ended."""
+    """The session is terminated."""
 
     session_id: str
     status: Literal["terminated"] = "terminated"
     terminated_at: Time
     reason: str
-    blocked_until: Annotated[Time, Meta(description="Left out where nothing is blocked")] | UnsetType = UNSET
+    blocked_until: Annotated[Time, Meta(description="Left out if nothing is blocked")] | UnsetType = UNSET

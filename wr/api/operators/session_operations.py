@@ -1,4 +1,4 @@
-"""The operation with which an operator ends a session (contract: Admin Endpoints)."""
+"""The operation that terminates a session (contract: Admin Endpoints)."""
 
 from msgspec import UNSET
 
@@ -13,18 +13,18 @@ from wr.room.blocks import BlockTerms
 async def terminate_session(
     services: Services, request: AuthenticatedRequest[TerminateRequest]
 ) -> HttpResponse:
-    """End a session at once; with `block_for`, keep its visitor out for a while."""
-    wish = request.message
+    """Terminate a session at once. With `block_for`, also block its visitor for a while."""
+    body = request.message
     session_id = request.parameters["session_id"]
-    block = BlockTerms(wish.block_for, wish.block)
-    done = await services.operators.terminate(request.caller.actor, session_id, wish.reason, block)
+    block = BlockTerms(body.block_for, body.block)
+    done = await services.operators.terminate(request.caller.actor, session_id, body.reason, block)
     until_ms = done.blocked_until_ms
     return json_response(
         200,
         TerminateResponse(
             session_id=session_id,
             terminated_at=rfc3339(done.ended_ms),
-            reason=wish.reason,
+            reason=body.reason,
             blocked_until=UNSET if until_ms is None else rfc3339(until_ms),
         ),
     )

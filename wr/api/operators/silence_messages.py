@@ -1,4 +1,4 @@
-"""Messages about silent visitors: how many places a shorter heartbeat timeout would cost."""
+"""Query and response for silent visitors: how many places a shorter heartbeat timeout would end."""
 
 from typing import Annotated
 
@@ -10,20 +10,22 @@ from wr.model.queue import WEEK_S
 
 
 class SilentQuery(msgspec.Struct, kw_only=True):
-    """Which silence is asked about."""
+    """The heartbeat timeout to try."""
 
     timeout_seconds: Annotated[
-        int, Meta(ge=1, le=WEEK_S, description="A heartbeat timeout that the queue may be given")
+        int, Meta(ge=1, le=WEEK_S, description="A possible heartbeat timeout for the queue")
     ] = 60
 
 
 class SilentResponse(msgspec.Struct, kw_only=True):
-    """What a heartbeat timeout would cost."""
+    """How many places a heartbeat timeout would end."""
 
     queue_id: str
     timeout_seconds: int
-    waiting: Annotated[Count, Meta(description="People in line")]
+    waiting: Annotated[Count, Meta(description="Visitors in line")]
     silent: Annotated[
         Count,
-        Meta(description="Those of them not heard for so long: if they stay silent, they lose their places"),
+        Meta(
+            description="Visitors in line who sent no heartbeat for that long. They would lose their places"
+        ),
     ]

@@ -1,4 +1,4 @@
-"""The operation that counts the visitors that a shorter heartbeat timeout would drop."""
+"""The operation that counts the places that a shorter heartbeat timeout would end."""
 
 from wr.api.authenticated_request import AuthenticatedRequest
 from wr.api.http_messages import HttpResponse, json_response
@@ -7,7 +7,7 @@ from wr.api.services import Services
 
 
 async def silent(services: Services, request: AuthenticatedRequest[SilentQuery]) -> HttpResponse:
-    """Tell how many of those who wait a shorter heartbeat timeout would cost. Changes nothing."""
+    """Count the places that a shorter heartbeat timeout would end. Changes nothing."""
     query = request.message
     queue_id = request.queue_id
     found = await services.operators.silent(queue_id, query.timeout_seconds)

@@ -1,1 +1,1 @@
-"""Pages for people: the waiting page, the console, the documentation, and their files."""
+"""Endpoints for HTML pages: the waiting page, the console, the API reference, and their files."""

@@ -1,4 +1,4 @@
-"""Operations that answer with pages, and with the files that pages are made of."""
+"""Operations that return static pages and files: scripts, style sheets, pictures."""
 
 from collections.abc import Iterable
 
@@ -12,20 +12,20 @@ from wr.web.assets import Asset
 
 FOR_EVER = "public, max-age=31536000, immutable"
 ASK_EACH_TIME = "no-cache"
-"""May be kept, and is to be asked for again each time: a 304 tells that it has not changed."""
+"""The browser may cache the file, but has to ask each time whether it has changed. A 304 says it has not."""
 
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "font-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
-"""Nothing from elsewhere, nothing inline, and in nobody's frame."""
+"""Allows nothing from other hosts, nothing inline, and no frames around the page."""
 
 VIEWER = ("swagger-ui-bundle.js", "swagger-ui.css")
-"""Files of others that show the description of the API; `./scripts/vendor` fetches them."""
+"""Third-party files that show the API reference. `./scripts/vendor` fetches them."""
 
 
 async def asset(services: Services, request: AuthenticatedRequest[None]) -> HttpResponse:
-    """Give a file of the pages: a script, a style sheet, a picture."""
+    """Return a file of the pages: a script, a style sheet or a picture."""
     found = await _read(services, request.parameters["name"])
     if found is None:
         raise NotFound("There is no such file")
@@ -34,17 +34,17 @@ async def asset(services: Services, request: AuthenticatedRequest[None]) -> Http
 
 
 async def admin_console(services: Services, request: AuthenticatedRequest[None]) -> HttpResponse:
-    """Give the console of the person who runs the sale; it asks for the admin key itself."""
+    """Return the console for operators. The page itself asks for the admin key."""
     return page_response(request.http, "admin.html", services)
 
 
 async def index(services: Services, request: AuthenticatedRequest[None]) -> HttpResponse:
-    """Say what this server is, and where its pages are."""
+    """Return the front page: what this server is, and where its pages are."""
     return page_response(request.http, "index.html", services)
 
 
 async def icon(services: Services, request: AuthenticatedRequest[None]) -> HttpResponse:
-    """Give the icon where browsers look for one beside what is no page, as the description of the API."""
+    """Return the icon. Browsers request it for documents that link no icon, such as the OpenAPI document."""
     found = services.assets.find("icon.svg")
     if found is None:
         raise NotFound("There is no such file")
@@ -52,14 +52,17 @@ async def icon(services: Services, request: AuthenticatedRequest[None]) -> HttpR
 
 
 async def docs(services: Services, request: AuthenticatedRequest[None]) -> HttpResponse:
-    """Show the description of the API, to be tried out; or say how to get what shows it."""
+    """Return the API reference, or a page that says how to install its viewer."""
     is_complete = all(map(services.assets.holds, VIEWER))
     return page_response(request.http, "docs.html" if is_complete else "docs-without-viewer.html", services)
 
 
 async def _read(services: Services, name: str) -> Asset | None:
-    """Find an asset; what is read for the first time is compressed, which takes others' scripts too long to
-    keep everybody else waiting."""
+    """Find an asset.
+
+    The first time, it is read and compressed in a thread. For the large third-party scripts that would block
+    other requests for too long.
+    """
     found = services.assets.at_hand(name)
     if found is None and services.assets.holds(name):
         found = await trio.to_thread.run_sync(services.assets.find, name)
@@ -69,7 +72,7 @@ async def _read(services: Services, name: str) -> Asset | None:
 def asset_response(
     http: HttpRequest, asset: Asset, caching: str, headers: Iterable[tuple[str, str]] = ()
 ) -> HttpResponse:
-    """Answer with an asset: compressed for clients that take that, and 304 for those that have it."""
+    """Return the response for an asset: compressed if the client accepts it, and 304 if the client has it."""
     encodings = http.headers.get("accept-encoding", "")
     takes_gzip = asset.compressed is not None and "gzip" in encodings
     tag = f'"{asset.version}{"-gzip" if takes_gzip else ""}"'
@@ -83,7 +86,7 @@ def asset_response(
 
 
 def page_response(http: HttpRequest, name: str, services: Services) -> HttpResponse:
-    """Answer with a page that is the same for everybody, an HTML file among the assets.
+    """Return the response for a page that is the same for all visitors: an HTML file among the assets.
 
     Raises:
         NotFound: there is no such file.
@@ -97,7 +100,7 @@ def page_response(http: HttpRequest, name: str, services: Services) -> HttpRespo
 def page_headers(
     policy: str = CONTENT_SECURITY_POLICY, referrer: str = "strict-origin-when-cross-origin"
 ) -> Headers:
-    """Give the headers that keep a page to itself. `referrer` says what others learn of its address."""
+    """Return the security headers of a page. `referrer` is its Referrer-Policy."""
     return [
         ("Content-Security-Policy", policy),
         ("Referrer-Policy", referrer),

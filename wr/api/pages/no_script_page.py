@@ -1,4 +1,4 @@
-"""Operations of the waiting page where a browser runs no scripts: the page itself joins, and refreshes."""
+"""The waiting page for browsers without scripts: loading the page joins, and the page reloads itself."""
 
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -51,62 +51,62 @@ _REFUSALS = (
     *(refusals.NotFound, refusals.IdentityTaken, refusals.TooManyPlaces, refusals.Blocked),
     *(refusals.PassRequired, refusals.PassInvalid),
 )
-"""Why a visitor has no place: each is a state of the page."""
+"""Reasons for which a visitor has no place. The page has a state for each."""
 _REFRESHES = {
     refusals.QueueFull: TRY_AGAIN_S,
     refusals.Maintenance: TRY_AGAIN_S,
     refusals.RateLimited: TRY_AGAIN_S,
     refusals.TooManyPlaces: (PLACES_RETRY_AFTER_S, 2 * PLACES_RETRY_AFTER_S),
 }
-"""Refusals that may be over when the page asks again, and between which seconds it does."""
+"""Refusals for which the page reloads, because they may be temporary, and the range of seconds until then."""
 
 
 async def wait(services: Services, request: AuthenticatedRequest[None]) -> HttpResponse:
-    """Show the waiting page of a queue."""
-    wishes = read_wishes(request.http, request.queue_id)
+    """Return the waiting page of a queue."""
+    options = read_wishes(request.http, request.queue_id)
     purpose = request.http.headers.get("sec-purpose", "") + request.http.headers.get("purpose", "")
-    # A place is for somebody who looks at it: not for a browser that fetches ahead, nor for a link checker.
-    if not wishes.is_plain or request.http.method == "HEAD" or "prefetch" in purpose:
+    # Only a visitor who looks at the page gets a place, not a prefetching browser or a link checker.
+    if not options.is_plain or request.http.method == "HEAD" or "prefetch" in purpose:
         return await waiting_page(services, request)
     config = (await services.visitors.view(request.queue_id)).config
     language = await services.page_cache.language(
-        wishes.language, request.http.headers.get("accept-language", "")
+        options.language, request.http.headers.get("accept-language", "")
     )
-    headers = remember_wishes(services, request, wishes, language)
-    if wishes.has_left:
+    headers = remember_wishes(services, request, options, language)
+    if options.has_left:
         page = await services.page_cache.render(config, language, "left", is_plain=True)
-        policies = page_headers(page.policy, wishes.referrer)
+        policies = page_headers(page.policy, options.referrer)
         return HttpResponse(200, page.content, HTML, extra_headers=[*headers, *policies])
-    proof = None if has_refused_place(services, request, wishes) else await _proof(services, request)
+    proof = None if has_refused_place(services, request, options) else await _proof(services, request)
     try:
-        held = await _look_or_join(services, request, proof, wishes.brought_pass)
+        held = await _find_or_join(services, request, proof, options.brought_pass)
     except _REFUSALS as refusal:
         can_go_on = config.entry is EntryRule.OPEN or proof is not None
         return await _no_place(services, request, config, language, refusal, headers, can_go_on=can_go_on)
     headers.append(services.cookies.place(request.http, config.id, held.proof.token))
     if not isinstance(held.place, Waiting):
-        return _go(entry_url(config.target_url, held.session_token, wishes.back), headers)
-    if wishes.brought_pass:
-        # The cookie keeps the place from now on: the pass is to stand in no history and no bookmark.
-        return _go(address_without_pass(request), headers)
+        return _redirect(entry_url(config.target_url, held.session_token, options.back), headers)
+    if options.brought_pass:
+        # From now on the cookie holds the place. The redirect keeps the pass out of history and bookmarks.
+        return _redirect(address_without_pass(request), headers)
     return await _place(services, request, held, held.place.position, language, headers)
 
 
 async def leave(services: Services, request: AuthenticatedRequest[None]) -> HttpResponse:
-    """Give up the place that the browser's cookie proves."""
+    """Cancel the place in the browser's cookie."""
     queue_id = request.queue_id
     if not services.cookies.is_from_here(request.http):
-        # Another site's page sends visitors here: nobody is to lose a place by that.
-        return _go(f"/wait/{quote(queue_id)}?plain=1", [])
+        # The form was sent by a page of another site, which must not end a visitor's place.
+        return _redirect(f"/wait/{quote(queue_id)}?plain=1", [])
     proof = await _proof(services, request)
     if proof is not None:
-        with suppress(refusals.NotFound):  # Gone already, as was wished.
+        with suppress(refusals.NotFound):  # The place has already ended.
             await services.visitors.leave(proof.claims)
-    return _go(f"/wait/{quote(queue_id)}?plain=1&left=1", _forgetting(services, request))
+    return _redirect(f"/wait/{quote(queue_id)}?plain=1&left=1", _forget_headers(services, request))
 
 
-def _forgetting(services: Services, request: AuthenticatedRequest[None]) -> Headers:
-    """Spell the headers that forget a place, and how far it had come."""
+def _forget_headers(services: Services, request: AuthenticatedRequest[None]) -> Headers:
+    """Return the headers that delete the cookies of a place and its progress."""
     queue_id = request.queue_id
     return [
         services.cookies.forget(request.http, queue_id),
@@ -118,20 +118,20 @@ def _progress_cookie(queue_id: str) -> str:
     return f"wr_progress-{queue_id}"
 
 
-async def _look_or_join(
+async def _find_or_join(
     services: Services, request: AuthenticatedRequest[None], proof: PositionProof | None, brought_pass: str
 ) -> HeldPlace:
-    """Find the place of a visitor's cookie, or join. A pass is always shown: the place may rise by it."""
+    """Find the place of a visitor's cookie, or join. With a pass, always join: it may raise the place."""
     queue_id = request.queue_id
     if proof is not None and not brought_pass:
         try:
             return await services.visitors.poll(proof, PollKind.HEARTBEAT)
         except refusals.PositionExpired:
-            # A cookie of a visit long ago: its visitor comes anew.
+            # If the token has expired too, the cookie is of an earlier visit, and the visitor joins again.
             if services.clock_ms() < proof.claims.expires_s * 1000:
                 raise
     elif proof is not None:
-        # Whatever becomes of the pass, the place does not lapse meanwhile; it may be over already.
+        # The heartbeat keeps the place even if the pass is refused. The place may have ended already.
         with suppress(*_REFUSALS):
             await services.visitors.poll(proof, PollKind.HEARTBEAT)
     given = (
@@ -163,7 +163,8 @@ async def _place(
 ) -> HttpResponse:
     config = held.view.config
     state = "recovering" if held.view.is_recovering else _HELD[config.status]
-    # Kept in a cookie, so that it only moves forward; the place itself knows nothing of where it began.
+    # The cookie holds the first position and the progress, because the place itself does not store them. So
+    # the progress bar never moves back.
     kept = read_cookie(request.http, _progress_cookie(config.id)) or ""
     first, reached = (int(part) for part in kept.split(".")) if _is_progress(kept) else (position, 0)
     first = max(first, position)
@@ -178,7 +179,7 @@ async def _place(
         ),
     )
     page = await services.page_cache.render(config, language, state, Shown(place=shown), is_plain=True)
-    # In time for the place to be kept, were the page to come a little late.
+    # Early enough to keep the place, even if the page loads slowly.
     refresh_s = min(
         max(_SHORTEST_REFRESH_S, config.heartbeat_interval_seconds), config.heartbeat_timeout_seconds * 0.6
     )
@@ -212,37 +213,37 @@ async def _no_place(
     *,
     can_go_on: bool,
 ) -> HttpResponse:
-    """Say why there is no place, or none any more.
+    """Return the page that explains why the visitor has no place, or no longer has one.
 
-    The page refreshes only where asking again may help, and never joins again for a visitor whose place is
-    over. `can_go_on` says whether a visitor with a pass that does not count may go on without it.
+    The page reloads only if that may help. It never joins again for a visitor whose place has ended. With
+    `can_go_on`, a visitor whose pass is refused may continue without it.
     """
-    wishes = read_wishes(request.http, request.queue_id)
+    options = read_wishes(request.http, request.queue_id)
     is_over = isinstance(refusal, refusals.PositionExpired | refusals.NotFound)
     state = _ENDS.get(str(refusal.details.get("reason", "")), "expired") if is_over else state_of(refusal)
     shown = Shown(
         until=_blocked_until(refusal, language),
-        brought_pass=wishes.brought_pass,
+        brought_pass=options.brought_pass,
         may_go_on_without=can_go_on and isinstance(refusal, refusals.PassInvalid),
     )
     page = await services.page_cache.render(config, language, state, shown, is_plain=True)
-    last = _forgetting(services, request) if is_over else []
+    last = _forget_headers(services, request) if is_over else []
     seconds = _REFRESHES.get(type(refusal))
     if seconds is not None:
         last.append(refresh(services, *seconds))
     status = 200 if is_over else wire_form(refusal).status
     if status == 429:
         last += refusal_headers(refusal)
-    policies = page_headers(page.policy, wishes.referrer)
+    policies = page_headers(page.policy, options.referrer)
     return HttpResponse(status, page.content, HTML, refusal.usage, [*headers, *policies, *last])
 
 
 def _blocked_until(refusal: Refusal, language: "Language") -> str:
-    """Write when a visitor that is blocked may join again; empty for every other refusal."""
+    """Return when a blocked visitor may join again, in the visitor's language. Empty for other refusals."""
     if not isinstance(refusal, refusals.Blocked):
         return ""
     return language.moment(datetime.fromisoformat(str(refusal.details["blocked_until"])))
 
 
-def _go(address: str, headers: Headers) -> HttpResponse:
+def _redirect(address: str, headers: Headers) -> HttpResponse:
     return HttpResponse(303, b"", HTML, extra_headers=[*headers, ("Location", address)])

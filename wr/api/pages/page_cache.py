@@ -1,4 +1,4 @@
-"""The desk of the waiting pages: renders them when they are first asked for, and keeps what it rendered."""
+"""Renders waiting pages on request, and caches those that are the same for many visitors."""
 
 from collections.abc import Sequence
 from importlib import import_module
@@ -23,14 +23,14 @@ log = structlog.get_logger("wr.waiting_pages")
 
 HTML = "text/html; charset=utf-8"
 _NOTHING = Shown()
-_PASS_BLANK = "the-pass-of-this-address"  # noqa: S105 - what stands for one until it is filled in
+_PASS_BLANK = "the-pass-of-this-address"  # noqa: S105 - a placeholder, replaced by the visitor's pass
 _CHECK_PATIENCE_S = 8.0
 _MOST_KEPT = 256
-"""Pages kept: one for each queue, language and state that somebody asks for, 5 KB each."""
+"""Cached pages: one for each queue, language and state in use, 5 KB each."""
 
 
 class WaitingPageCache:
-    """Gives waiting pages. What renders them is loaded when somebody first looks at one."""
+    """Returns waiting pages. It loads the template engine at the first request."""
 
     def __init__(self, assets: AssetStore, check_command: Sequence[str]) -> None:
         self._assets = assets
@@ -41,14 +41,17 @@ class WaitingPageCache:
             _MOST_KEPT
         )
 
-    async def language(self, wish: str, accepted: str) -> "Language":
-        """Choose a visitor's language: the wish, a code, or else by an `Accept-Language` header."""
-        return (await self._loaded()).languages.choose(wish, accepted)
+    async def language(self, preferred: str, accepted: str) -> "Language":
+        """Choose a language: the code `preferred` if supported, else by the `Accept-Language` header."""
+        return (await self._loaded()).languages.choose(preferred, accepted)
 
     async def scripted(
         self, config: QueueConfig, language: "Language", state: str, shown: Shown = _NOTHING
     ) -> tuple[Asset, str]:
-        """Give the page that runs scripts, and its policy. Rendered once for each version of the queue."""
+        """Return the page with scripts, and its Content-Security-Policy.
+
+        It is rendered once for each version of the queue.
+        """
         key = (config.id, config.version, config.created_ms, language.code, state, shown)
         found = self._kept.get(key)
         if found is None:
@@ -60,9 +63,9 @@ class WaitingPageCache:
     async def invited(
         self, config: QueueConfig, language: "Language", state: str, brought_pass: str
     ) -> tuple[bytes, str]:
-        """Give the page that runs scripts to a visitor that brings a pass in its address, and its policy.
+        """Return the page with scripts for a visitor with a pass in the URL, and its Content-Security-Policy.
 
-        A browser without scripts is sent on with the pass. The page is rendered once, and the pass filled in.
+        The page contains the pass for browsers without scripts. It is rendered once with a placeholder.
         """
         page, policy = await self.scripted(config, language, state, Shown(brought_pass=_PASS_BLANK))
         filled = quote(brought_pass, safe="", errors="replace").encode()
@@ -77,12 +80,12 @@ class WaitingPageCache:
         *,
         is_plain: bool = False,
     ) -> WaitingPage:
-        """Render a page; where the queue's own template fails, the usual one."""
+        """Render a page. If the queue's own template fails, use the standard template."""
         pages = await self._loaded()
         try:
             return pages.render(config, language, state, shown, is_plain=is_plain)
         except InvalidRequest as error:
-            # It was tried in every state when it was set. Visitors are told where they stand all the same.
+            # The template was tested when it was set, but visitors have to see their position in any case.
             log.error("a queue's own template failed", queue_id=config.id, error=error.message)  # noqa: TRY400
             return pages.render(
                 msgspec.structs.replace(config, page_template=""),
@@ -93,13 +96,13 @@ class WaitingPageCache:
             )
 
     async def check_template(self, config: QueueConfig) -> None:
-        """Try a queue's own template in every language and state, in a process of its own.
+        """Test a queue's own template in every language and state, in a separate process.
 
-        A sandbox keeps a template from looking around, not from counting to a billion: there it may take some
-        seconds and some memory, here nobody waits for it.
+        The template sandbox blocks access to other data, but not endless loops. The separate process limits
+        time and memory, and does not block other requests.
 
         Raises:
-            InvalidRequest: it cannot be read, fails, lacks what the page needs, or takes too much.
+            InvalidRequest: the template has errors, lacks required parts, or takes too much time or memory.
         """
         if not config.page_template:
             return
@@ -118,7 +121,7 @@ class WaitingPageCache:
         raise InvalidRequest("page_template: it takes too long, or too much memory", field="page_template")
 
     async def _loaded(self) -> "WaitingPages":
-        """Load what renders pages, the first time in a worker thread: that takes a third of a second."""
+        """Return the renderer. The first time, a thread loads it, which takes a third of a second."""
         if self._pages is None:
             async with self._loading:
                 if self._pages is None:

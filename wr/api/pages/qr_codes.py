@@ -1,4 +1,4 @@
-"""Pictures of addresses as QR codes: drawn once, few in a second, and remembered."""
+"""Draws QR codes of URLs, caches them, and limits how many are drawn a second."""
 
 from collections.abc import Callable
 from importlib import import_module
@@ -11,16 +11,16 @@ from wr.model.gate_rules import Budget
 from wr.model.refusals import RateLimited
 
 _MOST_KEPT = 256
-"""Pictures kept, 8 KB each. The addresses asked for lately are among them."""
+"""Cached pictures, 8 KB each. The most recently used ones are kept."""
 _MOST_A_SECOND = 10.0
-"""New pictures drawn in a second: one takes 5 ms, so all of them a twentieth of a processor."""
+"""New pictures a second. One takes 5 ms, so together they use at most a twentieth of a processor core."""
 
 
 class QrCodes:
-    """Draws QR codes.
+    """Draws and caches QR codes.
 
-    Without a public address, the host in an address is what the client claims it to be: a client that claims
-    a new host each time would have a picture drawn, and another forgotten, with each request.
+    Without a configured public URL, the host in the QR code comes from the client's `Host` header. The limit
+    stops a client that sends a new host each time, so that each request draws a picture.
     """
 
     def __init__(self, clock_s: Callable[[], float]) -> None:
@@ -30,15 +30,17 @@ class QrCodes:
         self._drawing = trio.Lock()
 
     async def picture(self, address: str) -> bytes:
-        """Draw an address as an SVG of black squares on white, for print and screens; 5 ms the first time.
+        """Return a URL as a QR code: an SVG in black on white, for print and screens.
+
+        Takes 5 ms the first time.
 
         Raises:
-            RateLimited: too many others were drawn just now; pictures that are kept are given all the same.
+            RateLimited: too many were drawn just now. Cached pictures are still returned.
         """
         found = self._kept.get(address)
         if found is not None:
             return found
-        # One at a time: those who ask for the same one meanwhile find it.
+        # One at a time, so that simultaneous requests for the same picture draw it once.
         async with self._drawing:
             found = self._kept.get(address)
             if found is None:
@@ -50,7 +52,7 @@ class QrCodes:
 
 
 def _draw(address: str) -> bytes:
-    # Loaded when somebody first asks for a picture: many a server is never asked.
+    # Imported late, because many servers never draw a QR code.
     segno = import_module("segno")
     drawn = BytesIO()
     segno.make(address, error="m", micro=False).save(

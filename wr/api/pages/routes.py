@@ -1,4 +1,4 @@
-"""The routes of pages, a part of the route table."""
+"""Routes of pages and their files."""
 
 from wr.api.message_readers import NOTHING
 from wr.api.pages import file_operations, no_script_page, waiting_page

@@ -1,4 +1,4 @@
-"""Operations of the waiting page: the page itself, its picture for posters, and the module it is made of."""
+"""Operations of the waiting page: the page itself, its QR code for posters, and its JavaScript module."""
 
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, parse_qsl, quote, unquote, urlencode
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 LANGUAGE_COOKIE = "wr_language"
 TRY_AGAIN_S = (20.0, 40.0)
-"""Between these, in seconds, somebody who got no place is to ask again."""
+"""Range of seconds after which a visitor without a place should try again."""
 STATES: dict[type[Refusal], str] = {
     refusals.QueueFull: "full",
     refusals.Maintenance: "maintenance",
@@ -36,8 +36,8 @@ STATES: dict[type[Refusal], str] = {
     refusals.Blocked: "blocked",
     refusals.PassRequired: "pass_required",
 }
-"""What a refusal is to a visitor. A pass that is refused has a state for each reason; every other refusal is
-something that passes."""
+"""The page's state for each refusal. A refused pass has a state for each reason. All other refusals have the
+state `unavailable`, because they are temporary."""
 _STATUSES = {"unknown": 404, "limited": 429}
 _MOST_FIELDS = 20
 _LONGEST_ORIGIN = 280
@@ -47,52 +47,53 @@ _FROM_ANYWHERE = [("Access-Control-Allow-Origin", "*"), ("Cross-Origin-Resource-
 
 
 class PageOptions(msgspec.Struct, frozen=True):
-    """What the address of a waiting page asks for."""
+    """The options in the URL of a waiting page."""
 
     language: str
     is_plain: bool
-    """Without scripts: the page itself joins, and refreshes."""
+    """Whether the page works without scripts: loading it joins, and it reloads itself."""
     has_left: bool
     refused: str
-    """The gate's note that the visitor was refused a session; empty where there is none."""
+    """The gate's signed note that it refused a session to the visitor. Empty if there is none."""
     back: str
-    """Where on the site the visitor wanted to go; empty where that is not said."""
+    """The path of the site to return to after admission. Empty if there is none."""
     brought_pass: str = ""
-    """The pass of an invitation link; empty for none."""
+    """The pass in an invitation link. Empty if there is none."""
 
     @property
     def referrer(self) -> str:
-        """The Referrer-Policy of a page at this address: no other address learns of a pass."""
+        """The Referrer-Policy of the page. With a pass in the URL, no referrer is sent, to keep it secret."""
         return "no-referrer" if self.brought_pass else "strict-origin-when-cross-origin"
 
 
 async def waiting_page(services: Services, request: AuthenticatedRequest[None]) -> HttpResponse:
-    """Show the waiting page of a queue, which joins by its script."""
+    """Return the waiting page of a queue, whose script joins."""
     config = (await services.visitors.view(request.queue_id)).config
-    wishes = read_wishes(request.http, request.queue_id)
+    options = read_wishes(request.http, request.queue_id)
     language = await services.page_cache.language(
-        wishes.language, request.http.headers.get("accept-language", "")
+        options.language, request.http.headers.get("accept-language", "")
     )
-    state = "left" if wishes.has_left else "joining"
-    headers = [("Vary", "Accept-Language, Cookie"), *remember_wishes(services, request, wishes, language)]
-    if has_refused_place(services, request, wishes):
+    state = "left" if options.has_left else "joining"
+    headers = [("Vary", "Accept-Language, Cookie"), *remember_wishes(services, request, options, language)]
+    if has_refused_place(services, request, options):
         headers.append(services.cookies.forget(request.http, config.id))
-    if wishes.brought_pass:
-        content, policy = await services.page_cache.invited(config, language, state, wishes.brought_pass)
-        headers = [*page_headers(policy, wishes.referrer), *headers]
+    if options.brought_pass:
+        content, policy = await services.page_cache.invited(config, language, state, options.brought_pass)
+        headers = [*page_headers(policy, options.referrer), *headers]
         return HttpResponse(200, content, HTML, extra_headers=headers)
     page, policy = await services.page_cache.scripted(config, language, state)
     return asset_response(request.http, page, ASK_EACH_TIME, [*page_headers(policy), *headers])
 
 
-def has_refused_place(services: Services, request: AuthenticatedRequest[None], wishes: PageOptions) -> bool:
-    """Whether the browser keeps the place whose session the gate has refused to it just now.
+def has_refused_place(services: Services, request: AuthenticatedRequest[None], options: PageOptions) -> bool:
+    """Whether the browser's cookie holds the place whose session the gate has just refused.
 
-    The note is signed and names the position, so that a link that somebody spreads costs no visitor a place.
+    The gate's note is signed and names the position. So a link with a note cannot end another visitor's
+    place.
     """
-    if not wishes.refused:
+    if not options.refused:
         return False
-    position_id = read_refused(wishes.refused, services.signing_keys.ring, services.clock_ms())
+    position_id = read_refused(options.refused, services.signing_keys.ring, services.clock_ms())
     token = read_cookie(request.http, cookie_name(request.queue_id))
     if position_id is None or token is None:
         return False
@@ -106,51 +107,51 @@ def has_refused_place(services: Services, request: AuthenticatedRequest[None], w
 async def refused_page(
     services: Services, http: HttpRequest, queue_id: str, refusal: Refusal
 ) -> HttpResponse:
-    """Tell a refusal on a page: no such queue, too many tries, the store is away."""
+    """Return a refusal as a page: unknown queue, too many requests, or the store is unreachable."""
     state = state_of(refusal)
-    wishes = read_wishes(http, queue_id)
-    language = await services.page_cache.language(wishes.language, http.headers.get("accept-language", ""))
+    options = read_wishes(http, queue_id)
+    language = await services.page_cache.language(options.language, http.headers.get("accept-language", ""))
     config = QueueConfig(
         id=queue_id if is_queue_id(queue_id) else "-", name=language.text("room"), target_url=""
     )
-    shown = Shown(brought_pass=wishes.brought_pass)
+    shown = Shown(brought_pass=options.brought_pass)
     page = await services.page_cache.render(config, language, state, shown, is_plain=True)
-    headers = page_headers(page.policy, wishes.referrer)
+    headers = page_headers(page.policy, options.referrer)
     if state != "unknown":
         headers.append(refresh(services, *TRY_AGAIN_S))
     return HttpResponse(_STATUSES.get(state, 503), page.content, HTML, extra_headers=headers)
 
 
 def state_of(refusal: Refusal) -> str:
-    """Name the state of the page that tells a visitor of a refusal."""
+    """Return the page's state for a refusal."""
     if isinstance(refusal, refusals.PassInvalid):
         return f"pass_{refusal.details['reason']}"
     return STATES.get(type(refusal), "unavailable")
 
 
 async def qr_code(services: Services, request: AuthenticatedRequest[None]) -> HttpResponse:
-    """Draw the address of a waiting page as a QR code, for posters and screens."""
+    """Return the QR code of a waiting page's URL, for posters and screens."""
     queue_id = request.queue_id
     await services.visitors.view(queue_id)
     origin = services.public_url or services.cookies.origin_of(request.http)
     if len(origin) > _LONGEST_ORIGIN:
-        raise refusals.InvalidRequest("No host has a name as long as this")
+        raise refusals.InvalidRequest("The name of the host is too long")
 
     picture = await services.qr_codes.picture(f"{origin}/wait/{quote(queue_id)}")
     return HttpResponse(200, picture, "image/svg+xml")
 
 
 async def client_module(services: Services, request: AuthenticatedRequest[None]) -> HttpResponse:
-    """Give the page's client, which other sites may embed too."""
-    return _of_the_module(services, request, "wr.js")
+    """Return the JavaScript client of the waiting page. Other sites may load it too."""
+    return _public_asset(services, request, "wr.js")
 
 
 async def client_types(services: Services, request: AuthenticatedRequest[None]) -> HttpResponse:
-    """Give the types of the page's client."""
-    return _of_the_module(services, request, "wr.d.ts")
+    """Return the TypeScript types of the JavaScript client."""
+    return _public_asset(services, request, "wr.d.ts")
 
 
-def _of_the_module(services: Services, request: AuthenticatedRequest[None], name: str) -> HttpResponse:
+def _public_asset(services: Services, request: AuthenticatedRequest[None], name: str) -> HttpResponse:
     found = services.assets.find(name)
     if found is None:
         raise NotFound("There is no such file")
@@ -158,7 +159,7 @@ def _of_the_module(services: Services, request: AuthenticatedRequest[None], name
 
 
 def read_wishes(http: HttpRequest, queue_id: str) -> PageOptions:
-    """Read what the address asks for, and the language that was chosen before."""
+    """Read the options in the URL, and those that cookies remember."""
     try:
         query = parse_qs(http.query, keep_blank_values=True, max_num_fields=_MOST_FIELDS)
     except ValueError:
@@ -176,10 +177,10 @@ def read_wishes(http: HttpRequest, queue_id: str) -> PageOptions:
 
 
 def address_without_pass(request: AuthenticatedRequest[None]) -> str:
-    """Spell the address of the page that was asked for, without its pass; all else in it stays.
+    """Return the URL of this request without its pass. Other parameters stay.
 
     Raises:
-        ValueError: the address has more than 20 fields, and so no wishes either.
+        ValueError: the URL has more than 20 parameters. Then `read_wishes` finds no pass in it either.
     """
     fields = parse_qsl(request.http.query, keep_blank_values=True, max_num_fields=_MOST_FIELDS)
     query = urlencode([(name, value) for name, value in fields if name != "pass"])
@@ -187,23 +188,23 @@ def address_without_pass(request: AuthenticatedRequest[None]) -> str:
 
 
 def back_cookie_name(queue_id: str) -> str:
-    """Name the cookie that keeps where a visitor wanted to go."""
+    """Return the name of the cookie with the path to return to."""
     return f"wr_back-{queue_id}"
 
 
 def remember_wishes(
-    services: Services, request: AuthenticatedRequest[None], wishes: PageOptions, language: "Language"
+    services: Services, request: AuthenticatedRequest[None], options: PageOptions, language: "Language"
 ) -> Headers:
-    """Spell the headers that remember a language chosen just now, and where the visitor wanted to go."""
+    """Return the cookies that remember the language and the path to return to, if the URL sets them."""
     remembered = []
-    if "lang=" in request.http.query and wishes.language == language.code:
+    if "lang=" in request.http.query and options.language == language.code:
         remembered.append(services.cookies.spell(request.http, LANGUAGE_COOKIE, language.code, _YEAR_S))
-    if "return=" in request.http.query and wishes.back:
+    if "return=" in request.http.query and options.back:
         name = back_cookie_name(request.queue_id)
-        remembered.append(services.cookies.spell(request.http, name, quote(wishes.back, safe="/"), _DAY_S))
+        remembered.append(services.cookies.spell(request.http, name, quote(options.back, safe="/"), _DAY_S))
     return remembered
 
 
 def refresh(services: Services, least_s: float, most_s: float) -> tuple[str, str]:
-    """Spell the header that has a page ask again, after a while that is another for everybody."""
+    """Return the header that reloads a page after a random time, so that not all visitors reload at once."""
     return "Refresh", str(max(1, int(least_s + (most_s - least_s) * services.random())))

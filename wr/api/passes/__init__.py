@@ -1,1 +1,1 @@
-"""The API with which operators issue and revoke passes."""
+"""Endpoints for operators to issue and revoke passes."""

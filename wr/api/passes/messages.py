@@ -1,4 +1,4 @@
-"""Messages with which operators issue and revoke passes."""
+"""Request and response bodies for issuing and revoking passes."""
 
 from typing import Annotated, Literal
 
@@ -23,8 +23,8 @@ class IssuePassesRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=Tru
         str,
         Meta(
             max_length=200,
-            description="The visitor that holds the pass, with one place in line for each. Of several, each "
-            "gets a number behind it; left out, each gets a name of its own",
+            description="The visitor who holds the pass. Each subject gets one place in line. With `count`, "
+            "a number is appended for each pass. If left out, each pass gets a random subject",
             examples=["user-123"],
         ),
     ] = ""
@@ -32,7 +32,9 @@ class IssuePassesRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=Tru
     uses: Annotated[
         int,
         Meta(
-            ge=0, le=1_000_000, description="How many places each gives, one after the other; 0: any number"
+            ge=0,
+            le=1_000_000,
+            description="How many places each pass gives, one after the other. 0: any number",
         ),
     ] = 1
     expires_in: Annotated[int, Meta(ge=1, le=LONGEST_PASS_S, description="Seconds until they expire")] = (
@@ -44,8 +46,8 @@ class IssuePassesRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=Tru
         Meta(
             ge=0,
             le=1_000_000_000,
-            description="The number behind the first subject, for a call that continues an earlier one; 0: "
-            "numbers begin at 1, and a single subject has none",
+            description="The number appended to the first subject, to continue an earlier call. 0: numbers "
+            "begin at 1, and a single subject gets no number",
         ),
     ] = 0
 
@@ -55,14 +57,12 @@ class IssuedPassResponse(msgspec.Struct, kw_only=True):
 
     pass_id: PassId
     subject: str
-    pass_: Annotated[str, Meta(description="What a visitor brings as `X-WR-Pass`")] = msgspec.field(
-        name="pass"
-    )
-    link: Annotated[str, Meta(description="The waiting page, with the pass: an invitation")]
+    pass_: Annotated[str, Meta(description="The value for `X-WR-Pass`")] = msgspec.field(name="pass")
+    link: Annotated[str, Meta(description="URL of the waiting page with the pass, for an invitation")]
 
 
 class IssuedPassesResponse(msgspec.Struct, kw_only=True):
-    """Passes that were signed. They are told only now."""
+    """New passes. They are shown only in this response."""
 
     queue_id: str
     priority: int
@@ -72,7 +72,7 @@ class IssuedPassesResponse(msgspec.Struct, kw_only=True):
 
 
 class RevokePassRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """The pass to take back: as a whole, or by its id."""
+    """The pass to revoke: the pass itself, or its id."""
 
     pass_: Annotated[str, Meta(max_length=4096)] = msgspec.field(default="", name="pass")
     pass_id: PassId = ""
@@ -82,12 +82,12 @@ class RevokePassRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True
 
 
 class RevokedPassResponse(msgspec.Struct, kw_only=True):
-    """The pass gives no place any more."""
+    """The pass is revoked and gives no more places."""
 
     queue_id: str
     pass_id: PassId
     status: Literal["revoked"] = "revoked"
-    uses: Annotated[Count, Meta(description="Places that it had given")]
+    uses: Annotated[Count, Meta(description="Number of places that the pass gave")]
     place_ended: Annotated[
-        bool, Meta(description="Whether the place or session that it gave last was ended now")
+        bool, Meta(description="Whether the revocation ended the last place or session of the pass")
     ]

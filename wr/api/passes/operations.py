@@ -1,4 +1,4 @@
-"""Operations with which operators issue and revoke passes."""
+"""Operations for issuing and revoking passes."""
 
 from urllib.parse import quote
 
@@ -19,19 +19,19 @@ from wr.room.passes import PassTerms
 
 
 async def issue_passes(services: Services, request: AuthenticatedRequest[IssuePassesRequest]) -> HttpResponse:
-    """Sign passes for a queue, each with its link; they are told only now."""
-    wish = request.message
+    """Create passes for a queue, each with its link. They are shown only in this response."""
+    body = request.message
     queue_id = request.queue_id
     issued = await services.issued_passes.issue(
         request.caller.actor,
         queue_id,
         PassTerms(
-            subject=wish.subject,
-            priority=wish.priority,
-            uses=wish.uses,
-            expires_in_s=wish.expires_in,
-            count=wish.count,
-            first_number=wish.first_number,
+            subject=body.subject,
+            priority=body.priority,
+            uses=body.uses,
+            expires_in_s=body.expires_in,
+            count=body.count,
+            first_number=body.first_number,
         ),
     )
     origin = services.public_url or services.cookies.origin_of(request.http)
@@ -39,35 +39,35 @@ async def issue_passes(services: Services, request: AuthenticatedRequest[IssuePa
         201,
         IssuedPassesResponse(
             queue_id=queue_id,
-            priority=wish.priority,
-            uses=wish.uses,
+            priority=body.priority,
+            uses=body.uses,
             expires_at=rfc3339(issued[0].made.expires_s * 1000),
             passes=[
                 IssuedPassResponse(
-                    pass_id=each.made.pass_id,
-                    subject=each.made.subject,
-                    pass_=each.token,
-                    link=f"{origin}/wait/{quote(queue_id)}?pass={each.token}",
+                    pass_id=new_pass.made.pass_id,
+                    subject=new_pass.made.subject,
+                    pass_=new_pass.token,
+                    link=f"{origin}/wait/{quote(queue_id)}?pass={new_pass.token}",
                 )
-                for each in issued
+                for new_pass in issued
             ],
         ),
     )
 
 
 async def revoke_pass(services: Services, request: AuthenticatedRequest[RevokePassRequest]) -> HttpResponse:
-    """Take a pass back, and end the place or session that it gave."""
-    wish = request.message
-    if bool(wish.pass_) is bool(wish.pass_id):
+    """Revoke a pass, and end the place or session that it gave."""
+    body = request.message
+    if bool(body.pass_) is bool(body.pass_id):
         raise InvalidRequest("Give either the pass or its pass_id", field="pass_id")
     queue_id = request.queue_id
     revoked = await services.issued_passes.revoke(
         request.caller.actor,
         queue_id,
-        token=wish.pass_,
-        pass_id=wish.pass_id,
-        reason=wish.reason,
-        block=BlockTerms(wish.block_for, wish.block),
+        token=body.pass_,
+        pass_id=body.pass_id,
+        reason=body.reason,
+        block=BlockTerms(body.block_for, body.block),
     )
     return json_response(
         200,

@@ -1,4 +1,4 @@
-"""Routes with which operators issue and revoke passes."""
+"""Routes for issuing and revoking passes."""
 
 from wr.api.message_readers import Body
 from wr.api.passes import messages, operations
@@ -11,7 +11,7 @@ PASS_ROUTES = (
         "/queues/{queue_id}/passes",
         operations.issue_passes,
         reads=Body(messages.IssuePassesRequest),
-        answers=((201, "Passes signed", messages.IssuedPassesResponse),),
+        answers=((201, "Passes created", messages.IssuedPassesResponse),),
         refusals=(refusals.NotFound,),
     ),
     admin_route(
@@ -19,7 +19,7 @@ PASS_ROUTES = (
         "/queues/{queue_id}/passes/revoke",
         operations.revoke_pass,
         reads=Body(messages.RevokePassRequest, is_required=True),
-        answers=((200, "Pass taken back", messages.RevokedPassResponse),),
+        answers=((200, "Pass revoked", messages.RevokedPassResponse),),
         refusals=(refusals.NotFound, refusals.PassInvalid),
     ),
 )

@@ -1,1 +1,1 @@
-"""The API about the service itself: health, verification keys, OpenAPI, metrics."""
+"""Endpoints about the service itself: health, verification keys, OpenAPI and metrics."""

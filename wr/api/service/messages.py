@@ -1,4 +1,4 @@
-"""Messages about the service itself: its health and its verification keys (contract: Health, JWKS)."""
+"""Response bodies about the service itself: health and verification keys (contract: Health, JWKS)."""
 
 from typing import Annotated, Literal
 
@@ -7,19 +7,21 @@ from msgspec import UNSET, Meta, UnsetType
 
 
 class HealthResponse(msgspec.Struct, kw_only=True):
-    """Whether the service can do its work just now."""
+    """Whether the service works, and the health of its components."""
 
     status: Literal["healthy", "unhealthy"]
     version: str
     uptime_seconds: int
     components: dict[str, str]
     recovering_queues: (
-        Annotated[int, Meta(ge=1, description="Queues whose places come back after the store has lost them")]
+        Annotated[
+            int, Meta(ge=1, description="Queues whose places are being restored after the store lost data")
+        ]
         | UnsetType
     ) = UNSET
 
 
 class JwksResponse(msgspec.Struct, kw_only=True):
-    """What verifies session tokens (RFC 7517)."""
+    """The public keys that verify session tokens (RFC 7517)."""
 
     keys: list[dict[str, str]]

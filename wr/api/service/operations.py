@@ -1,4 +1,4 @@
-"""Operations that need no token of a visitor: health, verification keys, the OpenAPI document, metrics."""
+"""Operations about the service itself: health, verification keys, the OpenAPI document and metrics."""
 
 import msgspec
 from msgspec import UNSET
@@ -12,10 +12,11 @@ from wr.store.health import Condition
 
 
 async def health(services: Services, _request: AuthenticatedRequest[None]) -> HttpResponse:
-    """Tell whether visitors are served: 200 when they are, 503 while the store is away or takes no writes.
+    """Report whether the server can serve visitors: 200, or 503 if the store is unreachable or read-only.
 
-    A full store, which the component says, refuses joins on every server, and serves those with a place.
-    Without NATS people are served all the same. So neither has a load balancer take the server out.
+    A full store is reported as a component and still gives 200: all servers refuse new visitors then, and
+    serve those with a place. Without NATS the server still serves visitors. So a load balancer does not
+    remove the server in these cases.
     """
     found = await services.health.check()
     is_healthy = found.store is not Condition.UNHEALTHY
@@ -41,7 +42,7 @@ async def jwks(services: Services, _request: AuthenticatedRequest[None]) -> Http
 
 async def event_schema(_services: Services, _request: AuthenticatedRequest[None]) -> HttpResponse:
     """Describe the events that are published and delivered, as JSON Schema."""
-    # Half a megabyte that many a server never needs.
+    # Imported late, because it takes half a megabyte and many servers never need it.
     from wr.model import event_schema as described  # noqa: PLC0415
 
     return HttpResponse(200, msgspec.json.encode(described.event_schema()))
@@ -53,6 +54,6 @@ async def openapi(services: Services, _request: AuthenticatedRequest[None]) -> H
 
 
 async def metrics(services: Services, request: AuthenticatedRequest[None]) -> HttpResponse:
-    """Tell Prometheus everything that is counted and timed."""
+    """Return all metrics for Prometheus."""
     text, content_type = await services.metrics.exposition(request.http.headers.get("accept", ""))
     return HttpResponse(200, text, content_type)

@@ -1,1 +1,1 @@
-"""The second API: users who join, ask and subscribe by their number."""
+"""Endpoints of the second API: users join, ask for their rank and subscribe, identified by a number."""

@@ -49,47 +49,47 @@ class UserQueueFeed:
         self.usage: Usage | None = None
 
     async def begin(self) -> None:
-        """Find out where the user stands; raises what a status call would."""
+        """Read the user's place from the store. Raises the same errors as a status call."""
         user = self._user
         standing = await self._services.user_queue.status(user.concert_id, user.user_id, self._caller)
         self.usage = standing.usage
         place = standing.place
-        # This API does not tell how long the line is.
+        # This API does not report the length of the line.
         if isinstance(place, Waiting):
             self._take(PositionUpdate(place.position, 0, 0))
             self.stream.told(PositionUpdate(place.position, 0, 0))
         elif isinstance(place, Admitted):
             view = await self._services.user_queue.view(self._user.concert_id)
-            entered = AdmittedUpdate(view.config, place, 0, standing.now_ms)
-            self._take(entered)
-            self.stream.told(entered)
+            admitted = AdmittedUpdate(view.config, place, 0, standing.now_ms)
+            self._take(admitted)
+            self.stream.told(admitted)
 
     def opening(self) -> list[Event]:
-        """The greeting and a snapshot."""
+        """Return `INIT` and the current state."""
         return [Event("INIT", b"connected"), self._event()]
 
     async def spell(self, update: Update) -> Event | Goodbye | None:
-        """Spell what the stream brought; None for somebody not in line who was not in line before."""
+        """Turn an update into an event. Returns None if this API has nothing to send."""
         if isinstance(update, Farewell):
             return goodbye(update)
         if isinstance(update, EndedUpdate) and self._state.status is UserStatus.NONE:
             return None
         if isinstance(update, TokenDue):
-            return None  # Users of this API have no tokens of places.
+            return None  # This API has no position tokens.
         if isinstance(update, PositionUpdate) and update.position == self._state.rank:
-            return None  # The line is held, or goes on: of that this API says nothing.
+            return None  # The queue's status has changed, which this API does not report.
         self._take(update)
         return self._event()
 
     async def heartbeat(self) -> None:
-        """This API has none: the open stream is the sign of life."""
+        """Do nothing: this API has no heartbeats. The open stream keeps the place."""
 
     def close(self) -> None:
-        """Follow no longer."""
+        """Unregister the stream."""
         self._services.registry.remove(self.stream)
 
     def as_server_sent(self, event: Event | None, number: int) -> bytes:  # noqa: ARG002 - events have no numbers here
-        """Spell an event without the optional spaces, as this API's clients expect."""
+        """Return an event without the optional spaces, as this API's clients expect."""
         if event is None:
             return b"event:KEEPALIVE\ndata:%s\n\n" % self._event().data
         return b"event:%s\ndata:%s\n\n" % (event.name.encode(), event.data)
@@ -105,7 +105,7 @@ class UserQueueFeed:
         self._state = msgspec.structs.replace(self._state, status=status, rank=rank)
 
     def _event(self) -> Event:
-        """Spell the state of this moment."""
+        """Return the current state as an event."""
         is_active = self._state.status is UserStatus.ACTIVE
         left_s = max(0, int(self._inside_until - trio.current_time())) if is_active else 0
         now = datetime.fromtimestamp(self._clock_ms() / 1000, UTC)
@@ -119,9 +119,11 @@ class UserQueueFeed:
 
 
 async def concert_feed(services: Services, request: AuthenticatedRequest[ConcertUser]) -> Feed:
-    """Follow the rank of a user. A subscription with the user's token replaces those before; without one, a
-    few of the same user live side by side, and the third of one address replaces the first of that
-    address."""
+    """Follow the rank of a user.
+
+    A subscription with the user's token replaces the user's earlier ones. Without a token, several may be
+    open, and the third one from an address replaces the first one from that address.
+    """
     user = request.message
     caller = queue_user(request.caller)
     queue_id = concert_queue(user.concert_id)

@@ -1,4 +1,4 @@
-"""Messages of the second API: users join by number, ask for their rank, and follow a stream."""
+"""Request and response bodies of the second API."""
 
 import msgspec
 
@@ -14,7 +14,7 @@ class ConcertUser(msgspec.Struct, kw_only=True, rename="camel"):
 
 
 class JoinResponse(msgspec.Struct, kw_only=True, rename="camel"):
-    """What a user became by joining."""
+    """The state of a user after joining."""
 
     user_id: int
     concert_id: int
@@ -23,14 +23,14 @@ class JoinResponse(msgspec.Struct, kw_only=True, rename="camel"):
 
 
 class RankResponse(msgspec.Struct, kw_only=True):
-    """Where a user stands: rank from 1 in line, 0 inside, -1 otherwise."""
+    """The state of a user. The rank is 1 or more in line, 0 if active, and -1 otherwise."""
 
     status: UserStatus
     rank: int
 
 
 class ConcertEvent(msgspec.Struct, kw_only=True, rename="camel"):
-    """What the second API's stream tells."""
+    """The data of an event in the second API's stream."""
 
     user_id: int
     concert_id: int

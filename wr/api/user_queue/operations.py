@@ -8,7 +8,7 @@ from wr.room.user_queue import QueueUser, rank_of, status_of
 
 
 def queue_user(caller: Caller) -> QueueUser:
-    """Tell what is known of the caller."""
+    """Return what is known about the caller of the request."""
     return QueueUser(caller.address, caller.is_site, caller.has_user_token)
 
 
@@ -29,7 +29,7 @@ async def join_concert(services: Services, request: AuthenticatedRequest[Concert
 
 
 async def concert_status(services: Services, request: AuthenticatedRequest[ConcertUser]) -> HttpResponse:
-    """Tell where a user stands; a sign of life, since this API has no other."""
+    """Return the state of a user. It counts as a heartbeat, because this API has no other."""
     user = request.message
     standing = await services.user_queue.status(user.concert_id, user.user_id, queue_user(request.caller))
     response = RankResponse(status=status_of(standing.place), rank=rank_of(standing.place))

@@ -16,7 +16,7 @@ USER_QUEUE_ROUTES = (
         auth=Auth.USER,
         scope="enqueue",
         reads=Body(messages.ConcertUser),
-        answers=((200, "In line, inside, or rejected because the line is full", messages.JoinResponse),),
+        answers=((200, "In line, active, or rejected because the line is full", messages.JoinResponse),),
         refusals=(
             *(refusals.NotFound, refusals.StoreFull, refusals.Maintenance, refusals.Forbidden),
             *(refusals.TooManyPlaces, refusals.Blocked, refusals.PassRequired),
@@ -31,7 +31,7 @@ USER_QUEUE_ROUTES = (
         auth=Auth.USER,
         scope="status",
         reads=Query(messages.ConcertUser),
-        answers=((200, "Where the user stands", messages.RankResponse),),
+        answers=((200, "State of the user", messages.RankResponse),),
         refusals=(refusals.NotFound, refusals.Forbidden),
     ),
     Route(

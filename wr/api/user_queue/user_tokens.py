@@ -1,4 +1,4 @@
-"""Tokens of the site's own users, where the second API is told to ask for them."""
+"""Verifies the tokens of the site's users, if the second API is configured to require them."""
 
 from pathlib import Path
 
@@ -10,16 +10,16 @@ from wr.model.verifiers import Verifier, read_verifier
 
 
 class UserTokens:
-    """Checks that a bearer token of the site names the user that a request is about."""
+    """Checks that a bearer token of the site belongs to the user of a request."""
 
     def __init__(self, verifier: Verifier) -> None:
         self._verifier = verifier
 
     def check(self, token: str, user_id: int) -> None:
-        """Check a token: its signature, its time, and that its `sub` is the user.
+        """Check the signature and the time of a token, and that its `sub` is the user.
 
         Raises:
-            Unauthorized: one of them is not right.
+            Unauthorized: one of these checks fails.
         """
         if len(token) > MAX_TOKEN_LENGTH:
             raise Unauthorized("The user token is too long")
@@ -33,14 +33,14 @@ class UserTokens:
         except (jwt.PyJWTError, UnicodeError, ValueError) as error:
             raise Unauthorized("The user token is not valid") from error
         if payload["sub"] != str(user_id):
-            raise Unauthorized("The user token is of another user")
+            raise Unauthorized("The user token belongs to another user")
 
 
 def read_user_key(path: Path) -> UserTokens:
-    """Read what verifies users' tokens: a PEM public key, or a shared secret of at least 32 bytes.
+    """Read the key that verifies users' tokens: a PEM public key, or a shared secret of at least 32 bytes.
 
     Raises:
         OSError: the file cannot be read.
-        ValueError: it holds neither.
+        ValueError: the file contains neither.
     """
     return UserTokens(read_verifier(path.read_bytes()))

@@ -1,1 +1,1 @@
-"""The API of visitors: places in line, sessions, and live streams."""
+"""Endpoints for visitors: places in line, sessions and live streams."""

@@ -31,8 +31,10 @@ from wr.store.poll import PollKind
 
 
 class QueueFeed:
-    """The first API's feed: `position_update`, `admitted`, `expired` (contract: WebSocket Endpoint), and
-    `token`, a fresh position token once half the time of the last one is over."""
+    """The first API's feed: `position_update`, `admitted`, `expired` (contract: WebSocket Endpoint).
+
+    It also sends `token`: a new position token when half the lifetime of the last one is over.
+    """
 
     __slots__ = (
         *("_gives_tokens", "_opening", "_proof", "_services", "_timeout_s"),
@@ -44,22 +46,22 @@ class QueueFeed:
     ) -> None:
         self._services = services
         self._gives_tokens = gives_tokens
-        # A stream lasts long: no need to keep the token that it began with.
+        # The stream may last long, and the claims are enough. So the token is not kept, to save memory.
         self._proof = PositionProof(proof.claims, "")
         self._opening: list[Event] = []
         self._timeout_s = 0
-        """The heartbeat timeout that the client was told last."""
+        """The heartbeat timeout that was sent last."""
         self.stream = stream
         self.headers: list[tuple[str, str]] = []
         self.usage: Usage | None = None
 
     async def begin(self) -> None:
-        """Find out where the person stands, who is here from now on; raises what a status call would."""
+        """Read the visitor's place, and count it as a heartbeat. Raises the same errors as a status call."""
         held = await self._services.visitors.poll(self._proof, PollKind.KEEPING_STATUS)
         self.usage = held.usage
         config = held.view.config
         if isinstance(held.place, Waiting):
-            moved = PositionUpdate(
+            update = PositionUpdate(
                 held.place.position,
                 held.queue_length,
                 held.estimated_wait_s,
@@ -67,36 +69,38 @@ class QueueFeed:
                 config.heartbeat_timeout_seconds,
                 held.view.is_recovering,
             )
-            self.stream.told(moved)
-            self._opening = [self._moved(moved)]
+            self.stream.told(update)
+            self._opening = [self._position_event(update)]
             if self._gives_tokens and held.proof.token:
-                self._opening.append(self._renewed())
+                self._opening.append(self._token_event())
             elif self._gives_tokens:
                 self._plan_renewal()
         else:
-            self._opening = [_admitted(held.proof.claims.position_id, held.session_token, config.target_url)]
+            self._opening = [
+                _admitted_event(held.proof.claims.position_id, held.session_token, config.target_url)
+            ]
 
     def opening(self) -> list[Event]:
-        """The position, with a fresh token where it is time for one, or the way in."""
+        """Return the position, with a new token if it is due, or the admission."""
         opening, self._opening = self._opening, []
         return opening
 
     async def spell(self, update: Update) -> Event | Goodbye | None:
-        """Spell what the stream brought; the way in needs a signature."""
+        """Turn an update into an event. An admission takes time, because it needs a signature."""
         if isinstance(update, PositionUpdate):
-            return self._moved(update)
+            return self._position_event(update)
         if isinstance(update, TokenDue):
-            return self._renewed()
+            return self._token_event()
         if isinstance(update, AdmittedUpdate):
             position_id = self._proof.claims.position_id
             token = await self._services.visitors.session_token(position_id, update.config.id, update.place)
-            return _admitted(position_id, token, update.config.target_url)
+            return _admitted_event(position_id, token, update.config.target_url)
         if isinstance(update, EndedUpdate):
             event = ExpiredEvent(data=ExpiredEventData(reason=update.reason))
             return Event(event.type, msgspec.json.encode(event), is_last=True)
         return goodbye(update)
 
-    def _renewed(self) -> Event:
+    def _token_event(self) -> Event:
         fresh = self._services.visitors.renewed(self._proof.claims)
         token, claims = fresh.token, fresh.claims
         self._proof = PositionProof(claims, "")
@@ -108,31 +112,31 @@ class QueueFeed:
         due_in_s = (self._proof.claims.half_over_ms - self._services.clock_ms()) / 1000
         self.stream.token_due = trio.current_time() + due_in_s
 
-    def _moved(self, moved: PositionUpdate) -> Event:
+    def _position_event(self, update: PositionUpdate) -> Event:
         event = PositionUpdateEvent(
             data=PositionUpdateEventData(
-                position=moved.position,
-                queue_length=moved.queue_length,
-                estimated_wait_seconds=moved.estimated_wait_s,
-                queue_status=held_status(moved.queue_status),
-                recovering=moved.is_recovering or UNSET,
+                position=update.position,
+                queue_length=update.queue_length,
+                estimated_wait_seconds=update.estimated_wait_s,
+                queue_status=held_status(update.queue_status),
+                recovering=update.is_recovering or UNSET,
             )
         )
-        if moved.heartbeat_timeout_s != self._timeout_s:
-            self._timeout_s = event.data.heartbeat_timeout_seconds = moved.heartbeat_timeout_s
+        if update.heartbeat_timeout_s != self._timeout_s:
+            self._timeout_s = event.data.heartbeat_timeout_seconds = update.heartbeat_timeout_s
         return Event(event.type, msgspec.json.encode(event))
 
     async def heartbeat(self) -> None:
-        """Keep the place, as a heartbeat call does and within its limit."""
+        """Keep the place, as a heartbeat call does, with the same rate limit."""
         self.stream.is_alive = True
         await self._services.visitors.poll(self._proof, PollKind.HEARTBEAT)
 
     def close(self) -> None:
-        """Follow no longer."""
+        """Unregister the stream."""
         self._services.registry.remove(self.stream)
 
     def as_server_sent(self, event: Event | None, number: int) -> bytes:
-        """Spell an event with its name, a number and the whole message; a sign of life is a comment."""
+        """Return an event with its name, number and whole message. A keep-alive is a comment."""
         if event is None:
             return b": still here\n\n"
         retry = b"retry: %d\n" % _RETRY_MS if number == 1 else b""
@@ -140,7 +144,7 @@ class QueueFeed:
 
 
 async def queue_feed(services: Services, request: AuthenticatedRequest[None]) -> Feed:
-    """Follow the position of the token's holder: updates, and at last the way in or the end."""
+    """Follow a position: updates, and at last the admission or the end of the place."""
     claims = request.proven_position.claims
     kind = StreamKind.WEBSOCKET if request.http.method == WEBSOCKET else StreamKind.EVENTS
     stream = Stream(
@@ -157,7 +161,7 @@ async def queue_feed(services: Services, request: AuthenticatedRequest[None]) ->
     return await open_feed(services, feed, Others.KEPT)
 
 
-def _admitted(position_id: bytes, session_token: str, redirect_url: str) -> Event:
+def _admitted_event(position_id: bytes, session_token: str, redirect_url: str) -> Event:
     data = AdmittedEventData(
         session_id=session_id_text(position_id), session_token=session_token, redirect_url=redirect_url
     )

@@ -10,13 +10,13 @@ from wr.api.visitors.messages import HeartbeatRequest
 
 
 class PositionUpdateEventData(msgspec.Struct, kw_only=True):
-    """Where somebody in line stands."""
+    """The position of a visitor in line."""
 
     position: int
     queue_length: int
     estimated_wait_seconds: int
     heartbeat_timeout_seconds: (
-        Annotated[int, Meta(description="In the first update of a stream, and whenever it has changed since")]
+        Annotated[int, Meta(description="Sent in the first update of a stream, and when it has changed")]
         | UnsetType
     ) = UNSET
     queue_status: HeldStatus | UnsetType = UNSET
@@ -24,28 +24,28 @@ class PositionUpdateEventData(msgspec.Struct, kw_only=True):
 
 
 class PositionUpdateEvent(msgspec.Struct, kw_only=True):
-    """Somebody in line has moved."""
+    """The position of the visitor, sent when it changes."""
 
     type: Literal["position_update"] = "position_update"
     data: PositionUpdateEventData
 
 
 class TokenEventData(msgspec.Struct, kw_only=True):
-    """A fresh position token, and when its time is over."""
+    """A new position token, and when it expires."""
 
     token: str
     expires_at: str
 
 
 class TokenEvent(msgspec.Struct, kw_only=True):
-    """A fresh position token, sent when half the time of the last one is over. It may be overlooked."""
+    """A new position token, sent when half the lifetime of the last one is over. Clients may ignore it."""
 
     type: Literal["token"] = "token"
     data: TokenEventData
 
 
 class AdmittedEventData(msgspec.Struct, kw_only=True):
-    """The way in."""
+    """The session of an admitted visitor, and where to go."""
 
     session_id: str
     session_token: str
@@ -53,26 +53,26 @@ class AdmittedEventData(msgspec.Struct, kw_only=True):
 
 
 class AdmittedEvent(msgspec.Struct, kw_only=True):
-    """Somebody has been let in; nothing more will come."""
+    """The visitor is admitted. This is the last event."""
 
     type: Literal["admitted"] = "admitted"
     data: AdmittedEventData
 
 
 class ExpiredEventData(msgspec.Struct, kw_only=True):
-    """Why a place is over."""
+    """Why the place has ended."""
 
     reason: Annotated[str, Meta(examples=["heartbeat_timeout"])]
 
 
 class ExpiredEvent(msgspec.Struct, kw_only=True):
-    """A place is over; nothing more will come."""
+    """The place has ended. This is the last event."""
 
     type: Literal["expired"] = "expired"
     data: ExpiredEventData
 
 
 class ClientHeartbeat(msgspec.Struct, kw_only=True, tag_field="type", tag="heartbeat"):
-    """What a client may say on a WebSocket: that it is there."""
+    """A heartbeat that a client sends over a WebSocket."""
 
     data: HeartbeatRequest | UnsetType = UNSET

@@ -1,4 +1,4 @@
-"""Messages between visitors and the server (contract: Enqueue to Session Activity)."""
+"""Request and response bodies for visitors (contract: Enqueue to Session Activity)."""
 
 from typing import Annotated, Literal
 
@@ -8,22 +8,22 @@ from msgspec import UNSET, Meta, UnsetType
 from wr.api.field_types import Count, HeldStatus, Recovering, Seconds, Time, Timestamp, Uuid
 from wr.api.setting_fields import public_fields
 
-_KEPT = Meta(description="Left out where the client asked with `X-WR-Token: cookie` to keep it in a cookie")
+_KEPT = Meta(description="Left out if the client sent `X-WR-Token: cookie`: then it is in a cookie")
 
 
 class EnqueueRequest(msgspec.Struct, kw_only=True):
-    """A wish to join; all of it may be left out."""
+    """A request to join. All fields may be left out."""
 
     priority: Annotated[int, Meta(ge=0, le=3)] = 0
     metadata: dict[str, str | int | float | bool] = {}
     pass_: Annotated[
         str,
-        Meta(max_length=4096, description="A pass of the site, where it does not come as `X-WR-Pass`"),
+        Meta(max_length=4096, description="A pass of the site, if it is not sent as `X-WR-Pass`"),
     ] = msgspec.field(default="", name="pass")
 
 
 class EnqueueResponse(msgspec.Struct, kw_only=True):
-    """A place in line; for a person who has been let in already also the way in."""
+    """A place in line. If the visitor is already admitted, also the session and where to go."""
 
     position_id: Uuid
     queue_id: str
@@ -31,7 +31,8 @@ class EnqueueResponse(msgspec.Struct, kw_only=True):
     queue_length: int
     estimated_wait_seconds: int
     priority: Annotated[
-        int, Meta(description="The priority that the place has: lower than asked for where that took a proof")
+        int,
+        Meta(description="Priority of the place. It is lower than requested if the request needs a pass"),
     ]
     status: Literal["waiting", "admitted", "expired"]
     token: Annotated[str, _KEPT] | UnsetType
@@ -47,7 +48,7 @@ class EnqueueResponse(msgspec.Struct, kw_only=True):
 
 
 class WaitingStatus(msgspec.Struct, kw_only=True):
-    """Where somebody in line stands."""
+    """The position of a visitor in line."""
 
     position_id: Uuid
     queue_id: str
@@ -63,7 +64,7 @@ class WaitingStatus(msgspec.Struct, kw_only=True):
 
 
 class AdmittedStatus(msgspec.Struct, kw_only=True):
-    """The way in for somebody who has been let in."""
+    """The session of an admitted visitor, and where to go."""
 
     position_id: Uuid
     queue_id: str
@@ -79,7 +80,7 @@ class AdmittedStatus(msgspec.Struct, kw_only=True):
 
 
 class HeartbeatRequest(msgspec.Struct, kw_only=True):
-    """A sign of life; all of it may be left out."""
+    """A heartbeat. All fields may be left out."""
 
     timestamp: Timestamp | UnsetType = UNSET
     client_id: Annotated[str, Meta(max_length=256)] | UnsetType = UNSET
@@ -101,7 +102,7 @@ class WaitingHeartbeat(msgspec.Struct, kw_only=True):
 
 
 class AdmittedHeartbeat(msgspec.Struct, kw_only=True):
-    """No more heartbeats are needed: this is the way in."""
+    """The visitor is admitted and needs no more heartbeats: the session, and where to go."""
 
     position_id: Uuid
     status: Literal["admitted"] = "admitted"
@@ -111,7 +112,7 @@ class AdmittedHeartbeat(msgspec.Struct, kw_only=True):
 
 
 class CancelResponse(msgspec.Struct, kw_only=True):
-    """The place is given up."""
+    """The place is cancelled."""
 
     position_id: Uuid
     status: Literal["cancelled"] = "cancelled"
@@ -119,7 +120,7 @@ class CancelResponse(msgspec.Struct, kw_only=True):
 
 
 class EndSessionResponse(msgspec.Struct, kw_only=True):
-    """The session is ended by its holder."""
+    """The visitor has ended the session."""
 
     session_id: str
     status: Literal["ended"] = "ended"
@@ -141,7 +142,7 @@ class SessionResponse(msgspec.Struct, kw_only=True):
 
 
 class ActivityRequest(msgspec.Struct, kw_only=True):
-    """What a visitor did; the action `page_view` counts as one."""
+    """An activity of a visitor. The action `page_view` counts as a page view."""
 
     action: Annotated[str, Meta(min_length=1, max_length=64, examples=["page_view"])] = "activity"
     page: Annotated[str, Meta(max_length=2048, examples=["/checkout"])] | UnsetType = UNSET
@@ -160,13 +161,13 @@ class ActivityResponse(msgspec.Struct, kw_only=True):
 PublicQueueResponse = msgspec.defstruct(
     "PublicQueueResponse",
     public_fields(
-        ("queue_length", Annotated[Count, Meta(description="People in line, a moment ago")]),
+        ("queue_length", Annotated[Count, Meta(description="Visitors in line, a moment ago")]),
         (
             "estimated_wait_seconds",
-            Annotated[Seconds, Meta(description="For somebody who joins now with priority 0")],
+            Annotated[Seconds, Meta(description="For a visitor who joins now with priority 0")],
         ),
     ),
     module=__name__,
-    namespace={"__doc__": "What anybody may know of a queue before joining it."},
+    namespace={"__doc__": "The public facts about a queue, which need no token."},
     kw_only=True,
 )

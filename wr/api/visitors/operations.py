@@ -30,22 +30,22 @@ from wr.room.join_rules import JoiningVisitor
 from wr.store.poll import PollKind
 
 FORWARDED = "X-WR-Forwarded"
-"""Tells whoever asks through a proxy whether it is one of those that are trusted; no address is told."""
+"""Header that tells whether the proxy in front is trusted, for checks of a setup. It names no address."""
 
 IDEMPOTENCY_KEY = HEADER.lower()
-"""The header by which a join that is tried again finds its place."""
+"""Header with which a repeated join finds its place."""
 PASS = "x-wr-pass"  # noqa: S105 - the name of a header
-"""The header that a pass comes in."""
+"""Header with a pass."""
 
 
 async def enqueue(services: Services, request: AuthenticatedRequest[EnqueueRequest]) -> HttpResponse:
-    """Join a queue: 201 with a new place, 200 with the one the same person has already."""
-    wish = request.message
+    """Join a queue: 201 with a new place, or 200 with the place that the visitor already has."""
+    body = request.message
     queue_id = request.queue_id
-    given = request.http.headers.get(PASS) or wish.pass_
+    given = request.http.headers.get(PASS) or body.pass_
     used_pass = None
     if given:
-        await services.visitors.view(queue_id)  # No pass is looked at for a queue that does not exist.
+        await services.visitors.view(queue_id)  # Checks first that the queue exists.
         used_pass = await services.passes.read(given, queue_id, request.caller.address)
     visitor = JoiningVisitor(
         request.caller.address,
@@ -54,9 +54,9 @@ async def enqueue(services: Services, request: AuthenticatedRequest[EnqueueReque
         used_pass,
         request.caller.is_site,
         request.caller.keeps_token,
-        _retry(request.http, wish, given),
+        _retry(request.http, body, given),
     )
-    held = await services.visitors.enqueue(queue_id, visitor, wish.priority, wish.metadata)
+    held = await services.visitors.enqueue(queue_id, visitor, body.priority, body.metadata)
     claims, config = held.proof.claims, held.view.config
     if isinstance(held.place, Waiting):
         return _with_token(
@@ -105,16 +105,16 @@ async def enqueue(services: Services, request: AuthenticatedRequest[EnqueueReque
     )
 
 
-def _retry(http: HttpRequest, wish: EnqueueRequest, given_pass: str) -> bytes:
-    """Read the key by which the same join, tried again, finds its place; empty where there is none."""
+def _retry(http: HttpRequest, body: EnqueueRequest, given_pass: str) -> bytes:
+    """Read the idempotency key of a join. Empty if there is none."""
     key = http.headers.get(IDEMPOTENCY_KEY)
     if key is None:
         return b""
-    return retry_of(key, {"priority": wish.priority, "metadata": wish.metadata, "pass": given_pass})
+    return retry_of(key, {"priority": body.priority, "metadata": body.metadata, "pass": given_pass})
 
 
 async def queue_facts(services: Services, request: AuthenticatedRequest[None]) -> HttpResponse:
-    """Tell what anybody may know of a queue; asks no store, so that many may ask."""
+    """Return the public facts about a queue. It does not read the store, so it can serve many requests."""
     view = await services.visitors.view(request.queue_id)
     config = view.config
     forwarded_for = request.http.headers.get("x-forwarded-for", "")
@@ -132,7 +132,7 @@ async def queue_facts(services: Services, request: AuthenticatedRequest[None]) -
 
 
 async def status(services: Services, request: AuthenticatedRequest[None]) -> HttpResponse:
-    """Tell where the holder of the token stands; not a sign of life."""
+    """Return the place of the token. It does not count as a heartbeat."""
     held = await services.visitors.poll(request.proven_position, PollKind.STATUS)
     claims, config = held.proof.claims, held.view.config
     if isinstance(held.place, Waiting):
@@ -203,7 +203,7 @@ async def heartbeat(services: Services, request: AuthenticatedRequest[HeartbeatR
 
 
 async def cancel(services: Services, request: AuthenticatedRequest[None]) -> HttpResponse:
-    """Leave: give up the place, or the session it became."""
+    """Leave the queue: cancel the place, or the session that it became."""
     claims = request.proven_position.claims
     left = await services.visitors.leave(claims)
     message = CancelResponse(
@@ -216,7 +216,7 @@ async def cancel(services: Services, request: AuthenticatedRequest[None]) -> Htt
 
 
 def held_status(status: QueueStatus) -> Literal["paused", "maintenance"] | UnsetType:
-    """Say why nobody is being let in; nothing while people are."""
+    """Return why no visitor is admitted, or nothing for an active queue."""
     if status is QueueStatus.ACTIVE:
         return UNSET
     return "paused" if status is QueueStatus.PAUSED else "maintenance"

@@ -1,4 +1,4 @@
-"""Routes of visitors: their places, sessions and live streams (contract: Enqueue to WebSocket API)."""
+"""Routes for visitors: places, sessions and live streams (contract: Enqueue to WebSocket API)."""
 
 from wr.api.http_messages import WEBSOCKET
 from wr.api.message_readers import NOTHING, Body

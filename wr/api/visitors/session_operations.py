@@ -10,7 +10,7 @@ from wr.store.visit import VisitKind
 
 
 async def session_status(services: Services, request: AuthenticatedRequest[None]) -> HttpResponse:
-    """Tell how a session stands."""
+    """Return the state of a session."""
     claims = request.proven_session
     standing = await services.visitors.session(claims, VisitKind.STATUS)
     session = standing.place
@@ -31,7 +31,7 @@ async def session_status(services: Services, request: AuthenticatedRequest[None]
 
 
 async def end_session(services: Services, request: AuthenticatedRequest[None]) -> HttpResponse:
-    """Leave: end the session, so that it takes nobody's room any longer."""
+    """End the visitor's own session, to free its slot for another visitor."""
     claims = request.proven_session
     left = await services.visitors.leave(claims)
     return json_response(
@@ -47,7 +47,7 @@ async def end_session(services: Services, request: AuthenticatedRequest[None]) -
 async def session_activity(
     services: Services, request: AuthenticatedRequest[ActivityRequest]
 ) -> HttpResponse:
-    """Record that a visitor did something in a session."""
+    """Record an activity of the visitor in a session."""
     report = request.message
     kind = VisitKind.PAGE_VIEW if report.action == "page_view" else VisitKind.ACTIVITY
     claims = request.proven_session

@@ -1,1 +1,1 @@
-"""The API with which operators manage webhooks."""
+"""Endpoints for operators to manage webhooks."""

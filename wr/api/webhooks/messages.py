@@ -1,4 +1,4 @@
-"""What goes over the wire about webhooks."""
+"""Request and response bodies for webhooks and dead letters."""
 
 from typing import Annotated, Literal
 
@@ -13,7 +13,7 @@ Url = Annotated[
     str,
     Meta(
         max_length=LONGEST_URL,
-        description="Where events are posted to: http or https, without name and password",
+        description="URL that receives the events: http or https, without user and password",
         examples=["https://example.com/waiting-room-events"],
     ),
 ]
@@ -35,7 +35,7 @@ QueueChoice = Annotated[
 
 
 class AddWebhookRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """A URL that wants to be told."""
+    """A new webhook."""
 
     url: Url
     events: Patterns
@@ -43,13 +43,13 @@ class AddWebhookRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True
 
 
 class ChangeWebhookRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """What is to change of a webhook; the rest stays, and what waits to be delivered does so, too."""
+    """Changes to a webhook. Other fields do not change, and waiting events are still delivered."""
 
     url: Url | UnsetType = UNSET
     events: Patterns | UnsetType = UNSET
     queue_id: QueueChoice | UnsetType = UNSET
     rotate_secret: Annotated[
-        bool, Meta(description="Sign with a new secret from now on; the answer tells it, once")
+        bool, Meta(description="Sign with a new secret from now on. Only this response shows it")
     ] = False
 
 
@@ -59,40 +59,40 @@ class WebhookResponse(msgspec.Struct, kw_only=True):
     id: Uuid
     url: Url
     events: Patterns
-    queue_id: Annotated[str, Meta(description="Empty where it is told of all queues")]
+    queue_id: Annotated[str, Meta(description="Empty if it receives events of all queues")]
     created_at: Time
 
 
 class NewWebhookResponse(msgspec.Struct, kw_only=True):
-    """A new webhook, and the secret that its deliveries are signed with: it is told only now."""
+    """A new webhook, with the secret that signs its deliveries. Only this response shows the secret."""
 
     id: Uuid
     url: Url
     events: Patterns
-    queue_id: Annotated[str, Meta(description="Empty where it is told of all queues")]
+    queue_id: Annotated[str, Meta(description="Empty if it receives events of all queues")]
     created_at: Time
     secret: str
 
 
 class ChangedWebhookResponse(msgspec.Struct, kw_only=True):
-    """A webhook as it is now; with its secret if that is a new one: it is told only now."""
+    """The changed webhook. A new secret is included, and only this response shows it."""
 
     id: Uuid
     url: Url
     events: Patterns
-    queue_id: Annotated[str, Meta(description="Empty where it is told of all queues")]
+    queue_id: Annotated[str, Meta(description="Empty if it receives events of all queues")]
     created_at: Time
     secret: str | UnsetType = UNSET
 
 
 class WebhookListResponse(msgspec.Struct, kw_only=True):
-    """Every webhook, oldest first."""
+    """All webhooks, oldest first."""
 
     webhooks: list[WebhookResponse]
 
 
 class DeleteWebhookResponse(msgspec.Struct, kw_only=True):
-    """The webhook is gone; what was not delivered to it is dropped."""
+    """The webhook is deleted. Its undelivered events are dropped."""
 
     id: str
     status: Literal["deleted"] = "deleted"
@@ -102,12 +102,12 @@ class DeadLetterQuery(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """Which dead letters to list."""
 
     webhook_id: Annotated[
-        str, Meta(max_length=64, description="Of this webhook only; of all if it is left out")
+        str, Meta(max_length=64, description="List only dead letters of this webhook. Default: all")
     ] = ""
 
 
 class DeadLetterResponse(msgspec.Struct, kw_only=True):
-    """A delivery that was given up."""
+    """A dead letter: a delivery that the server gave up."""
 
     id: Annotated[str, Meta(examples=["1704067200000-0.7b0bd5a6-3c5b-4f0e-8a53-6a3c4d1e2f90"])]
     webhook_id: Uuid
@@ -117,20 +117,20 @@ class DeadLetterResponse(msgspec.Struct, kw_only=True):
     attempts: Count
     error: Annotated[
         str,
-        Meta(description="What went wrong the last time", examples=["status 500", "Connection refused"]),
+        Meta(description="Error of the last attempt", examples=["status 500", "Connection refused"]),
     ]
     died_at: Time
-    body: Annotated[str, Meta(description="What was to be delivered, as it was signed")]
+    body: Annotated[str, Meta(description="The undelivered body, exactly as it was signed")]
 
 
 class DeadLetterListResponse(msgspec.Struct, kw_only=True):
-    """Deliveries that were given up, newest first, 1,000 at most; as many are kept of each webhook."""
+    """Dead letters, newest first, at most 1,000. The server keeps at most 1,000 for each webhook."""
 
     dead_letters: list[DeadLetterResponse]
 
 
 class DeadLetterGoneResponse(msgspec.Struct, kw_only=True):
-    """The delivery is no dead letter any more."""
+    """The dead letter is being retried, or is discarded."""
 
     id: str
     event_id: Uuid

@@ -1,4 +1,4 @@
-"""Operations of operators around webhooks."""
+"""Operations for managing webhooks and dead letters."""
 
 import msgspec
 from msgspec import UNSET
@@ -25,10 +25,10 @@ from wr.store.dead_letter_repository import KeptLetter
 
 
 async def add_webhook(services: Services, request: AuthenticatedRequest[AddWebhookRequest]) -> HttpResponse:
-    """Have events posted to a URL; the secret that signs them is told only now."""
-    wish = request.message
+    """Add a webhook. Only this response shows the secret that signs its deliveries."""
+    body = request.message
     webhook = await services.webhooks.add(
-        request.caller.actor, url=wish.url, events=wish.events, queue_id=wish.queue_id
+        request.caller.actor, url=body.url, events=body.events, queue_id=body.queue_id
     )
     return json_response(
         201,
@@ -53,9 +53,9 @@ async def list_webhooks(services: Services, _request: AuthenticatedRequest[None]
 async def change_webhook(
     services: Services, request: AuthenticatedRequest[ChangeWebhookRequest]
 ) -> HttpResponse:
-    """Change a webhook, or give it a new secret, which is told only now; nothing that waits is dropped."""
-    wish = request.message
-    changes = {name: value for name, value in msgspec.structs.asdict(wish).items() if value is not UNSET}
+    """Change a webhook. Waiting events are still delivered. Only this response shows a new secret."""
+    body = request.message
+    changes = {name: value for name, value in msgspec.structs.asdict(body).items() if value is not UNSET}
     rotate_secret = bool(changes.pop("rotate_secret"))
     webhook = await services.webhooks.change(
         request.caller.actor, request.parameters["webhook_id"], changes, rotate_secret=rotate_secret
@@ -74,7 +74,7 @@ async def change_webhook(
 
 
 async def delete_webhook(services: Services, request: AuthenticatedRequest[None]) -> HttpResponse:
-    """Delete a webhook; what was not delivered to it is dropped."""
+    """Delete a webhook. Its undelivered events are dropped."""
     webhook_id = request.parameters["webhook_id"]
     await services.webhooks.delete(request.caller.actor, webhook_id)
     return json_response(200, DeleteWebhookResponse(id=webhook_id))
@@ -83,14 +83,14 @@ async def delete_webhook(services: Services, request: AuthenticatedRequest[None]
 async def list_dead_letters(
     services: Services, request: AuthenticatedRequest[DeadLetterQuery]
 ) -> HttpResponse:
-    """List the deliveries that were given up, newest first."""
-    wish = request.message
-    dead_letters = await services.webhooks.dead_letters(wish.webhook_id)
+    """List dead letters: deliveries that the server gave up. Newest first."""
+    query = request.message
+    dead_letters = await services.webhooks.dead_letters(query.webhook_id)
     return json_response(200, DeadLetterListResponse(dead_letters=list(map(_letter, dead_letters))))
 
 
 async def retry_dead_letter(services: Services, request: AuthenticatedRequest[None]) -> HttpResponse:
-    """Try a delivery anew that was given up; if it fails again it becomes a dead letter again."""
+    """Deliver a dead letter again. If that fails, it becomes a dead letter again."""
     letter_id = request.parameters["dead_letter_id"]
     letter = await services.webhooks.retry(request.caller.actor, letter_id)
     return json_response(
@@ -99,7 +99,7 @@ async def retry_dead_letter(services: Services, request: AuthenticatedRequest[No
 
 
 async def discard_dead_letter(services: Services, request: AuthenticatedRequest[None]) -> HttpResponse:
-    """Forget a delivery that was given up."""
+    """Discard a dead letter."""
     letter_id = request.parameters["dead_letter_id"]
     letter = await services.webhooks.discard(request.caller.actor, letter_id)
     return json_response(

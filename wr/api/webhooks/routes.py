@@ -1,4 +1,4 @@
-"""Routes with which operators add, change and delete webhooks, and deal with undelivered events."""
+"""Routes for managing webhooks and dead letters."""
 
 from wr.api.message_readers import NOTHING, Body, Query
 from wr.api.route import admin_route
@@ -19,7 +19,7 @@ WEBHOOK_ROUTES = (
         "/webhooks",
         operations.list_webhooks,
         reads=NOTHING,
-        answers=((200, "Every webhook", messages.WebhookListResponse),),
+        answers=((200, "All webhooks", messages.WebhookListResponse),),
     ),
     admin_route(
         "PATCH",
@@ -42,14 +42,14 @@ WEBHOOK_ROUTES = (
         "/webhooks/dead-letters",
         operations.list_dead_letters,
         reads=Query(messages.DeadLetterQuery),
-        answers=((200, "Deliveries that were given up", messages.DeadLetterListResponse),),
+        answers=((200, "Dead letters", messages.DeadLetterListResponse),),
     ),
     admin_route(
         "POST",
         "/webhooks/dead-letters/{dead_letter_id}/retry",
         operations.retry_dead_letter,
         reads=NOTHING,
-        answers=((200, "Delivery is tried anew", messages.DeadLetterGoneResponse),),
+        answers=((200, "Dead letter is delivered again", messages.DeadLetterGoneResponse),),
         refusals=(refusals.NotFound, refusals.Conflict),
     ),
     admin_route(
@@ -57,7 +57,7 @@ WEBHOOK_ROUTES = (
         "/webhooks/dead-letters/{dead_letter_id}",
         operations.discard_dead_letter,
         reads=NOTHING,
-        answers=((200, "Delivery is forgotten", messages.DeadLetterGoneResponse),),
+        answers=((200, "Dead letter discarded", messages.DeadLetterGoneResponse),),
         refusals=(refusals.NotFound,),
     ),
 )

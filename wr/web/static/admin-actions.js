@@ -1,4 +1,4 @@
-/** What can be done with a queue; each tells what happened, and has the figures asked for anew. */
+/** Actions on a queue. Each shows its result and then refreshes the figures. */
 
 import { Left, deleteQueue, flushQueue, updateQueue } from "./admin-api.js";
 import { confirm, say } from "./admin-dialogs.js";
@@ -6,9 +6,9 @@ import { element, write } from "./admin-dom.js";
 import { count, people } from "./admin-formats.js";
 
 /**
- * Pause, resume and maintenance.
+ * Buttons for pause, resume and maintenance.
  * @param {string} queueId
- * @param {() => Promise<void>} changed is told after each change
+ * @param {() => Promise<void>} changed called after each change
  */
 export function steering(queueId, changed) {
   const trouble = element("p", { class: "form-error", role: "alert" });
@@ -53,7 +53,7 @@ export function steering(queueId, changed) {
     });
     if (!done) return;
     say(`${queueId} is in maintenance.`);
-    // The button that asked is gone: the keyboard goes on beside it.
+    // The pressed button is hidden now, so the focus moves to the button beside it.
     resume.focus();
   }
   return {
@@ -68,17 +68,17 @@ export function steering(queueId, changed) {
         ([button, status]) => status === queue.status && button === document.activeElement,
       );
       for (const [button, status] of choices) button.hidden = queue.status === status;
-      // The button that was pressed is gone now: the keyboard stays where it was.
+      // The pressed button is hidden now, so the focus moves to a visible one.
       if (left) choices.find(([, status]) => status !== queue.status)[0].focus();
     },
   };
 }
 
 /**
- * Flush and delete: apart from the others, where no hurried finger lands.
+ * Buttons for flush and delete. They stand apart from the others, so that nobody presses them by mistake.
  * @param {string} queueId
- * @param {() => object|null} latest what is known of the queue
- * @param {() => Promise<void>} changed is told after each change
+ * @param {() => object|null} latest returns the latest figures of the queue
+ * @param {() => Promise<void>} changed called after each change
  */
 export function ending(queueId, latest, changed) {
   const flush = element("button", { type: "button", class: "danger", onclick: askFlush }, "Empty the line…");
@@ -118,7 +118,7 @@ export function ending(queueId, latest, changed) {
     });
     if (!done) return;
     say(`${queueId} is deleted.`);
-    // First the figures: the list is not to show for a moment what is gone.
+    // Refresh the figures first, so that the list never shows the deleted queue.
     await changed();
     location.hash = "#/";
   }

@@ -1,4 +1,4 @@
-/** The admin API's client. The key is kept here, in memory, and nowhere else: leaving the page forgets it. */
+/** The client of the admin API. It keeps the admin key in memory only, so leaving the page forgets it. */
 
 const BASE = "/api/v1/admin";
 
@@ -7,7 +7,7 @@ let operator = "";
 let open = new AbortController();
 let whenRejected = () => {};
 
-/** An answer that says no: `code`, `message`, `field` (which setting), `retryAfter` (seconds; 0: not said). */
+/** An error response: `code`, `message`, `field` (the setting), `retryAfter` (seconds, 0 if not given). */
 export class Refused extends Error {
   constructor(status, envelope, retryAfter) {
     super(envelope?.error?.message ?? `The server answered ${status}`);
@@ -21,7 +21,7 @@ export class Refused extends Error {
   }
 }
 
-/** No answer came: the server or the way to it is away. */
+/** No response came: the server or the network does not work. */
 export class Unreachable extends Error {
   constructor() {
     super("The server cannot be reached");
@@ -30,15 +30,15 @@ export class Unreachable extends Error {
   }
 }
 
-/** The console was left before the answer came: nobody is to be told. */
+/** The operator signed out before the response came. It is not shown. */
 export class Left extends Error {}
 
-/** Say what happens when the key is refused. */
+/** Set the function to call when the server refuses the key. */
 export function onRejected(listener) {
   whenRejected = listener;
 }
 
-/** Take a key, after seeing that the server accepts it. Throws `Refused` (403) and takes nothing if it does not. */
+/** Keep a key if the server accepts it. Otherwise throw `Refused` (403) and keep nothing. */
 export async function signIn(key, name) {
   forget();
   adminKey = key;
@@ -51,7 +51,7 @@ export async function signIn(key, name) {
   }
 }
 
-/** Forget the key and the name, and whatever is still being asked. */
+/** Forget the key and the name, and abort all requests in progress. */
 export function forget() {
   adminKey = "";
   operator = "";
@@ -62,11 +62,11 @@ export function forget() {
 /** Whether there is a key. */
 export const isSignedIn = () => adminKey !== "";
 
-/** The name that goes with every change; empty when none was given. */
+/** The operator's name, which is sent with every change. Empty if none was given. */
 export const operatorName = () => operator;
 
 export const listQueues = () => guarded("GET", "/queues");
-/** A queue's settings with the template of its page, which lists leave out. */
+/** The settings of a queue, with its page template, which lists leave out. */
 export const getQueue = (id) => guarded("GET", `/queues/${encodeURIComponent(id)}`);
 export const createQueue = (settings) => guarded("POST", "/queues", settings);
 export const updateQueue = (id, changes) => guarded("PATCH", `/queues/${encodeURIComponent(id)}`, changes);
@@ -77,17 +77,17 @@ export const flushQueue = (id) => guarded("POST", `/queues/${encodeURIComponent(
 export const history = (id, span) => guarded("GET", `/queues/${encodeURIComponent(id)}/history?span=${span}`);
 export const findPosition = (id) => guarded("GET", `/positions/${encodeURIComponent(id)}`);
 export const findSession = (id) => guarded("GET", `/sessions/${encodeURIComponent(id)}`);
-export const terminateSession = (id, wish) =>
-  guarded("DELETE", `/sessions/${encodeURIComponent(id)}`, wish);
-export const issuePasses = (id, wish) => guarded("POST", `/queues/${encodeURIComponent(id)}/passes`, wish);
-export const revokePass = (id, wish) =>
-  guarded("POST", `/queues/${encodeURIComponent(id)}/passes/revoke`, wish);
+export const terminateSession = (id, body) =>
+  guarded("DELETE", `/sessions/${encodeURIComponent(id)}`, body);
+export const issuePasses = (id, body) => guarded("POST", `/queues/${encodeURIComponent(id)}/passes`, body);
+export const revokePass = (id, body) =>
+  guarded("POST", `/queues/${encodeURIComponent(id)}/passes/revoke`, body);
 export const listBlocks = (id) => guarded("GET", `/queues/${encodeURIComponent(id)}/blocks`);
-export const addBlock = (id, wish) => guarded("POST", `/queues/${encodeURIComponent(id)}/blocks`, wish);
+export const addBlock = (id, body) => guarded("POST", `/queues/${encodeURIComponent(id)}/blocks`, body);
 export const endBlock = (id, blockId) =>
   guarded("DELETE", `/queues/${encodeURIComponent(id)}/blocks/${encodeURIComponent(blockId)}`);
 
-/** Changes, newest first: all, or those of one queue; `before` continues where an answer's `next` says. */
+/** Changes, newest first, of all queues or of one. `before` is the `next` of an earlier response. */
 export function audit({ queueId = "", limit = 50, before = "" } = {}) {
   const query = new URLSearchParams({ limit: String(limit) });
   if (queueId) query.set("queue_id", queueId);
@@ -131,7 +131,7 @@ async function request(method, path, body) {
   return answer;
 }
 
-/** Spell a text as a header may carry it: its UTF-8 bytes, one character each. */
+/** Encode a text for a header: its UTF-8 bytes, one character for each byte. */
 function headerText(text) {
   return String.fromCharCode(...new TextEncoder().encode(text));
 }

@@ -1,4 +1,4 @@
-/** Who changed what, and when. */
+/** The audit trail: which operator changed what, and when. */
 
 import { Left, audit } from "./admin-api.js";
 import { element, fill, write } from "./admin-dom.js";
@@ -18,7 +18,7 @@ const DEEDS = {
   "keys.rotated": "made new signing keys",
 };
 
-/** All changes, newest first. */
+/** The view with all changes, newest first. */
 export function auditView() {
   const trail = auditTrail({ limit: 50 });
   const node = element(
@@ -63,7 +63,7 @@ export function auditTrail({ queueId = "", limit = 50 } = {}) {
   }
   async function older() {
     const first = await load(next);
-    // The button may be gone now: go on reading where the new ones begin.
+    // The button may be hidden now, so the focus moves to the first new entry.
     if (more.hidden && first) {
       first.tabIndex = -1;
       first.focus();
@@ -110,7 +110,7 @@ function changeText(name, change) {
     : `${labelOf(name)}: ${valueText(name, change.from)} → ${to}`;
 }
 
-/** A few facts stand in the line; all settings of a new queue are to be opened. */
+/** A few facts are shown directly. A long list, such as all settings of a new queue, has to be opened. */
 function factsNode(facts, summary) {
   const text = facts.map(([name, value]) => `${labelOf(name)}: ${valueText(name, value)}`).join(" · ");
   if (!text) return null;

@@ -1,4 +1,4 @@
-/** Keeping visitors and addresses out of a queue for a while: who is kept out, ending that, adding to it. */
+/** Blocks of a queue: list them, end one, and add one for an address or a user id. */
 
 import { Left, addBlock, endBlock, listBlocks } from "./admin-api.js";
 import { say } from "./admin-dialogs.js";
@@ -15,7 +15,7 @@ const SPANS = [
   [2592000, "30 days"],
 ];
 
-/** A choice of spans of time; its value is a number of seconds. `first` is a choice before them. */
+/** A field to choose a time span. Its value is in seconds. `first` are additional choices at the top. */
 export function spanField(label, usual, first = []) {
   const options = [...first, ...SPANS].map(([seconds, name]) =>
     element("option", { value: seconds, selected: seconds === usual }, name),
@@ -24,9 +24,9 @@ export function spanField(label, usual, first = []) {
 }
 
 /**
- * What is asked for where somebody is sent away: for how long to keep the visitor out, and what of it.
+ * Fields for dialogs that remove a visitor: how long to block the visitor, and what to block.
  * @param {"person"|"address"|"both"} usual
- * @returns {{nodes: Node[], wish: () => object}} `wish` is what the API is told; nothing where nobody is kept out
+ * @returns {{nodes: Node[], wish: () => object}} `wish` returns the fields for the API; none without a block
  */
 export function blockingFields(usual) {
   const span = spanField("Keep the visitor out for", 0, [[0, "no time: joining again is allowed"]]);
@@ -56,9 +56,9 @@ export function blockingFields(usual) {
 }
 
 /**
- * The blocks of a queue.
+ * The panel with the blocks of a queue.
  * @param {string} queueId
- * @param {() => Promise<void>} changed is told after each change
+ * @param {() => Promise<void>} changed called after each change
  */
 export function blocksPanel(queueId, changed) {
   const title = element("h2", { id: "blocks-title", tabindex: "-1" }, "Blocks");
@@ -84,7 +84,7 @@ export function blocksPanel(queueId, changed) {
       say(`${error.message}.`);
     }
     await Promise.all([now(), changed()]);
-    // The button that was pressed is gone now.
+    // The pressed button no longer exists, so the focus moves to the title.
     title.focus();
   }
   now();
@@ -105,7 +105,7 @@ export function blocksPanel(queueId, changed) {
 
 function blockEntry(block, end) {
   const until = moment(new Date(block.blocked_until));
-  // Of a person both are blocked, the name and the place: without a pass many have no name.
+  // A block of a person consists of two: the identity, and the place, because many visitors have no identity.
   const person = block.id.startsWith("i-") ? "Place" : "Person";
   const what = block.scope === "address" ? "Address" : person;
   return element(

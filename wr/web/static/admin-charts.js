@@ -1,4 +1,4 @@
-/** How a queue went: charts where the library is there, and always the same figures as a table. */
+/** The history of a queue: charts if the chart library is installed, and always the same figures as a table. */
 
 import { Left, history } from "./admin-api.js";
 import { element, fill, newId, write } from "./admin-dom.js";
@@ -14,7 +14,7 @@ const SOLID = 0;
 const DOTTED = 1;
 const DASHED = 2;
 
-/** What is drawn: no two lines of a chart differ by colour alone. */
+/** The charts and their lines. Lines differ in style too, not only in colour. */
 const CHARTS = [
   {
     title: "People",
@@ -51,7 +51,7 @@ const COLUMNS = [
 
 let loading = null;
 
-/** Load the library once; null where the server does not have it. */
+/** Load the library once. Resolves to null if the server does not have it. */
 function chartLibrary() {
   loading ??= new Promise((resolve) => {
     const settle = () => resolve(globalThis.LightweightCharts ?? null);
@@ -60,7 +60,7 @@ function chartLibrary() {
   return loading;
 }
 
-/** The charts of a queue, which follow it until `close`. */
+/** The panel with the charts of a queue. It updates itself until `close`. */
 export function chartsPanel(queueId) {
   let span = "15m";
   let charts = [];
@@ -158,14 +158,14 @@ function spanChoices(choose) {
   );
   for (const button of buttons) {
     button.addEventListener("click", () => {
-      for (const each of buttons) each.setAttribute("aria-pressed", String(each === button));
+      for (const other of buttons) other.setAttribute("aria-pressed", String(other === button));
       choose(button.dataset.span);
     });
   }
   return element("div", { class: "choices", role: "group", "aria-label": "Span of time" }, buttons);
 }
 
-/** Every step of the span up to the last that is known, so that a gap in what is recorded is a gap in time. */
+/** All steps of the span up to the last known one, so that missing steps show as a gap. */
 function timesOf({ points, step_seconds: step }, spanSeconds) {
   if (!points.length) return [];
   const last = secondsOf(points.at(-1));
@@ -176,7 +176,7 @@ function timesOf({ points, step_seconds: step }, spanSeconds) {
 
 const secondsOf = (point) => Math.round(Date.parse(point.at) / 1000);
 
-/** One chart's place on the page: title, legend, canvas and what it shows in words. */
+/** One chart on the page: title, legend, canvas, and a description in words. */
 function chartPlace(kind) {
   const canvas = element("div", { class: "chart", role: "img" });
   const values = new Map();
@@ -230,7 +230,7 @@ function lineInWords(line, points, text) {
 function drawnChart(library, kind, canvas, showLegend) {
   const chart = library.createChart(canvas, {
     autoSize: true,
-    // The page scrolls, not the chart: on a phone a chart that takes the finger is a trap.
+    // The chart must not handle scrolling: on a phone it would stop the page from scrolling.
     handleScroll: false,
     handleScale: false,
     crosshair: { horzLine: { visible: false, labelVisible: false } },
@@ -251,7 +251,7 @@ function drawnChart(library, kind, canvas, showLegend) {
       priceLineVisible: false,
       lastValueVisible: false,
       priceFormat: { type: "custom", minMove: 0.01, formatter: kind.text },
-      // From zero, and never so near that noise looks like a storm.
+      // From zero to at least one, so that noise does not look large.
       autoscaleInfoProvider: (original) => {
         const found = original();
         return (
@@ -299,7 +299,7 @@ function drawnChart(library, kind, canvas, showLegend) {
   };
 }
 
-/** The figures as a table, newest first; filled only while it is open. */
+/** The figures as a table, newest first. It is filled only while it is open. */
 function historyTable() {
   const rows = element("tbody");
   const head = element(

@@ -1,4 +1,4 @@
-/** Making a queue. */
+/** Creating a queue. */
 
 import { Left, createQueue } from "./admin-api.js";
 import { say } from "./admin-dialogs.js";
@@ -20,7 +20,7 @@ const NEEDED = {
   target_url: "An address is needed, such as https://shop.example/checkout.",
 };
 
-/** The form; afterwards the new queue's page opens. */
+/** The form. When it succeeds, the new queue's page opens. */
 export function createView({ refresh }) {
   const id = labelled(
     "Id",
@@ -110,7 +110,7 @@ export function createView({ refresh }) {
   return { title: "New queue", node };
 }
 
-/** The fields but the id, by name, with what a queue gets that says nothing. */
+/** All fields except the id, by name, with their defaults. */
 function makeEntries() {
   const entries = new Map();
   for (const name of [...FIRST, ...LATER]) {
@@ -128,7 +128,7 @@ function makeEntries() {
   return entries;
 }
 
-/** What the form asks for; `wrong` is the first entry that cannot be, and why. */
+/** The values of the form. `wrong` is the first invalid entry, with the reason. */
 function readEntries(all) {
   const wish = {};
   for (const [name, entry] of all) {

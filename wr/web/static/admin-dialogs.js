@@ -1,20 +1,20 @@
-/** Asking before something is done that cannot be undone. */
+/** Confirmation dialogs, and short messages about what happened. */
 
 import { Left } from "./admin-api.js";
 import { element, fill, labelled, newId, write } from "./admin-dom.js";
 
 /**
- * Ask, and do it: the dialog stays open, with the reason, while it cannot be done.
+ * Ask for confirmation, then run the action. If it fails, the dialog stays open and shows the reason.
  * @param {object} what
  * @param {string} what.title a question
  * @param {(string|Node)[]} what.text what will happen, one paragraph each
- * @param {string} what.action what the button says
+ * @param {string} what.action text of the button
  * @param {boolean} [what.isDanger]
- * @param {string} [what.typed] what has to be typed first
- * @param {string} [what.reason] the label of a reason that may be given
- * @param {Node[]} [what.fields] what else is asked for
- * @param {(reason: string) => Promise<any>} what.run does it
- * @returns {Promise<any>} what `run` gave; undefined if it was called off
+ * @param {string} [what.typed] text that the operator has to type first
+ * @param {string} [what.reason] label of an optional reason
+ * @param {Node[]} [what.fields] additional fields
+ * @param {(reason: string) => Promise<any>} what.run the action
+ * @returns {Promise<any>} the result of `run`; undefined if the operator cancelled
  */
 export function confirm({ title, text, action, isDanger = false, typed = "", reason = "", fields = [], run }) {
   const titleId = newId("dialog");
@@ -86,7 +86,7 @@ export function confirm({ title, text, action, isDanger = false, typed = "", rea
 
 let fading = 0;
 
-/** Tell what has happened, for a few seconds; read out by screen readers. */
+/** Show a message for a few seconds. Screen readers read it out. */
 export function say(message) {
   const place = document.getElementById("said");
   clearTimeout(fading);
@@ -94,7 +94,7 @@ export function say(message) {
   fading = setTimeout(() => fill(place), 8000);
 }
 
-/** Have screen readers say something that is on the page already. */
+/** Let screen readers read out a text that is already on the page. */
 export function announce(message) {
   write(document.getElementById("announced"), message);
 }

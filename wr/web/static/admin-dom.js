@@ -1,12 +1,13 @@
-/** Elements, made without HTML text: what is shown is always text, so that no name can become markup. */
+/** Creates elements without HTML strings. All content is text, so no name can become markup. */
 
 let lastId = 0;
 
 /**
- * Make an element.
- * @param {string} name its tag
- * @param {Record<string, unknown>} attributes `on…` adds a listener; true sets it, false, null and undefined leave it out
- * @param {...(Node|string|number|null|undefined|false)} children those that are nothing are left out
+ * Create an element.
+ * @param {string} name the tag
+ * @param {Record<string, unknown>} attributes `on…` adds a listener. True sets an empty attribute. False, null and
+ *   undefined set none
+ * @param {...(Node|string|number|null|undefined|false)} children empty ones are left out
  * @returns {HTMLElement}
  */
 export function element(name, attributes = {}, ...children) {
@@ -20,30 +21,30 @@ export function element(name, attributes = {}, ...children) {
   return made;
 }
 
-/** Put other children into an element. */
+/** Replace the children of an element. */
 export function fill(parent, ...children) {
   parent.replaceChildren(...present(children));
   return parent;
 }
 
-/** Change a text only where it differs: what has not changed is not read out again. */
+/** Set a text only if it differs, because screen readers read out every change. */
 export function write(node, text) {
   const wanted = String(text ?? "");
   if (node.textContent !== wanted) node.textContent = wanted;
 }
 
-/** Give an id that nothing on the page has. */
+/** Return an unused element id. */
 export function newId(prefix) {
   lastId += 1;
   return `${prefix}-${lastId}`;
 }
 
-/** A part of the width of a bar, 0 to 1; set by script, since style attributes are forbidden here. */
+/** Set the filled part of a bar, 0 to 1. A script sets it, because the page forbids style attributes. */
 export function setPart(node, part) {
   node.style.setProperty("--part", String(Math.max(0, Math.min(1, part || 0))));
 }
 
-/** A label, its input, a hint, and a place for an error; `showError("")` takes the error away. */
+/** A label with its input, a hint, and an error. `showError("")` removes the error. */
 export function labelled(label, input, hint = "") {
   const hintId = newId("hint");
   const errorId = newId("error");

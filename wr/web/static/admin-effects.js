@@ -1,16 +1,16 @@
-/** What a setting will do, said before it is saved. Pure: settings and figures in, a sentence out. */
+/** Describes the effect of a setting before it is saved. Pure functions: settings and figures in, a sentence out. */
 
 import { waitSeconds } from "./admin-forecast.js";
 import { wordsOf } from "./admin-fields.js";
 import { count, duration, people, perSecond, plain } from "./admin-formats.js";
 
 /**
- * State what a queue does with these settings, or what is wrong with them.
- * @param {string} name the setting that is told about
- * @param {Record<string, any>} settings all settings as they would be
+ * Describe what a queue does with these settings, or what is wrong with them.
+ * @param {string} name the setting to describe
+ * @param {Record<string, any>} settings all settings as they would be after saving
  * @param {{current_waiting: number, current_active: number}} stats
- * @param {number|null} ending sessions that end per second for each that is on; null: not known
- * @returns {string} empty where there is nothing to say
+ * @param {number|null} ending share of the active sessions that ends in each second; null if not known
+ * @returns {string} empty if there is nothing to say
  */
 export function effectOf(name, settings, stats, ending = null) {
   const tell = EFFECTS[name];

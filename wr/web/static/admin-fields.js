@@ -1,23 +1,23 @@
-/** The fields of a queue's settings: what each is typed into, and how its value is read and shown. */
+/** The fields of a queue's settings: creates their inputs, and reads and shows their values. */
 
 import { element } from "./admin-dom.js";
 import { plain } from "./admin-formats.js";
 
 /**
  * @typedef {object} Field
- * @property {string} name as the API spells it
+ * @property {string} name name in the API
  * @property {string} label
  * @property {"text"|"words"|"lines"|"url"|"colour"|"integer"|"decimal"|"seconds"|"choice"} kind
  * @property {string} [unit]
  * @property {string} [hint]
- * @property {number} [least] a decimal without one must be above 0
- * @property {string} [instead] what to do where 0 was meant and cannot be
+ * @property {number} [least] the minimum. A decimal without it must be above 0
+ * @property {string} [instead] what to do instead of 0, if 0 is not allowed
  * @property {[string, string][]} [choices] values and their names
- * @property {string|number} [usual] what a queue gets that says nothing
+ * @property {string|number} [usual] the default
  */
 
 /**
- * The settings under their headings, as the server defines them: it writes them into the page.
+ * The settings under their headings. The server defines them and writes them into the page.
  * @type {{title: string, fields: Field[]}[]}
  */
 export const GROUPS = JSON.parse(document.getElementById("queue-settings").textContent);
@@ -31,10 +31,10 @@ const LABELS = new Map([
   ["id", "Id"],
 ]);
 
-/** A setting's name for people. */
+/** The label of a setting. */
 export const labelOf = (name) => LABELS.get(name) ?? name.replaceAll("_", " ");
 
-/** A setting's value for people. */
+/** The value of a setting as readable text. */
 export function valueText(name, value) {
   if (value === "" || value === null || value === undefined) return "nothing";
   const field = FIELDS.find((each) => each.name === name);
@@ -45,7 +45,7 @@ export function valueText(name, value) {
   return text.length > LONGEST_SHOWN ? `${text.slice(0, LONGEST_SHOWN)}…` : text;
 }
 
-/** Make what a field is typed into. */
+/** Create the input of a field. */
 export function makeInput(field) {
   const common = {
     name: field.name,
@@ -58,7 +58,7 @@ export function makeInput(field) {
     return element("select", { name: field.name }, options);
   }
   if (field.kind === "lines") return element("textarea", { ...common, rows: "3" });
-  // Not type=number: it drops what it does not understand, and a wheel turned over it changes a live sale.
+  // Not type=number: it drops invalid input, and turning the mouse wheel over it would change a live sale.
   const mode =
     { integer: "numeric", seconds: "numeric", decimal: "decimal", url: "url" }[field.kind] ?? "text";
   return element("input", {
@@ -69,15 +69,15 @@ export function makeInput(field) {
   });
 }
 
-/** The words of a text, however they are set apart. */
+/** The words of a text, separated by any white space. */
 export const wordsOf = (text) => text.split(/\s+/).filter(Boolean);
 
-/** What a setting looks like in its input. */
+/** The text of a setting in its input. */
 export const inputText = (value) => (value === null || value === undefined ? "" : String(value));
 
 /**
- * Read what was typed.
- * @returns {{value: any, error: string}} `error` is empty where the value can be used
+ * Read an input.
+ * @returns {{value: any, error: string}} `error` is empty if the value is valid
  */
 export function readInput(field, text) {
   const typed = field.kind === "lines" ? text : text.trim();

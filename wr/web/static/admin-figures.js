@@ -1,10 +1,10 @@
-/** A queue's figures, now and today. */
+/** The figures of a queue, now and today. */
 
 import { element } from "./admin-dom.js";
 import { count, duration, perSecond, plain } from "./admin-formats.js";
 import { clearsText, figure } from "./admin-overview.js";
 
-/** The figures; `update` takes what the list of queues says of this one. */
+/** The figures. `update` takes the queue's entry in the list of queues. */
 export function queueFigures() {
   const now = {
     waiting: figure("Waiting"),

@@ -1,4 +1,4 @@
-/** Finding somebody: a position or a session by its id. */
+/** Finding a visitor by the id of a position or a session. */
 
 import { Left, Refused, findPosition, findSession, terminateSession } from "./admin-api.js";
 import { blockingFields } from "./admin-blocks.js";
@@ -22,7 +22,7 @@ const SESSION_STATES = {
   cancelled: "Left",
   terminated: "Ended by an operator",
 };
-/** What is told, in this order; what a server tells beyond it comes after. */
+/** The fields to show, in this order. Other fields of the response follow them. */
 const LABELS = {
   queue_id: "Queue",
   position: "Place in line",
@@ -47,7 +47,7 @@ const LABELS = {
 };
 const TIME = /^\d{4}-\d\d-\d\dT[\d:.]+Z$/;
 
-/** The form, and what it found; with an id in the address it looks at once. */
+/** The form and its result. If the URL has an id, it searches at once. */
 export function findView({ parameter }) {
   const asked = labelled(
     "Position or session id",
@@ -87,7 +87,7 @@ export function findView({ parameter }) {
   async function look(id) {
     submit.setAttribute("aria-busy", "true");
     try {
-      // The version digit tells which it is: 8 is a session, 4 a position.
+      // The version digit of the UUID shows the kind: 8 is a session, 4 is a position.
       const isSession = id[14] === "8";
       const facts = isSession ? await findSession(id) : await findPosition(id);
       fill(
@@ -152,7 +152,7 @@ function person(id, facts, states, again) {
 
 function factNode(name, value, id) {
   if (name === "queue_id") return element("a", { href: `#/queues/${encodeURIComponent(value)}` }, value);
-  // A position and the session that it became lead to each other.
+  // A position and its session link to each other.
   if (name.endsWith("_id"))
     return value === id
       ? element("code", {}, value)
@@ -165,7 +165,7 @@ function factNode(name, value, id) {
   return typeof value === "string" ? value.replaceAll("_", " ") : JSON.stringify(value);
 }
 
-/** What the visitor sent, as it was sent. */
+/** The metadata exactly as the visitor sent it. */
 function metadataNode(metadata) {
   const entries = Object.entries(metadata);
   return element(

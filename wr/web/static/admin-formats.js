@@ -1,4 +1,4 @@
-/** Numbers, rates, times and spans of time, in the browser's own language and time zone. */
+/** Formats numbers, rates, times and durations, in the browser's language and time zone. */
 
 const integers = new Intl.NumberFormat(undefined, { maximumFractionDigits: 0 });
 const exact = new Intl.NumberFormat(undefined, { maximumFractionDigits: 6 });
@@ -13,16 +13,16 @@ const SPACE = "\u00a0";
 /** 1523 → 1,523 */
 export const count = (value) => integers.format(value);
 
-/** A number as it was set, no digit lost. */
+/** A number with all its digits. */
 export const plain = (value) => exact.format(value);
 
-/** A measured rate: as many digits as mean something. 9.4833 → 9.48/s, 148.2 → 148/s */
+/** A measured rate, with significant digits only. 9.4833 → 9.48/s, 148.2 → 148/s */
 export function perSecond(value) {
   const numbers = value < 10 ? hundredths : value < 100 ? tenths : integers;
   return `${numbers.format(value)}/s`;
 }
 
-/** A span of time in seconds: 76 s, 4 min 10 s, 25 min, 3 h 20 min, 2 d 4 h; number and unit stay on one line. */
+/** A duration, given in seconds: 76 s, 4 min 10 s, 25 min, 3 h 20 min, 2 d 4 h. Number and unit stay on one line. */
 export function duration(seconds) {
   if (seconds > 0 && seconds < 10) return `${tenths.format(seconds)}${SPACE}s`;
   const whole = Math.round(seconds);

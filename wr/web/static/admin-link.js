@@ -1,9 +1,9 @@
-/** The way to the waiting page. */
+/** The panel with the link to the waiting page. */
 
 import { say } from "./admin-dialogs.js";
 import { element, newId } from "./admin-dom.js";
 
-/** The address that visitors need: to copy, to open, to scan. */
+/** The URL of the waiting page: to copy, to open, or to scan as a QR code. */
 export function waitingPage(queueId) {
   const path = `/wait/${encodeURIComponent(queueId)}`;
   const inputId = newId("link");
@@ -34,7 +34,7 @@ export function waitingPage(queueId) {
       await navigator.clipboard.writeText(link.value);
       say("Copied.");
     } catch {
-      // Browsers give the clipboard to pages served by https only, and to localhost.
+      // Browsers allow clipboard access only to pages over HTTPS, and to localhost.
       link.focus();
       say("Selected: copy it with Ctrl+C or ⌘C.");
     }

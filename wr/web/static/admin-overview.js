@@ -1,4 +1,4 @@
-/** All queues at a glance. */
+/** The overview of all queues. */
 
 import { element, fill, setPart, write } from "./admin-dom.js";
 import { count, duration, perSecond, plain } from "./admin-formats.js";
@@ -10,7 +10,7 @@ export const STATUS_EFFECT = {
   maintenance: "Nobody new joins, nobody is let in; places are kept.",
 };
 
-/** The list of queues; `update` takes the newest figures. */
+/** The list of queues. `update` takes the newest figures. */
 export function overviewView() {
   const summary = element("p", { class: "summary" });
   const list = element("ul", { class: "queues" });
@@ -50,21 +50,21 @@ export function overviewView() {
       if (!rows.has(id)) rows.set(id, queueRow(id));
       const row = rows.get(id);
       row.update(each);
-      // Moved only where it has to be: moving takes the focus away.
+      // Move an entry only if necessary, because moving removes the focus from it.
       if (list.children[index] !== row.node) list.insertBefore(row.node, list.children[index] ?? null);
     });
   }
   return { title: "Queues", node, update };
 }
 
-/** When the line of a queue will be empty, in words. */
+/** Words that say when the line of a queue will be empty. */
 export function clearsText({ queue, stats, clears_in_seconds: clears }) {
   if (!stats.current_waiting) return "no line";
   if (queue.status !== "active" || clears === null) return "stands still";
   return `about ${duration(clears ?? Math.max(1, stats.current_waiting / queue.admission_rate))}`;
 }
 
-/** A status, told by text, sign and colour. */
+/** A status, shown by text, sign and colour. */
 export function statusBadge(status) {
   const node = element("span", { class: "badge" });
   setStatus(node, status);
@@ -115,7 +115,7 @@ function queueRow(id) {
   };
 }
 
-/** One figure with its name; `bar` adds how full something is. */
+/** One figure with its name. `bar` adds a bar that shows how full something is. */
 export function figure(label, hasBar = false) {
   const value = element("span", { class: "value" });
   const note = element("span", { class: "note" });

@@ -1,4 +1,4 @@
-/** Passes of a queue: issuing some, and taking one back. */
+/** Passes of a queue: forms to issue passes and to revoke one. */
 
 import { Left, issuePasses, revokePass } from "./admin-api.js";
 import { blockingFields, spanField } from "./admin-blocks.js";
@@ -13,7 +13,7 @@ const HEADER = ["subject", "pass_id", "expires_at", "pass", "link"];
 /**
  * Both forms.
  * @param {string} queueId
- * @param {() => Promise<void>} changed is told after each change
+ * @param {() => Promise<void>} changed called after each change
  */
 export function passesPanel(queueId, changed) {
   const issued = element("div", {});
@@ -119,7 +119,7 @@ function issueForm(queueId, issued) {
   return form;
 }
 
-/** The links of passes: to copy, or to download as a table. They are nowhere else. */
+/** The links of new passes: to copy, or to download as a table. They are not shown again. */
 function issuedPasses(queueId, answer) {
   const { passes, expires_at: expires } = answer;
   const id = newId("links");
@@ -140,7 +140,7 @@ function issuedPasses(queueId, answer) {
       await navigator.clipboard.writeText(links.value);
       say("Copied.");
     } catch {
-      // Browsers give the clipboard to pages served by https only, and to localhost.
+      // Browsers allow clipboard access only to pages over HTTPS, and to localhost.
       links.focus();
       say("Selected: copy it with Ctrl+C or ⌘C.");
     }
@@ -165,7 +165,7 @@ function issuedPasses(queueId, answer) {
   );
 }
 
-/** Passes as a table (RFC 4180). */
+/** Passes as a CSV table (RFC 4180). */
 export function csvText({ passes, expires_at: expires }) {
   const rows = passes.map((each) => HEADER.map((name) => (name === "expires_at" ? expires : each[name])));
   const cell = (text) => (/[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);

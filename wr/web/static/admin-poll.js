@@ -1,13 +1,13 @@
-/** Asking again and again, as seldom as the server wishes and never while nobody looks. */
+/** Repeats a request at intervals, obeys `Retry-After`, and pauses while the page is hidden. */
 
 /**
- * Do something at once and then every so often; while the page is hidden it rests, and when it is seen again it
- * goes on at once. Where `task` throws something with `retryAfter` (seconds), the next time waits for that.
- * @param {() => Promise<void>} task throws what went wrong
- * @param {number} seconds from one end to the next beginning
+ * Run a task at once and then repeatedly. It pauses while the page is hidden, and runs at once when the page is
+ * visible again. If `task` throws an error with `retryAfter` (seconds), the next run waits at least that long.
+ * @param {() => Promise<void>} task throws an error if it fails
+ * @param {number} seconds pause between the end of a run and the next start
  * @param {(error: Error) => void} onError
- * @returns {{now: () => Promise<void>, anew: () => Promise<void>, stop: () => void}} `now` joins what is under way,
- *   `anew` begins after it: what was asked before a change does not tell of it
+ * @returns {{now: () => Promise<void>, anew: () => Promise<void>, stop: () => void}} `now` waits for the current run
+ *   or starts one. `anew` starts a new run after the current one, whose request may be older than a change
  */
 export function repeat(task, seconds, onError) {
   let timer = 0;

@@ -1,4 +1,4 @@
-/** One queue: figures, charts, what can be done with it, its settings and its changes. */
+/** The page of one queue: figures, charts, actions, settings and changes. */
 
 import { ending, steering } from "./admin-actions.js";
 import { getQueue } from "./admin-api.js";
@@ -12,7 +12,7 @@ import { passesPanel } from "./admin-passes.js";
 import { STATUS_EFFECT, setStatus, statusBadge } from "./admin-overview.js";
 import { settingsForm } from "./admin-settings.js";
 
-/** The page of the queue in the address. */
+/** The page of the queue in the URL. */
 export function queueView({ parameter: queueId, refresh }) {
   const title = element("h1", { tabindex: "-1" }, queueId);
   const id = element("code", {}, queueId);
@@ -29,7 +29,7 @@ export function queueView({ parameter: queueId, refresh }) {
   let parts = null;
   let latest = null;
 
-  // Lists leave the template of the page out: it is asked for when the queue has been changed.
+  // Lists leave out the page template, so it is requested when the queue has changed.
   let whole = {};
   async function askForTemplate({ queue, stats, estimated_wait_seconds: estimated }) {
     whole = { ...whole, updated_at: queue.updated_at };
@@ -38,7 +38,7 @@ export function queueView({ parameter: queueId, refresh }) {
       whole = { page_template: template, updated_at: queue.updated_at };
       parts?.settings.update({ ...queue, ...whole }, stats, estimated);
     } catch {
-      // The figures tell when the server is away; the next round asks again.
+      // The figures show if the server is unreachable. The next run requests it again.
       whole.updated_at = "";
     }
   }
@@ -77,7 +77,7 @@ export function queueView({ parameter: queueId, refresh }) {
   };
 }
 
-/** Fill the page of a queue that is there. */
+/** Fill the page of an existing queue. */
 function openParts(body, effect, queueId, latest, changed) {
   const figures = queueFigures();
   const charts = chartsPanel(queueId);

@@ -1,4 +1,4 @@
-/** A queue's settings, each changed where it stands, with what the change would do. */
+/** The form with the settings of a queue. Each field shows the effect of a change before it is saved. */
 
 import { Left, silentOf, updateQueue } from "./admin-api.js";
 import { announce, confirm, say } from "./admin-dialogs.js";
@@ -8,16 +8,16 @@ import { endingPace } from "./admin-forecast.js";
 import { count, duration, people } from "./admin-formats.js";
 import { GROUPS, inputText, labelOf, makeInput, readInput, valueText } from "./admin-fields.js";
 
-/** What was typed and not saved, by queue: it is still there for somebody who comes back to the queue. */
+/** Unsaved input, by queue. It is still there when the operator comes back to the queue. */
 const drafts = new Map();
 
-/** Forget what was typed and not saved. */
+/** Forget all unsaved input. */
 export const forgetDrafts = () => drafts.clear();
 
 /**
  * The form.
  * @param {string} queueId
- * @param {() => Promise<void>} refresh asks for the newest settings
+ * @param {() => Promise<void>} refresh requests the newest settings
  */
 export function settingsForm(queueId, refresh) {
   const typed = drafts.get(queueId) ?? drafts.set(queueId, new Map()).get(queueId);
@@ -46,11 +46,11 @@ export function settingsForm(queueId, refresh) {
     show();
   }
 
-  /** Add rows for what the server has told of since: the settings that lists leave out come later. */
+  /** Add rows for settings that arrived later, because lists leave them out. */
   function build() {
     known = Object.keys(saved).length;
     for (const [index, group] of GROUPS.entries()) {
-      // A server that does not know a setting does not tell it.
+      // An older server may not know the setting. Then the response does not contain it.
       const fields = group.fields.filter((field) => field.name in saved && !rows.has(field.name));
       if (!fields.length) continue;
       sets[index] ??= groups.appendChild(element("fieldset", {}, element("legend", {}, group.title)));
@@ -117,7 +117,7 @@ export function settingsForm(queueId, refresh) {
       if (!answer) return;
       saved = { ...saved, ...answer };
       for (const row of changed) {
-        // Typed on while the server was asked: that is the next change.
+        // Input that was typed during the request belongs to the next change.
         if (row.read().value === changes[row.field.name]) typed.delete(row.field.name);
         row.reset();
       }
@@ -143,7 +143,7 @@ export function settingsForm(queueId, refresh) {
   return { node: form, update };
 }
 
-/** Save changes; where they may cost visitors their places, ask first. Gives nothing if that is called off. */
+/** Save changes. If visitors may lose their places, ask first. Returns nothing if the operator cancels. */
 async function saveOrAsk(queueId, saved, changes) {
   const run = () => updateQueue(queueId, changes);
   const seconds = changes.heartbeat_timeout_seconds;
@@ -162,7 +162,7 @@ async function saveOrAsk(queueId, saved, changes) {
   });
 }
 
-/** The setting that the server's error is about. */
+/** The row of the setting that the server's error names. */
 export function fieldOf(error, known) {
   const named = String(error.field ?? "").replace(/^\$\./, "");
   if (known.has(named)) return named;
@@ -210,7 +210,7 @@ function settingRow(field, { typed, settings, changed }) {
     read,
     isChanged: () => typed.has(field.name),
     wishText: () => (read().error ? input.value || "nothing" : valueText(field.name, read().value)),
-    /** Take over what the server says, unless something else was typed or is being typed. */
+    /** Show the server's value, unless there is unsaved input. */
     follow() {
       if (document.activeElement === input) return;
       const wanted = typed.get(field.name) ?? text();

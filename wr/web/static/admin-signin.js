@@ -1,12 +1,12 @@
-/** Signing in: the admin key, and a name for the record of changes. */
+/** The sign-in form: the admin key, and the operator's name for the audit trail. */
 
 import { Left, Refused, signIn } from "./admin-api.js";
 import { element, labelled, write } from "./admin-dom.js";
 
 /**
  * The form.
- * @param {string} notice why it is shown, where that is not plain
- * @param {(answer: object) => void} onSignedIn is given the first list of queues
+ * @param {string} notice why the form is shown; may be empty
+ * @param {(answer: object) => void} onSignedIn called with the first list of queues
  */
 export function signInView(notice, onSignedIn) {
   const key = labelled(

@@ -1,4 +1,4 @@
-/** The console: who is signed in, which view is open, and the figures that every view follows. */
+/** The console: sign-in, the open view, and the figures that all views share. */
 
 import { Left, forget, isSignedIn, listQueues, onRejected, operatorName } from "./admin-api.js";
 import { auditView } from "./admin-audit.js";
@@ -28,7 +28,7 @@ const figures = { queues: null, at: null, trouble: null };
 let view = null;
 let polling = null;
 
-/** Ask for the figures now; resolves when the view shows them. */
+/** Request the figures now. Resolves when the view shows them. */
 async function refresh() {
   await polling?.anew();
 }
@@ -49,7 +49,7 @@ function showTrouble() {
     byId("trouble").firstChild ??
     byId("trouble").appendChild(element("div", {}, element("p"), element("p", { "aria-hidden": "true" })));
   write(box.firstChild, what + age);
-  // The age changes every second: seen, and not read out.
+  // The age changes every second, so screen readers must not read it out.
   write(box.lastChild, at ? `${duration(Math.round((Date.now() - at.getTime()) / 1000))} old` : "");
   return box;
 }
@@ -136,7 +136,7 @@ function show(next) {
 onRejected(() => signOut("The admin key is no longer accepted. Sign in with the new one."));
 byId("sign-out").addEventListener("click", () => signOut());
 byId("skip").addEventListener("click", (event) => {
-  // The part after # names the view here; following the link would leave it.
+  // The part after # is the name of the view, so following this link would leave the view.
   event.preventDefault();
   main.focus();
 });

@@ -1,17 +1,17 @@
 "use strict";
 
-// Shows the description of the API in Swagger UI, to be tried out on this very server.
+// Shows the OpenAPI document in Swagger UI, with which users can try out the API of this server.
 
 const DESCRIPTION = "/api/v1/openapi.json";
 const viewer = document.getElementById("viewer");
 
-/** Whether the operation goes on for ever: its answer would never be shown. */
+/** Whether the operation is a stream. Its response never ends, so Swagger UI would never show it. */
 function isStream(operation) {
   const isWebSocket = operation.operationId.endsWith("_websocket");
   return isWebSocket || Object.values(operation.responses).some((answer) => "text/event-stream" in (answer.content ?? {}));
 }
 
-/** A part of Swagger UI that knows what can be tried out, and that links do not stand inside buttons. */
+/** A plugin for Swagger UI: no trying out of streams, and no links inside buttons. */
 function ownWays(description) {
   return {
     statePlugins: {
@@ -21,13 +21,12 @@ function ownWays(description) {
         },
       },
     },
-    // The button around it puts the place into the address as well.
+    // The button around the link sets the URL too.
     components: { DeepLink: ({ text }) => text },
   };
 }
 
-/** What Swagger UI leaves without a name, on the wrong level or out of the keyboard's reach: selector, attribute,
- * value. */
+/** Accessibility fixes for Swagger UI: selector, attribute and value. They add names, levels and keyboard access. */
 const MENDED = [
   [".information-container", "role", "region"],
   [".information-container", "aria-label", "About this API"],
@@ -48,7 +47,7 @@ const MENDED = [
   [".body-param__text", "aria-label", "Request body"],
 ];
 
-/** The viewer gives the fields of all keys one name; the form around says which it is. */
+/** Swagger UI gives the fields of all keys the same name. This takes the name from the form around each. */
 function nameOfKey(field) {
   return field.closest("form")?.textContent.includes("OriginKey") ? "Origin key" : "Admin key";
 }
@@ -67,7 +66,7 @@ async function show() {
     throw new Error(`${DESCRIPTION} was answered with ${answer.status}`);
   }
   const description = await answer.json();
-  // The first is this server, at whatever address it was reached; the page may not ask any other.
+  // Keep only the first server, which is this one. The page's policy forbids requests to others.
   description.servers.length = 1;
   new MutationObserver(mend).observe(viewer, { childList: true, subtree: true });
   window.SwaggerUIBundle({
@@ -75,11 +74,11 @@ async function show() {
     domNode: viewer,
     plugins: [ownWays(description)],
     deepLinking: true,
-    // Otherwise the description would be sent to a checker elsewhere.
+    // Otherwise Swagger UI would send the document to an external validator.
     validatorUrl: null,
     defaultModelsExpandDepth: 0,
     displayRequestDuration: true,
-    // The usual theme writes numbers in a red that is too dark for its ground.
+    // The red of numbers in the default theme is too dark for its background.
     syntaxHighlight: { activated: true, theme: "obsidian" },
   });
 }

@@ -1,11 +1,11 @@
-/** What the waiting page says while nothing is heard of the waiting room: what is known, and nothing beyond it. */
+/** The texts of the waiting page while it has no connection: only what is known for sure. */
 
 const EVERY_MS = 1_000;
 const MINUTES_FROM_S = 120;
 const WHY = { offline: "offline", unreachable: "unreachable", broken: "reconnecting" };
 
 /**
- * Say for how long a place is still kept, second by second to the eye, and to the ear when something else is known.
+ * Show how long a place is still kept. The text changes every second; screen readers read out only real changes.
  *
  * @param {{ text: Function }} words
  * @param {(text: string, isNews: boolean) => void} show
@@ -21,11 +21,11 @@ export function makeAway(words, show) {
   };
 
   return {
-    /** Whether nothing is heard just now. */
+    /** Whether there is no connection just now. */
     get isAway() {
       return said !== "";
     },
-    /** Begin to count, or go on with what is known now: see `connection` in wr.d.ts. */
+    /** Start to count, or continue with new facts: see `connection` in wr.d.ts. */
     begin(interruption) {
       clearInterval(timer);
       timer = setInterval(count, EVERY_MS, interruption);
@@ -38,7 +38,7 @@ export function makeAway(words, show) {
   };
 }
 
-/** What to say at a time, in lines; the phase changes when that is more than another number. */
+/** The lines to show at a time. The phase changes when more than a number changes. */
 function spell(words, { cause, keptUntil }, nowMs) {
   if (cause === "unavailable") return { phase: cause, lines: [words.text("outage")] };
   const why = words.text(WHY[cause]);

@@ -1,14 +1,14 @@
-/** What a visitor may wish for when it is their turn: a sound, a notification. Nothing unless asked. */
+/** A sound and a notification for the visitor's turn. Both are off unless the visitor turns them on. */
 
 let audio = null;
 
-/** Get ready to make a sound: browsers allow that only while somebody clicks. */
+/** Prepare the sound. Browsers allow it only in response to a click. */
 export function wishSound() {
   audio ??= new AudioContext();
   audio.resume();
 }
 
-/** Two soft tones; nothing where no sound was wished for. */
+/** Play two soft tones, if the visitor turned on the sound. */
 export function chime() {
   if (audio === null) return;
   for (const [pitch, delay] of [[660, 0], [880, 0.25]]) {
@@ -25,17 +25,17 @@ export function chime() {
   }
 }
 
-/** Ask to be allowed to notify; resolves to whether that is so. */
+/** Ask for permission to show notifications. Resolves to whether the visitor gave it. */
 export async function wishNotification() {
   return "Notification" in globalThis && (await Notification.requestPermission()) === "granted";
 }
 
-/** Show a notification; a click on it brings the page to the front. */
+/** Show a notification. A click on it brings the page to the front. */
 export function notify(title, body) {
   try {
     const notification = new Notification(title, { body });
     notification.onclick = () => globalThis.focus();
   } catch {
-    // Some phones show none for a page without a service worker; the sound and the title are there.
+    // Some phones show no notification for a page without a service worker. Sound and title still work.
   }
 }

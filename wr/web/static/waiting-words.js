@@ -1,4 +1,4 @@
-/** The waiting page's words: texts of one language, with numbers and times as that language writes them. */
+/** The texts of the waiting page in one language, with numbers and times formatted for it. */
 
 const MINUTE_S = 60;
 const HOUR_S = 3600;
@@ -6,7 +6,7 @@ const DAY_S = 24 * HOUR_S;
 
 /**
  * @param {string} language a BCP 47 tag
- * @param {Record<string, string | Record<string, string>>} texts by key; of numbers one for each plural form
+ * @param {Record<string, string | Record<string, string>>} texts by key; texts with a number by plural form
  */
 export function makeWords(language, texts) {
   const plural = new Intl.PluralRules(language);
@@ -25,7 +25,7 @@ export function makeWords(language, texts) {
     number: (value) => digits.format(value),
     time: (date) => clock.format(date),
     moment: (date) => calendar.format(date),
-    /** A wait in words: honest about what an estimate can say. The server says it in the same way. */
+    /** An estimated wait in words, rounded because it is an estimate. The server does it in the same way. */
     wait(seconds) {
       if (seconds < MINUTE_S) return text("wait.less");
       if (seconds < 90 * MINUTE_S) return text("wait.minutes", { n: Math.round(seconds / MINUTE_S) });

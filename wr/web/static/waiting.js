@@ -1,4 +1,4 @@
-/** The waiting page: shows what the waiting room's client tells. */
+/** The waiting page: shows the events of the waiting room's client (wr.js). */
 import { WaitingRoom } from "/wr.js";
 import { makeAway } from "./waiting-away.js";
 import { chime, notify, wishNotification, wishSound } from "./waiting-wishes.js";
@@ -14,7 +14,7 @@ const MAY_RETRY = new Set([
 ]);
 const ENDS = { session_timeout: "finished", terminated: "finished", flushed: "closed", queue_deleted: "closed", cancelled: "left" };
 const HELD = { paused: "paused", maintenance: "held" };
-/** What is true of a place as long as the waiting room is heard. */
+/** Elements that are shown only while there is a connection. */
 const ONLY_WHILE_HEARD = ["explanation", "next", "keeps"];
 const IN_LINE = new Set(["waiting", "paused", "held", "recovering"]);
 
@@ -27,7 +27,7 @@ const room = new WaitingRoom({ queue: facts.queue, keep: "cookie", back, pass: t
 const away = makeAway(words, showAway);
 const shown = { state: "joining", announced: "", announcedAt: 0, notice: "" };
 
-/** Take the pass out of the address; this tab keeps it until it has given a place. */
+/** Move the pass from the URL into this tab's storage, which keeps it until the visitor has a place. */
 function takePass() {
   const address = new URL(location.href);
   const given = address.searchParams.get("pass");
@@ -39,7 +39,7 @@ function takePass() {
     if (given) sessionStorage.setItem(PASS_KEY, given);
     return given || (sessionStorage.getItem(PASS_KEY) ?? "");
   } catch {
-    return given ?? ""; // A browser that keeps nothing: the pass lasts until the page is loaded again.
+    return given ?? ""; // Storage is blocked: the pass lasts until the page is reloaded.
   }
 }
 
@@ -47,7 +47,7 @@ function forgetPass() {
   try {
     sessionStorage.removeItem(PASS_KEY);
   } catch {
-    // Nothing was kept.
+    // Storage is blocked, so there is nothing to remove.
   }
 }
 
@@ -69,7 +69,7 @@ function showState(state, values = {}) {
   if (!isInLine || shown.announced !== "") announce(`${words.text(`${state}.headline`)}. ${explanation}`);
 }
 
-/** Keep in the address what a reload is to find there. */
+/** Set the URL that a reload should use. */
 function showAddress(query) {
   const search = new URLSearchParams({ ...query, ...(back && { return: back }) });
   history.replaceState(null, "", search.size ? `?${search}` : location.pathname);
@@ -81,7 +81,7 @@ function showNotice(text) {
   at("notice").hidden = text === "";
 }
 
-/** Say what is known while nothing is heard; what changes by the second is not said again. */
+/** Show the text for a lost connection. Screen readers do not read out the changing seconds. */
 function showAway(text, isNews) {
   shown.state = "away";
   at("room").dataset.state = "away";
@@ -92,7 +92,7 @@ function showAway(text, isNews) {
   if (isNews) announce(text.replaceAll("\n", " "));
 }
 
-/** The waiting room is heard again, or there is no place any more. */
+/** End the display of a lost connection: it is back, or there is no place any more. */
 function endAway() {
   const wasAway = away.isAway;
   away.end();
@@ -108,7 +108,7 @@ function showBack() {
   setTimeout(() => shown.notice === text && showNotice(""), NOTICED_MS);
 }
 
-/** Say something to those who listen instead of looking; each thing once. */
+/** Let screen readers read out a text, unless it was the last one. */
 function announce(text) {
   if (shown.announced === text) return;
   shown.announced = text;
@@ -162,7 +162,7 @@ room.addEventListener("left", () => {
   forgetPass();
   showNotice("");
   showState("left");
-  // Reloading a page that somebody has left must not join again.
+  // After leaving, reloading the page must not join again.
   showAddress({ left: 1 });
 });
 room.addEventListener("admitted", ({ detail }) => {
@@ -176,7 +176,7 @@ room.addEventListener("admitted", ({ detail }) => {
   at("enter").hidden = false;
   if (at("sound").checked) chime();
   if (at("notify").checked) notify(words.text("admitted.headline"), facts.name);
-  // Time to hear it said, before the page is gone.
+  // Gives screen readers time to read it out before the page is replaced.
   setTimeout(() => location.replace(detail.entryUrl), BEFORE_GOING_MS);
 });
 
@@ -201,10 +201,10 @@ at("leave").addEventListener("click", () => {
 });
 at("leaving").addEventListener("close", async () => {
   if (at("leaving").returnValue !== "yes") return;
-  // Once: a busy browser may tell late of an earlier closing, when the answer to the next is there already.
+  // Handle each answer once: a busy browser may report an earlier closing late, after the next answer.
   at("leaving").returnValue = "";
   at("headline").focus();
-  // Nobody was reached: the place is still there, and so is whoever wanted to leave it.
+  // The server was not reached, so the visitor still has the place and continues to wait.
   if (!(await room.leave())) room.join();
 });
 at("sound").addEventListener("change", ({ target }) => target.checked && wishSound());

@@ -1,45 +1,45 @@
-/** The version of this module; the first number grows when something here stops working as it did. */
+/** The version of this module. The first number grows with each incompatible change. */
 export const version: string;
 
 export interface Options {
   /** The queue's id. */
   queue: string;
-  /** Where the waiting room is, as an origin; by default where this module came from. */
+  /** The origin of the waiting room. Default: the origin of this module. */
   server?: string;
   /**
-   * Where the place's token is kept: in a cookie that no script can read (the default on the waiting room's own
-   * site), in this site's storage (the default elsewhere), or for as long as the page is open. Each join says so, and
-   * the server then gives the place back to this token alone.
+   * Where the place's token is kept: in a cookie that no script can read (default on the waiting room's own site), in
+   * this site's storage (default on other sites), or in memory while the page is open. Only this token gives the place
+   * back.
    */
   keep?: "cookie" | "storage" | "memory";
-  /** A path of the target's site, with its query, to go to instead of the target's own. */
+  /** A path of the target's site, with its query, to open instead of the target's own path. */
   back?: string;
-  /** Facts for the operator. A `user_id` proves nothing: where it holds a place already, the join is refused. */
+  /** Facts for the operator. A `user_id` is no proof: if it already holds a place, the join is refused. */
   metadata?: Record<string, string | number | boolean>;
-  /** 0 to 3; higher goes first. The server lowers it to the queue's `open_priority`; a pass may prove a higher one. */
+  /** 0 to 3, higher goes first. The server limits it to the queue's `open_priority`. A pass may give a higher one. */
   priority?: number;
-  /** A pass of the site (a JWT), which each join brings as `X-WR-Pass`. */
+  /** A pass of the site (a JWT). Each join sends it as `X-WR-Pass`. */
   pass?: string;
 }
 
-/** Why a pass does not count. `other_queue`: it was issued for another queue. */
+/** Why a pass is not valid. `other_queue`: it was issued for another queue. */
 export type PassReason = "invalid" | "expired" | "not_yet" | "other_queue" | "used_up" | "revoked";
 
 /** Why a join was refused. */
 export type Refusal =
   | {
       /**
-       * The module tries again by itself. `too_many_places`: visitors with this network address hold as many places
-       * as one address may.
+       * The module tries again by itself. `too_many_places`: visitors with this network address already hold as many
+       * places as one address may.
        */
       reason: "full" | "maintenance" | "limited" | "unavailable" | "too_many_places";
       retryAfterSeconds: number | null;
     }
   | {
       /**
-       * The module does not try again. `unknown`: there is no such queue. `identity_taken`: another browser holds a
-       * place under the same user id, or from the same network address where the queue allows one place for each.
-       * `pass_required`: the queue takes visitors with a pass only.
+       * The module does not try again. `unknown`: the queue does not exist. `identity_taken`: another browser holds a
+       * place with the same user id, or with the same network address if the queue allows only one place for each.
+       * `pass_required`: joining requires a pass.
        */
       reason: "unknown" | "identity_taken" | "pass_required";
       retryAfterSeconds: null;
@@ -51,21 +51,21 @@ export type Refusal =
       blockedUntil: Date;
     }
   | {
-      /** The pass does not count, and this browser holds no place. The module does not try again. */
+      /** The pass is not valid, and this browser holds no place. The module does not try again. */
       reason: "pass_invalid";
       retryAfterSeconds: null;
       passReason: PassReason;
     };
 
 export interface Place {
-  /** From 1, the next to be let in. */
+  /** From 1, which is the next to be admitted. */
   position: number;
   ahead: number;
   queueLength: number;
   estimatedWaitSeconds: number;
-  /** Why nobody is being let in just now; null while people are. */
+  /** Why no visitor is admitted just now. Null while visitors are admitted. */
   heldBecause: "paused" | "maintenance" | null;
-  /** Whether places are being put back after an interruption: the order is kept, and nobody is let in meanwhile. */
+  /** Whether places are being restored after an outage. The order is kept, and no visitor is admitted meanwhile. */
   isRecovering: boolean;
   /** From 0 to 1; never goes back. */
   progress: number;
@@ -73,16 +73,16 @@ export interface Place {
 }
 
 /**
- * `offline`: the browser says that it has no network. `unreachable`: no answer came, and whether that is because of the
- * network or of the waiting room cannot be told. `unavailable`: the waiting room answers that it cannot work just now.
- * `broken`: the connection ended, and the module is about to ask.
+ * `offline`: the browser has no network. `unreachable`: no response came, because of the network or of the waiting
+ * room. `unavailable`: the waiting room responds that it cannot work just now. `broken`: the connection ended, and the
+ * module is about to try again.
  */
 export type Interruption = "offline" | "unreachable" | "unavailable" | "broken";
 
 export interface WaitingRoomEvents {
   /**
-   * A place was found: a new one, or the one this browser had. `passRefused` is the reason why the pass does not count
-   * where this browser had a place without it; otherwise null.
+   * The visitor has a place: a new one, or the one this browser already had. If the pass was refused but the browser
+   * had a place without it, `passRefused` is the reason. Otherwise it is null.
    */
   joined: CustomEvent<{
     positionId: string;
@@ -90,13 +90,13 @@ export interface WaitingRoomEvents {
     hadExpired: boolean;
     passRefused: PassReason | null;
   }>;
-  /** Where the place stands; comes whenever that is known anew. */
+  /** The state of the place, sent with each update. */
   position: CustomEvent<Place>;
   /** It is this visitor's turn: go to `entryUrl`. */
   admitted: CustomEvent<{ sessionToken: string; redirectUrl: string; entryUrl: string }>;
   /**
-   * The place is over: `heartbeat_timeout`, `session_timeout`, `flushed`, `terminated`, `expired`, …
-   * `wasInterrupted`: it ended while the server was not heard.
+   * The place has ended: `heartbeat_timeout`, `session_timeout`, `flushed`, `terminated`, `expired`, …
+   * `wasInterrupted`: it ended while there was no connection.
    */
   ended: CustomEvent<{ reason: string; wasInterrupted: boolean }>;
   /** The visitor has left. */
@@ -104,9 +104,9 @@ export interface WaitingRoomEvents {
   /** The visitor got no place. */
   refused: CustomEvent<Refusal>;
   /**
-   * How news comes, or that it does not for now; again when more is known of the cause. The module keeps trying, and
-   * `live` after `reconnecting` means that the place was kept. `keptUntil`: until then the place is kept at least; it
-   * may be kept longer. Null without a place, and while the waiting room itself is unavailable, which keeps all places.
+   * The connection is live or interrupted. It is sent again when the cause is better known. The module keeps trying,
+   * and `live` after `reconnecting` means that the place was kept. The place is kept at least until `keptUntil`. That
+   * is null without a place, and while the waiting room is unavailable, because then it keeps all places.
    */
   connection: CustomEvent<
     | { state: "live"; transport: "websocket" | "events" | "polling" }
@@ -114,18 +114,18 @@ export interface WaitingRoomEvents {
   >;
 }
 
-/** One line for one visitor, kept up to date. */
+/** Joins one queue for one visitor, and reports changes as events. */
 export class WaitingRoom extends EventTarget {
   constructor(options: Options);
-  /** The last that is known of the place; null without one. */
+  /** The last known state of the place, or null without a place. */
   readonly place: Place | null;
-  /** The pass that the next join brings; empty for none. Begins as the option `pass`. */
+  /** The pass that the next join sends. Empty if there is none. It starts as the option `pass`. */
   pass: string;
-  /** Join, or take up the place this browser has already. Goes on until let in, over, left or closed. */
+  /** Join, or continue with the place that this browser already has. Runs until admitted, ended, left or closed. */
   join(): Promise<void>;
-  /** Give the place up. Resolves to whether the server knows. */
+  /** Give up the place. Resolves to whether the server has confirmed it. */
   leave(): Promise<boolean>;
-  /** Stop listening. The place stays until it expires; `join` takes it up again. */
+  /** Stop. The place stays until it expires, and `join` continues with it. */
   close(): void;
   addEventListener<Name extends keyof WaitingRoomEvents>(
     type: Name,
@@ -139,5 +139,5 @@ export class WaitingRoom extends EventTarget {
   ): void;
 }
 
-/** Where somebody who was let in goes: the target with `wr_token`, the session token, added. */
+/** The URL for an admitted visitor: the target with the session token, `wr_token`. */
 export function entryUrl(redirectUrl: string, sessionToken: string, back?: string): string;

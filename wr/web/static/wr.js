@@ -1,5 +1,5 @@
 /**
- * The waiting room's client: one line for one visitor, kept up to date.
+ * The JavaScript client of the waiting room: joins one queue for one visitor, and reports changes as events.
  *
  *     import { WaitingRoom } from "https://wait.example.com/wr.js";
  *     const room = new WaitingRoom({ queue: "concert" });
@@ -7,9 +7,9 @@
  *     room.addEventListener("admitted", ({ detail }) => location.replace(detail.entryUrl));
  *     room.join();
  *
- * It tells over a WebSocket, where that is blocked over server-sent events, and where those are blocked too by
- * asking. After an interruption everybody waits a random while first, so that a crowd never returns in step.
- * Types and all events: wr.d.ts beside this file.
+ * Updates arrive over a WebSocket. If that is blocked, the client falls back to server-sent events, then to
+ * polling. After an interruption each client waits a random time first, so that not all clients reconnect at the
+ * same moment. Types and all events: wr.d.ts beside this file.
  */
 
 export const version = "1.2.0";
@@ -20,7 +20,7 @@ const BROKEN = -1;
 const OPENING_PATIENCE_MS = 8_000;
 const REQUEST_PATIENCE_MS = 10_000;
 const SILENCE_MS = 120_000;
-/** What an update on a stream keeps the place for, of a heartbeat timeout: it may have been under way for a while. */
+/** Share of the heartbeat timeout for which an update on a stream keeps the place: its delivery takes time. */
 const UPDATE_KEEPS = 5 / 6;
 const RENEWAL_MS = 600_000;
 const FIRST_PAUSE_MS = 4_000;
@@ -39,19 +39,19 @@ const REFUSALS = {
   PASS_REQUIRED: "pass_required",
   PASS_INVALID: "pass_invalid",
 };
-/** Refusals that no retry of the module itself changes. */
+/** Refusals after which the module does not try again. */
 const FINAL = new Set(["unknown", "identity_taken", "blocked", "pass_required", "pass_invalid"]);
-/** The longest pass that the server reads; a longer one is not valid, cut or whole. */
+/** The longest pass that the server reads. A longer one is cut, and is not valid either way. */
 const LONGEST_PASS = 4096;
 
-/** A secret that no other join has: by it the server finds the place again when an answer was lost. */
+/** A random secret for one join. If a response is lost, the server finds the place again with it. */
 const newKey = () =>
   Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
 
-/** A random while, from half of `ms` to all of it: never later than what a place is kept for. */
+/** A random time between half of `ms` and `ms`, so that it never exceeds the limit. */
 const within = (ms) => ms * (0.5 + Math.random() / 2);
 
-/** Why nothing is heard; `answer` is what the last request got, null when a stream broke and none was made since. */
+/** The cause of an interruption. `answer` is the result of the last request, or null if a stream broke. */
 function causeOf(answer) {
   if (answer?.body?.error?.code === "SERVICE_UNAVAILABLE") return "unavailable";
   if (globalThis.navigator?.onLine === false) return "offline";
@@ -60,7 +60,7 @@ function causeOf(answer) {
 
 const reasonOf = (answer) => answer.body?.error?.details?.reason ?? "expired";
 
-/** What a refused join tells the page: see `refused` in wr.d.ts. */
+/** The details of a refused join for the page: see `refused` in wr.d.ts. */
 function refusalOf({ body, retryAfterSeconds }) {
   const reason = REFUSALS[body?.error?.code] ?? "unavailable";
   const details = body?.error?.details ?? {};
@@ -72,25 +72,25 @@ function refusalOf({ body, retryAfterSeconds }) {
   };
 }
 
-/** Run `action` while no other tab of this site does, where the browser can tell. */
+/** Run `action` while no other tab of this site runs it, if the browser supports locks. */
 const alone = (name, action) => (globalThis.navigator?.locks ? navigator.locks.request(name, action) : action());
 
 /**
- * Where somebody who was let in goes: the target, or a path of the same site instead of the target's own, with the
- * session token for the site behind to verify.
+ * The URL for an admitted visitor: the target, or another path of the same site, with the session token, which the
+ * site verifies.
  */
 export function entryUrl(redirectUrl, sessionToken, back = "") {
   const target = new URL(redirectUrl);
   const wished = new URL(back.startsWith("/") ? back : redirectUrl, redirectUrl);
   const url = wished.origin === target.origin ? wished : target;
-  // As text: what else stands there may be signed as it is spelled.
+  // Edited as text, because other parameters may be signed and must not change.
   const kept = url.search.slice(1).split("&").filter((part) => part && part.split("=")[0] !== "wr_token");
   url.search = [...kept, `wr_token=${sessionToken}`].join("&");
   return url.href;
 }
 
 export class WaitingRoom extends EventTarget {
-  /** The pass that each join brings; empty for none. */
+  /** The pass that each join sends. Empty if there is none. */
   pass;
   #options;
   #stop = new AbortController();
@@ -134,12 +134,12 @@ export class WaitingRoom extends EventTarget {
     this.#recallToken();
   }
 
-  /** The last that is known of the place; null without one. */
+  /** The last known state of the place, or null without a place. */
   get place() {
     return this.#place;
   }
 
-  /** Join, or take up the place this browser has already. Goes on until let in, over, left or closed. */
+  /** Join, or continue with the place that this browser already has. Runs until admitted, ended, left or closed. */
   async join() {
     this.close();
     this.#stop = new AbortController();
@@ -154,10 +154,10 @@ export class WaitingRoom extends EventTarget {
     await this.#start();
   }
 
-  /** Give the place up. Resolves to whether the server knows. */
+  /** Give up the place. Resolves to whether the server has confirmed it. */
   async leave() {
     this.close();
-    // After whatever joins just now, here or in another tab: what it gets is what is given up.
+    // Waits for a join in progress, here or in another tab, and gives up the place that it gets.
     const answer = await this.#alone(() => {
       this.#recallToken();
       return this.#take("DELETE", "position");
@@ -170,7 +170,7 @@ export class WaitingRoom extends EventTarget {
     return isGone;
   }
 
-  /** Stop listening. The place stays until it expires; `join` takes it up again. */
+  /** Stop. The place stays until it expires, and `join` continues with it. */
   close() {
     this.#isOver = true;
     this.#run += 1;
@@ -184,7 +184,7 @@ export class WaitingRoom extends EventTarget {
 
   async #start() {
     const run = this.#run;
-    // Two tabs that open together are one person: the second finds the place of the first.
+    // If two tabs open at the same time, the second one finds the place of the first.
     const answer = await this.#alone(() => this.#find());
     if (this.#isStale(run)) return;
     if (answer.ok) return this.#settle(answer.body, answer.status === 201);
@@ -199,7 +199,7 @@ export class WaitingRoom extends EventTarget {
     this.#comeBack(answer, () => this.#start());
   }
 
-  /** Whether what was asked for in a run is of no interest any more. */
+  /** Whether a later call has replaced this run, so that its result must be ignored. */
   #isStale(run) {
     return this.#isOver || run !== this.#run;
   }
@@ -208,7 +208,7 @@ export class WaitingRoom extends EventTarget {
     return alone(`wr:${this.#options.queue}`, action);
   }
 
-  /** Find the place this browser has, or join. A pass is always shown: the place may rise by it. */
+  /** Find the place of this browser, or join. With a pass, always join: it may raise the place. */
   async #find() {
     this.#recallToken();
     const place = this.#remember("place");
@@ -219,7 +219,7 @@ export class WaitingRoom extends EventTarget {
     const joined = await this.#enqueue();
     if (joined.ok) return this.#noteJoined(joined, place);
     if (place === null || joined.status === 0) return joined;
-    // Whatever becomes of the pass, the place that the visitor has without it does not lapse meanwhile.
+    // The pass was refused. Keep the place that the visitor already has without it.
     const known = await this.#findKept();
     const { reason, passReason } = refusalOf(joined);
     if (known === null || reason !== "pass_invalid") return joined;
@@ -227,10 +227,10 @@ export class WaitingRoom extends EventTarget {
     return known;
   }
 
-  /** Take up the place that this browser remembers; null when it is over. */
+  /** Continue with the place that this browser remembers. Null if it has ended. */
   async #findKept() {
     const known = await this.#take("POST", "heartbeat", {});
-    // Without an answer nobody knows whether the place is still there: it is asked for again, not given up.
+    // Without a response the place may still exist, so it is not given up.
     if (!PLACE_IS_OVER.has(known.status)) return { ...known, isKept: true };
     this.#hadExpired = known.status === 410;
     this.#forget();
@@ -240,19 +240,19 @@ export class WaitingRoom extends EventTarget {
   #enqueue() {
     const { keep, metadata, priority } = this.#options;
     const headers = {};
-    // The place is given back to its token alone, which this client keeps and shows.
+    // Only the token gives the place back. This client keeps it and sends it.
     if (keep !== "cookie") headers["X-WR-Token"] = "client";
-    // What is no pass may have letters that no header has.
+    // An invalid pass may contain characters that no header can hold.
     if (this.pass) headers["X-WR-Pass"] = encodeURIComponent(this.pass).slice(0, LONGEST_PASS);
     return this.#join({ metadata, priority }, headers);
   }
 
-  /** Join by a key that stays the same until there is a place, also when the page is loaded again. */
+  /** Join with a key that stays the same until there is a place, even if the page is reloaded. */
   async #join(body, headers) {
     headers["Idempotency-Key"] = this.#remember("key") ?? this.#remember("key", newKey());
     let answer = await this.#take("POST", "enqueue", body, headers);
     if (answer.status === 422) {
-      // An earlier try asked for something else.
+      // An earlier try used the key with other contents.
       headers["Idempotency-Key"] = this.#remember("key", newKey());
       answer = await this.#take("POST", "enqueue", body, headers);
     }
@@ -271,7 +271,7 @@ export class WaitingRoom extends EventTarget {
     return joined;
   }
 
-  /** Take in what joining, or asking again, has answered. */
+  /** Handle a successful response to a join or a heartbeat. */
   #settle(body, isNew) {
     if (body.status === "admitted") return this.#enter(body);
     this.#failures = 0;
@@ -292,13 +292,13 @@ export class WaitingRoom extends EventTarget {
     this.#connect();
   }
 
-  // ------------------------------------------------------------------ what is told
+  // ------------------------------------------------------------------ events
 
   #moved(data) {
     const first = Math.max(Number(this.#remember("first") ?? 0), data.position);
     this.#remember("first", first);
     const reached = (first - data.position) / first;
-    // It never goes back, even when somebody with a higher priority has joined in front.
+    // The progress never goes back, even if a visitor with a higher priority has joined in front.
     const progress = Math.max(reached, Number(this.#remember("progress") ?? 0));
     this.#remember("progress", progress);
     this.#place = {
@@ -337,14 +337,14 @@ export class WaitingRoom extends EventTarget {
     this.dispatchEvent(new CustomEvent(type, { detail }));
   }
 
-  // ------------------------------------------------------------------ live, by whatever way is open
+  // ------------------------------------------------------------------ live updates
 
   #connect() {
     this.#hangUp();
     if (this.#isOver) return;
     const transport = TRANSPORTS[this.#transport];
     this.#heardAt = Date.now();
-    // Also while a stream is open: it renews the token long before its half hour is over.
+    // Also while a stream is open, to renew the token long before it expires after half an hour.
     this.#after("beat", within(transport === "polling" ? this.#heartbeatMs : RENEWAL_MS), () => this.#beat());
     if (transport === "websocket") this.#openSocket();
     else if (transport === "events") this.#openEvents();
@@ -369,7 +369,7 @@ export class WaitingRoom extends EventTarget {
       return this.#dropped(NEVER_OPENED);
     }
     this.#socket = socket;
-    // The position comes at once: a way on which nothing comes is not open, whatever a proxy has said.
+    // The server sends the position at once. If nothing arrives, the stream is not open, even if a proxy says so.
     let isOpen = false;
     this.#after("opening", OPENING_PATIENCE_MS, () => isOpen || socket.close());
     socket.onmessage = ({ data }) => {
@@ -408,7 +408,7 @@ export class WaitingRoom extends EventTarget {
         }
       }
     } catch {
-      // Blocked, refused or broken off: all the same, the next try tells.
+      // Blocked, refused or broken: the next try handles all of these.
     }
     if (reading === this.#reading) this.#dropped(isOpen ? BROKEN : NEVER_OPENED);
   }
@@ -427,7 +427,7 @@ export class WaitingRoom extends EventTarget {
     else if (type === "expired") this.#ended(data.reason);
   }
 
-  /** A stream has ended: try again after a random while, and another way when this one never opens. */
+  /** Handle the end of a stream: try again after a random time, with another transport if this one never opens. */
   #dropped(code, answer = null) {
     this.#hangUp();
     if (this.#isOver) return;
@@ -436,15 +436,15 @@ export class WaitingRoom extends EventTarget {
         this.#transport += 1;
         this.#unopened = 0;
       }
-      // Perhaps only this way is closed: whether the server is reached at all, asking tells.
+      // Perhaps only this transport is blocked. A request shows whether the server is reachable.
       return this.#after("again", Math.random() * 2_000, () => this.#ask());
     }
     this.#interrupted(answer);
-    // Everybody's stream ends at once when a server does, and nobody's place is in a hurry.
+    // When a server stops, all its streams end at once. All places are kept, so clients can spread their returns.
     this.#after("again", code === ASKED_TO_COME_BACK ? Math.random() * 5_000 : this.#pause(), () => this.#ask());
   }
 
-  /** Ask where the place stands and go on from there; the answer also says whether anybody is reached. */
+  /** Request the state of the place and continue from there. It also shows whether the server is reachable. */
   async #ask() {
     this.#hangUp();
     if (this.#place === null) return this.#start();
@@ -452,7 +452,7 @@ export class WaitingRoom extends EventTarget {
     const answer = await this.#take("POST", "heartbeat", {});
     if (this.#isStale(run)) return;
     if (answer.ok) {
-      if (!this.#isReached) this.#transport = 0; // Another network, perhaps, with other ways open.
+      if (!this.#isReached) this.#transport = 0; // The network may have changed: try the best transport again.
       this.#settle(answer.body, false);
     } else if (PLACE_IS_OVER.has(answer.status)) {
       this.#ended(reasonOf(answer));
@@ -477,7 +477,7 @@ export class WaitingRoom extends EventTarget {
   }
 
   #unanswered(answer) {
-    // Streams outlast an outage of the store, and a crowd that opened them all again would begin another one.
+    // Streams stay open during an outage of the store. Opening them all again would overload the server.
     const isOpen = this.#socket !== null || this.#reading !== null;
     if (!isOpen || causeOf(answer) !== "unavailable") return this.#dropped(BROKEN, answer);
     this.#interrupted(answer);
@@ -489,8 +489,8 @@ export class WaitingRoom extends EventTarget {
   }
 
   /**
-   * Nothing new is usual while nobody is let in; a connection that died in silence is not. A heartbeat in good time
-   * tells the two apart, and keeps the place.
+   * Watch for a stream that is silent for long. Either nobody is admitted, or the connection is dead. A heartbeat in
+   * time shows which, and keeps the place.
    */
   #listen() {
     if (this.#isPolling()) return;
@@ -502,7 +502,7 @@ export class WaitingRoom extends EventTarget {
       const after = this.#place;
       const isOpen = this.#socket !== null || this.#reading !== null;
       if (!isOpen || before === null || after === null) return;
-      // The stream should have told this: it is open no longer, or as good as that.
+      // The stream should have sent this change, so it is dead.
       if (before.position !== after.position || before.heldBecause !== after.heldBecause) this.#connect();
     });
   }
@@ -537,10 +537,10 @@ export class WaitingRoom extends EventTarget {
     globalThis.addEventListener?.("offline", offline, { signal });
   }
 
-  /** Tell that nothing is heard for now; again when more is known of why. */
+  /** Report an interruption, and report it again when the cause is better known. */
   #interrupted(answer) {
     const cause = causeOf(answer);
-    // That a stream broke says less than what is known already.
+    // A broken stream gives less information than a cause that is already known.
     if (!this.#isReached && (cause === this.#cause || cause === "broken")) return;
     this.#isReached = false;
     this.#cause = cause;
@@ -550,12 +550,12 @@ export class WaitingRoom extends EventTarget {
   }
 
   /**
-   * Note a sign of life that the server took in at `at` or later: from then on the place is kept for a heartbeat
-   * timeout, or that share of it.
+   * Note a heartbeat that the server received at `at` or later. From then on it keeps the place for a heartbeat
+   * timeout, or for the given share of it.
    */
   #proven(at, facts, share = 1) {
     const timeoutMs = facts.heartbeat_timeout_seconds ? 1000 * facts.heartbeat_timeout_seconds : this.#timeoutMs;
-    // Another timeout counts from the next sign of life, which this is.
+    // A changed timeout applies from the next heartbeat, which is this one.
     if (timeoutMs !== this.#timeoutMs) this.#keptUntil = 0;
     this.#timeoutMs = timeoutMs;
     this.#keptUntil = Math.max(this.#keptUntil, at + share * timeoutMs);
@@ -567,7 +567,7 @@ export class WaitingRoom extends EventTarget {
     this.#after("again", Math.max(askedMs, 1000) * (1 + Math.random()) + this.#pause(), again);
   }
 
-  /** Any while up to one that grows with every failure in a row, to half a minute. */
+  /** A random time up to a limit that grows with each failure in a row, to half a minute. */
   #pause() {
     return Math.random() * Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** Math.min(this.#failures++, 5));
   }
@@ -590,7 +590,7 @@ export class WaitingRoom extends EventTarget {
     return { headers, credentials: isCookie ? "same-origin" : "omit", cache: "no-store" };
   }
 
-  /** Ask the server; `status` 0 when there was no answer. */
+  /** Send a request. `status` is 0 if there was no response. */
   async #take(method, path, body, headers = {}) {
     const request = this.#request();
     Object.assign(request.headers, headers);
@@ -605,7 +605,7 @@ export class WaitingRoom extends EventTarget {
       });
       const answer = await response.json();
       if (response.ok && answer.token) this.#keep(answer.token);
-      // While its store is away, the server drops nobody.
+      // While the store is unreachable, the server ends no places.
       const isKept = response.ok || answer.error?.code === "SERVICE_UNAVAILABLE";
       if (isKept) this.#proven(sentAt, answer);
       const after = Number(response.headers.get("Retry-After")) || null;
@@ -615,7 +615,7 @@ export class WaitingRoom extends EventTarget {
     }
   }
 
-  /** Another tab of this browser may have joined meanwhile, or may have left. */
+  /** Read the token again, because another tab of this browser may have joined or left. */
   #recallToken() {
     if (this.#options.keep === "storage") this.#token = this.#remember("token");
   }
@@ -631,7 +631,7 @@ export class WaitingRoom extends EventTarget {
     for (const what of ["place", "first", "progress", "token", "key"]) this.#remember(what, null);
   }
 
-  /** Read what this browser remembers of the queue, or write it; null forgets. Private windows may refuse. */
+  /** Read or write a value that this browser remembers for the queue. Null removes it. Private windows may refuse. */
   #remember(what, value) {
     if (this.#options.keep === "memory") return this.#inMemory(what, value);
     try {
