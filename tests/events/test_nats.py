@@ -362,7 +362,7 @@ def test_a_url_that_is_none_ends_the_start_and_is_not_repeated() -> None:
 
 
 def test_nothing_of_nats_is_loaded_unless_it_is_asked_for() -> None:
-    code = "import sys, wr.process; sys.exit('nats' in sys.modules)"
+    code = "import sys, wr.server.lifecycle; sys.exit('nats' in sys.modules)"
     ended = subprocess.run([sys.executable, "-c", code], check=False, timeout=60)
     assert ended.returncode == 0
 
