@@ -9,10 +9,10 @@ import pytest
 
 from tests.support.clock import HandClock
 from tests.support.clusters import StoreCluster, running_cluster
-from tests.support.engines import ENGINES, ONE_FOR_EACH_LANE, Engine, MissingEngine, running_engine
+from tests.support.engines import ENGINES, Engine, MissingEngine, running_engine
 from tests.support.server import running_server
 from tests.support.site import Site
-from tests.support.workload import group_of, is_in_quick_run, order_of
+from tests.support.workload import group_of, is_in_quick_run, is_wanted, order_of
 
 # Waiting for a real minute to pass would make the suite slow; status calls that wait for something are many.
 TEST_SETTINGS = {
@@ -56,12 +56,6 @@ def _overlook(number: int, _frame: object) -> None:
     """Do what ignoring a signal does, in this process alone."""
 
 
-def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run tests that say nothing of the store once in each lane, not on each engine."""
-    if "engine" in metafunc.fixturenames and metafunc.definition.get_closest_marker("any_engine"):
-        metafunc.parametrize("engine", ONE_FOR_EACH_LANE, indirect=True, scope="session")
-
-
 @pytest.hookimpl(wrapper=True)
 def pytest_collection_modifyitems(
     config: pytest.Config, items: list[pytest.Item]
@@ -70,7 +64,7 @@ def pytest_collection_modifyitems(
     alone = config.getoption("--alone")
     is_quick = config.getoption("--quick")
     chosen, others = list[pytest.Item](), list[pytest.Item]()
-    for item in items:
+    for item in filter(is_wanted, items):
         is_alone = item.get_closest_marker("alone") is not None
         fits = alone == "with" or is_alone is (alone == "only")
         (chosen if fits and (not is_quick or is_in_quick_run(item)) else others).append(item)

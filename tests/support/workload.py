@@ -6,7 +6,7 @@ divided by file.
 
 import pytest
 
-from tests.support.engines import ENGINES
+from tests.support.engines import ENGINES, ONE_FOR_EACH_LANE
 
 _FIRST = ("contract-", "browser-", "hostile-", "faults/", "gate/", "store-", "rehearse/", "container/")
 """Beginnings of groups' names, those that take longest first: whatever begins last is waited for alone."""
@@ -29,6 +29,12 @@ def order_of(group: str) -> tuple[int, str]:
     """Return by what groups are sorted."""
     ranks = (rank for rank, beginning in enumerate(_FIRST) if group.startswith(beginning))
     return next(ranks, len(_FIRST)), group
+
+
+def is_wanted(item: pytest.Item) -> bool:
+    """Whether a test has anything to show on its engine: one marked `any_engine` runs once in each lane."""
+    engine = _engine_of(item)
+    return engine is None or engine in ONE_FOR_EACH_LANE or item.get_closest_marker("any_engine") is None
 
 
 def is_in_quick_run(item: pytest.Item) -> bool:
