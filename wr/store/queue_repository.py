@@ -19,7 +19,8 @@ log = structlog.get_logger("wr.store")
 _CONFIGURE = load_script("configure")
 _DELETE = load_script("delete")
 _FLUSH = load_script("flush")
-_FLUSH_SLICE = 2_000
+FLUSH_SLICE = 2_000
+"""How many visitors are sent away in one round trip."""
 FLUSH_PARTS = ("config", "waiting", "seen", "extras", "people", "tombstones", "counters", "addresses")
 """The keys of `flush.lua`, in its order."""
 LOST = "The waiting room's store has lost this queue and is being told again"
@@ -58,6 +59,7 @@ class QueueRepository:
         self._connection = connection
         self._keys = keys
         self._registry = keys.shared("queues")
+        self.flush_slice = FLUSH_SLICE
         self.memory: RemembersQueues | None = None
         """The server's memory of queues, if it has one."""
 
@@ -176,7 +178,7 @@ class QueueRepository:
             if goal is not None:
                 # What was done is told; whoever has gone, or stops the server, does not wait for the rest.
                 await trio.lowlevel.checkpoint_if_cancelled()
-            most = _FLUSH_SLICE if goal is None else min(_FLUSH_SLICE, goal - removed)
+            most = self.flush_slice if goal is None else min(self.flush_slice, goal - removed)
             arguments = [now_ms, most, 0 if gone is None else 1]
             with trio.CancelScope(shield=True):
                 reply = await self._connection.call(_FLUSH, keys, arguments)
