@@ -2,7 +2,8 @@
 
 import os
 import secrets
-from collections.abc import Iterator
+import signal
+from collections.abc import Generator, Iterator
 
 import pytest
 
@@ -11,6 +12,7 @@ from tests.support.clusters import StoreCluster, running_cluster
 from tests.support.engines import ENGINES, Engine, MissingEngine, running_engine
 from tests.support.server import running_server
 from tests.support.site import Site
+from tests.support.workload import group_of, is_in_quick_run, is_wanted, order_of
 
 # Waiting for a real minute to pass would make the suite slow; status calls that wait for something are many.
 TEST_SETTINGS = {
@@ -20,6 +22,59 @@ TEST_SETTINGS = {
     "limit_guess": "0",
     "live_interval": "0.1",
 }
+
+_OF_A_TERMINAL = (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGTERM)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add what `./scripts/test` asks for."""
+    parser.addoption(
+        "--alone",
+        choices=("with", "without", "only"),
+        default="with",
+        help="tests marked `alone`, which need the machine for themselves: with the others, without, or only",
+    )
+    parser.addoption(
+        "--quick",
+        action="store_true",
+        help="leave out browsers, proxies, containers and long runs; one engine",
+    )
+
+
+def pytest_configure() -> None:
+    """Have every process that a test starts begin with the default signals.
+
+    A shell starts a command in the background of a script with SIGINT ignored, and that is inherited. A
+    handler is not, so the tests still ignore the signal while the servers they start do not.
+    """
+    for number in _OF_A_TERMINAL:
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, _overlook)
+
+
+def _overlook(number: int, _frame: object) -> None:
+    """Do what ignoring a signal does, in this process alone."""
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection_modifyitems(
+    config: pytest.Config, items: list[pytest.Item]
+) -> Generator[None, None, None]:
+    """Choose the tests that were asked for, and say which of them belong on one worker."""
+    alone = config.getoption("--alone")
+    is_quick = config.getoption("--quick")
+    chosen, others = list[pytest.Item](), list[pytest.Item]()
+    for item in filter(is_wanted, items):
+        is_alone = item.get_closest_marker("alone") is not None
+        fits = alone == "with" or is_alone is (alone == "only")
+        (chosen if fits and (not is_quick or is_in_quick_run(item)) else others).append(item)
+        item.add_marker(pytest.mark.xdist_group(group_of(item)))
+    items[:] = chosen
+    if others:
+        config.hook.pytest_deselected(items=others)
+    yield
+    # After the order of the fixtures is settled: what takes long must not begin last.
+    items.sort(key=lambda item: order_of(group_of(item)))
 
 
 @pytest.fixture(scope="session", params=ENGINES)

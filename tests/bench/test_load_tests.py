@@ -17,6 +17,8 @@ from bench.load import SCENARIOS
 from tests.bench.conftest import Played, play_until, started
 from tests.support.processes import ServerProcess, eventually, running_server_process
 
+pytestmark = pytest.mark.alone
+
 QUEUES = {
     "surge": {"admission_rate": 10},
     "steady": {"status": "paused"},

@@ -173,7 +173,7 @@ def test_a_description_that_cannot_be_fetched_is_told_in_words(page: Page, watch
 @pytest.fixture
 def bare(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A server for which `./scripts/vendor` has not run."""
-    monkeypatch.setattr("wr.assembly.own_assets", lambda: AssetStore(files("wr.web") / "static"))
+    monkeypatch.setattr("wr.server.wiring.own_assets", lambda: AssetStore(files("wr.web") / "static"))
     with running_server(None, data_dir=str(tmp_path_factory.mktemp("bare"))) as ready:
         yield ready.url
 

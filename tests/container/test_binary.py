@@ -132,6 +132,7 @@ def test_it_is_one_file_of_a_size_that_one_can_pass_on(built: Path) -> None:
     assert os.access(built, os.X_OK)
 
 
+@pytest.mark.alone
 def test_it_serves_every_page_and_plays_a_sale_against_itself(alone: Alone) -> None:
     with alone.serving() as serving:
         for page in PAGES:

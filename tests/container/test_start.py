@@ -68,5 +68,5 @@ def test_systemd_takes_the_unit(tmp_path: Path) -> None:
 def test_the_unit_signals_the_first_process_alone_and_waits_for_the_store() -> None:
     told = dict(re.findall(r"^(\w+)=(.*)$", UNIT.read_text(), re.MULTILINE))
     assert told["KillMode"] == "mixed"
-    assert float(told["TimeoutStopSec"]) > load_settings({}, {}).grace + embedded_store._STOP_S + 5
+    assert float(told["TimeoutStopSec"]) > load_settings({}, {}).grace + embedded_store.STOP_S + 5
     assert int(told["LimitNOFILE"]) >= 65536

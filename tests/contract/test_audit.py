@@ -134,6 +134,7 @@ def test_every_kind_of_change_names_who_made_it(site: Site) -> None:
         assert entry["address"] == headers["X-Forwarded-For"]
 
 
+@pytest.mark.any_engine
 @pytest.mark.parametrize("operator", ["a%0Ab", "%FF", "x" * 101, "%1B"])
 @pytest.mark.parametrize(("method", "path"), [("PATCH", "/queues/{}"), ("GET", "/audit"), ("GET", "/queues")])
 def test_a_name_that_cannot_be_written_down_is_400_and_changes_nothing(
@@ -189,6 +190,7 @@ def test_what_one_server_did_the_other_tells(site: Site, replica: Site) -> None:
     assert newest(site)["queue_id"] == queue_id
 
 
+@pytest.mark.any_engine
 @pytest.mark.parametrize(
     ("query", "field"),
     [

@@ -8,6 +8,8 @@ import pytest
 from tests.contract.helpers import assert_refused, claims_of, enter, open_queue, seconds_of
 from tests.support.site import BASE, Site, new_address
 
+pytestmark = pytest.mark.any_engine
+
 TYPES = [
     "text/plain;charset=UTF-8",
     "application/x-www-form-urlencoded",

@@ -8,6 +8,8 @@ import pytest
 from tests.contract.helpers import assert_refused, open_queue, waiting
 from tests.support.site import Site
 
+pytestmark = pytest.mark.any_engine
+
 IN_COOKIE = {"X-WR-Token": "cookie"}
 
 

@@ -9,6 +9,8 @@ from tests.conftest import TEST_SETTINGS
 from tests.contract.conftest import running_site
 from tests.support.site import BASE, Site
 
+pytestmark = pytest.mark.any_engine
+
 SHOP = "https://shop.example"
 
 

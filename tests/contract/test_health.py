@@ -5,6 +5,8 @@ import pytest
 from tests.contract.conftest import Stranded
 from tests.support.site import BASE, Site
 
+pytestmark = pytest.mark.any_engine
+
 PATHS = ["/health", f"{BASE}/health"]
 
 

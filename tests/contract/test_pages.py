@@ -11,6 +11,8 @@ from tests.support.site import Site, error_code
 from wr.api.pages.routes import PAGE_ROUTES
 from wr.web.assets import own_assets
 
+pytestmark = pytest.mark.any_engine
+
 PAGES = ["/", "/docs"]
 
 

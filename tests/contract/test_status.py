@@ -135,6 +135,7 @@ def test_a_status_call_is_no_sign_of_life(site: Site) -> None:
     assert_refused(response, 410, "POSITION_EXPIRED")
 
 
+@pytest.mark.any_engine
 @pytest.mark.parametrize("authorization", [None, "", "Bearer", "Basic dTpw", "Token {token}", "{token}"])
 def test_status_without_a_bearer_token_is_401(site: Site, authorization: str | None) -> None:
     queue_id = site.make_queue(status="paused")

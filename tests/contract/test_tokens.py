@@ -168,6 +168,7 @@ def ask(site: Site, method: str, path: str, token: str) -> httpx.Response:
     return site.call(method, path, token, headers={"X-Forwarded-For": new_address()})
 
 
+@pytest.mark.any_engine
 @forgeries
 def test_a_forged_position_token_is_401_and_the_place_is_untouched(
     site: Site, in_line: tuple[str, str], forge: Forge
@@ -179,6 +180,7 @@ def test_a_forged_position_token_is_401_and_the_place_is_untouched(
     assert site.status(queue_id, position_token(site, queue_id, raw_id(token))).json()["position"] == 1
 
 
+@pytest.mark.any_engine
 @forgeries
 def test_a_forged_position_token_gets_no_place_back(
     site: Site, in_line: tuple[str, str], forge: Forge
@@ -189,6 +191,7 @@ def test_a_forged_position_token_gets_no_place_back(
     assert joined.json()["position_id"] != claims_of(token)["sub"]
 
 
+@pytest.mark.any_engine
 @forgeries
 def test_a_forged_session_token_is_401_and_the_session_is_untouched(
     site: Site, inside: Visit, forge: Forge

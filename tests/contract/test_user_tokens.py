@@ -14,6 +14,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from tests.support.server import running_server
 from tests.support.site import BASE
 
+pytestmark = pytest.mark.any_engine
+
 SECRET = "a shared secret of the site, long enough"
 PRIVATE = ec.generate_private_key(ec.SECP256R1())
 PUBLIC = PRIVATE.public_key().public_bytes(

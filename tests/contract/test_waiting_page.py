@@ -10,6 +10,8 @@ import pytest
 from tests.contract.conftest import Stranded
 from tests.support.site import Site
 
+pytestmark = pytest.mark.any_engine
+
 WORKS = "{{ head }}{{ room }}"
 
 

@@ -131,6 +131,7 @@ async def test_more_heartbeats_than_the_limit_close_it(site: Site) -> None:
     assert site.status(queue_id, token).json()["position"] == 1
 
 
+@pytest.mark.any_engine
 @pytest.mark.parametrize(
     ("message", "code"),
     [

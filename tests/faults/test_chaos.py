@@ -9,7 +9,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.support.processes import eventually
+
+pytestmark = pytest.mark.alone
 
 SALE = (
     "--chaos-faults",

@@ -227,6 +227,7 @@ def slow_crowd(server: ServerProcess, number: int) -> Iterator[list[socket.socke
             client.close()
 
 
+@pytest.mark.alone
 @LANES
 def test_a_thousand_clients_that_send_a_byte_a_second_do_not_slow_the_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fast_lane: str

@@ -38,10 +38,6 @@ CUT_MATTERS: dict[str, tuple[list[list[int]], str]] = {
     "in a row: a last one with a body": ([[201], [400]], _BEFORE_THE_ANSWER),
     "in a row: a last one without a path": ([[404], [400]], _BEFORE_THE_ANSWER),
     "a WebSocket with a false token and a frame": ([[401], [400]], _BEFORE_THE_ANSWER),
-    "a WebSocket with a body": (
-        [[400], [101, 0]],
-        "Once there is a WebSocket, the body is taken for its frames.",
-    ),
 }
 """Streams that Hypercorn answers in one way or another, depending on how they are cut: statuses, and why."""
 

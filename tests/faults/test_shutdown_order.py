@@ -28,7 +28,7 @@ class Ends:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.order: list[str] = []
         self.passes = 0
-        serve, admission = wr.process.serve_lanes, wr.process.run_admission
+        serve, admission = wr.server.lifecycle.serve_lanes, wr.server.lifecycle.run_admission
 
         async def watched_lanes(*args: Any, **kwargs: Any) -> None:
             await serve(*args, **kwargs)
@@ -60,9 +60,9 @@ class Ends:
                     assert client.ping(), "the store must outlive everybody who uses it"
             self.order.append("store")
 
-        monkeypatch.setattr(wr.process, "serve_lanes", watched_lanes)
-        monkeypatch.setattr(wr.process, "run_admission", watched_admission)
-        monkeypatch.setattr(wr.process, "embedded_store", watched_store)
+        monkeypatch.setattr(wr.server.lifecycle, "serve_lanes", watched_lanes)
+        monkeypatch.setattr(wr.server.lifecycle, "run_admission", watched_admission)
+        monkeypatch.setattr(wr.server.lifecycle, "embedded_store", watched_store)
 
 
 async def test_first_http_stops_then_the_loops_then_the_store(
@@ -98,7 +98,7 @@ async def test_when_a_loop_fails_for_good_the_store_still_ends_last_with_its_dat
         task_status.started()
         raise ZeroDivisionError("a mistake of ours")
 
-    monkeypatch.setattr(wr.process, "run_admission", broken)
+    monkeypatch.setattr(wr.server.lifecycle, "run_admission", broken)
     with trio.fail_after(60), pytest.raises(ExceptionGroup) as caught:
         await run(load_settings({**SETTINGS, "data_dir": str(tmp_path)}, {}), stop=trio.Event())
     assert caught.group_contains(ZeroDivisionError)
@@ -148,7 +148,7 @@ async def test_a_port_that_another_takes_during_the_start_is_one_line_too(
             async with embedded_store(*args, **kwargs) as url:
                 yield url
 
-        monkeypatch.setattr(wr.process, "embedded_store", store_after_the_rival)
+        monkeypatch.setattr(wr.server.lifecycle, "embedded_store", store_after_the_rival)
         settings = load_settings({**SETTINGS, "bind": bind, "data_dir": str(tmp_path)}, {})
         with trio.fail_after(60), pytest.raises(ExceptionGroup) as caught:
             await run(settings, stop=trio.Event())

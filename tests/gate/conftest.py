@@ -79,11 +79,11 @@ def proxy() -> str:
     return "nginx"
 
 
-@pytest.fixture
-def gated(tmp_path: Path, proxy: str) -> Iterator[Gated]:
-    """A queue «demo» that lets nobody in, its gate, and the site behind it."""
+@contextmanager
+def running_gated(folder: Path, proxy: str) -> Iterator[Gated]:
+    """Run a waiting room with the queue «demo», its gate in this proxy, and the site behind it."""
     settings = {
-        "data_dir": str(tmp_path / "data"),
+        "data_dir": str(folder / "data"),
         "demo_queue": "yes",
         "admission_interval": "0.05",
         "grace": "0.2",
@@ -93,8 +93,15 @@ def gated(tmp_path: Path, proxy: str) -> Iterator[Gated]:
         **{f"limit_{scope}": "0" for scope in ("enqueue", "status", "heartbeat", "admin")},
     }
     with running_shop() as shop, running_server(None, **settings) as ready:
-        store = Engine("embedded", f"unix://{tmp_path / 'data' / 'store.sock'}")
+        store = Engine("embedded", f"unix://{folder / 'data' / 'store.sock'}")
         room = Site(ready.url, ready.admin_key, HandClock(), store, "wr")
         (found,) = re.findall(r":(\d+)$", ready.url)
-        with running_proxy(proxy, tmp_path, int(found), shop.port) as url, room.http:
+        with running_proxy(proxy, folder, int(found), shop.port) as url, room.http:
             yield Gated(url, room, shop)
+
+
+@pytest.fixture
+def gated(tmp_path: Path, proxy: str) -> Iterator[Gated]:
+    """A gate of the test's own."""
+    with running_gated(tmp_path, proxy) as running:
+        yield running

@@ -25,6 +25,7 @@ PATIENCE_S = 60.0
 """The other visitor waits for 5 s at most, and then it is told. The rest is for a busy machine."""
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("lane", ["fast", "general"])
 def test_a_server_bears_whatever_it_is_sent(lane: str, tmp_path: Path) -> None:
     plan = Plan(SEED, lane, TARGETS, SECONDS)

@@ -204,6 +204,7 @@ def memory_bytes(server: ServerProcess) -> int:
     return int(line.split()[1]) * 1024
 
 
+@pytest.mark.alone
 def test_clients_that_read_nothing_make_the_server_hold_little(server: ServerProcess) -> None:
     # What is loaded with the first request over HTTP/2 is not counted.
     with http2(server.address) as client:
@@ -392,6 +393,7 @@ def test_a_flood_of_data_for_a_request_that_is_answered_ends_the_connection(
     assert_others_are_served(server)
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("size", [0, 16_000], ids=["empty", "full"])
 def test_a_flood_of_continued_heads_ends_the_connection(
     server: ServerProcess, client: Http2Client, size: int
@@ -414,6 +416,7 @@ def test_a_head_that_unpacks_to_too_much_ends_the_connection(
     assert_others_are_served(server)
 
 
+@pytest.mark.alone
 def test_a_client_that_offers_room_for_compression_does_not_have_it_taken(server: ServerProcess) -> None:
     with http2(server.address, {SettingsFrame.HEADER_TABLE_SIZE: 2**31}) as client:
         client.send(WindowUpdateFrame(0, window_increment=2**30))

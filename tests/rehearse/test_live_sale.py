@@ -5,8 +5,11 @@ import sys
 from pathlib import Path
 
 import httpx
+import pytest
 
 from tests.support.server import running_server
+
+pytestmark = pytest.mark.alone
 
 SALE = {
     "id": "sale",

@@ -15,6 +15,8 @@ from tests.support.server import running_server
 from wr.cli.main import main
 from wr.server.lifecycle import Ready
 
+pytestmark = pytest.mark.alone
+
 SALE = {
     "admission_rate": 12,
     "max_active_users": 24,

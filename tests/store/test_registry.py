@@ -10,12 +10,12 @@ import pytest
 import trio
 
 from tests.support.engines import Engine
+from tests.support.store_over import store_over
 from wr.model.queue import QueueConfig
 from wr.server.settings import Settings
 from wr.store.connection import Connection
 from wr.store.key_names import KeyNames
 from wr.store.queue_repository import QueueRepository
-from wr.store.store import open_store
 
 MOST_STEPS = 4
 
@@ -61,8 +61,8 @@ class Stepped:
 @asynccontextmanager
 async def two_operators(engine: Engine) -> AsyncIterator[tuple[QueueRepository, Stepped, Stepped, KeyNames]]:
     keys = KeyNames(f"wr-test-{secrets.token_hex(4)}")
-    async with open_store(engine.url, Settings().limits, prefix=keys.prefix) as store:
-        connection = store.queues._connection
+    connection = Connection(engine.url)
+    async with store_over(connection, Settings().limits, keys.prefix) as store:
         yield store.queues, Stepped(connection), Stepped(connection), keys
         for key in (keys.shared("queues"), *keys.queue("q", "config")):
             await connection.run(key, lambda client, key=key: client.delete(key))
@@ -108,9 +108,8 @@ async def test_a_queue_that_exists_and_is_not_listed_is_listed_again_and_no_othe
     config = QueueConfig(id="q", name="Q", target_url="https://shop.example/")
     async with two_operators(engine) as (shelf, _, _, keys):
         assert await shelf.write(config, 0)
-        await shelf._connection.run(
-            keys.shared("queues"), lambda client: client.srem(keys.shared("queues"), "q")
-        )
+        with engine.client() as client:
+            client.srem(keys.shared("queues"), "q")
         assert await shelf.restore(["none", "q"]) == ["q"]
         assert await shelf.names() == ["q"]
         assert await shelf.restore([]) == []

@@ -349,6 +349,8 @@ UPGRADES = {
     "another version": upgrade(b"Authorization: Bearer {token}", version=b"8"),
     "two versions": upgrade(b"Authorization: Bearer {token}", version=b"13, 8"),
     "a body": upgrade(b"Authorization: Bearer {token}", b"Content-Length: 5") + b"hello",
+    "a body in chunks": upgrade(b"Authorization: Bearer {token}", b"Transfer-Encoding: chunked")
+    + b"5\r\nhello\r\n0\r\n\r\n",
     "POST": upgrade(b"Authorization: Bearer {token}").replace(b"GET", b"POST"),
     "HTTP/1.0": upgrade(b"Authorization: Bearer {token}").replace(b"HTTP/1.1", b"HTTP/1.0"),
     "no upgrade": get(b"/ws/queues/line", b"Authorization: Bearer {token}"),

@@ -20,6 +20,9 @@ ENGINES = ["external", "external-general"] if EXTERNAL_URL else ["valkey", "valk
 ON_GENERAL_LANE = {"valkey-cluster", "external-general"}
 """Engines whose server has the fast lane turned off: so each lane proves the whole contract on some engine,
 and the suite is no longer for it. What lane a request came by is nothing the store knows of."""
+ONE_FOR_EACH_LANE = ["external", "external-general"] if EXTERNAL_URL else ["valkey", "valkey-cluster"]
+"""Engines for tests marked `any_engine`. Such a test is about what is decided before the store is asked, or
+about how an answer is spelled: a third engine would show nothing that the other two do not."""
 
 
 class MissingEngine(Exception):

@@ -11,6 +11,9 @@ from tests.support.clock import NO_GAP_MS, HandClock
 from wr.server.lifecycle import Clocks, Ready, run
 from wr.server.settings import load_settings
 
+PATIENCE_S = 120.0
+"""Far more than it takes to start or stop: other tests may share the machine."""
+
 
 @contextmanager
 def running_server(clock: HandClock | None, **settings: str) -> Iterator[Ready]:
@@ -45,7 +48,7 @@ def running_server(clock: HandClock | None, **settings: str) -> Iterator[Ready]:
 
     thread = threading.Thread(target=guarded, daemon=True)
     thread.start()
-    ready = outbox.get(timeout=30)
+    ready = outbox.get(timeout=PATIENCE_S)
     if isinstance(ready, BaseException):
         raise ready
     try:
@@ -53,7 +56,7 @@ def running_server(clock: HandClock | None, **settings: str) -> Iterator[Ready]:
     finally:
         stop, token = stops.get()
         token.run_sync_soon(stop.set)
-        thread.join(timeout=30)
+        thread.join(timeout=PATIENCE_S)
         if not outbox.empty():
             raise AssertionError("the server ended with an error") from outbox.get()  # type: ignore[misc]
         assert not thread.is_alive(), "the server did not stop"

@@ -36,6 +36,8 @@ _SETTINGS = {
     "idle_timeout": str(PATIENCE_S),
     "grace": "0.1",
 }
+_START_S = 120.0
+"""Far more than it takes to start or stop: other tests may share the machine."""
 _QUIET_S = 0.5
 _MOST_PATIENCE = 3
 """Times that patience may be over before a connection that is still open is given up."""
@@ -330,7 +332,7 @@ def two_lanes(store_url: str, data_dir: str) -> Iterator[TwoLanes]:
 
     thread = threading.Thread(target=guarded, daemon=True)
     thread.start()
-    lanes = outbox.get(timeout=30)
+    lanes = outbox.get(timeout=_START_S)
     if isinstance(lanes, BaseException):
         raise lanes
     try:
@@ -342,5 +344,5 @@ def two_lanes(store_url: str, data_dir: str) -> Iterator[TwoLanes]:
             stop[0].set()
 
         lanes.in_loop(end)
-        thread.join(timeout=30)
+        thread.join(timeout=_START_S)
         assert not thread.is_alive(), "the servers did not stop"

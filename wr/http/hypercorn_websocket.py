@@ -56,6 +56,11 @@ class LastingWebSocket(WSStream):
     async def handle(self, event: Event) -> None:
         """Handle an event. Overridden to decline compression, and to close the connection after a refusal."""
         if isinstance(event, Request):
+            if _announces_body(event.headers):
+                # Read as frames, its bytes would be whatever the moment of their arrival makes of them.
+                await self._send_error_response(_BAD_REQUEST)
+                await self.send(StreamClosed(stream_id=self.stream_id))
+                return
             kept = [pair for pair in event.headers if pair[0].lower() != b"sec-websocket-extensions"]
             event = replace(event, headers=kept)
         was_closed = self.closed
@@ -133,6 +138,14 @@ class LastingWebSocket(WSStream):
             with trio.CancelScope() as self._putting:
                 await self.app_put(message)
             self._putting = None
+
+
+def _announces_body(headers: list[tuple[bytes, bytes]]) -> bool:
+    """Whether a request says that a body follows. One that opens a WebSocket has none."""
+    return any(
+        name.lower() == b"transfer-encoding" or (name.lower() == b"content-length" and value.strip(b"0"))
+        for name, value in headers
+    )
 
 
 def teach_hypercorn() -> None:

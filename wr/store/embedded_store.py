@@ -27,8 +27,10 @@ from wr.store.private_files import PRIVATE_UMASK, close_to_others, open_private
 log = structlog.get_logger("wr.store")
 
 _LONGEST_SOCKET_PATH = 100  # the kernel takes 107 bytes
-_STOP_S = 20.0
-_ANSWER_S = 1.0
+STOP_S = 20.0
+"""How long a store may take to save and end before it is killed."""
+ANSWER_S = 1.0
+"""How long a store that a killed server left behind may take to answer."""
 _LAST_WORDS_BYTES = 4096
 _LONGEST_LAST_WORD = 300
 _PR_SET_PDEATHSIG = 1
@@ -41,6 +43,8 @@ async def embedded_store(
     *,
     memory: int = 0,
     give_up: Callable[[], Awaitable[None]] = trio.sleep_forever,
+    stop_s: float = STOP_S,
+    answer_s: float = ANSWER_S,
 ) -> AsyncIterator[str]:
     """Run an embedded store in `data_dir`, and yield its URL. At the end it saves its data and is stopped.
 
@@ -73,7 +77,7 @@ async def embedded_store(
         if foreign is not None:
             raise StoreFailure(f"{foreign.found}: {foreign.mend}")
         url = f"unix://{socket}"
-        await _retire_orphan(child_lock, url)
+        await _retire_orphan(child_lock, url, stop_s, answer_s)
         child = _Child(engine.command(folder, socket, fsync, memory), engine.name, folder, child_lock)
         try:
             async with trio.open_nursery() as nursery:
@@ -85,7 +89,7 @@ async def embedded_store(
                 nursery.cancel_scope.cancel()
         finally:
             with trio.CancelScope(shield=True):
-                await child.stop()
+                await child.stop(stop_s)
 
 
 class _Child:
@@ -133,16 +137,16 @@ class _Child:
             await trio.sleep(pause_s)
             pause_s = min(2.0, pause_s * 2)
 
-    async def stop(self) -> None:
-        """Ask the child to save and end. Kill it after 20 s."""
+    async def stop(self, stop_s: float) -> None:
+        """Ask the child to save and end. Kill it after `stop_s` seconds."""
         process = self._process
         if process is None or process.poll() is not None:
             return
         process.terminate()
-        with trio.move_on_after(_STOP_S):
+        with trio.move_on_after(stop_s):
             await trio.to_thread.run_sync(process.wait, abandon_on_cancel=True)
         if process.poll() is None:
-            log.error("the embedded store did not stop in time and is killed", seconds=_STOP_S)
+            log.error("the embedded store did not stop in time and is killed", seconds=stop_s)
             process.kill()
             await trio.to_thread.run_sync(process.wait)
 
@@ -219,7 +223,7 @@ def _socket_path(folder: Path) -> Path:
     return short / "store.sock"
 
 
-async def _retire_orphan(lock: IO[str], url: str) -> None:
+async def _retire_orphan(lock: IO[str], url: str, stop_s: float, answer_s: float) -> None:
     """Let the store of a server that was killed save its data and end, and wait until it has.
 
     Two stores in one folder would write the same files. The lock is free only when the process has ended,
@@ -231,17 +235,17 @@ async def _retire_orphan(lock: IO[str], url: str) -> None:
     if _take(lock):
         return
     log.warning("the store of a server that was killed still runs; it is asked to save and end")
-    for end in (lambda: _ask_to_end(url), lambda: _kill_holder(lock)):
+    for end in (lambda: _ask_to_end(url, answer_s), lambda: _kill_holder(lock)):
         await trio.to_thread.run_sync(end)
-        with trio.move_on_after(_STOP_S):
+        with trio.move_on_after(stop_s):
             while not _take(lock):  # noqa: ASYNC110 - no event tells of another process's end
                 await trio.sleep(0.01)
             return
     raise StoreFailure("the store of a server that was killed still runs and cannot be ended")
 
 
-def _ask_to_end(url: str) -> None:
-    client = redis.Redis.from_url(url, protocol=2, socket_timeout=_ANSWER_S, retry=Retry(NoBackoff(), 0))
+def _ask_to_end(url: str, answer_s: float) -> None:
+    client = redis.Redis.from_url(url, protocol=2, socket_timeout=answer_s, retry=Retry(NoBackoff(), 0))
     try:
         client.shutdown()
     except redis.RedisError as error:

@@ -56,6 +56,7 @@ class QueueRepository:
         self._configure = ConfigureScript(keys)
         self._delete = DeleteScript(keys)
         self._flush = FlushScript(keys)
+        self.flush_slice = MOST_PER_CALL
         self.acknowledged: RemembersQueues | None = None
         """The server's memory of queues, if it has one."""
 
@@ -186,7 +187,7 @@ class QueueRepository:
             if goal is not None:
                 # What was done is reported by now. A caller that is cancelled does not wait for the rest.
                 await trio.lowlevel.checkpoint_if_cancelled()
-            most = MOST_PER_CALL if goal is None else min(MOST_PER_CALL, goal - removed)
+            most = self.flush_slice if goal is None else min(self.flush_slice, goal - removed)
             call = self._flush.call(queue_id, now_ms, most, tells_ids=gone is not None)
             with trio.CancelScope(shield=True):
                 done = self._flush.reply(await self._connection.call(self._flush.script, *call))
