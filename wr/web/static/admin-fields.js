@@ -19,19 +19,19 @@ import { plain } from "./admin-formats.js";
 /** @type {{title: string, fields: Field[]}[]} */
 export const GROUPS = [
   {
-    title: "Pace and room",
+    title: "Rate and capacity",
     fields: [
       {
         name: "admission_rate",
         label: "Admission rate",
         kind: "decimal",
         unit: "per second",
-        instead: "To let nobody in, pause the queue.",
+        instead: "To stop letting visitors in, pause the queue.",
         usual: 10,
       },
       {
         name: "max_active_users",
-        label: "Most people inside",
+        label: "Maximum people inside",
         kind: "integer",
         unit: "at once",
         least: 1,
@@ -39,7 +39,7 @@ export const GROUPS = [
       },
       {
         name: "max_queue_size",
-        label: "Longest line",
+        label: "Maximum people in line",
         kind: "integer",
         unit: "people",
         least: 0,
@@ -55,7 +55,7 @@ export const GROUPS = [
       { name: "heartbeat_interval_seconds", label: "Heartbeat every", kind: "seconds", least: 1, usual: 10 },
       {
         name: "heartbeat_timeout_seconds",
-        label: "Silence that loses a place",
+        label: "Silence before a place is lost",
         kind: "seconds",
         least: 2,
         usual: 60,
@@ -66,16 +66,16 @@ export const GROUPS = [
     title: "People",
     fields: [
       { name: "name", label: "Name", kind: "text" },
-      { name: "target_url", label: "Where people who get in go", kind: "url" },
+      { name: "target_url", label: "Where people go when they are let in", kind: "url" },
       {
         name: "unique_by",
-        label: "Who is the same person",
+        label: "How visitors are told apart",
         kind: "choice",
         choices: [
           ["client", "user id, address and browser"],
-          ["user_id", "user id that is proved"],
+          ["user_id", "proven user id"],
           ["ip", "address"],
-          ["none", "nobody"],
+          ["none", "every join is a new visitor"],
         ],
         usual: "client",
       },
@@ -89,18 +89,18 @@ export const GROUPS = [
         label: "Who may join",
         kind: "choice",
         choices: [
-          ["open", "everybody"],
+          ["open", "every visitor"],
           ["pass", "visitors with a pass"],
         ],
         usual: "open",
       },
       {
         name: "max_places_per_address",
-        label: "Most places of one address",
+        label: "Maximum places for one address",
         kind: "integer",
         unit: "at once",
         least: 0,
-        hint: "0: any number. A school or a carrier’s network is one address",
+        hint: "0: no limit. A school or a mobile network can be one address",
         usual: 500,
       },
       {
@@ -113,7 +113,7 @@ export const GROUPS = [
       },
       {
         name: "priority_share",
-        label: "Share of a higher priority",
+        label: "Share for higher priorities",
         kind: "decimal",
         hint: "Above 0, up to 1",
         usual: 0.8,
@@ -127,46 +127,46 @@ export const GROUPS = [
         name: "open_paths",
         label: "Open paths",
         kind: "words",
-        hint: "Nobody waits for these, such as /robots.txt /assets/*; with * at the end all that begins so",
+        hint: "Visitors need no session for these, such as /robots.txt /assets/*. A * at the end stands for any ending",
       },
       {
         name: "open_addresses",
         label: "Open addresses",
         kind: "words",
-        hint: "Addresses or networks that never wait, such as 10.0.0.0/8 192.0.2.7",
+        hint: "Visitors from these addresses or networks never wait, such as 10.0.0.0/8 192.0.2.7",
       },
       {
         name: "open_agents",
         label: "Open user agents",
         kind: "words",
         // Each of the three opens by itself: addresses beside a user agent do not narrow it down.
-        hint: "How those of health checkers begin, such as kube-probe/. Anybody can claim one, whatever addresses are open: where the checkers’ addresses are known, open those and leave this empty",
+        hint: "The beginnings of the user agents of health checkers, such as kube-probe/. Any client can claim a user agent, from any address. If you know the addresses of the checkers, open those instead and leave this empty",
       },
       {
         name: "outage_policy",
-        label: "Who gets in while the store is away",
+        label: "Who gets in while the store is unreachable",
         kind: "choice",
         choices: [
-          ["closed", "nobody"],
-          ["open", "everybody"],
-          ["budget", "so many a second"],
+          ["closed", "no new visitor"],
+          ["open", "every visitor"],
+          ["budget", "a limited number a second"],
         ],
         usual: "closed",
       },
       {
         name: "outage_grace_seconds",
-        label: "Shut at first in an outage",
+        label: "Time in an outage before the gate opens",
         kind: "seconds",
         least: 0,
         usual: 30,
       },
       {
         name: "outage_rate",
-        label: "Pace in an outage",
+        label: "Rate in an outage",
         kind: "decimal",
         unit: "per second and server",
         least: 0,
-        hint: "0: nobody",
+        hint: "0: no new visitor",
         usual: 1,
       },
       {
@@ -185,16 +185,16 @@ export const GROUPS = [
   {
     title: "The waiting page",
     fields: [
-      { name: "message", label: "Message", kind: "lines", hint: "Shown to everyone who waits" },
-      { name: "logo_url", label: "Logo’s address", kind: "url" },
-      { name: "support_url", label: "Help’s address", kind: "url" },
+      { name: "message", label: "Message", kind: "lines", hint: "Shown to everyone in line" },
+      { name: "logo_url", label: "Address of the logo", kind: "url" },
+      { name: "support_url", label: "Address of the help page", kind: "url" },
       { name: "accent_color", label: "Accent colour", kind: "colour", hint: "Such as #0b5cad" },
       { name: "background_color", label: "Background colour", kind: "colour", hint: "Such as #ffffff" },
       {
         name: "page_template",
         label: "Template of the page",
         kind: "lines",
-        hint: "Jinja2, in place of the usual page; empty: the usual page",
+        hint: "Jinja2; it replaces the standard page. If empty, the queue uses the standard page",
       },
     ],
   },
@@ -261,12 +261,12 @@ export function readInput(field, text) {
   const typed = field.kind === "lines" ? text : text.trim();
   if (field.kind === "words") return { value: wordsOf(typed).join(" "), error: "" };
   if (field.kind === "colour" && !/^(#[0-9a-f]{6})?$/i.test(typed))
-    return { value: typed, error: "# and six digits are needed, such as #0b5cad, or nothing." };
+    return { value: typed, error: "Enter # and six digits, such as #0b5cad, or leave it empty." };
   if (!["integer", "seconds", "decimal"].includes(field.kind)) return { value: typed, error: "" };
   const value = typed === "" ? Number.NaN : Number(typed.replace(/[\s_’']/g, ""));
-  if (!Number.isFinite(value)) return { value, error: "A number is needed, such as 20 or 0.5." };
+  if (!Number.isFinite(value)) return { value, error: "Enter a number, such as 20 or 0.5." };
   if (field.kind !== "decimal" && !Number.isInteger(value))
-    return { value, error: "A whole number is needed." };
+    return { value, error: "Enter a whole number." };
   if (field.kind === "decimal" && field.least === undefined && value <= 0)
     return { value, error: ["It must be above 0.", field.instead].filter(Boolean).join(" ") };
   if (value < (field.least ?? 0)) return { value, error: `It must be at least ${field.least}.` };
