@@ -30,13 +30,13 @@ def visited_settings() -> dict[str, str]:
 def test_without_a_queue_the_console_says_how_to_make_one(page: Page, visited: Site) -> None:
     sign_in(page, visited)
     shows(page.get_by_role("main"), "There is no queue yet")
-    page.get_by_role("link", name="Make the first queue").click()
+    page.get_by_role("link", name="Create the first queue").click()
     page.get_by_label("Id", exact=True).fill("first")
-    page.get_by_label("Where people who get in go").fill("https://shop.example/checkout")
+    page.get_by_label("Where people go when they are let in").fill("https://shop.example/checkout")
     page.get_by_label("Admission rate").fill("2.5")
     page.get_by_label("Start paused").check()
-    page.get_by_role("button", name="Make the queue").click()
-    shows(said(page), "The queue first is there.")
+    page.get_by_role("button", name="Create the queue").click()
+    shows(said(page), "The queue first was created.")
     expect(page).to_have_title("first · Waiting room console")
     made = settings_of(visited, "first")
     assert (made["name"], made["status"], made["admission_rate"]) == ("first", "paused", 2.5)
@@ -47,16 +47,17 @@ def test_what_the_server_refuses_about_a_new_queue_stands_at_the_field(
 ) -> None:
     queue_id = visited.make_queue()
     sign_in(page, visited, "#/new")
-    id_field, target = page.get_by_label("Id", exact=True), page.get_by_label("Where people who get in go")
-    page.get_by_role("button", name="Make the queue").click()
+    id_field = page.get_by_label("Id", exact=True)
+    target = page.get_by_label("Where people go when they are let in")
+    page.get_by_role("button", name="Create the queue").click()
     assert (focused(page), id_field.get_attribute("aria-invalid")) == ("id", "true")
     id_field.fill(queue_id)
     target.fill("nowhere")
-    page.get_by_role("button", name="Make the queue").click()
+    page.get_by_role("button", name="Create the queue").click()
     shows(page.get_by_role("main"), "target_url must be an http or https URL")
     assert focused(page) == "target_url"
     target.fill("https://shop.example/")
-    page.get_by_role("button", name="Make the queue").click()
+    page.get_by_role("button", name="Create the queue").click()
     shows(page.get_by_role("main"), "There is a queue of that id already")
     assert focused(page) == "id"
     watch.expect("status of 400")
@@ -65,7 +66,7 @@ def test_what_the_server_refuses_about_a_new_queue_stands_at_the_field(
 
 def test_a_wrong_key_does_not_open_the_console(page: Page, visited: Site, watch: Watch) -> None:
     sign_in(page, visited, key="not the key")
-    shows(page.get_by_role("main"), "That is not the admin key of this server.")
+    shows(page.get_by_role("main"), "This is not the admin key of this server.")
     assert focused(page) == "admin-key"
     expect(page.get_by_role("navigation")).to_be_hidden()
     watch.expect(FORBIDDEN)
@@ -123,7 +124,7 @@ def test_the_list_shows_each_queue_as_it_fills_without_being_asked_again(page: P
     for _ in range(3):
         visited.join(queue_id)
     shows(row.locator("dl > div").nth(0), "3 of 400")
-    shows(row, "stands still")
+    shows(row, "not moving")
     visited.admin("PATCH", f"/queues/{queue_id}", {"status": "active", "admission_rate": 1000})
     shows(row.locator("dl > div").nth(1), "3 of 1,000")
     shows(row, "no line")
@@ -134,12 +135,12 @@ def test_a_queue_is_paused_and_resumed_at_once(page: Page, visited: Site) -> Non
     queue_id = visited.make_queue(admission_rate=1000)
     open_queue(page, visited, queue_id)
     page.get_by_role("button", name="Pause", exact=True).click()
-    shows(said(page), f"{queue_id} is paused: nobody is let in.")
+    shows(said(page), f"{queue_id} is paused. No visitors are let in.")
     assert settings_of(visited, queue_id)["status"] == "paused"
     assert focused(page) == "Resume", "the keyboard is not thrown off the page when a button goes"
     visited.join(queue_id)
     shows(figure(page, "Waiting"), "1 of")
-    shows(figure(page, "Who joins now waits"), "until you resume")
+    shows(figure(page, "Wait for new visitors"), "until you resume")
     page.get_by_role("button", name="Resume", exact=True).click()
     shows(figure(page, "Inside"), "1 of")
     shows(page.locator(".heading .badge"), "Active")
@@ -150,7 +151,7 @@ def test_maintenance_is_asked_about_first(page: Page, visited: Site) -> None:
     queue_id = visited.make_queue()
     open_queue(page, visited, queue_id)
     page.get_by_role("button", name="Maintenance…").click()
-    shows(page.get_by_role("dialog"), "Nobody new can join and nobody is let in.")
+    shows(page.get_by_role("dialog"), "New visitors cannot join, and no visitors are let in.")
     page.get_by_role("button", name="Cancel").click()
     has_gone(page.get_by_role("dialog"))
     assert settings_of(visited, queue_id)["status"] == "active"
@@ -171,11 +172,11 @@ def test_a_line_is_emptied_only_by_somebody_who_types_its_queue(page: Page, visi
     page.get_by_role("button", name="Empty the line…").click()
     shows(page.get_by_role("dialog"), "2 people lose their place for good.")
     page.get_by_role("button", name="Empty the line", exact=True).click()
-    shows(page.get_by_role("dialog"), f"This has to be {queue_id}, exactly.")
+    shows(page.get_by_role("dialog"), f"Type exactly {queue_id}.")
     assert visited.admin("GET", f"/queues/{queue_id}/stats").json()["current_waiting"] == 2
     page.get_by_label(f"Type {queue_id} to confirm").fill(queue_id)
     page.get_by_role("button", name="Empty the line", exact=True).click()
-    shows(said(page), "2 people sent away.")
+    shows(said(page), "The line was emptied: 2 people lost their place.")
     shows(figure(page, "Waiting"), "0 of")
 
 

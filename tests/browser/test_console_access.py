@@ -32,8 +32,8 @@ def queues(page: Page, visited: Site) -> None:
 def new_queue(page: Page, visited: Site) -> None:
     sign_in(page, visited, "#/new")
     page.get_by_text("More settings").click()
-    page.get_by_role("button", name="Make the queue").click()
-    shows(page.get_by_role("main"), "An id is needed.")
+    page.get_by_role("button", name="Create the queue").click()
+    shows(page.get_by_role("main"), "Enter an id.")
 
 
 def one_queue(page: Page, visited: Site) -> None:
@@ -43,7 +43,7 @@ def one_queue(page: Page, visited: Site) -> None:
     open_queue(page, visited, queue_id)
     page.get_by_text("The figures as a table").click()
     page.get_by_label("Admission rate").fill("0.01")
-    page.get_by_label("Silence that loses a place").fill("no number")
+    page.get_by_label("Silence before a place is lost").fill("no number")
     page.keyboard.press("Tab")
     shows(page.locator(".save-bar"), "2 changes")
 
@@ -110,7 +110,7 @@ def test_everything_is_done_with_the_keyboard_alone(page: Page, visited: Site) -
     page.keyboard.press("Enter")
     page.keyboard.type(queue_id)
     page.keyboard.press("Enter")
-    shows(page.locator("#said"), "1 person sent away.")
+    shows(page.locator("#said"), "The line was emptied: 1 person lost their place.")
     assert visited.admin("GET", f"/queues/{queue_id}/stats").json()["current_waiting"] == 0
 
 

@@ -120,7 +120,7 @@ def test_without_the_chart_library_the_figures_are_there_all_the_same(
         LIBRARY, lambda route: route.continue_(url=f"{visited.url}/wr-assets/there-is-no-such-file.js")
     )
     sign_in(page, visited, f"#/queues/{past}")
-    shows(page.locator(".chart-note"), "Charts are missing")
+    shows(page.locator(".chart-note"), "The charts cannot be shown")
     expect(page.locator(".history-table tbody tr").first).to_be_visible(timeout=PATIENCE_MS)
     expect(page.locator(".charts")).to_be_hidden()
     watch.expect("status of 404")

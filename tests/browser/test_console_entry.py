@@ -93,7 +93,7 @@ def test_passes_are_issued_copied_and_downloaded(page: Page, visited: Site, tmp_
     [
         ("How many passes", "0", "It must be at least 1."),
         ("How many passes", "1001", "It must be at most 1,000."),
-        ("How many passes", "some", "A number is needed"),
+        ("How many passes", "some", "Enter a number"),
         ("Uses of each", "-1", "It must be at least 0."),
         ("Uses of each", "1000001", "1000000"),
     ],
@@ -118,17 +118,17 @@ def test_a_pass_is_revoked_by_its_id_with_its_visitor_kept_out(page: Page, visit
     assert join_with(visited, one["link"]).status_code == 201
     open_queue(page, visited, queue_id)
     page.get_by_role("button", name="Revoke…").click()
-    shows(field_error(page, "Id of the pass"), "The id of a pass is needed.")
+    shows(field_error(page, "Id of the pass"), "Enter the id of a pass.")
     page.get_by_label("Id of the pass").fill(one["pass_id"])
     page.get_by_role("button", name="Revoke…").click()
     dialog = page.get_by_role("dialog")
     shows(dialog, one["pass_id"])
-    expect(dialog.get_by_label("What is kept out")).to_be_hidden()
+    expect(dialog.get_by_label("What to keep out")).to_be_hidden()
     dialog.get_by_label("Keep the visitor out for").select_option("1 hour")
-    expect(dialog.get_by_label("What is kept out")).to_have_value("person")
+    expect(dialog.get_by_label("What to keep out")).to_have_value("person")
     dialog.get_by_label("Reason").fill("resold")
     page.get_by_role("button", name="Revoke the pass").click()
-    shows(said(page), "The pass is revoked, and the place that it gave is ended.")
+    shows(said(page), "The pass is revoked, and its place is ended.")
     assert_refused(join_with(visited, one["link"]), 403, "BLOCKED")
     assert join_with(visited, other["link"]).status_code == 201
     blocked = panel(page, "Blocks").locator("li")
@@ -144,7 +144,7 @@ def test_an_address_is_blocked_and_the_block_ended(page: Page, visited: Site, wa
     blocks = panel(page, "Blocks")
     shows(blocks, "No blocks.")
     page.get_by_role("button", name="Block", exact=True).click()
-    shows(field_error(page, "Address to block"), "An address or a user id is needed.")
+    shows(field_error(page, "Address to block"), "Enter an address or a user id.")
     page.get_by_label("Address to block").fill("nowhere")
     page.get_by_role("button", name="Block", exact=True).click()
     shows(field_error(page, "Address to block"), "address is no IPv4 or IPv6 address")
@@ -184,8 +184,8 @@ def test_a_session_is_ended_and_its_visitor_kept_out(page: Page, visited: Site) 
     page.get_by_role("button", name="End this session…").click()
     dialog = page.get_by_role("dialog")
     dialog.get_by_label("Keep the visitor out for").select_option("2 hours")
-    expect(dialog.get_by_label("What is kept out")).to_have_value("both")
-    dialog.get_by_label("What is kept out").select_option("the address")
+    expect(dialog.get_by_label("What to keep out")).to_have_value("both")
+    dialog.get_by_label("What to keep out").select_option("the address")
     axe(page)
     page.get_by_role("button", name="End the session").click()
     shows(said(page), "The session has ended. Its visitor is kept out until")
@@ -196,16 +196,16 @@ def test_a_session_is_ended_and_its_visitor_kept_out(page: Page, visited: Site) 
 @pytest.mark.parametrize(
     ("label", "typed", "told"),
     [
-        ("Most places of one address", "0", "One address can fill the whole line."),
-        ("Most places of one address", "100", "One address holds up to 100 in line"),
-        ("Most places of one address", "100", "4 addresses fill the line."),
-        ("Most places of one address", "400", "That is the whole line."),
-        ("Highest priority without a pass", "0", "A higher priority takes a pass"),
-        ("Highest priority without a pass", "2", "Anybody can ask for priority 2 and stands before"),
-        ("Highest priority without a pass", "4", "3 is the highest priority."),
-        ("Share of a higher priority", "0.75", "of 100 who get in up to 75 are of a higher one."),
-        ("Share of a higher priority", "1", "Strict order"),
-        ("Share of a higher priority", "1.5", "Too much"),
+        ("Maximum places for one address", "0", "One address can fill the whole line."),
+        ("Maximum places for one address", "100", "One address can hold up to 100 places"),
+        ("Maximum places for one address", "100", "4 addresses fill the line."),
+        ("Maximum places for one address", "400", "That is the whole line."),
+        ("Highest priority without a pass", "0", "A visitor needs a pass, or a call by your site"),
+        ("Highest priority without a pass", "2", "Any visitor can ask for priority 2, and is then ahead of"),
+        ("Highest priority without a pass", "4", "The highest priority is 3."),
+        ("Share for higher priorities", "0.75", "at most 75 of 100 people who get in have a higher one."),
+        ("Share for higher priorities", "1", "Strict order"),
+        ("Share for higher priorities", "1.5", "Too much"),
     ],
 )
 def test_each_setting_of_entry_says_what_it_would_do(
@@ -222,17 +222,17 @@ def test_a_presale_begins_with_one_choice(page: Page, visited: Site) -> None:
     queue_id = visited.make_queue()
     open_queue(page, visited, queue_id)
     told = setting(page, "Who may join").locator(".effect")
-    shows(told, "Everybody can join.")
+    shows(told, "Every visitor can join.")
     page.get_by_label("Who may join").select_option("pass")
     shows(told, "A presale: only visitors with a pass can join")
-    page.get_by_label("Share of a higher priority").fill("0")
+    page.get_by_label("Share for higher priorities").fill("0")
     page.get_by_role("button", name="Save changes").click()
-    error = field_error(page, "Share of a higher priority")
+    error = field_error(page, "Share for higher priorities")
     expect(error).to_have_text("It must be above 0.", timeout=PATIENCE_MS)
-    page.get_by_label("Share of a higher priority").fill("0.5")
+    page.get_by_label("Share for higher priorities").fill("0.5")
     page.get_by_role("button", name="Save changes").click()
     shows(
-        said(page), "Saved. Who may join is now visitors with a pass; Share of a higher priority is now 0.5."
+        said(page), "Saved. Who may join is now visitors with a pass; Share for higher priorities is now 0.5."
     )
     assert_refused(visited.join(queue_id), 403, "PASS_REQUIRED")
 
@@ -240,16 +240,16 @@ def test_a_presale_begins_with_one_choice(page: Page, visited: Site) -> None:
 @pytest.mark.parametrize(
     ("rule", "told"),
     [
-        ("client", "For places that are not worth stealing."),
-        ("user_id", "The id counts only with a pass, or in a call by the site itself"),
-        ("ip", "given back to its own token alone"),
-        ("none", "Every join is a new place"),
+        ("client", "Use this only for places that are not worth stealing."),
+        ("user_id", "The id counts only with a pass or in a call by your site."),
+        ("ip", "Only the token of the place gives it back"),
+        ("none", "Every join gets a new place"),
     ],
 )
 def test_who_is_the_same_person_says_what_proves_it(page: Page, visited: Site, rule: str, told: str) -> None:
     open_queue(page, visited, visited.make_queue())
-    page.get_by_label("Who is the same person").select_option(rule)
-    shows(setting(page, "Who is the same person").locator(".effect"), told)
+    page.get_by_label("How visitors are told apart").select_option(rule)
+    shows(setting(page, "How visitors are told apart").locator(".effect"), told)
 
 
 def test_passes_and_blocks_are_handled_with_the_keyboard_alone(page: Page, visited: Site) -> None:
@@ -289,7 +289,7 @@ def test_passes_and_blocks_keep_the_rules_and_fit_every_screen(
     issue(page, How_many_passes="2")
     assert len(links(page)) == 2
     page.get_by_role("button", name="Revoke…").click()
-    shows(field_error(page, "Id of the pass"), "needed")
+    shows(field_error(page, "Id of the pass"), "Enter the id")
     axe(page)
     assert fits(page), "nobody has to scroll sideways"
     screenshot(page, f"console-entry-{screen}")

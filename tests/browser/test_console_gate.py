@@ -22,9 +22,9 @@ from tests.support.console import (
 )
 from tests.support.site import Site
 
-POLICY = "Who gets in while the store is away"
-GRACE = "Shut at first in an outage"
-RATE = "Pace in an outage"
+POLICY = "Who gets in while the store is unreachable"
+GRACE = "Time in an outage before the gate opens"
+RATE = "Rate in an outage"
 SCREENS: dict[str, dict[str, Any]] = {
     "wide": {"viewport": {"width": 1600, "height": 900}},
     "phone": {"viewport": {"width": 360, "height": 740}, "is_mobile": True, "has_touch": True},
@@ -94,7 +94,7 @@ def test_what_a_session_is_bound_to_is_said_before_it_is_kept(page: Page, visite
     label = "What a session is bound to"
     expect(page.get_by_label(label)).to_have_value("none", timeout=PATIENCE_MS)
     page.get_by_label(label).select_option("network")
-    shows(effect(page, label), "A session opens the gate to at most 4 networks in an hour")
+    shows(effect(page, label), "A session opens the gate from at most 4 networks in an hour")
     save(page)
     shows(said(page), f"Saved. {label} is now networks.")
     assert settings_of(visited, queue_id)["session_binding"] == "network"
@@ -105,7 +105,7 @@ def test_what_is_open_can_be_shut_again(page: Page, visited: Site) -> None:
     open_queue(page, visited, queue_id)
     page.get_by_label("Open paths").fill("")
     page.get_by_label("Open addresses").fill("")
-    shows(effect(page, "Open paths"), "No path is open: who has no session waits everywhere.")
+    shows(effect(page, "Open paths"), "No path is open: visitors without a session wait")
     save(page)
     shows(said(page), "Saved. Open paths is now nothing; Open addresses is now nothing.")
     saved = settings_of(visited, queue_id)
@@ -142,9 +142,9 @@ def test_what_the_server_refuses_about_the_gate_stands_at_its_field(
     ("label", "typed", "message"),
     [
         (RATE, "-1", "It must be at least 0."),
-        (RATE, "few", "A number is needed"),
-        (GRACE, "1.5", "A whole number is needed."),
-        ("Admission rate", "0", "It must be above 0. To let nobody in, pause the queue."),
+        (RATE, "few", "Enter a number"),
+        (GRACE, "1.5", "Enter a whole number."),
+        ("Admission rate", "0", "It must be above 0. To stop letting visitors in, pause the queue."),
     ],
 )
 def test_what_cannot_be_is_said_before_the_server_is_asked(
@@ -167,42 +167,42 @@ def test_the_effect_of_an_outage_changes_with_what_is_chosen(page: Page, visited
     policy, grace, rate = (page.get_by_label(label) for label in (POLICY, GRACE, RATE))
 
     def tells(sentence: str) -> None:
-        expect(told).to_have_text(f"While the store is away, {sentence}", timeout=PATIENCE_MS)
+        expect(told).to_have_text(f"While the store is unreachable, {sentence}", timeout=PATIENCE_MS)
 
-    tells("nobody new gets in; who has a session stays in.")
-    shows(effect(page, GRACE), "Without effect")
-    shows(effect(page, RATE), "Without effect")
+    tells("visitors with a session stay in, and no other visitor gets in.")
+    shows(effect(page, GRACE), "No effect")
+    shows(effect(page, RATE), "No effect")
     policy.select_option("open")
-    tells("everybody gets in after the first 30\u00a0s.")
-    shows(effect(page, GRACE), "An outage shorter than 30\u00a0s lets nobody new in.")
+    tells("every visitor gets in after the first 30\u00a0s.")
+    shows(effect(page, GRACE), "In an outage shorter than 30\u00a0s, no new visitor gets in.")
     grace.fill("0")
-    tells("everybody gets in at once.")
-    shows(effect(page, GRACE), "The gate opens as soon as the store is away.")
+    tells("every visitor gets in at once.")
+    shows(effect(page, GRACE), "The gate opens as soon as the store is unreachable.")
     policy.select_option("budget")
     tells("each server lets in up to 1 a second at once.")
     grace.fill("90")
     rate.fill("2.5")
     tells("each server lets in up to 2.5 a second after the first 90\u00a0s.")
-    shows(effect(page, RATE), "Each server counts by itself: two let in up to 5 a second.")
+    shows(effect(page, RATE), "Each server counts separately: two servers let in up to 5 a second.")
     rate.fill("0")
-    tells("nobody new gets in: the pace is 0.")
-    shows(effect(page, GRACE), "Without effect")
+    tells("no new visitor gets in: the rate is 0.")
+    shows(effect(page, GRACE), "No effect")
     assert settings_of(visited, queue_id)["outage_policy"] == "closed", "nothing is saved before it is said"
 
 
 @pytest.mark.parametrize(
     ("label", "typed", "told"),
     [
-        ("Open paths", "/robots.txt", "1 path is open to everybody, without a session."),
-        ("Open paths", "/robots.txt\n/assets/*", "2 paths are open to everybody, without a session."),
-        ("Open paths", "/robots.txt /*", "/* opens the whole site: nobody has to wait."),
-        ("Open addresses", "10.0.0.0/8", "Whoever comes from there never waits."),
-        ("Open addresses", "10.0.0.0/8 0.0.0.0/0", "0.0.0.0/0 lets in everybody with an IPv4 address."),
-        ("Open addresses", "::/0", "::/0 lets in everybody with an IPv6 address."),
+        ("Open paths", "/robots.txt", "1 path is open to every visitor, without a session."),
+        ("Open paths", "/robots.txt\n/assets/*", "2 paths are open to every visitor, without a session."),
+        ("Open paths", "/robots.txt /*", "/* opens the whole site: no visitor has to wait."),
+        ("Open addresses", "10.0.0.0/8", "Visitors from these addresses never wait."),
+        ("Open addresses", "10.0.0.0/8 0.0.0.0/0", "0.0.0.0/0 lets in every visitor with an IPv4 address."),
+        ("Open addresses", "::/0", "::/0 lets in every visitor with an IPv6 address."),
         (
             "Open user agents",
             "kube-probe/",
-            "Whoever claims to be one sees the whole site, from any address.",
+            "Any client that claims such a user agent sees the whole site, from any address.",
         ),
     ],
 )
@@ -217,7 +217,7 @@ def test_who_opens_a_user_agent_is_warned_that_anybody_can_claim_it(page: Page, 
     queue_id = visited.make_queue()
     open_queue(page, visited, queue_id)
     hint = setting(page, "Open user agents").locator(".hint")
-    shows(hint, "Anybody can claim one")
+    shows(hint, "Any client can claim a user agent")
     shows(hint, "addresses")
     described = page.get_by_label("Open user agents").get_attribute("aria-describedby") or ""
     assert hint.get_attribute("id") in described.split(), "it is read out too"
@@ -239,7 +239,7 @@ def test_the_record_names_the_settings_of_the_gate(page: Page, visited: Site) ->
         "Open paths: nothing → /robots.txt",
         "Open addresses: nothing → 10.0.0.0/8",
         "Open user agents: nothing → kube-probe/",
-        f"{POLICY}: nobody → so many a second",
+        f"{POLICY}: no new visitor → a limited number a second",
         f"{GRACE}: 30 s → 60 s",
         f"{RATE}: 1 → 0",
     }
@@ -276,7 +276,7 @@ def test_the_gate_is_set_with_the_keyboard_alone(page: Page, visited: Site) -> N
     for name, typed in (
         ("open_addresses", "10.0.0.0/8"),
         ("open_agents", "kube-probe/"),
-        ("outage_policy", "so"),
+        ("outage_policy", "a"),
         ("outage_grace_seconds", "45"),
         ("outage_rate", "3"),
     ):

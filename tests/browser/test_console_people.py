@@ -67,10 +67,10 @@ def test_what_is_no_id_is_not_asked_for_and_what_nobody_knows_is_said(
 ) -> None:
     sign_in(page, visited, "#/find")
     find(page, "Anna")
-    shows(page.get_by_role("main"), "That is no id")
+    shows(page.get_by_role("main"), "This is not an id")
     assert focused(page) == "id"
     find(page, id_text(new_position_id(secrets.token_bytes)))
-    shows(page.get_by_role("main"), "No queue knows that id.")
+    shows(page.get_by_role("main"), "No queue has this id.")
     watch.expect("status of 404")
 
 
@@ -87,7 +87,7 @@ def test_the_record_tells_who_changed_what_and_when(page: Page, visited: Site) -
     shows(entry, "from 127.0.0.1")
     assert entry.locator("time").get_attribute("datetime")
     made = page.locator(".trail > li").nth(1)
-    shows(made, f"Somebody made the queue {queue_id}")
+    shows(made, f"An operator created the queue {queue_id}")
     page.get_by_role("link", name="Changes", exact=True).click()
     shows(page.locator(".trail > li").first, queue_id)
     assert page.locator(".trail > li").count() >= 2
@@ -102,7 +102,7 @@ def test_older_changes_follow_when_they_are_asked_for(page: Page, visited: Site)
     expect(entries).to_have_count(10, timeout=PATIENCE_MS)
     page.get_by_role("button", name="Older changes").click()
     expect(entries).to_have_count(14, timeout=PATIENCE_MS)
-    shows(entries.last, "made the queue")
+    shows(entries.last, "created the queue")
     has_gone(page.get_by_role("button", name="Older changes"))
 
 

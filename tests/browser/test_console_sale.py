@@ -28,10 +28,10 @@ def has_joined(visited: Site) -> bool:
 def test_a_sale_is_watched_from_the_making_of_its_queue_to_its_end(page: Page, visited: Site) -> None:
     sign_in(page, visited, "#/new")
     page.get_by_label("Id", exact=True).fill("the-sale")
-    page.get_by_label("Where people who get in go").fill("https://shop.example/")
+    page.get_by_label("Where people go when they are let in").fill("https://shop.example/")
     page.get_by_label("Admission rate").fill("0.5")
-    page.get_by_role("button", name="Make the queue").click()
-    shows(said(page), "The queue the-sale is there.")
+    page.get_by_role("button", name="Create the queue").click()
+    shows(said(page), "The queue the-sale was created.")
     assert visited.admin("PATCH", "/queues/the-sale", QUICK).status_code == 200
     rehearsal = [
         sys.executable,

@@ -96,18 +96,18 @@ def test_a_new_rate_says_when_the_line_clears_and_saves_nothing_else(page: Page,
 @pytest.mark.parametrize(
     ("label", "typed", "effect"),
     [
-        ("Most people inside", "250", "Room for 250 more at once; a full room lets in at least 0.07/s."),
-        ("Longest line", "0", "The line may grow without limit."),
-        ("Longest line", "1", "2 wait already: they keep their places, and nobody new joins until"),
-        ("Time inside", "5400", "People who get in from now on have 1 h 30 min; those inside keep"),
-        ("Heartbeat every", "4", "every 4 s that they are there; 2 people in line send up to 0.5/s."),
+        ("Maximum people inside", "250", "Room for 250 more at once; a full room lets in at least 0.07/s."),
+        ("Maximum people in line", "0", "The line may grow without limit."),
+        ("Maximum people in line", "1", "2 are already waiting. They keep their places, and more can"),
+        ("Time inside", "5400", "People who get in from now on have 1 h 30 min. People already inside keep"),
+        ("Heartbeat every", "4", "a heartbeat every 4 s; 2 people in line send up to 0.5/s in total."),
         (
-            "Silence that loses a place",
+            "Silence before a place is lost",
             "30",
-            "People silent for longer than 30 s lose their place: now 10 s between heartbeats.",
+            "People who send no heartbeat for 30 s lose their place. Heartbeats are now 10 s apart.",
         ),
-        ("Silence that loses a place", "10", "Too short: heartbeats are 10 s apart."),
-        ("Where people who get in go", "https://a.example:81/x", "sent to a.example:81."),
+        ("Silence before a place is lost", "10", "Too short: it must be longer than the 10 s between"),
+        ("Where people go when they are let in", "https://a.example:81/x", "sent to a.example:81."),
     ],
 )
 def test_each_setting_says_what_it_would_do(
@@ -129,15 +129,16 @@ def test_what_cannot_be_is_said_at_the_field_by_the_console_or_the_server(
     open_queue(page, visited, queue_id)
     page.get_by_label("Admission rate").fill("fast")
     page.keyboard.press("Enter")
-    shows(field_error(page, "Admission rate"), "A number is needed")
+    shows(field_error(page, "Admission rate"), "Enter a number")
     assert focused(page) == "admission_rate"
     page.get_by_role("button", name="Discard").click()
     has_gone(page.locator(".save-bar"))
     assert page.get_by_label("Admission rate").input_value() == "10"
     page.get_by_label("Admission rate").fill("7")
-    page.get_by_label("Where people who get in go").fill("mailto:me")
+    page.get_by_label("Where people go when they are let in").fill("mailto:me")
     page.get_by_role("button", name="Save changes").click()
-    shows(field_error(page, "Where people who get in go"), "target_url must be an http or https URL")
+    error = field_error(page, "Where people go when they are let in")
+    shows(error, "target_url must be an http or https URL")
     assert focused(page) == "target_url"
     assert settings_of(visited, queue_id) == before, "all changes are saved together, or none"
     watch.expect("status of 400")
@@ -148,7 +149,7 @@ def test_what_others_change_is_seen_and_what_was_typed_is_kept(page: Page, visit
     open_queue(page, visited, queue_id)
     page.get_by_label("Admission rate").fill("33")
     visited.admin("PATCH", f"/queues/{queue_id}", {"max_active_users": 77, "admission_rate": 5})
-    expect(page.get_by_label("Most people inside")).to_have_value("77", timeout=PATIENCE_MS)
+    expect(page.get_by_label("Maximum people inside")).to_have_value("77", timeout=PATIENCE_MS)
     shows(setting(page, "Admission rate"), "Now 5")
     assert page.get_by_label("Admission rate").input_value() == "33"
     page.get_by_role("link", name="Changes", exact=True).click()
@@ -166,7 +167,7 @@ def test_the_look_of_the_waiting_page_is_set_here_too(page: Page, visited: Site)
     page.get_by_label("Message").fill("Doors open at 10.\nBring a ticket.")
     page.get_by_label("Accent colour").fill("blue")
     page.get_by_role("button", name="Save changes").click()
-    shows(field_error(page, "Accent colour"), "# and six digits are needed")
+    shows(field_error(page, "Accent colour"), "Enter # and six digits")
     page.get_by_label("Accent colour").fill("#0b5cad")
     page.get_by_role("button", name="Save changes").click()
     shows(said(page), "Saved.")
@@ -231,14 +232,14 @@ def test_a_shorter_silence_that_may_cost_places_is_asked_about(page: Page, visit
         lambda answer: answer.json()["silent"] == 3,
     )
     open_queue(page, visited, queue_id)
-    page.get_by_label("Silence that loses a place").fill("2")
+    page.get_by_label("Silence before a place is lost").fill("2")
     page.get_by_role("button", name="Save changes").click()
     dialog = page.get_by_role("dialog")
-    shows(dialog, "3 of 3 people in line have not been heard for that long.")
+    shows(dialog, "3 of 3 people in line have been silent for that long.")
     dialog.get_by_role("button", name="Cancel").click()
     has_gone(dialog)
     assert settings_of(visited, queue_id)["heartbeat_timeout_seconds"] == 600
     page.get_by_role("button", name="Save changes").click()
     dialog.get_by_role("button", name="Save changes").click()
-    shows(said(page), "Silence that loses a place is now 2")
+    shows(said(page), "Silence before a place is lost is now 2")
     assert settings_of(visited, queue_id)["heartbeat_timeout_seconds"] == 2

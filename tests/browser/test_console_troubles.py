@@ -41,10 +41,10 @@ def test_while_the_store_is_away_the_last_figures_stay_with_their_age(
     open_queue(page, visited, queue_id)
     shows(figure(page, "Waiting"), "1 of")
     with frozen_store(visited):
-        shows(page.locator(TROUBLE), "The store is away: nobody is let in, places are kept.")
-        shows(page.locator(TROUBLE), "The figures are those of")
+        shows(page.locator(TROUBLE), "The store is unreachable. No visitors are let in. Places are kept.")
+        shows(page.locator(TROUBLE), "The figures are from")
         shows(figure(page, "Waiting"), "1 of")
-    has_gone(page.locator(TROUBLE).get_by_text("The store is away"))
+    has_gone(page.locator(TROUBLE).get_by_text("The store is unreachable"))
     watch.expect("status of 503")
 
 
@@ -53,7 +53,7 @@ def test_a_server_that_cannot_be_reached_is_said_and_asked_again(
 ) -> None:
     sign_in(page, visited)
     page.context.set_offline(True)
-    shows(page.locator(TROUBLE), "The server cannot be reached.")
+    shows(page.locator(TROUBLE), "The server is unreachable.")
     page.context.set_offline(False)
     has_gone(page.locator(TROUBLE).get_by_text("cannot be reached"))
     watch.expect("ERR_INTERNET_DISCONNECTED")
@@ -106,7 +106,7 @@ def use_up_the_limit(page: Page, site: Site) -> None:
 def test_a_limit_that_is_reached_is_waited_for(page: Page, visited: Site, watch: Watch) -> None:
     sign_in(page, visited)
     use_up_the_limit(page, visited)
-    shows(page.locator(TROUBLE), "The server’s limit of admin calls is reached; it goes on in")
+    shows(page.locator(TROUBLE), "The limit on admin calls is reached. The console tries again in")
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
     page.wait_for_timeout(4000)

@@ -100,7 +100,7 @@ def test_while_the_store_is_away_the_page_is_there_and_who_has_no_script_is_told
     plain = page(stranded.site, stranded.queue_id, "?plain=1")
     assert plain.status_code == 503
     assert 20 <= int(plain.headers["Refresh"]) <= 40
-    assert "The waiting room cannot be reached just now" in plain.text
+    assert "The waiting room cannot be reached right now" in plain.text
     assert page(stranded.site, "not-known-yet").status_code == 503
 
 

@@ -155,8 +155,8 @@ def test_a_pass_that_is_guessed_too_often_is_a_page_that_tries_again(
 @pytest.mark.parametrize(
     ("settings", "status", "headline", "refreshes"),
     [
-        ({"unique_by": "ip"}, 409, "A place is held here already", False),
-        ({"max_places_per_address": 1}, 429, "Many people in your network are waiting", True),
+        ({"unique_by": "ip"}, 409, "You may already be in line", False),
+        ({"max_places_per_address": 1}, 429, "Many people on your network are waiting", True),
         ({"entry": "pass"}, 403, "This line is for invited visitors", False),
     ],
 )

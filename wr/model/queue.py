@@ -75,19 +75,21 @@ class QueueSettings(msgspec.Struct, frozen=True, kw_only=True):
             description="Where an admitted visitor goes: an http or https URL",
             examples=["https://example.com/checkout"],
         ),
-        Setting(Group.PEOPLE, "Where people who get in go", control=Control.URL, is_in_every_answer=True),
+        Setting(
+            Group.PEOPLE, "Where people go when they are let in", control=Control.URL, is_in_every_answer=True
+        ),
     ]
     max_active_users: Annotated[
         int,
         Meta(ge=1, le=1_000_000_000, description="Sessions that may be active at once"),
-        Setting(Group.PACE, "Most people inside", unit="at once", is_later=True, is_in_every_answer=True),
+        Setting(Group.PACE, "Maximum people inside", unit="at once", is_later=True, is_in_every_answer=True),
     ] = 1000
     max_queue_size: Annotated[
         int,
         Meta(ge=0, le=1_000_000_000, description="People who may wait at once; 0 means unlimited"),
         Setting(
             Group.PACE,
-            "Longest line",
+            "Maximum people in line",
             unit="people",
             hint="0: no limit",
             is_later=True,
@@ -101,7 +103,7 @@ class QueueSettings(msgspec.Struct, frozen=True, kw_only=True):
             Group.PACE,
             "Admission rate",
             unit="per second",
-            instead="To let nobody in, pause the queue.",
+            instead="To stop letting visitors in, pause the queue.",
             is_in_every_answer=True,
         ),
     ] = 10.0
@@ -127,7 +129,7 @@ class QueueSettings(msgspec.Struct, frozen=True, kw_only=True):
         Meta(ge=2, le=WEEK_S, description="Seconds of silence after which a place in line is lost"),
         Setting(
             Group.TIMES,
-            "Silence that loses a place",
+            "Silence before a place is lost",
             unit="seconds",
             is_public=True,
             is_in_every_answer=True,
@@ -141,12 +143,12 @@ class QueueSettings(msgspec.Struct, frozen=True, kw_only=True):
         UniqueBy,
         Setting(
             Group.PEOPLE,
-            "Who is the same person",
+            "How visitors are told apart",
             choices={
                 "client": "user id, address and browser",
-                "user_id": "user id that is proved",
+                "user_id": "proven user id",
                 "ip": "address",
-                "none": "nobody",
+                "none": "every join is a new visitor",
             },
             is_in_every_answer=True,
         ),
@@ -178,7 +180,7 @@ class QueueSettings(msgspec.Struct, frozen=True, kw_only=True):
             Group.PAGE,
             "Message",
             control=Control.LINES,
-            hint="Shown to everyone who waits",
+            hint="Shown to everyone in line",
             is_public=True,
         ),
     ] = ""
@@ -188,7 +190,7 @@ class QueueSettings(msgspec.Struct, frozen=True, kw_only=True):
             max_length=2048,
             description="Picture at the top of the waiting page: an http or https URL, or empty",
         ),
-        Setting(Group.PAGE, "Logo’s address", control=Control.URL, is_public=True),
+        Setting(Group.PAGE, "Address of the logo", control=Control.URL, is_public=True),
     ] = ""
     accent_color: Annotated[
         str,
@@ -229,7 +231,7 @@ class QueueSettings(msgspec.Struct, frozen=True, kw_only=True):
             description="Where visitors find help: an http, https, mailto or tel URL, or empty",
             examples=["https://example.com/help"],
         ),
-        Setting(Group.PAGE, "Help’s address", control=Control.URL, is_public=True),
+        Setting(Group.PAGE, "Address of the help page", control=Control.URL, is_public=True),
     ] = ""
     page_template: Annotated[
         str,
@@ -241,7 +243,7 @@ class QueueSettings(msgspec.Struct, frozen=True, kw_only=True):
             Group.PAGE,
             "Template of the page",
             control=Control.LINES,
-            hint="Jinja2, in place of the usual page; empty: the usual page",
+            hint="Jinja2; it replaces the standard page. If empty, the queue uses the standard page",
             is_later=True,
             is_in_lists=False,
         ),
@@ -259,8 +261,8 @@ class QueueSettings(msgspec.Struct, frozen=True, kw_only=True):
             Group.GATE,
             "Open paths",
             control=Control.WORDS,
-            hint="Nobody waits for these, such as /robots.txt /assets/*; with * at the end all that begins "
-            "so",
+            hint="Visitors need no session for these, such as /robots.txt /assets/*. A * at the end stands "
+            "for any ending",
         ),
     ] = ""
     open_addresses: Annotated[
@@ -274,7 +276,7 @@ class QueueSettings(msgspec.Struct, frozen=True, kw_only=True):
             Group.GATE,
             "Open addresses",
             control=Control.WORDS,
-            hint="Addresses or networks that never wait, such as 10.0.0.0/8 192.0.2.7",
+            hint="Visitors from these addresses or networks never wait, such as 10.0.0.0/8 192.0.2.7",
         ),
     ] = ""
     open_agents: Annotated[
@@ -291,34 +293,39 @@ class QueueSettings(msgspec.Struct, frozen=True, kw_only=True):
             "Open user agents",
             control=Control.WORDS,
             # Each of the three opens by itself: addresses beside a user agent do not narrow it down.
-            hint="How those of health checkers begin, such as kube-probe/. Anybody can claim one, whatever "
-            "addresses are open: where the checkers’ addresses are known, open those and leave this empty",
+            hint="The beginnings of the user agents of health checkers, such as kube-probe/. Any client can "
+            "claim a user agent, from any address. If you know the addresses of the checkers, open those "
+            "instead and leave this empty",
         ),
     ] = ""
     outage_policy: Annotated[
         OutagePolicy,
         Setting(
             Group.GATE,
-            "Who gets in while the store is away",
-            choices={"closed": "nobody", "open": "everybody", "budget": "so many a second"},
+            "Who gets in while the store is unreachable",
+            choices={
+                "closed": "no new visitor",
+                "open": "every visitor",
+                "budget": "a limited number a second",
+            },
         ),
     ] = OutagePolicy.CLOSED
     outage_grace_seconds: Annotated[
         int,
         Meta(ge=0, le=86_400, description="Seconds for which the gate stays shut when the store goes away"),
-        Setting(Group.GATE, "Shut at first in an outage", unit="seconds"),
+        Setting(Group.GATE, "Time in an outage before the gate opens", unit="seconds"),
     ] = 30
     outage_rate: Annotated[
         float,
         Meta(ge=0, le=1_000_000, description="People let in per second and server while the store is away"),
-        Setting(Group.GATE, "Pace in an outage", unit="per second and server", hint="0: nobody"),
+        Setting(Group.GATE, "Rate in an outage", unit="per second and server", hint="0: no new visitor"),
     ] = 1.0
     entry: Annotated[
         EntryRule,
         Setting(
             Group.ENTRY,
             "Who may join",
-            choices={"open": "everybody", "pass": "visitors with a pass"},
+            choices={"open": "every visitor", "pass": "visitors with a pass"},
             is_public=True,
         ),
     ] = EntryRule.OPEN
@@ -345,7 +352,7 @@ class QueueSettings(msgspec.Struct, frozen=True, kw_only=True):
             description="Part of the admissions that a priority gets at most while lower ones wait, and so "
             "on among these: with 0.8, two of ten admissions are of lower priorities; 1 is strict order",
         ),
-        Setting(Group.ENTRY, "Share of a higher priority", hint="Above 0, up to 1", is_later=True),
+        Setting(Group.ENTRY, "Share for higher priorities", hint="Above 0, up to 1", is_later=True),
     ] = 0.8
     max_places_per_address: Annotated[
         int,
@@ -357,9 +364,9 @@ class QueueSettings(msgspec.Struct, frozen=True, kw_only=True):
         ),
         Setting(
             Group.ENTRY,
-            "Most places of one address",
+            "Maximum places for one address",
             unit="at once",
-            hint="0: any number. A school or a carrier’s network is one address",
+            hint="0: no limit. A school or a mobile network can be one address",
         ),
         # Carriers put some 100 subscribers behind one IPv4 address (each gets a block of 500 to 1,000 of its
         # ports), and large schools and offices have 500 people at their screens in the same minute. 500 is

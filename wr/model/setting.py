@@ -19,7 +19,7 @@ SettingValue = str | int | float
 class Group(StrEnum):
     """The headings that settings are shown under, in that order."""
 
-    PACE = "Pace and room"
+    PACE = "Rate and capacity"
     TIMES = "Times"
     PEOPLE = "People"
     ENTRY = "Entry and fairness"

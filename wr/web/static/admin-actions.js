@@ -27,7 +27,7 @@ export function steering(queueId, changed) {
   };
   const pause = element(
     "button",
-    { type: "button", onclick: attempt(() => setTo("paused"), `${queueId} is paused: nobody is let in.`) },
+    { type: "button", onclick: attempt(() => setTo("paused"), `${queueId} is paused. No visitors are let in.`) },
     "Pause",
   );
   const resume = element(
@@ -35,7 +35,7 @@ export function steering(queueId, changed) {
     {
       type: "button",
       class: "primary",
-      onclick: attempt(() => setTo("active"), `${queueId} lets people in.`),
+      onclick: attempt(() => setTo("active"), `${queueId} lets visitors in.`),
     },
     "Resume",
   );
@@ -44,7 +44,7 @@ export function steering(queueId, changed) {
   async function askMaintenance() {
     const done = await confirm({
       title: `Put ${queueId} into maintenance?`,
-      text: ["Nobody new can join and nobody is let in. Those in line keep their places, those inside stay."],
+      text: ["New visitors cannot join, and no visitors are let in. Visitors in line keep their places. Visitors inside stay."],
       action: "Start maintenance",
       run: async () => {
         await setTo("maintenance");
@@ -93,7 +93,7 @@ export function ending(queueId, latest, changed) {
     const done = await confirm({
       title: `Empty the line of ${queueId}?`,
       text: [
-        `${people(waiting)} ${waiting === 1 ? "loses the" : "lose their"} place for good. Those inside stay. This cannot be undone.`,
+        `${people(waiting)} ${waiting === 1 ? "loses the" : "lose their"} place for good. Visitors inside stay. This cannot be undone.`,
       ],
       action: "Empty the line",
       isDanger: true,
@@ -101,7 +101,7 @@ export function ending(queueId, latest, changed) {
       run: () => flushQueue(queueId),
     });
     if (!done) return;
-    say(`${people(done.flushed)} sent away.`);
+    say(`The line was emptied: ${people(done.flushed)} lost their place.`);
     await changed();
   }
   async function askDelete() {
@@ -109,7 +109,7 @@ export function ending(queueId, latest, changed) {
     const done = await confirm({
       title: `Delete ${queueId}?`,
       text: [
-        `${count(waiting)} waiting and ${count(active)} inside are gone with it, and so are its settings and history. This cannot be undone.`,
+        `This also removes ${count(waiting)} waiting, ${count(active)} inside, and the queue’s settings and history. This cannot be undone.`,
       ],
       action: "Delete the queue",
       isDanger: true,
@@ -129,7 +129,7 @@ export function ending(queueId, latest, changed) {
     element(
       "p",
       { class: "hint" },
-      "Emptying sends everyone home who waits; deleting ends the queue too. Both ask first.",
+      "Emptying the line removes everyone who is waiting. Deleting also removes the queue. Both ask for confirmation.",
     ),
     element("div", { class: "actions" }, flush, remove),
   );

@@ -24,7 +24,7 @@ export class Refused extends Error {
 /** No response came: the server or the network does not work. */
 export class Unreachable extends Error {
   constructor() {
-    super("The server cannot be reached");
+    super("The server is unreachable");
     this.name = "Unreachable";
     this.retryAfter = 0;
   }

@@ -6,7 +6,7 @@ import { labelOf, valueText } from "./admin-fields.js";
 import { moment } from "./admin-formats.js";
 
 const DEEDS = {
-  "queue.created": "made the queue",
+  "queue.created": "created the queue",
   "queue.updated": "changed the queue",
   "queue.deleted": "deleted the queue",
   "queue.flushed": "emptied the line of",
@@ -15,7 +15,7 @@ const DEEDS = {
   "block.ended": "ended a block in",
   "passes.issued": "issued passes for",
   "pass.revoked": "revoked a pass of",
-  "keys.rotated": "made new signing keys",
+  "keys.rotated": "created new signing keys",
 };
 
 /** The view with all changes, newest first. */
@@ -28,7 +28,7 @@ export function auditView() {
     element(
       "p",
       { class: "hint" },
-      "Who changed what and when, at any server that shares the store. Names are what people gave at sign-in; addresses are where they called from.",
+      "All changes by operators, on every server that shares the store. The names are those that operators entered at sign-in, and are not verified. The addresses are those of the operators.",
     ),
     trail.node,
   );
@@ -54,10 +54,10 @@ export function auditTrail({ queueId = "", limit = 50 } = {}) {
       else fill(list, items);
       next = answer.next;
       more.hidden = !next;
-      write(note, list.children.length ? "" : "Nothing has been changed yet.");
+      write(note, list.children.length ? "" : "There are no changes yet.");
       return items[0];
     } catch (error) {
-      if (!(error instanceof Left)) write(note, `The changes are not to be had just now: ${error.message}.`);
+      if (!(error instanceof Left)) write(note, `The changes could not be loaded: ${error.message}.`);
       return undefined;
     }
   }
@@ -86,7 +86,7 @@ function trailEntry(entry, namesQueue) {
   return element(
     "li",
     {},
-    element("p", {}, element("strong", {}, entry.operator || "Somebody"), ` ${deed} `, queue),
+    element("p", {}, element("strong", {}, entry.operator || "An operator"), ` ${deed} `, queue),
     changes.length > 0 &&
       element(
         "ul",

@@ -29,20 +29,20 @@ export function spanField(label, usual, first = []) {
  * @returns {{nodes: Node[], wish: () => object}} `wish` returns the fields for the API; none without a block
  */
 export function blockingFields(usual) {
-  const span = spanField("Keep the visitor out for", 0, [[0, "no time: joining again is allowed"]]);
+  const span = spanField("Keep the visitor out for", 0, [[0, "do not keep out: the visitor may join again"]]);
   const scopes = [
     ["person", "the person"],
     ["address", "the address"],
     ["both", "the person and the address"],
   ];
   const scope = labelled(
-    "What is kept out",
+    "What to keep out",
     element(
       "select",
       {},
       scopes.map(([value, name]) => element("option", { value, selected: value === usual }, name)),
     ),
-    "An address may be that of many people: a school, an office, a carrier.",
+    "Many people can share one address: in a school, in an office, on a mobile network.",
   );
   scope.node.hidden = true;
   span.input.addEventListener("change", () => {
@@ -72,7 +72,7 @@ export function blocksPanel(queueId, changed) {
       fill(list, ...blocks.map((block) => blockEntry(block, end)));
       write(note, blocks.length ? "" : "No blocks.");
     } catch (error) {
-      if (!(error instanceof Left)) write(note, `The blocks are not to be had just now: ${error.message}.`);
+      if (!(error instanceof Left)) write(note, `The blocks could not be loaded: ${error.message}.`);
     }
   }
   async function end(block) {
@@ -95,7 +95,7 @@ export function blocksPanel(queueId, changed) {
     "section",
     { class: "panel", "aria-labelledby": "blocks-title" },
     element("div", { class: "heading" }, title, again),
-    element("p", { class: "hint" }, "A block keeps somebody from joining. It ends no place and no session."),
+    element("p", { class: "hint" }, "A block stops a visitor from joining. It does not end a place or a session."),
     note,
     list,
     form,
@@ -128,11 +128,11 @@ function blockEntry(block, end) {
 function addForm(queueId, added) {
   const text = (name) =>
     element("input", { type: "text", name, autocomplete: "off", spellcheck: "false", autocapitalize: "none" });
-  const address = labelled("Address to block", text("address"), "Of IPv6 its /64 is blocked.");
+  const address = labelled("Address to block", text("address"), "For an IPv6 address, the whole /64 network is blocked.");
   const userId = labelled(
     "User id to block",
     text("user_id"),
-    "The name on passes, or the user id in calls by the site.",
+    "The visitor’s name on passes, or the user id in calls by your site.",
   );
   const span = spanField("Blocked for", 3600);
   const reason = labelled("Why", element("input", { type: "text", maxlength: "200", autocomplete: "off" }));
@@ -159,7 +159,7 @@ function addForm(queueId, added) {
     }
     write(trouble, "");
     if (!wish.address && !wish.user_id) {
-      address.showError("An address or a user id is needed.");
+      address.showError("Enter an address or a user id.");
       address.input.focus();
       return;
     }

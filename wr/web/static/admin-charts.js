@@ -34,7 +34,7 @@ const CHARTS = [
     ],
   },
   {
-    title: "Wait of those let in",
+    title: "Wait before being let in",
     text: duration,
     lines: [{ key: "average_wait_seconds", label: "Average", colour: "--line-1", style: SOLID }],
   },
@@ -81,7 +81,7 @@ export function chartsPanel(queueId) {
   const node = element(
     "section",
     { class: "panel", "aria-labelledby": "charts-title" },
-    element("div", { class: "heading" }, element("h2", { id: "charts-title" }, "How it went"), choices),
+    element("div", { class: "heading" }, element("h2", { id: "charts-title" }, "History"), choices),
     note,
     drawn,
     table.node,
@@ -100,7 +100,7 @@ export function chartsPanel(queueId) {
       },
       SPANS[span].every,
       (error) => {
-        if (!(error instanceof Left)) write(note, `The history is not to be had just now: ${error.message}.`);
+        if (!(error instanceof Left)) write(note, `The history could not be loaded: ${error.message}.`);
       },
     );
   }
@@ -112,7 +112,7 @@ export function chartsPanel(queueId) {
         ? charts.length
           ? ""
           : missing
-        : "Nothing is recorded yet: the first figures come within a minute.",
+        : "Nothing is recorded yet. The first figures appear within a minute.",
     );
     drawn.hidden = !charts.length || !latest.points.length;
     const times = timesOf(latest, SPANS[span].seconds);
@@ -130,7 +130,7 @@ export function chartsPanel(queueId) {
       charts = places.map((place) => place.chart(library));
     } else {
       missing =
-        "Charts are missing: the chart library is not installed on this server. The figures are in the table.";
+        "The charts cannot be shown, because the chart library is not installed on this server. The figures are in the table.";
       table.node.open = true;
     }
     if (latest) draw();

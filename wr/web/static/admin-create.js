@@ -16,8 +16,8 @@ const LATER = [
 ];
 
 const NEEDED = {
-  id: "An id is needed.",
-  target_url: "An address is needed, such as https://shop.example/checkout.",
+  id: "Enter an id.",
+  target_url: "Enter an address, such as https://shop.example/checkout.",
 };
 
 /** The form. When it succeeds, the new queue's page opens. */
@@ -32,11 +32,11 @@ export function createView({ refresh }) {
       spellcheck: "false",
       autocapitalize: "none",
     }),
-    "Part of addresses: letters, digits, dot, underscore and hyphen. Cannot be changed later.",
+    "It appears in web addresses: letters, digits, dots, underscores and hyphens. You cannot change it later.",
   );
   const entries = makeEntries();
   const trouble = element("p", { class: "form-error", role: "alert" });
-  const submit = element("button", { class: "primary", type: "submit" }, "Make the queue");
+  const submit = element("button", { class: "primary", type: "submit" }, "Create the queue");
   const paused = element("input", { type: "checkbox", id: "start-paused", name: "paused" });
   const later = element(
     "details",
@@ -64,7 +64,7 @@ export function createView({ refresh }) {
       element(
         "label",
         { for: "start-paused" },
-        "Start paused: people may join, nobody is let in until you resume",
+        "Start paused: visitors can join, and are let in only after you resume",
       ),
     ),
     later,
@@ -85,7 +85,7 @@ export function createView({ refresh }) {
       const made = await createQueue(wish);
       await refresh();
       location.hash = `#/queues/${encodeURIComponent(made.id)}`;
-      say(`The queue ${made.id} is there.`);
+      say(`The queue ${made.id} was created.`);
     } catch (error) {
       if (error instanceof Left) return;
       const name = error.code === "CONFLICT" ? "id" : fieldOf(error, all);
@@ -121,7 +121,7 @@ function makeEntries() {
     const entry = labelled(
       unit ? `${field.label}, ${unit}` : field.label,
       input,
-      name === "name" ? "What people see; the id unless given" : field.hint,
+      name === "name" ? "Visitors see it; if empty, they see the id" : field.hint,
     );
     entries.set(name, { field, ...entry });
   }

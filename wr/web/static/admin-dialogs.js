@@ -29,7 +29,7 @@ export function confirm({ title, text, action, isDanger = false, typed = "", rea
     labelled(
       reason,
       element("input", { type: "text", maxlength: "200", autocomplete: "off" }),
-      "Kept with the change. May be left out.",
+      "Optional. It is recorded with the change.",
     );
   const trouble = element("p", { class: "form-error", role: "alert" });
   const go = element("button", { class: isDanger ? "danger" : "primary", type: "submit" }, action);
@@ -60,7 +60,7 @@ export function confirm({ title, text, action, isDanger = false, typed = "", rea
       event.preventDefault();
       if (isRunning) return;
       if (typing && typing.input.value.trim() !== typed) {
-        typing.showError(`This has to be ${typed}, exactly.`);
+        typing.showError(`Type exactly ${typed}.`);
         typing.input.focus();
         return;
       }

@@ -19,29 +19,29 @@ export function effectOf(name, settings, stats, ending = null) {
 
 const UNIQUE_BY = {
   client:
-    "Same user id, address and browser: the same place, without a proof. For places that are not worth stealing. Joins without a user id are never the same.",
+    "A visitor with the same user id, address and browser gets the same place, without proof. Use this only for places that are not worth stealing. A join without a user id always gets a new place.",
   user_id:
-    "One place for each user id. The id counts only with a pass, or in a call by the site itself; a visitor that merely claims one gets a place of its own.",
-  ip: "One place for each address. It is given back to its own token alone: others behind that address cannot join.",
-  none: "Every join is a new place, unless it brings a position token, or a pass that has one.",
+    "One place for each user id. The id counts only with a pass or in a call by your site. A visitor that only claims an id gets a new place.",
+  ip: "One place for each address. Only the token of the place gives it back: other visitors behind the same address cannot join.",
+  none: "Every join gets a new place, unless it brings a position token, or a pass that already has a place.",
 };
 
 const SESSION_BINDING = {
-  none: "A session is open to everybody who has its cookie, from wherever.",
-  network: "A session opens the gate to at most 4 networks in an hour: enough for a phone that moves.",
-  browser: "A session opens the gate to at most 2 browsers in an hour, as they name themselves.",
+  none: "Anyone who has the cookie of a session can use it, from anywhere.",
+  network: "A session opens the gate from at most 4 networks in an hour. That is enough for a phone that changes networks.",
+  browser: "A session opens the gate from at most 2 browsers in an hour. Browsers are told apart by their user agent.",
 };
 
 const EFFECTS = {
   admission_rate(settings, { current_waiting: waiting, current_active: active }, ending) {
     const { admission_rate: rate, max_active_users: most } = settings;
-    if (!waiting) return `Nobody waits: up to ${plain(rate)} people get in each second.`;
+    if (!waiting) return `The line is empty: up to ${plain(rate)} people get in each second.`;
     const freely = waiting / rate;
     const seconds = ending === null ? freely : waitSeconds(settings, active, ending, waiting);
     const resumed = settings.status === "active" ? "" : ", once it is resumed";
     const clears = `At ${plain(rate)}/s the line of ${count(waiting)} clears in about ${duration(Math.max(1, seconds))}${resumed}`;
     if (seconds > freely * 1.1 + 1)
-      return `${clears}: the ${count(most)} places inside fill up, and people get in as others leave.`;
+      return `${clears}: all ${count(most)} places inside fill up, and then people get in as others leave.`;
     const room = Math.max(0, most - active);
     if (room < waiting)
       return `${clears} if enough people leave: ${count(room)} of ${count(most)} places are free.`;
@@ -49,7 +49,7 @@ const EFFECTS = {
   },
   max_active_users({ max_active_users: most, session_timeout_seconds: lasts }, { current_active: active }) {
     if (active > most)
-      return `${count(active)} are inside: nobody gets in until fewer than ${count(most)} are.`;
+      return `${count(active)} people are inside. More get in once there are fewer than ${count(most)}.`;
     const turnover = `a full room lets in at least ${perSecond(most / lasts)}`;
     if (active === most) return `No room for more; ${turnover}.`;
     return `Room for ${count(most - active)} more at once; ${turnover}.`;
@@ -57,89 +57,89 @@ const EFFECTS = {
   max_queue_size({ max_queue_size: most }, { current_waiting: waiting }) {
     if (most === 0) return "The line may grow without limit.";
     if (waiting < most) return `Room in line for ${count(most - waiting)} more.`;
-    return `${count(waiting)} wait already: they keep their places, and nobody new joins until fewer than ${count(most)} wait.`;
+    return `${count(waiting)} are already waiting. They keep their places, and more can join once there are fewer than ${count(most)}.`;
   },
   session_timeout_seconds({ session_timeout_seconds: lasts }) {
-    return `People who get in from now on have ${duration(lasts)}; those inside keep the time they were given.`;
+    return `People who get in from now on have ${duration(lasts)}. People already inside keep the time they were given.`;
   },
   heartbeat_interval_seconds({ heartbeat_interval_seconds: every }, { current_waiting: waiting }) {
-    const load = waiting ? `; ${people(waiting)} in line send up to ${perSecond(waiting / every)}` : "";
-    return `Visitors show every ${duration(every)} that they are there${load}.`;
+    const load = waiting ? `; ${people(waiting)} in line send up to ${perSecond(waiting / every)} in total` : "";
+    return `Every visitor sends a heartbeat every ${duration(every)}${load}.`;
   },
   heartbeat_timeout_seconds({ heartbeat_timeout_seconds: silence, heartbeat_interval_seconds: every }) {
     if (silence <= every)
-      return `Too short: heartbeats are ${duration(every)} apart. It must be longer than that.`;
-    return `People silent for longer than ${duration(silence)} lose their place: now ${duration(every)} between heartbeats.`;
+      return `Too short: it must be longer than the ${duration(every)} between two heartbeats.`;
+    return `People who send no heartbeat for ${duration(silence)} lose their place. Heartbeats are now ${duration(every)} apart.`;
   },
   unique_by: ({ unique_by: rule }) => UNIQUE_BY[rule] ?? "",
   entry: ({ entry }) =>
     entry === "pass"
-      ? "A presale: only visitors with a pass can join, and those that the site itself puts in line. Those in line keep their places."
-      : "Everybody can join.",
+      ? "A presale: only visitors with a pass can join, and visitors that your site puts in line. Visitors already in line keep their places."
+      : "Every visitor can join.",
   max_places_per_address({ max_places_per_address: most, max_queue_size: longest }) {
     if (most === 0) return "One address can fill the whole line.";
-    const held = `One address holds up to ${count(most)} in line; places taken with a pass do not count.`;
+    const held = `One address can hold up to ${count(most)} places. Places taken with a pass do not count.`;
     if (longest === 0) return held;
     return longest <= most
       ? `${held} That is the whole line.`
       : `${held} ${count(Math.ceil(longest / most))} addresses fill the line.`;
   },
   open_priority({ open_priority: open }) {
-    if (open === 0) return "A higher priority takes a pass, or a call by the site itself.";
-    if (open > 3) return "3 is the highest priority.";
-    const more = open < 3 ? "; a higher one takes a pass." : ".";
-    return `Anybody can ask for priority ${open} and stands before those who do not${more}`;
+    if (open === 0) return "A visitor needs a pass, or a call by your site, for a higher priority than 0.";
+    if (open > 3) return "The highest priority is 3.";
+    const more = open < 3 ? "; a higher priority needs a pass." : ".";
+    return `Any visitor can ask for priority ${open}, and is then ahead of visitors who do not${more}`;
   },
   priority_share({ priority_share: share }) {
-    if (share > 1) return "Too much: 1 is everybody who gets in.";
-    if (share === 1) return "Strict order: lower priorities wait until nobody of a higher one does.";
-    return `While lower priorities wait, of 100 who get in up to ${plain(share * 100)} are of a higher one.`;
+    if (share > 1) return "Too much: the highest share is 1, which is everyone who gets in.";
+    if (share === 1) return "Strict order: a lower priority gets in only when no higher priority is waiting.";
+    return `While lower priorities wait, at most ${plain(share * 100)} of 100 people who get in have a higher one.`;
   },
-  name: ({ name }) => (name ? `People read “${name}” on the waiting page.` : ""),
+  name: ({ name }) => (name ? `Visitors see “${name}” on the waiting page.` : ""),
   target_url({ target_url: target }) {
     const host = hostOf(target);
     return host ? `People who get in are sent to ${host}.` : "";
   },
   open_paths({ open_paths: text }) {
     const paths = wordsOf(text);
-    if (!paths.length) return "No path is open: who has no session waits everywhere.";
-    if (paths.includes("/*")) return "/* opens the whole site: nobody has to wait.";
+    if (!paths.length) return "No path is open: visitors without a session wait, whatever page they ask for.";
+    if (paths.includes("/*")) return "/* opens the whole site: no visitor has to wait.";
     const open = paths.length === 1 ? "1 path is" : `${count(paths.length)} paths are`;
-    return `${open} open to everybody, without a session.`;
+    return `${open} open to every visitor, without a session.`;
   },
   open_addresses({ open_addresses: text }) {
     const networks = wordsOf(text);
     const widest = networks.find((each) => /\/0+$/.test(each));
     if (widest)
-      return `${widest} lets in everybody with an ${widest.includes(":") ? "IPv6" : "IPv4"} address.`;
-    return networks.length ? "Whoever comes from there never waits." : "";
+      return `${widest} lets in every visitor with an ${widest.includes(":") ? "IPv6" : "IPv4"} address.`;
+    return networks.length ? "Visitors from these addresses never wait." : "";
   },
   open_agents: ({ open_agents: text }) =>
-    wordsOf(text).length ? "Whoever claims to be one sees the whole site, from any address." : "",
+    wordsOf(text).length ? "Any client that claims such a user agent sees the whole site, from any address." : "",
   outage_policy({ outage_policy: policy, outage_grace_seconds: grace, outage_rate: rate }) {
     const from = grace ? `after the first ${duration(grace)}` : "at once";
     if (policy === "closed")
-      return "While the store is away, nobody new gets in; who has a session stays in.";
-    if (policy === "open") return `While the store is away, everybody gets in ${from}.`;
+      return "While the store is unreachable, visitors with a session stay in, and no other visitor gets in.";
+    if (policy === "open") return `While the store is unreachable, every visitor gets in ${from}.`;
     if (policy !== "budget") return "";
-    if (rate === 0) return "While the store is away, nobody new gets in: the pace is 0.";
-    return `While the store is away, each server lets in up to ${plain(rate)} a second ${from}.`;
+    if (rate === 0) return "While the store is unreachable, no new visitor gets in: the rate is 0.";
+    return `While the store is unreachable, each server lets in up to ${plain(rate)} a second ${from}.`;
   },
   outage_grace_seconds({ outage_policy: policy, outage_grace_seconds: grace, outage_rate: rate }) {
     if (policy === "closed" || (policy === "budget" && rate === 0))
-      return "Without effect: nobody new gets in, however long the store is away.";
-    if (grace === 0) return "The gate opens as soon as the store is away.";
-    return `An outage shorter than ${duration(grace)} lets nobody new in.`;
+      return "No effect: no new visitor gets in, however long the store is unreachable.";
+    if (grace === 0) return "The gate opens as soon as the store is unreachable.";
+    return `In an outage shorter than ${duration(grace)}, no new visitor gets in.`;
   },
   outage_rate({ outage_policy: policy, outage_rate: rate }) {
-    if (policy !== "budget") return "Without effect: it counts where so many a second get in.";
-    if (rate === 0) return "Nobody new gets in while the store is away.";
-    return `Each server counts by itself: two let in up to ${plain(rate * 2)} a second.`;
+    if (policy !== "budget") return "No effect: this setting counts only with “a limited number a second”.";
+    if (rate === 0) return "No new visitor gets in while the store is unreachable.";
+    return `Each server counts separately: two servers let in up to ${plain(rate * 2)} a second.`;
   },
   session_binding: ({ session_binding: binding }) => SESSION_BINDING[binding] ?? "",
   message: ({ message }) =>
     message ? "Shown on the waiting page within seconds." : "The waiting page shows no message.",
-  page_template: ({ page_template: page }) => (page ? "" : "The waiting page is the usual one."),
+  page_template: ({ page_template: page }) => (page ? "" : "The queue uses the standard waiting page."),
 };
 
 function hostOf(address) {

@@ -83,12 +83,12 @@ export function readInput(field, text) {
   const typed = field.kind === "lines" ? text : text.trim();
   if (field.kind === "words") return { value: wordsOf(typed).join(" "), error: "" };
   if (field.kind === "colour" && !/^(#[0-9a-f]{6})?$/i.test(typed))
-    return { value: typed, error: "# and six digits are needed, such as #0b5cad, or nothing." };
+    return { value: typed, error: "Enter # and six digits, such as #0b5cad, or leave it empty." };
   if (!["integer", "seconds", "decimal"].includes(field.kind)) return { value: typed, error: "" };
   const value = typed === "" ? Number.NaN : Number(typed.replace(/[\s_’']/g, ""));
-  if (!Number.isFinite(value)) return { value, error: "A number is needed, such as 20 or 0.5." };
+  if (!Number.isFinite(value)) return { value, error: "Enter a number, such as 20 or 0.5." };
   if (field.kind !== "decimal" && !Number.isInteger(value))
-    return { value, error: "A whole number is needed." };
+    return { value, error: "Enter a whole number." };
   if (field.kind === "decimal" && field.least === undefined && value <= 0)
     return { value, error: ["It must be above 0.", field.instead].filter(Boolean).join(" ") };
   if (value < (field.least ?? 0)) return { value, error: `It must be at least ${field.least}.` };

@@ -11,12 +11,12 @@ export function queueFigures() {
     active: figure("Inside", true),
     rate: figure("Let in, last minute"),
     clears: figure("Line clears in"),
-    wait: figure("Who joins now waits"),
+    wait: figure("Wait for new visitors"),
   };
   const today = {
     joined: figure("Joined"),
     admitted: figure("Let in"),
-    expired: figure("Lost by silence"),
+    expired: figure("Dropped for silence"),
     cancelled: figure("Left"),
     wait: figure("Average wait"),
     peak: figure("Longest line"),
@@ -58,8 +58,8 @@ export function queueFigures() {
 }
 
 function waitText({ status, max_active_users: most }, { current_active: active }, estimated) {
-  if (status === "maintenance") return "cannot join";
+  if (status === "maintenance") return "cannot join now";
   if (status === "paused") return "until you resume";
   if (estimated) return `about ${duration(estimated)}`;
-  return active < most ? "not at all" : "–";
+  return active < most ? "no wait" : "–";
 }

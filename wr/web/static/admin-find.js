@@ -10,15 +10,15 @@ const ID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 const POSITION_STATES = {
   waiting: "Waiting in line",
   admitted: "Let in",
-  expired: "Lost the place by silence",
+  expired: "Dropped for silence",
   cancelled: "Left",
-  flushed: "Sent away: the line was emptied",
-  session_expired: "Was inside; the time is over",
+  flushed: "Removed: the line was emptied",
+  session_expired: "Was inside; the time has run out",
   session_terminated: "Was inside; ended by an operator",
 };
 const SESSION_STATES = {
   active: "Inside",
-  expired: "The time inside is over",
+  expired: "The time has run out",
   cancelled: "Left",
   terminated: "Ended by an operator",
 };
@@ -30,15 +30,15 @@ const LABELS = {
   estimated_wait_seconds: "Estimated wait",
   priority: "Priority",
   enqueued_at: "Joined",
-  last_seen_at: "Last sign of life",
+  last_seen_at: "Last heard from",
   session_started_at: "Let in",
   started_at: "Let in",
   session_expires_at: "May stay until",
   expires_at: "May stay until",
   remaining_seconds: "Time left",
   last_activity: "Last activity",
-  page_views: "Pages seen",
-  addresses: "Addresses it was used from",
+  page_views: "Page views",
+  addresses: "Number of addresses it was used from",
   ended_at: "Ended",
   reason: "Why",
   metadata: "Sent with the join (not verified)",
@@ -68,14 +68,14 @@ export function findView({ parameter }) {
     element("div", { class: "actions" }, submit),
   );
   const found = element("div", { "aria-live": "polite" });
-  const node = element("div", {}, element("h1", { tabindex: "-1" }, "Find somebody"), form, found);
+  const node = element("div", {}, element("h1", { tabindex: "-1" }, "Find a visitor"), form, found);
 
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     const id = asked.input.value.trim().toLowerCase();
     asked.showError("");
     if (!ID.test(id)) {
-      asked.showError("That is no id: 36 characters, digits, a to f and hyphens.");
+      asked.showError("This is not an id. An id has 36 characters: digits, the letters a to f, and hyphens.");
       asked.input.focus();
       return;
     }
@@ -102,7 +102,7 @@ export function findView({ parameter }) {
         element(
           "p",
           { class: "panel empty" },
-          isGone ? "No queue knows that id. What has ended is remembered for an hour." : error.message,
+          isGone ? "No queue has this id. A place or session is remembered for an hour after it ends." : error.message,
         ),
       );
     } finally {
@@ -180,7 +180,7 @@ async function end(facts, again) {
   const ended = await confirm({
     title: "End this session?",
     text: [
-      "The person loses the session at once and has to join again, at once unless you keep the person out. Your site may still hold the token: it is valid until its own end, unless your site asks here.",
+      "The visitor loses the session at once and has to join again. You can keep the visitor out for a while. If your site only checks the session token and does not ask this server, the token stays valid until it expires.",
     ],
     action: "End the session",
     isDanger: true,

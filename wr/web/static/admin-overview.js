@@ -5,9 +5,9 @@ import { count, duration, perSecond, plain } from "./admin-formats.js";
 
 export const STATUS_TEXT = { active: "Active", paused: "Paused", maintenance: "Maintenance" };
 export const STATUS_EFFECT = {
-  active: "People join and are let in.",
-  paused: "People join and keep their places; nobody is let in.",
-  maintenance: "Nobody new joins, nobody is let in; places are kept.",
+  active: "Visitors can join and are let in.",
+  paused: "Visitors can join and keep their places. No visitors are let in.",
+  maintenance: "New visitors cannot join, and no visitors are let in. Visitors in line keep their places.",
 };
 
 /** The list of queues. `update` takes the newest figures. */
@@ -60,7 +60,7 @@ export function overviewView() {
 /** Words that say when the line of a queue will be empty. */
 export function clearsText({ queue, stats, clears_in_seconds: clears }) {
   if (!stats.current_waiting) return "no line";
-  if (queue.status !== "active" || clears === null) return "stands still";
+  if (queue.status !== "active" || clears === null) return "not moving";
   return `about ${duration(clears ?? Math.max(1, stats.current_waiting / queue.admission_rate))}`;
 }
 
@@ -150,8 +150,8 @@ function noQueues() {
     element(
       "p",
       {},
-      "A queue is a line in front of one page of your site: people wait in it, and are sent to that page when it is their turn.",
+      "A queue is a line in front of one page of your site. People wait in it, and are sent to that page when it is their turn.",
     ),
-    element("p", {}, element("a", { class: "button primary", href: "#/new" }, "Make the first queue")),
+    element("p", {}, element("a", { class: "button primary", href: "#/new" }, "Create the first queue")),
   );
 }

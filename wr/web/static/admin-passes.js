@@ -24,7 +24,7 @@ export function passesPanel(queueId, changed) {
     element(
       "p",
       { class: "hint" },
-      "A pass is an invitation: it gives its visitor one place in line, with a priority. Anybody who has its link can use it.",
+      "A pass is an invitation: it gives a visitor one place in line, with a priority. Anyone who has the link can use it.",
     ),
     issueForm(queueId, async (answer) => {
       fill(issued, issuedPasses(queueId, answer));
@@ -53,19 +53,19 @@ function issueForm(queueId, issued) {
   const subject = labelled(
     "Visitor’s name",
     textInput("subject"),
-    "One place for each name. Of several passes each gets a number behind it; without a name each gets its own.",
+    "Each name gets one place. If you issue several passes, a number is added to the name of each. Without a name, each pass gets a random one.",
   );
   subject.input.maxLength = 200;
   const expires = spanField("Valid for", 86400);
   const amount = labelled(
     "How many passes",
     textInput("count", "1", "numeric"),
-    `Up to ${count(MOST_AT_ONCE)}; for more there is wr pass issue.`,
+    `Up to ${count(MOST_AT_ONCE)}. For more, use the command wr pass issue.`,
   );
   const uses = labelled(
     "Uses of each",
     textInput("uses", "1", "numeric"),
-    "Places one after the other; 0: any number.",
+    "How many places it gives, one after the other. 0: no limit.",
   );
   const trouble = element("p", { class: "form-error", role: "alert" });
   const submit = element("button", { class: "primary", type: "submit" }, "Issue passes");
@@ -155,7 +155,7 @@ function issuedPasses(queueId, answer) {
     { class: "field" },
     element("label", { for: id }, passes.length === 1 ? "The link" : `The ${count(passes.length)} links`),
     links,
-    element("p", { class: "hint" }, "They are shown only now: copy or download them before you leave this page."),
+    element("p", { class: "hint" }, "They are shown only once: copy or download them before you leave this page."),
     element(
       "div",
       { class: "actions start" },
@@ -176,7 +176,7 @@ function revokeForm(queueId, changed) {
   const passId = labelled(
     "Id of the pass",
     textInput("pass_id"),
-    "As the list of passes has it; not the link.",
+    "The id is in the list of passes; it is not the link.",
   );
   passId.input.maxLength = 256;
   const submit = element("button", { class: "danger", type: "submit" }, "Revoke…");
@@ -189,7 +189,7 @@ function revokeForm(queueId, changed) {
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
     const id = passId.input.value.trim();
-    passId.showError(id ? "" : "The id of a pass is needed.");
+    passId.showError(id ? "" : "Enter the id of a pass.");
     if (!id) {
       passId.input.focus();
       return;
@@ -198,7 +198,7 @@ function revokeForm(queueId, changed) {
     const revoked = await confirm({
       title: "Revoke this pass?",
       text: [
-        `The pass ${id} gives no place any more, and the place or session that it gave last is ended. This cannot be undone.`,
+        `The pass ${id} stops working, and the last place or session that it gave is ended. This cannot be undone.`,
       ],
       action: "Revoke the pass",
       isDanger: true,
@@ -210,8 +210,8 @@ function revokeForm(queueId, changed) {
     passId.input.value = "";
     say(
       revoked.place_ended
-        ? "The pass is revoked, and the place that it gave is ended."
-        : "The pass is revoked. There was no place to end.",
+        ? "The pass is revoked, and its place is ended."
+        : "The pass is revoked. It had no place.",
     );
     await changed();
   });

@@ -153,8 +153,8 @@ async function saveOrAsk(queueId, saved, changes) {
   return confirm({
     title: `Drop places after ${duration(seconds)} of silence?`,
     text: [
-      `${count(silent)} of ${people(waiting)} in line have not been heard for that long.`,
-      `Each keeps the place until the next heartbeat, or for the ${duration(saved.heartbeat_timeout_seconds)} that hold now. Those who stay silent for longer lose it.`,
+      `${count(silent)} of ${people(waiting)} in line have been silent for that long.`,
+      `The new time applies to each of them from the next heartbeat. Anyone who stays silent for the current ${duration(saved.heartbeat_timeout_seconds)} loses the place.`,
     ],
     action: "Save changes",
     isDanger: true,

@@ -19,7 +19,7 @@ export function signInView(notice, onSignedIn) {
       autocapitalize: "none",
       required: true,
     }),
-    "Printed when the server first started, and kept in the admin-key file of its data folder.",
+    "The server printed it when it first started. It is also in the file admin-key in the data folder.",
   );
   const name = labelled(
     "Your name (optional)",
@@ -30,7 +30,7 @@ export function signInView(notice, onSignedIn) {
       maxlength: "64",
       spellcheck: "false",
     }),
-    "Stands beside the changes that you make. It is taken as you give it.",
+    "It is recorded with the changes that you make. It is not verified.",
   );
   const trouble = element("p", { class: "form-error", role: "alert" }, notice);
   const submit = element("button", { class: "primary", type: "submit" }, "Sign in");
@@ -38,7 +38,7 @@ export function signInView(notice, onSignedIn) {
     "form",
     { class: "panel sign-in", novalidate: true },
     element("h1", { tabindex: "-1" }, "Sign in"),
-    element("p", {}, "For the person who runs the sale."),
+    element("p", {}, "This console is for operators."),
     trouble,
     key.node,
     name.node,
@@ -46,7 +46,7 @@ export function signInView(notice, onSignedIn) {
     element(
       "p",
       { class: "hint" },
-      "The key is kept in this page’s memory only: closing or reloading the page forgets it.",
+      "The key is kept only in the memory of this page. If you close or reload the page, you need to sign in again.",
     ),
   );
 
@@ -61,7 +61,7 @@ export function signInView(notice, onSignedIn) {
     } catch (error) {
       if (error instanceof Left) return;
       if (error instanceof Refused && error.status === 403)
-        reject("That is not the admin key of this server.");
+        reject("This is not the admin key of this server.");
       else write(trouble, waitingText(error));
     } finally {
       submit.removeAttribute("aria-busy");

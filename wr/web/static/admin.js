@@ -44,7 +44,7 @@ function showTrouble() {
   const isOld = at !== null && Date.now() - at.getTime() > OLD_AFTER_MS && !document.hidden;
   if (!isSignedIn() || (!trouble && !isOld)) return fill(byId("trouble"));
   const what = troubleText(trouble);
-  const age = at ? ` The figures are those of ${clock(at)}.` : "";
+  const age = at ? ` The figures are from ${clock(at)}.` : "";
   const box =
     byId("trouble").firstChild ??
     byId("trouble").appendChild(element("div", {}, element("p"), element("p", { "aria-hidden": "true" })));
@@ -55,10 +55,10 @@ function showTrouble() {
 }
 
 function troubleText(trouble) {
-  if (!trouble) return "No new figures have come for a while.";
+  if (!trouble) return "There have been no new figures for a while.";
   if (trouble.code === "RATE_LIMITED")
-    return `The server’s limit of admin calls is reached; it goes on in ${duration(trouble.retryAfter || FIGURES_EVERY_S)}.`;
-  if (trouble.code === "SERVICE_UNAVAILABLE") return "The store is away: nobody is let in, places are kept.";
+    return `The limit on admin calls is reached. The console tries again in ${duration(trouble.retryAfter || FIGURES_EVERY_S)}.`;
+  if (trouble.code === "SERVICE_UNAVAILABLE") return "The store is unreachable. No visitors are let in. Places are kept.";
   return `${trouble.message}.`;
 }
 
