@@ -15,6 +15,7 @@ from wr.room.place_refusals import position_expired, rate_limited, session_expir
 from wr.room.queue_cache import QueueCache, QueueView, no_such_queue
 from wr.room.session_tokens import SessionTokens
 from wr.room.signing_keys import SigningKeys
+from wr.store.enqueue import Join, Joined
 from wr.store.leave import Departure
 from wr.store.poll import Poll, PollKind
 from wr.store.store import Store
@@ -111,34 +112,13 @@ class VisitorService:
         joined = await self._store.join(queue_id, join)
         usage = self._usage("enqueue", joined.used, joined.now_ms)
         place = joined.place
-        session_token = ""
-        if isinstance(place, Waiting):
-            claims = PositionClaims(
-                position_id=joined.position_id,
-                queue_id=queue_id,
-                priority=joined.priority,
-                enqueued_ms=joined.enqueued_ms,
-                issued_s=0,
-                expires_s=0,
-                enqueued_part=joined.enqueued_part,
-                holder=holder_of(visitor, join, joined),
-            )
-        elif isinstance(place, Admitted):
-            is_known = proof is not None and proof.claims.position_id == joined.position_id
-            claims = PositionClaims(
-                position_id=joined.position_id,
-                queue_id=queue_id,
-                # The priority that the place had, as far as the visitor's token or its wish tells.
-                priority=proof.claims.priority if proof is not None and is_known else join.priority,
-                enqueued_ms=place.started_ms,
-                issued_s=0,
-                expires_s=0,
-            )
-            session_token = await self._session_tokens.of(joined.position_id, queue_id, place)
-        else:
+        if not isinstance(place, Waiting | Admitted):
             raise join_refusal(place, queue_id, usage) or self._not_served(place, queue_id, usage)
+        session_token = ""
+        if isinstance(place, Admitted):
+            session_token = await self._session_tokens.of(joined.position_id, queue_id, place)
         return HeldPlace(
-            self._proof_of(claims, proof),
+            self._proof_of(_claims_of(queue_id, visitor, join, joined, place), proof),
             place,
             view,
             joined.queue_length,
@@ -310,3 +290,32 @@ class VisitorService:
             return rate_limited(usage)
         self._queue_cache.forget(queue_id)
         return no_such_queue(queue_id)
+
+
+def _claims_of(
+    queue_id: str, visitor: JoiningVisitor, join: Join, joined: Joined, place: Waiting | Admitted
+) -> PositionClaims:
+    """Tell what the token of a place says that a join took or found."""
+    if isinstance(place, Waiting):
+        return PositionClaims(
+            position_id=joined.position_id,
+            queue_id=queue_id,
+            priority=joined.priority,
+            enqueued_ms=joined.enqueued_ms,
+            issued_s=0,
+            expires_s=0,
+            enqueued_part=joined.enqueued_part,
+            holder=holder_of(visitor, join, joined),
+        )
+    known = None if visitor.proof is None else visitor.proof.claims
+    if known is not None and known.position_id != joined.position_id:
+        known = None
+    return PositionClaims(
+        position_id=joined.position_id,
+        queue_id=queue_id,
+        # The priority that the place had, as far as the visitor's token or its wish tells.
+        priority=join.priority if known is None else known.priority,
+        enqueued_ms=place.started_ms,
+        issued_s=0,
+        expires_s=0,
+    )
