@@ -89,7 +89,7 @@ async def queue_stats(services: Services, request: AuthenticatedRequest[None]) -
 
 
 def _given(message: msgspec.Struct) -> dict[str, Any]:
-    """List what a client has set, by name."""
+    """List what a client has set, by name; `Any` because each setting has a type of its own."""
     return {name: value for name, value in msgspec.structs.asdict(message).items() if value is not UNSET}
 
 
