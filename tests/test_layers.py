@@ -1,6 +1,8 @@
 """Imports point down, floor by floor, as the design says: nothing below knows what stands above it."""
 
 import ast
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -36,6 +38,7 @@ ONLY_IN: dict[str, set[str]] = {
     "nats": {"events"},
     "prometheus_client": {"metrics"},
     "opentelemetry": {"tracing"},
+    "httpcore": {"client", "events"},
     "click": {"cli"},
     "rich": {"cli", "rehearse"},
 }
@@ -84,6 +87,13 @@ def test_only_those_who_must_know_a_library_do(file: Path) -> None:
     for name in imports(file):
         library = name.partition(".")[0]
         assert unit_of(file) in ONLY_IN.get(library, {unit_of(file)}), f"{file} imports {library}"
+
+
+def test_an_http_client_is_loaded_with_its_first_request_and_not_before() -> None:
+    loads = "import sys, wr.cli.main, wr.server.lifecycle, wr.server.wiring, wr.events.delivery"
+    check = f"{loads}; print(*sorted({{'httpcore', 'httpx', 'trio_websocket'}} & sys.modules.keys()))"
+    ran = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
+    assert ran.stdout == "\n", "it would cost every server 1.4 MiB, and `wr --help` 30 ms"
 
 
 @pytest.mark.parametrize("file", sorted((PACKAGE / "model").rglob("*.py")), ids=lambda file: file.name)

@@ -78,6 +78,30 @@ def test_a_json_log_is_one_object_a_line(capsys: pytest.CaptureFixture[str]) -> 
 
 TOKEN = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJ4In0.c2lnbmF0dXJl-_x"
 KEY = "Zx81_admin-key-of-ours"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "caf\u00e9 \u2028 \U0001f600",
+        "half a pair: \ud83d",
+        2**70,
+        {1: "a key that is no text"},
+        [float("inf")],
+    ],
+    ids=["not ASCII", "no valid Unicode", "over 64 bits", "a number as a key", "infinity"],
+)
+def test_a_json_log_is_ascii_whatever_is_in_it(value: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    set_up_logs("json")
+    structlog.get_logger().info("seen", value=value)
+    line = capsys.readouterr().err
+    assert line.isascii()
+    assert line.count("\n") == 1
+    # JSON has only text as keys, and no infinity.
+    expected = {"1": "a key that is no text"} if isinstance(value, dict) else value
+    assert json.loads(line)["value"] == ([None] if isinstance(value, list) else expected)
+
+
 FORMATS = pytest.mark.parametrize("log_format", ["text", "json"])
 
 

@@ -14,10 +14,11 @@ from tests.support.gated_site import running_gated_site, running_narrow_proxy
 from tests.support.server import running_server
 from tests.support.speaking import speaking
 from tests.support.target_site import running_target_site
+from wr.client.http_exchange import HttpAnswer, NoAnswer
 from wr.doctor import machine
 from wr.doctor.deployment import Deployment, examine_deployment
 from wr.doctor.finding import Finding, Severity
-from wr.doctor.http_probe import NoAnswer, ProbeAnswer, ask
+from wr.doctor.http_probe import ask
 from wr.doctor.server import check_server
 from wr.doctor.site import Observed, check_clock, check_gate, check_reach, observe
 from wr.doctor.trial_visitor import TrialVisitor
@@ -284,7 +285,7 @@ def test_the_server_s_own_limit_of_files_is_told_to_whoever_may_read_its_metrics
 
 def observed(url: str, status: int = 200, end: str = "", **headers: str) -> Observed:
     named = {name.replace("_", "-"): (value,) for name, value in headers.items()}
-    return Observed(url, ProbeAnswer(status, named, b"", end), 1_700_000_000.0, 1_700_000_000.4)
+    return Observed(url, HttpAnswer(status, named, b"", end), 1_700_000_000.0, 1_700_000_000.4)
 
 
 def test_a_certificate_about_to_end_and_a_site_without_one_deserve_a_look() -> None:

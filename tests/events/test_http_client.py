@@ -20,7 +20,8 @@ from tests.support.webhook_receiver import receiving
 from wr.events import happy_eyeballs
 from wr.events.dns_cache import Address, DnsCache
 from wr.events.happy_eyeballs import NoConnection, connect
-from wr.events.http_client import HttpClient, RequestFailure
+from wr.events.http_client import HttpClient
+from wr.events.requesting import RequestFailure
 from wr.model.client_address import parse_networks
 
 BODY = b'{"type": "queue.created", "data": {}}'
@@ -176,6 +177,20 @@ async def test_a_kept_connection_spares_setting_up_tls_for_every_event(
     assert anew_s > 2 * kept_s
 
 
+async def test_a_certificate_for_another_name_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    certificate = make_certificate(tmp_path)
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate[0]))
+    with receiving(certificate=certificate) as receiver:
+        assert await HttpClient((), timeout_s=5)(receiver.url, [], BODY) == 204
+        poster = HttpClient((), timeout_s=5, dns_cache=leading_to("127.0.0.1"))
+        url = receiver.url.replace("127.0.0.1", "hooks.example.com")
+        with pytest.raises(RequestFailure, match=r"Hostname mismatch.*hooks\.example\.com"):
+            await poster(url, [], BODY)
+    assert len(receiver.came) == 1
+
+
 async def test_what_an_answer_says_beside_its_status_fails_nothing_and_is_read_up_to_a_bound() -> None:
     made: list[int] = []
 
@@ -207,6 +222,8 @@ async def test_nothing_is_left_open_once_posting_has_ended() -> None:
         (b"", "the connection was closed without an answer"),
         (b"HTTP/1.1 200", "the connection was closed without an answer"),
         (b"SSH-2.0-OpenSSH\r\n\r\n", "illegal status line"),
+        (b"HTTP/1.1 200 OK\r\nX: " + b"a" * 200_000, "the answer is too long"),
+        (b"HTTP/1.1 103 Early Hints\r\n\r\n" * 10_000, "the answer is too long"),
     ],
 )
 async def test_what_went_wrong_is_said_in_clear_words(answer: bytes, words: str) -> None:
@@ -332,7 +349,7 @@ async def test_an_answer_counts_once_its_status_is_known_though_its_rest_never_c
     with answering(trickle) as url:
         async with posting() as poster:
             with monkeypatch.context() as patience, trio.fail_after(10):
-                patience.setattr("wr.events.http_client._REST_S", 3_600)
+                patience.setattr("wr.events.kept_connection._REST_S", 3_600)
                 assert await poster(url, [], BODY) == 200
             with trio.fail_after(10):
                 assert await poster(url, [], BODY) == 200

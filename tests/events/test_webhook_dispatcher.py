@@ -8,7 +8,7 @@ import trio
 import trio.testing
 
 from wr.events.event_bus import EventBus
-from wr.events.http_client import RequestFailure
+from wr.events.requesting import RequestFailure
 from wr.events.webhook_dispatcher import WebhookDispatcher
 from wr.events.webhook_worker import DeliveryPolicy
 from wr.metrics.event_metrics import EventTally

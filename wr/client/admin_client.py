@@ -1,10 +1,8 @@
 """HTTP to the admin API of a running server, for the commands that work beside it."""
 
-import http.client
-import ssl
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from urllib.parse import quote, urlencode, urlsplit
 
 import msgspec
@@ -33,12 +31,16 @@ from wr.api.webhooks.messages import (
     WebhookListResponse,
 )
 
+if TYPE_CHECKING:
+    from wr.client.http_exchange import HttpAnswer
+
 ADMIN_PATH = "/api/v1/admin"
 ADMIN_KEY_FILE = "admin-key"
 DEFAULT_URL = "http://127.0.0.1:8080"
 _KEY_REFUSED = "FORBIDDEN"
 _CONNECT_S = 5.0
-_ANSWER_S = 60.0  # emptying a line of a million takes a while
+_ANSWER_S = 60.0
+"""For each part of an answer: flushing a queue of a million takes a while."""
 
 Message = TypeVar("Message", bound=msgspec.Struct)
 
@@ -93,13 +95,9 @@ class AdminClient:
             raise ValueError(f"'{url}' is not an http or https URL")
         if not key.value.isascii() or not key.value.isprintable():
             raise ValueError(f"the admin key from {key.source} has characters that no header can carry")
-        self._is_secure = parts.scheme == "https"
-        self._host = parts.hostname
-        self._port = parts.port
-        self._stem = parts.path.rstrip("/")
-        host = f"[{self._host}]" if ":" in self._host else self._host
-        port = "" if self._port is None else f":{self._port}"
-        self.url = f"{parts.scheme}://{host}{port}{self._stem}"
+        host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+        port = "" if parts.port is None else f":{parts.port}"
+        self.url = f"{parts.scheme}://{host}{port}{parts.path.rstrip('/')}"
         self._key = key
         self._operator = operator
 
@@ -219,48 +217,47 @@ class AdminClient:
     def _call(
         self, method: str, path: str, kind: type[Message], body: dict[str, object] | None = None
     ) -> Message:
-        status, headers, content = self._exchange(method, path, body)
-        if status in (200, 201):
-            try:
-                return msgspec.json.decode(content, type=kind)
-            except (msgspec.DecodeError, UnicodeDecodeError) as error:
-                raise self._no_such_server(status) from error
-        try:
-            envelope = msgspec.json.decode(content, type=ErrorResponse)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise self._no_such_server(status) from error
-        raise self._refused(headers, envelope)
+        answer = self._exchange(method, path, body)
+        if answer.status in (200, 201):
+            message = answer.read(kind)
+            if message is not None:
+                return message
+        else:
+            refusal = answer.read(ErrorResponse)
+            if refusal is not None:
+                raise self._refused(answer, refusal)
+        raise AdminFailure(
+            f"what answers at {self.url} (status {answer.status}) is no wr server: "
+            "say with --url or WR_URL where one is"
+        )
 
-    def _exchange(
-        self, method: str, path: str, body: dict[str, object] | None
-    ) -> tuple[int, http.client.HTTPMessage, bytes]:
-        """Send one request. Neither proxies nor redirects are followed: the key is for this server alone."""
-        kind = http.client.HTTPSConnection if self._is_secure else http.client.HTTPConnection
-        connection = kind(self._host, self._port, timeout=_CONNECT_S)
+    def _exchange(self, method: str, path: str, body: dict[str, object] | None) -> "HttpAnswer":
+        # Loaded with the first call: `wr --help` makes none, and needs neither httpcore nor its memory.
+        from wr.client.http_exchange import NoAnswer, NoSecureConnection, Patience, exchange
+
         headers = {"X-Admin-Key": self._key.value, "Accept": "application/json", "User-Agent": "wr"}
         if self._operator:
             headers["X-Operator"] = quote(self._operator, safe="@ ")
         if body is not None:
             headers["Content-Type"] = "application/json"
         try:
-            connection.connect()
-            connection.sock.settimeout(_ANSWER_S)
-            content = None if body is None else msgspec.json.encode(body)
-            connection.request(method, self._stem + ADMIN_PATH + path, content, headers)
-            response = connection.getresponse()
-            return response.status, response.headers, response.read()
-        except ssl.SSLError as error:
-            raise AdminFailure(f"no secure connection to {self.url}: {error.reason or error}") from error
-        except (OSError, http.client.HTTPException) as error:
+            return exchange(
+                self.url + ADMIN_PATH + path,
+                patience=Patience(_CONNECT_S, _ANSWER_S),
+                method=method,
+                headers=headers,
+                body=None if body is None else msgspec.json.encode(body),
+            )
+        except NoSecureConnection as error:
+            raise AdminFailure(f"no secure connection to {self.url}: {error}") from error
+        except NoAnswer as error:
             raise AdminFailure(
-                f"no server answers at {self.url} ({_reason(error)}): start one with `wr serve`, "
+                f"no server answers at {self.url} ({error}): start one with `wr serve`, "
                 "or say with --url or WR_URL where it is",
                 may_pass=True,
             ) from error
-        finally:
-            connection.close()
 
-    def _refused(self, headers: http.client.HTTPMessage, envelope: ErrorResponse) -> AdminFailure:
+    def _refused(self, answer: "HttpAnswer", envelope: ErrorResponse) -> AdminFailure:
         message = envelope.error.message
         is_key_refused = envelope.error.code == _KEY_REFUSED
         if is_key_refused and not self._key.value:
@@ -277,29 +274,15 @@ class AdminClient:
         field = facts.get("field")
         if field and field not in message:
             message = f"{field}: {message}"
-        pause = headers.get("Retry-After")
+        pause = answer.header("retry-after")
         if pause:
             message = f"{message}; ask again in {pause} s"
         return AdminFailure(
             message,
-            may_pass=pause is not None,
-            retry_after_s=int(pause) if pause and pause.isascii() and pause.isdigit() else 0,
-        )
-
-    def _no_such_server(self, status: int) -> AdminFailure:
-        return AdminFailure(
-            f"what answers at {self.url} (status {status}) is no wr server: "
-            "say with --url or WR_URL where one is"
+            may_pass=bool(pause),
+            retry_after_s=int(pause) if pause.isascii() and pause.isdigit() else 0,
         )
 
 
 def _queue_path(queue_id: str, rest: str = "") -> str:
     return f"/queues/{quote(queue_id, safe='')}{rest}"
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, TimeoutError):
-        return "no answer in time"
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    return str(error) or type(error).__name__

@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 from urllib.parse import quote, urlsplit
 
 from wr.api.visitors.messages import PublicQueueResponse
+from wr.client.http_exchange import NoAnswer, read_url
 from wr.doctor.finding import Finding, bad, unsure
-from wr.doctor.http_probe import NoAnswer, read_url
 from wr.doctor.server import check_server
 from wr.doctor.site import (
     check_clock,

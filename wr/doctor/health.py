@@ -3,8 +3,9 @@
 import ssl
 
 from wr.api.service.messages import HealthResponse
+from wr.client.http_exchange import NoAnswer, read_url
 from wr.doctor.finding import Finding, bad, good, unsure
-from wr.doctor.http_probe import NoAnswer, ask, read_url
+from wr.doctor.http_probe import ask
 from wr.server.setting_values import split_bind
 from wr.server.settings import Settings
 from wr.store.health import Condition

@@ -2,8 +2,9 @@
 
 import re
 
+from wr.client.http_exchange import NoAnswer
 from wr.doctor.finding import Finding, unsure
-from wr.doctor.http_probe import NoAnswer, ask
+from wr.doctor.http_probe import ask
 from wr.doctor.machine import check_crowd, check_open_files
 
 _FILES = re.compile(rb"^process_max_fds (\S+)$", re.MULTILINE)

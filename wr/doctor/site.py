@@ -8,9 +8,10 @@ from email.utils import parsedate_to_datetime
 from urllib.parse import unquote, urlsplit
 
 from wr.api.service.messages import HealthResponse
+from wr.client.http_exchange import HttpAnswer, NoAnswer, NoSecureConnection
 from wr.doctor.finding import Finding, bad, good, unsure
 from wr.doctor.health import MORE_MEMORY, trouble_of
-from wr.doctor.http_probe import NoAnswer, NoCertificate, ProbeAnswer, led_to
+from wr.doctor.http_probe import led_to
 from wr.doctor.trial_visitor import SESSION_COOKIE, TrialVisitor
 
 MOST_SKEW_S = 2.0
@@ -27,7 +28,7 @@ class Observed:
     """An answer, and when it was asked for and there, in seconds since 1970 by our clock."""
 
     url: str
-    answer: ProbeAnswer
+    answer: HttpAnswer
     asked_s: float
     answered_s: float
 
@@ -44,7 +45,7 @@ def observe(url: str, visitor: TrialVisitor, now_s: Callable[[], float]) -> Obse
     """Look at a page as somebody who was never there.
 
     Raises:
-        NoCertificate, NoAnswer: there is no answer.
+        NoSecureConnection, NoAnswer: there is no answer.
     """
     asked_s = now_s()
     answer = visitor.ask(url, headers={"Accept": "text/html"})
@@ -53,7 +54,7 @@ def observe(url: str, visitor: TrialVisitor, now_s: Callable[[], float]) -> Obse
 
 def not_reached(subject: str, url: str, error: NoAnswer) -> Finding:
     """Say why nothing can be found out there."""
-    if isinstance(error, NoCertificate):
+    if isinstance(error, NoSecureConnection):
         return bad(subject, f"{url} has no good certificate: {error}", "renew it, with the whole chain")
     return bad(subject, f"{url} does not answer: {error}", "see that it runs and that its name leads here")
 

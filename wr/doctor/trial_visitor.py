@@ -8,7 +8,8 @@ import msgspec
 
 from wr.api.error_messages import ErrorResponse
 from wr.api.visitors.messages import CancelResponse, EndSessionResponse
-from wr.doctor.http_probe import NoAnswer, ProbeAnswer, ask
+from wr.client.http_exchange import HttpAnswer, NoAnswer
+from wr.doctor.http_probe import ask
 from wr.model.ids import parse_session_id
 
 SESSION_COOKIE = "wr_session-"
@@ -37,8 +38,8 @@ class TrialVisitor:
         method: str = "GET",
         headers: Mapping[str, str] | None = None,
         body: bytes | None = None,
-    ) -> ProbeAnswer:
-        """Ask once; raises as `asking.ask`."""
+    ) -> HttpAnswer:
+        """Ask once; raises what `http_probe.ask` raises."""
         answer = ask(url, method=method, headers=headers, body=body)
         for cookie in answer.headers.get("set-cookie", ()):
             given = _read(cookie)

@@ -9,8 +9,9 @@ import msgspec
 
 from wr.api.error_messages import ErrorResponse
 from wr.api.http_messages import UNCOUNTED
+from wr.client.http_exchange import HttpAnswer
 from wr.doctor.finding import Finding, bad, good, unsure
-from wr.doctor.http_probe import ProbeAnswer, led_to
+from wr.doctor.http_probe import led_to
 from wr.doctor.site import Observed, check_gate
 from wr.doctor.trial_visitor import TrialVisitor
 from wr.model.client_address import Forwarding
@@ -142,7 +143,7 @@ class Walk:
             return good(subject, f"{safe}; none comes from here, as where visitors reach wr without a proxy")
         return unsure(subject, f"{safe}; whether your own proxy is, this waiting room does not tell", mend)
 
-    def _join(self, who: str, address: str = "") -> tuple[ProbeAnswer, _Told | None]:
+    def _join(self, who: str, address: str = "") -> tuple[HttpAnswer, _Told | None]:
         headers = {
             "Content-Type": "application/json",
             "Idempotency-Key": f"{self._visitor.name}-{who}-{secrets.token_hex(16)}",
@@ -231,7 +232,7 @@ class Walk:
         return bad(subject, "the site redirects again and again", "see that the gate passes cookies on")
 
 
-def _not_joined(answer: ProbeAnswer, queue_id: str) -> Finding:
+def _not_joined(answer: HttpAnswer, queue_id: str) -> Finding:
     if answer.read(ErrorResponse) is None:
         return bad(
             "walk", f"joining is answered {answer.status} by what is no wr", "say where it is with --url"

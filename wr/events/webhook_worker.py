@@ -12,7 +12,7 @@ import structlog
 import trio
 
 from wr.events.event_bus import Outbox
-from wr.events.http_client import RequestFailure, Requesting
+from wr.events.requesting import RequestFailure, Requesting
 from wr.metrics.event_metrics import EventTally
 from wr.model.events import EventNote, events_of
 from wr.model.webhooks import DeadLetter, Webhook, retry_pause_s, signature
