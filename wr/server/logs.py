@@ -1,5 +1,7 @@
-"""Logs: text for people, JSON for machines, one line an event; tokens and keys are never given to them, and
-would be taken out if somebody did."""
+"""Log output: text for people or JSON for programs, one line per event, without tokens, keys and passwords.
+
+Callers do not log secrets. This module removes them in case one slips in, such as within an error message.
+"""
 
 import io
 import logging
@@ -19,12 +21,12 @@ _SECRET_NAME = re.compile(
     re.IGNORECASE,
 )
 _SECRETS_IN_TEXT = (
-    # What a header brings, and a token wherever it stands: its first part begins a JSON object.
+    # The value of an Authorization header, and a JWT anywhere: its base64 begins with that of `{"`.
     (re.compile(r"(?i)\b(bearer|basic)([ ,+]+|%20)[\w.~+/=-]{8,}"), rf"\1\2{REDACTED}"),
     (re.compile(r"\beyJ[\w-]+\.[\w-]*(?:\.[\w-]*)?"), REDACTED),
     # A password in a URL: redis://user:password@host.
     (re.compile(r"(?<=://)([^\s:/@]*):[^\s/@]+@"), rf"\1:{REDACTED}@"),
-    # A header, a query's field, or a keyword: access_token=…, X-Admin-Key: …, "password": "…".
+    # A header, a query parameter or a keyword: access_token=…, X-Admin-Key: …, "password": "…".
     (
         re.compile(
             r"(?i)((?:token|authorization|password|secret|admin[_-]?key|api[_-]?key)[\"']?\s*[=:]\s*(?:b(?=[\"']))?[\"']?)"
@@ -34,22 +36,22 @@ _SECRETS_IN_TEXT = (
     ),
 )
 
-# A traceback without the values of variables: among them are the tokens and keys of whoever met the error,
-# and to format them all holds up everybody else for seconds.
+# Tracebacks without the values of local variables: these may be tokens and keys, and formatting them all
+# would block the server for seconds.
 _json_tracebacks = structlog.processors.ExceptionRenderer(
     structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
 )
 
 
 def without_secrets(text: str) -> str:
-    """The text with whatever looks like a token, key or password taken out."""
+    """Replace everything in the text that looks like a token, key or password."""
     for pattern, instead in _SECRETS_IN_TEXT:
         text = pattern.sub(instead, text)
     return text
 
 
 def log_processors(log_format: str, *, colors: bool = False) -> list[structlog.typing.Processor]:
-    """Put together what turns an event into a line of the form `text` or `json`."""
+    """Return the structlog processors that turn an event into a line of the form `text` or `json`."""
     processors: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         _add_request_id,
@@ -63,8 +65,7 @@ def log_processors(log_format: str, *, colors: bool = False) -> list[structlog.t
 
 
 def set_up_logs(log_format: str, level: str = "info") -> None:
-    """Send logs to standard error in the form `text` or `json`: those of `level` (debug, info, warning,
-    error) and above."""
+    """Log to standard error, in the form `text` or `json`, from `level` up (debug, info, warning, error)."""
     structlog.configure(
         processors=log_processors(log_format, colors=sys.stderr.isatty()),
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
@@ -80,7 +81,7 @@ def _add_request_id(_logger: WrappedLogger, _method: str, event: EventDict) -> E
 
 
 def _redact(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    # What structlog itself keeps there to render a traceback of is not for reading.
+    # structlog reads exc_info itself, to render the traceback: it is not text.
     return {
         name: value if name == "exc_info" else _redacted(str(name), value) for name, value in event.items()
     }
@@ -97,7 +98,7 @@ def _redacted(name: str, value: Any) -> Any:
         return [_redacted("", each) for each in value]
     if value is None or isinstance(value, bool | int | float):
         return value
-    # Anything else would be written as its repr, whatever that tells.
+    # Any other object would be written as its repr, which may contain a secret.
     return without_secrets(repr(value))
 
 

@@ -1,4 +1,4 @@
-"""The assembly: what is made of what, for one store and one set of settings."""
+"""Wiring: creates every object of the server and connects them, for one store and one set of settings."""
 
 import os
 import random
@@ -63,13 +63,14 @@ if TYPE_CHECKING:
 
 
 class Clocks(msgspec.Struct, frozen=True):
-    """Where the time comes from: production takes the store's for all state, and its own for tokens."""
+    """Sources of time: production uses the store's clock for all state and the process's clock for tokens."""
 
     store_ms: Callable[[], int] = store_clock
     token_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000
     least_gap_ms: Callable[[float], int] = least_gap_ms
-    """How long no admission pass must have run for visitors not to have been heard, by the seconds between
-    two. For a clock that is moved by hand, it is longer than any of its leaps."""
+    """Takes the seconds between two admission passes; returns the shortest gap, in ms, that counts as
+    an outage. During an outage the server could not receive heartbeats, so silent visitors keep their places.
+    Tests that move the clock by hand set it longer than any of their steps."""
 
 
 PRODUCTION_CLOCKS = Clocks()
@@ -77,20 +78,20 @@ PRODUCTION_CLOCKS = Clocks()
 
 @dataclass(frozen=True)
 class Events:
-    """What other systems are told with; `link` is None where no NATS server is set."""
+    """Publishers of events to other systems. `link` is None if no NATS server is set."""
 
     hooks: WebhookDispatcher
     link: "NatsPublisher | None"
 
     @property
     def nats_health(self) -> str:
-        """What the health check says of NATS."""
+        """The state of NATS in the health check."""
         return "disabled" if self.link is None else self.link.health
 
 
 @dataclass(frozen=True)
 class Wiring:
-    """Everything that is made once and lives as long as the process."""
+    """The objects that are created once and live as long as the process."""
 
     store: Store
     signing_keys: SigningKeys
@@ -114,7 +115,7 @@ class Wiring:
         user_tokens: UserTokens | None,
         tracer: Tracer | None = None,
     ) -> Api:
-        """Open the API, once the keys are known."""
+        """Create the API. Call it when the admin key and the signing keys are loaded."""
         guard = RequestGuard(
             self.store,
             self.signing_keys,
@@ -157,7 +158,7 @@ def assemble(
     most_streams_per_address: int,
     uptime_s: Callable[[], float],
 ) -> Wiring:
-    """Make everything that works on `store`, which notes what it does in `event_bus`; does no I/O."""
+    """Create everything that works on `store`. The store reports its events to `event_bus`. Does no I/O."""
     signing_keys = SigningKeys(
         store.secrets,
         clocks.token_ms,
@@ -249,12 +250,12 @@ def assemble(
     )
 
 
-def _events(store: Store, settings: Settings, metrics: EventMetrics, queue_cache: EventBus) -> Events:
-    """Make what tells other systems; nothing is noted unless somebody is to be told."""
+def _events(store: Store, settings: Settings, metrics: EventMetrics, event_bus: EventBus) -> Events:
+    """Create the publishers of events. Without NATS and webhooks, no event is recorded."""
     source = settings.event_source or socket.gethostname()
     hooks = WebhookDispatcher(
         store.webhooks,
-        queue_cache,
+        event_bus,
         metrics.webhooks,
         DeliveryPolicy(
             post=HttpClient(settings.webhook_forbidden, timeout_s=settings.webhook_timeout),
@@ -268,8 +269,8 @@ def _events(store: Store, settings: Settings, metrics: EventMetrics, queue_cache
     link = None
     if settings.nats_url:
         outbox = Outbox("nats", metrics.nats, settings.event_buffer)
-        queue_cache.add(outbox)
-        # With asyncio's side of it 65 KiB, and with the client that it loads two megabytes.
+        event_bus.add(outbox)
+        # Imported only when needed: the module needs 65 KiB with asyncio, and 2 MB with the NATS client.
         from wr.events.nats_publisher import NatsPublisher  # noqa: PLC0415
 
         link = NatsPublisher(settings.nats_url, outbox, metrics.nats, source=source, draw=random.random)
