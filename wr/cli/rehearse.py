@@ -141,7 +141,7 @@ def rehearse(context: click.Context, /, kinds: str | None, seed: int | None, **o
     Exit code 0: no promise was broken. 1: one was, and the last lines say which. 2: it could not be played.
     130: it was interrupted.
     """
-    from wr.rehearse.run import CannotPlay, perform
+    from wr.rehearse.run import CannotRehearse, run_rehearsal
 
     if seed is None:
         seed = secrets.randbelow(2**32)
@@ -152,10 +152,10 @@ def rehearse(context: click.Context, /, kinds: str | None, seed: int | None, **o
                 options["visitors"] = 0
             verdict = _with_chaos(kinds, seed=seed, **{name: options[name] for name in _OF_CHAOS})
         else:
-            verdict = perform(
+            verdict = run_rehearsal(
                 seed=seed, **{name: options[name] for name in options if name not in _ONLY_WITH_CHAOS}
             )
-    except CannotPlay as failure:
+    except CannotRehearse as failure:
         raise UsageFailure(str(failure)) from failure
     if verdict.broken:
         sys.exit(BROKEN)
@@ -167,7 +167,7 @@ def _with_chaos(kinds: str, **options: Any) -> "Verdict":
     from wr.rehearse.chaos.run import (
         VISITORS_PER_FAULT,
         Chaos,
-        perform,
+        run_rehearsal,
     )
 
     try:
@@ -175,7 +175,7 @@ def _with_chaos(kinds: str, **options: Any) -> "Verdict":
     except ValueError as error:
         raise UsageFailure(f"--chaos: {error}") from error
     options["visitors"] = options["visitors"] or VISITORS_PER_FAULT * options["faults"]
-    return perform(Chaos(kinds=chosen, **options))
+    return run_rehearsal(Chaos(kinds=chosen, **options))
 
 
 def _check_together(context: click.Context, *, with_chaos: bool) -> None:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 
 @dataclass
-class Tally:
+class LiveCounts:
     """What has happened so far."""
 
     joined: int = 0

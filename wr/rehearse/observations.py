@@ -24,7 +24,7 @@ class RequestKind(Enum):
     """To be told on a live stream; opening one, and each message on it, is an answer."""
 
 
-BEATS = (RequestKind.JOIN, RequestKind.HEARTBEAT, RequestKind.STREAM)
+SIGNS_OF_LIFE = (RequestKind.JOIN, RequestKind.HEARTBEAT, RequestKind.STREAM)
 """What counts as a sign of life."""
 
 
@@ -123,10 +123,10 @@ class Effort(msgspec.Struct, frozen=True):
     requests: int = 0
     latest_join_s: float = 0.0
     """How much later than planned somebody joined at the worst."""
-    beats: int = 0
-    late_beats: int = 0
+    heartbeats: int = 0
+    late_heartbeats: int = 0
     """Heartbeats that left more than a second after they should have."""
-    latest_beat_s: float = 0.0
+    latest_heartbeat_s: float = 0.0
     worst_lag_s: float = 0.0
     """The longest that anything here had to wait for its turn."""
 

@@ -11,17 +11,17 @@ from wr.api.passes.messages import IssuedPassesResponse
 from wr.client.admin_client import AdminClient, AdminFailure
 from wr.client.pass_issuing import PassOrder, issue_all
 from wr.rehearse.client import Client, Unanswered
-from wr.rehearse.plan import Plan, QueueFacts, Script
+from wr.rehearse.plan import Plan, QueueFacts, VisitPlan
 
 _SPARE_S = 3600
 """How much longer than the sale should take passes are valid."""
 
 
-class CannotPlay(Exception):
+class CannotRehearse(Exception):
     """The rehearsal cannot be played; the message is one line that says why and what to do about it."""
 
 
-class Look(msgspec.Struct, frozen=True):
+class QueueState(msgspec.Struct, frozen=True):
     """A queue's settings, and how many were in line and in the room."""
 
     facts: QueueFacts
@@ -29,7 +29,7 @@ class Look(msgspec.Struct, frozen=True):
     active: int
 
 
-async def look_at(admin: AdminClient, queue_id: str) -> Look:
+async def read_queue_state(admin: AdminClient, queue_id: str) -> QueueState:
     """Read a queue's settings and figures.
 
     Raises:
@@ -38,30 +38,30 @@ async def look_at(admin: AdminClient, queue_id: str) -> Look:
     try:
         queues = (await trio.to_thread.run_sync(admin.queues, abandon_on_cancel=True)).queues
     except AdminFailure as failure:
-        raise CannotPlay(str(failure)) from failure
+        raise CannotRehearse(str(failure)) from failure
     for found in queues:
         if found.queue.id == queue_id:
             facts = {name: getattr(found.queue, name) for name in QueueFacts.__struct_fields__}
-            return Look(QueueFacts(**facts), found.stats.current_waiting, found.stats.current_active)
+            return QueueState(QueueFacts(**facts), found.stats.current_waiting, found.stats.current_active)
     others = ", ".join(found.queue.id for found in queues) or "none yet"
-    raise CannotPlay(f"there is no queue '{queue_id}' at {admin.url}; there are: {others}")
+    raise CannotRehearse(f"there is no queue '{queue_id}' at {admin.url}; there are: {others}")
 
 
-def check_playable(facts: QueueFacts) -> None:
+def check_queue_admits(facts: QueueFacts) -> None:
     """Refuse a queue that lets nobody in.
 
     Raises:
         CannotPlay: it is paused or in maintenance.
     """
     if facts.status != "active":
-        raise CannotPlay(
+        raise CannotRehearse(
             f"queue '{facts.id}' lets nobody in, its status is {facts.status}: "
             f"wr queue update {facts.id} --status active"
         )
 
 
 async def issue_passes(
-    admin: AdminClient, plan: Plan, cast: Iterable[Script], *, tell: Callable[[str], None]
+    admin: AdminClient, plan: Plan, visit_plans: Iterable[VisitPlan], *, tell: Callable[[str], None]
 ) -> dict[int, str]:
     """Issue passes for the visitors that need one, to join at all or for their priority; returns each pass by
     its visitor's number. 1,000 passes take one call. Waits, and tells so, where the server limits calls.
@@ -70,9 +70,9 @@ async def issue_passes(
         CannotPlay: the server issues none.
     """
     numbers: dict[int, list[int]] = {}
-    for script in cast:
-        if plan.facts.takes_pass(script.priority):
-            numbers.setdefault(script.priority, []).append(script.number)
+    for visit_plan in visit_plans:
+        if plan.facts.takes_pass(visit_plan.priority):
+            numbers.setdefault(visit_plan.priority, []).append(visit_plan.number)
     passes: dict[int, str] = {}
     for priority, needing in numbers.items():
         wish = PassOrder(
@@ -92,7 +92,7 @@ async def issue_passes(
         try:
             await trio.to_thread.run_sync(issue, abandon_on_cancel=True)
         except AdminFailure as failure:
-            raise CannotPlay(f"no passes for visitors of priority {priority}: {failure}") from failure
+            raise CannotRehearse(f"no passes for visitors of priority {priority}: {failure}") from failure
         passes.update(zip(needing, tokens, strict=True))
     return passes
 

@@ -123,7 +123,7 @@ class Plan(msgspec.Struct, frozen=True):
         return position > 1.33 * facts.admission_rate * seconds + facts.burst
 
 
-class Script(msgspec.Struct, frozen=True):
+class VisitPlan(msgspec.Struct, frozen=True):
     """What one visitor will do."""
 
     number: int
@@ -140,7 +140,7 @@ class Script(msgspec.Struct, frozen=True):
     """For how long a visitor who returns is silent: more than the interval, less than the timeout."""
     page_views: int
     dwell_s: float
-    looks_back: bool
+    checks_after_leaving: bool
     """Whether the visitor asks once more after having left."""
     used_pass: str = ""
     """The pass that the visitor brings; empty for none."""
@@ -148,7 +148,7 @@ class Script(msgspec.Struct, frozen=True):
     """Whether this visitor waits on a WebSocket although others poll."""
 
 
-def scripts(plan: Plan, random: Random) -> Iterator[Script]:
+def make_visit_plans(plan: Plan, random: Random) -> Iterator[VisitPlan]:
     """Write every visitor's script, in the order they come: a Poisson stream at the join rate."""
     facts = plan.facts
     interval_s, timeout_s = facts.heartbeat_interval_seconds, facts.heartbeat_timeout_seconds
@@ -159,7 +159,7 @@ def scripts(plan: Plan, random: Random) -> Iterator[Script]:
         (behaviour,) = random.choices(list(_BEHAVIOUR_WEIGHTS), list(_BEHAVIOUR_WEIGHTS.values()))
         (priority,) = random.choices(_PRIORITIES, _PRIORITY_WEIGHTS)
         address = _BENCHMARK_NETWORK + (first_address + number) % MOST_VISITORS
-        yield Script(
+        yield VisitPlan(
             number=number,
             comes_at_s=comes_at_s,
             priority=priority,
@@ -175,5 +175,5 @@ def scripts(plan: Plan, random: Random) -> Iterator[Script]:
             silence_s=interval_s + (timeout_s - interval_s) * random.uniform(0.3, 0.6),
             page_views=random.randint(1, 3),
             dwell_s=min(random.expovariate(1 / plan.mean_dwell_s), 3 * plan.mean_dwell_s),
-            looks_back=random.random() < (0.5 if behaviour is Behaviour.LEAVES else 0.1),
+            checks_after_leaving=random.random() < (0.5 if behaviour is Behaviour.LEAVES else 0.1),
         )

@@ -14,7 +14,7 @@ from wr.rehearse import measurements
 from wr.rehearse.evidence import Evidence
 from wr.rehearse.observations import ObservedAnswer, Outcome, RequestKind
 from wr.rehearse.plan import MARGIN_S, Behaviour
-from wr.rehearse.visitor_history import Loss, Story, ended_early
+from wr.rehearse.visitor_history import Loss, VisitorHistory, ended_early
 
 _SESSION_AUDIENCE = "wr:session"
 _ROUNDING = 0.01
@@ -102,11 +102,11 @@ def faithful(evidence: Evidence) -> Promise:
     blamed = Counter(loss for _, loss in evidence.losses if loss in _BLAMED)
     if blamed:
         return Promise(name, False, "; ".join(f"{count:,} {_BLAMED[loss]}" for loss, count in blamed.items()))
-    lost = {id(story) for story, _ in evidence.losses}
-    kept = [story for story in evidence.stories if id(story) not in lost]
+    lost = {id(history) for history, _ in evidence.losses}
+    kept = [history for history in evidence.histories if id(history) not in lost]
     if not kept:
         return Promise(name, None, "nobody sent heartbeats in time")
-    returned = sum(story.visit.behaviour is Behaviour.RETURNS for story in kept)
+    returned = sum(history.visit.behaviour is Behaviour.RETURNS for history in kept)
     return Promise(name, True, f"{len(kept):,} did, {returned:,} of them meant to fall silent for a while")
 
 
@@ -115,9 +115,9 @@ def silent(evidence: Evidence) -> Promise:
     limit_s = evidence.facts.heartbeat_timeout_seconds + MARGIN_S
     name = f"Who is silent for {evidence.facts.heartbeat_timeout_seconds:,} s is dropped"
     dropped = kept = forgotten = let_in = 0
-    for story in evidence.stories:
-        for answer in story.visit.answers:
-            if answer.silent_s < limit_s or answer.sent_s > min(story.left_s, story.heard_s):
+    for history in evidence.histories:
+        for answer in history.visit.answers:
+            if answer.silent_s < limit_s or answer.sent_s > min(history.left_s, history.heard_s):
                 continue
             if answer.outcome is Outcome.WAITING:
                 kept += 1
@@ -126,7 +126,7 @@ def silent(evidence: Evidence) -> Promise:
             elif answer.outcome is Outcome.EXPIRED:
                 dropped += 1
             elif answer.outcome is Outcome.ADMITTED:
-                let_in += _let_in_too_late(evidence, story, answer.sent_s - answer.silent_s + limit_s)
+                let_in += _let_in_too_late(evidence, history, answer.sent_s - answer.silent_s + limit_s)
     parts = [f"{dropped:,} were"]
     parts += [f"{kept:,} kept the place"] if kept else []
     parts += [f"{let_in:,} were let in all the same"] if let_in else []
@@ -136,25 +136,27 @@ def silent(evidence: Evidence) -> Promise:
     return Promise(name, True if dropped else None, parts[0] if dropped else "nobody was silent for so long")
 
 
-def _let_in_too_late(evidence: Evidence, story: Story, dropped_by_s: float) -> bool:
+def _let_in_too_late(evidence: Evidence, history: VisitorHistory, dropped_by_s: float) -> bool:
     """Whether somebody was surely let in after having to be dropped."""
-    if story.entry is None or evidence.offset is None:
+    if history.entry is None or evidence.offset is None:
         return False
-    return story.entry.admitted_ms > dropped_by_s * 1000 + evidence.offset.latest_ms
+    return history.entry.admitted_ms > dropped_by_s * 1000 + evidence.offset.latest_ms
 
 
 def once(evidence: Evidence) -> Promise:
     """Nobody gets in twice, no two share a place, and who has left stays out."""
     name = "Nobody gets in twice, and who has left stays out"
     twice = back = looked = 0
-    for story in evidence.stories:
-        answers = story.visit.answers
+    for history in evidence.histories:
+        answers = history.visit.answers
         twice += len({(a.entry.session_id, a.entry.admitted_ms) for a in answers if a.entry is not None}) > 1
-        later = [answer for answer in answers if answer.sent_s > story.left_s]
+        later = [answer for answer in answers if answer.sent_s > history.left_s]
         looked += bool(later)
         back += any(answer.outcome in _IN for answer in later)
-    places = Counter(story.visit.position_id for story in evidence.stories)
-    sessions = Counter(story.entry.session_id for story in evidence.stories if story.entry is not None)
+    places = Counter(history.visit.position_id for history in evidence.histories)
+    sessions = Counter(
+        history.entry.session_id for history in evidence.histories if history.entry is not None
+    )
     shared = sum(count > 1 for count in (places | sessions).values())
     if twice or back or shared:
         return Promise(
@@ -162,9 +164,9 @@ def once(evidence: Evidence) -> Promise:
             False,
             f"{twice:,} got in twice, {back:,} were still in after leaving, {shared:,} places shared",
         )
-    if not evidence.stories:
+    if not evidence.histories:
         return Promise(name, None, "nobody got in line")
-    return Promise(name, True, f"{len(evidence.stories):,} places, {looked:,} looked back after leaving")
+    return Promise(name, True, f"{len(evidence.histories):,} places, {looked:,} looked back after leaving")
 
 
 def lasting(evidence: Evidence) -> Promise:
@@ -173,7 +175,7 @@ def lasting(evidence: Evidence) -> Promise:
     if evidence.offset is None:
         return Promise(name, None, "nobody was let in")
     latest_ms = evidence.offset.latest_ms
-    early = sum(ended_early(story, latest_ms) for story in evidence.stories)
+    early = sum(ended_early(history, latest_ms) for history in evidence.histories)
     return Promise(name, early == 0, f"{len(evidence.admitted_ms):,} sessions, {early:,} ended early")
 
 
@@ -181,9 +183,9 @@ def tokens(evidence: Evidence) -> Promise:
     """Session tokens verify with the published keys, and name their visitor."""
     name = "Session tokens verify with the published keys"
     strangers = sum(
-        story.entry.position_id != story.visit.position_id or story.entry.queue_id != evidence.facts.id
-        for story in evidence.stories
-        if story.entry is not None
+        history.entry.position_id != history.visit.position_id or history.entry.queue_id != evidence.facts.id
+        for history in evidence.histories
+        if history.entry is not None
     )
     if strangers:
         return Promise(name, False, f"{strangers:,} name another place or queue than their visitor's")
@@ -261,7 +263,7 @@ def moving(evidence: Evidence) -> Promise:
     seen = evidence.seen
     if not seen.stalled_s:
         return Promise(name, True if evidence.admitted_ms else None, f"{len(evidence.admitted_ms):,} let in")
-    waiting = sum(story.is_still_waiting for story in evidence.stories)
+    waiting = sum(history.is_still_waiting for history in evidence.histories)
     detail = f"nothing moved for {seen.stalled_s:.0f} s with {waiting:,} in line"
     if seen.facts_after is not None and seen.facts_after.status != "active":
         return Promise(name, None, f"{detail}, but the queue had been set to {seen.facts_after.status}")

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from wr.rehearse.operator import Look
+from wr.rehearse.operator import QueueState
 from wr.rehearse.plan import Plan
 from wr.rehearse.rehearsal import Rehearsal
 from wr.rehearse.verdict import RehearsalFigures, Verdict
@@ -17,7 +17,7 @@ _REFRESH_S = 0.25
 _LINE_EVERY_S = 10.0
 
 
-def announce(console: Console, plan: Plan, before: Look, url: str) -> None:
+def announce(console: Console, plan: Plan, before: QueueState, url: str) -> None:
     """Say what will be played, and roughly how long it will take."""
     facts = plan.facts
     console.print(
@@ -64,7 +64,7 @@ async def show_progress(console: Console, rehearsal: Rehearsal, clock: Callable[
             await trio.sleep(_REFRESH_S)
             pace = (rehearsal.requests - requests) / (clock() - at_s)
             requests, at_s = rehearsal.requests, clock()
-            progress.update(bar, completed=rehearsal.tally.over, description=_counts(rehearsal, pace))
+            progress.update(bar, completed=rehearsal.counts.over, description=_counts(rehearsal, pace))
             progress.refresh()
 
 
@@ -79,10 +79,10 @@ async def _show_lines(console: Console, rehearsal: Rehearsal, clock: Callable[[]
 
 
 def _counts(rehearsal: Rehearsal, requests_per_s: float) -> str:
-    tally = rehearsal.tally
+    counts = rehearsal.counts
     return (
-        f"joined {tally.joined:,}  waiting {tally.waiting:,}  admitted {tally.admitted:,}  "
-        f"left {tally.left:,}  expired {tally.expired:,}  errors {tally.errors:,}  "
+        f"joined {counts.joined:,}  waiting {counts.waiting:,}  admitted {counts.admitted:,}  "
+        f"left {counts.left:,}  expired {counts.expired:,}  errors {counts.errors:,}  "
         f"{requests_per_s:,.0f} requests/s"
     )
 

@@ -84,22 +84,22 @@ def verdict_on(evidence: Evidence, judged: Iterable[Promise]) -> Verdict:
 
 
 def _figures(evidence: Evidence) -> RehearsalFigures:
-    seen, stories, times_ms = evidence.seen, evidence.stories, evidence.admitted_ms
+    seen, histories, times_ms = evidence.seen, evidence.histories, evidence.admitted_ms
     span_s = (times_ms[-1] - times_ms[0]) / 1000 if times_ms else 0.0
     errors_s = _estimate_errors_s(evidence)
     answers_s = _answer_times_s(seen)
-    joins_s = sorted(story.join_sent_s for story in stories)
+    joins_s = sorted(history.join_sent_s for history in histories)
     joining_s = joins_s[-1] - joins_s[0] if joins_s else 0.0
     silent = sum(loss is Loss.SILENT for _, loss in evidence.losses)
     return RehearsalFigures(
-        joined=len(stories),
+        joined=len(histories),
         admitted=len(times_ms),
-        finished=sum(story.entry is not None and not math.isinf(story.left_s) for story in stories),
-        left=sum(story.entry is None and not math.isinf(story.left_s) for story in stories),
+        finished=sum(history.entry is not None and not math.isinf(history.left_s) for history in histories),
+        left=sum(history.entry is None and not math.isinf(history.left_s) for history in histories),
         expired=silent,
         lost=len(evidence.losses) - silent,
         turned_away=_turned_away(seen),
-        unfinished=sum(story.is_still_waiting for story in stories),
+        unfinished=sum(history.is_still_waiting for history in histories),
         inversions=evidence.inversions,
         most_active=evidence.most_active,
         admitted_per_s=(len(times_ms) - 1) / span_s if span_s else math.nan,
@@ -131,10 +131,10 @@ def _estimate_errors_s(evidence: Evidence) -> list[float]:
     if offset is None:
         return []
     return sorted(
-        abs((story.entry.admitted_ms - offset.middle_ms) / 1000 - told.received_s - told.estimated_wait_s)
-        for story in evidence.stories
-        if story.entry is not None
-        for told in story.visit.answers
+        abs((history.entry.admitted_ms - offset.middle_ms) / 1000 - told.received_s - told.estimated_wait_s)
+        for history in evidence.histories
+        if history.entry is not None
+        for told in history.visit.answers
         if told.outcome is Outcome.WAITING
     )
 
@@ -186,8 +186,8 @@ def _notes_on_the_sale(evidence: Evidence) -> list[str]:
 def _notes_on_losses(evidence: Evidence) -> list[str]:
     notes = []
     late = sum(
-        loss is Loss.SILENT and story.visit.behaviour is not Behaviour.VANISHES
-        for story, loss in evidence.losses
+        loss is Loss.SILENT and history.visit.behaviour is not Behaviour.VANISHES
+        for history, loss in evidence.losses
     )
     if late:
         notes.append(
@@ -215,9 +215,9 @@ def _notes_on_this_machine(evidence: Evidence) -> list[str]:
             "This machine could not keep up with the join rate: visitors came up to "
             f"{effort.latest_join_s:.1f} s later than planned."
         )
-    if effort.late_beats:
+    if effort.late_heartbeats:
         notes.append(
-            f"This machine could not keep up with the heartbeats: {effort.late_beats:,} of {effort.beats:,} "
-            f"left more than a second late, the latest {effort.latest_beat_s:.1f} s."
+            f"This machine could not keep up with the heartbeats: it sent {effort.late_heartbeats:,} of "
+            f"{effort.heartbeats:,} more than a second late, at most {effort.latest_heartbeat_s:.1f} s."
         )
     return notes

@@ -6,7 +6,14 @@ from itertools import pairwise
 
 import msgspec
 
-from wr.rehearse.observations import BEATS, ObservedAnswer, ObservedEntry, ObservedVisit, Outcome, RequestKind
+from wr.rehearse.observations import (
+    SIGNS_OF_LIFE,
+    ObservedAnswer,
+    ObservedEntry,
+    ObservedVisit,
+    Outcome,
+    RequestKind,
+)
 from wr.rehearse.plan import QueueFacts
 
 _PUNCTUAL_S = 0.5
@@ -33,7 +40,7 @@ class Loss(Enum):
     """The server says that an operator did it."""
 
 
-class Story(msgspec.Struct, frozen=True):
+class VisitorHistory(msgspec.Struct, frozen=True):
     """One visitor who got in line; times as in `observations`."""
 
     visit: ObservedVisit
@@ -59,7 +66,7 @@ class Story(msgspec.Struct, frozen=True):
         return self.entry is None and self.lost is None and math.isinf(self.left_s)
 
 
-def tell(visit: ObservedVisit) -> Story | None:
+def history_of(visit: ObservedVisit) -> VisitorHistory | None:
     """Draw from a visit what it proves; None for somebody who never got in line."""
     joins = [answer for answer in visit.answers if answer.asked is RequestKind.JOIN]
     place = next((a for a in joins if a.outcome in (Outcome.WAITING, Outcome.ADMITTED)), None)
@@ -86,7 +93,7 @@ def tell(visit: ObservedVisit) -> Story | None:
             left_s = min(left_s, answer.received_s)
         elif answer.outcome.is_gone and entry is None and math.isinf(left_s):
             lost = lost or answer
-    return Story(
+    return VisitorHistory(
         visit=visit,
         join_sent_s=joins[0].sent_s,
         join_received_s=place.received_s,
@@ -99,46 +106,46 @@ def tell(visit: ObservedVisit) -> Story | None:
     )
 
 
-def why_lost(story: Story, facts: QueueFacts, lag_s: float) -> Loss | None:
+def why_lost(history: VisitorHistory, facts: QueueFacts, lag_s: float) -> Loss | None:
     """Tell why somebody lost the place; None for somebody who did not.
 
     `lag_s` is how late this machine may have been in sending or reading anything.
     """
     timeout_s = facts.heartbeat_timeout_seconds
-    lost = story.lost
+    lost = history.lost
     if lost is None:
         return None
     if (
         lost.reason == "session_timeout"
-        and lost.received_s - story.waiting_until_s >= facts.session_timeout_seconds
+        and lost.received_s - history.waiting_until_s >= facts.session_timeout_seconds
     ):
         return Loss.MISSED
     if lost.reason in _OPERATORS_DOING:
         return Loss.SENT_AWAY
-    beats = _beats_since_confirmed(story, lost)
-    was_used = beats[0].asked is not RequestKind.JOIN
-    if lost.received_s - beats[0].sent_s < (timeout_s if was_used else facts.unused_timeout_seconds):
+    heartbeats = _heartbeats_since_confirmed(history, lost)
+    was_used = heartbeats[0].asked is not RequestKind.JOIN
+    if lost.received_s - heartbeats[0].sent_s < (timeout_s if was_used else facts.unused_timeout_seconds):
         return Loss.TOO_EARLY
     # Whoever had to try again waited before: that is no lateness of this machine.
-    if any(beat.status == 429 for beat in beats):
+    if any(heartbeat.status == 429 for heartbeat in heartbeats):
         return Loss.LIMITED
-    if any(beat.outcome.is_fault for beat in beats):
+    if any(heartbeat.outcome.is_fault for heartbeat in heartbeats):
         return Loss.UNREACHABLE
-    if any(_dawdled(before, after, facts, lag_s) for before, after in pairwise((*beats, lost))):
+    if any(_sent_late(before, after, facts, lag_s) for before, after in pairwise((*heartbeats, lost))):
         return Loss.SILENT
     return Loss.TOO_SLOW
 
 
-def own_silence_s(story: Story) -> float:
+def own_silence_s(history: VisitorHistory) -> float:
     """Seconds between the last answered heartbeat of a visitor that lost the place and its next attempt; 0 if
     there was none."""
-    if story.lost is None:
+    if history.lost is None:
         return 0.0
-    beats = _beats_since_confirmed(story, story.lost)
-    return beats[1].sent_s - beats[0].sent_s if len(beats) > 1 else 0.0
+    heartbeats = _heartbeats_since_confirmed(history, history.lost)
+    return heartbeats[1].sent_s - heartbeats[0].sent_s if len(heartbeats) > 1 else 0.0
 
 
-def _dawdled(before: ObservedAnswer, after: ObservedAnswer, facts: QueueFacts, lag_s: float) -> bool:
+def _sent_late(before: ObservedAnswer, after: ObservedAnswer, facts: QueueFacts, lag_s: float) -> bool:
     """Whether the timeout may have passed between two requests without the server having caused it.
 
     A visitor who has no answer yet does not send the next heartbeat: that wait is the server's.
@@ -148,29 +155,29 @@ def _dawdled(before: ObservedAnswer, after: ObservedAnswer, facts: QueueFacts, l
     return is_late and after.sent_s - before.sent_s + lag_s >= facts.heartbeat_timeout_seconds
 
 
-def ended_early(story: Story, latest_offset_ms: float) -> bool:
+def ended_early(history: VisitorHistory, latest_offset_ms: float) -> bool:
     """Whether the session was surely over before the time that its token names, and the visitor had not ended
     it; `latest_offset_ms` is what the server's clock is ahead of this one's at most."""
-    entry = story.entry
+    entry = history.entry
     if entry is None:
         return False
-    for answer in story.visit.answers:
+    for answer in history.visit.answers:
         is_over = answer.asked in _SESSION_CALLS and answer.outcome.is_gone
-        if is_over and answer.reason not in _OPERATORS_DOING and answer.sent_s < story.left_s:
+        if is_over and answer.reason not in _OPERATORS_DOING and answer.sent_s < history.left_s:
             # The token's time is rounded up to the second.
             return answer.received_s * 1000 + latest_offset_ms < (entry.expires_s - 1) * 1000
     return False
 
 
-def _beats_since_confirmed(story: Story, lost: ObservedAnswer) -> list[ObservedAnswer]:
+def _heartbeats_since_confirmed(history: VisitorHistory, lost: ObservedAnswer) -> list[ObservedAnswer]:
     """List the heartbeats from the last one that was confirmed on, the join standing for the first."""
-    beats: list[ObservedAnswer] = []
-    for answer in story.visit.answers:
+    heartbeats: list[ObservedAnswer] = []
+    for answer in history.visit.answers:
         if answer is lost:
             break
-        if answer.asked in BEATS:
+        if answer.asked in SIGNS_OF_LIFE:
             # A stream that was cut had been heard until then: its visitor was there.
             if answer.outcome in (Outcome.WAITING, Outcome.CLOSED):
-                beats.clear()
-            beats.append(answer)
-    return beats
+                heartbeats.clear()
+            heartbeats.append(answer)
+    return heartbeats

@@ -10,9 +10,16 @@ import msgspec
 import trio
 
 from wr.rehearse.client import Request, Response, Unanswered, VisitorClient
-from wr.rehearse.live_counts import Tally
-from wr.rehearse.observations import BEATS, ObservedAnswer, ObservedEntry, ObservedVisit, Outcome, RequestKind
-from wr.rehearse.plan import Plan, Script
+from wr.rehearse.live_counts import LiveCounts
+from wr.rehearse.observations import (
+    SIGNS_OF_LIFE,
+    ObservedAnswer,
+    ObservedEntry,
+    ObservedVisit,
+    Outcome,
+    RequestKind,
+)
+from wr.rehearse.plan import Plan, VisitPlan
 from wr.rehearse.websocket import Headers, Refused, WebSocket
 
 _KEPT_EVERY_S = 15.0
@@ -84,20 +91,26 @@ _CLAIMS = msgspec.json.Decoder(_Claims)
 _ENCODER = msgspec.json.Encoder()
 
 
-class Conversation:
+class VisitorRequests:
     """What one visitor and the server say to each other, from the join to the end."""
 
     def __init__(
-        self, client: VisitorClient, plan: Plan, script: Script, tally: Tally, *, keeps_token: bool
+        self,
+        client: VisitorClient,
+        plan: Plan,
+        visit_plan: VisitPlan,
+        counts: LiveCounts,
+        *,
+        keeps_token: bool,
     ) -> None:
         self._client = client
         self._plan = plan
-        self._script = script
-        self._tally = tally
+        self._visit_plan = visit_plan
+        self._counts = counts
         self._keeps_token = keeps_token
         self._queue = f"/api/v1/queues/{quote(plan.facts.id, safe='')}/".encode()
         self._headers: Headers = (
-            (b"X-Forwarded-For", script.address.encode()),
+            (b"X-Forwarded-For", visit_plan.address.encode()),
             (b"User-Agent", b"wr-rehearsal"),
         )
         # The same for every try of the join, so that one whose answer was lost leaves no place behind.
@@ -109,7 +122,7 @@ class Conversation:
         self._session = b""
         self._session_headers: Headers = ()
         self._position_id = ""
-        self._priority = script.priority
+        self._priority = visit_plan.priority
         self._answers: list[ObservedAnswer] = []
         self._confirmed_s = math.inf
         self._opened_s = math.nan
@@ -226,9 +239,9 @@ class Conversation:
     def visit(self) -> ObservedVisit:
         """Tell the whole visit so far."""
         return ObservedVisit(
-            number=self._script.number,
+            number=self._visit_plan.number,
             priority=self._priority,
-            behaviour=self._script.behaviour,
+            behaviour=self._visit_plan.behaviour,
             position_id=self._position_id,
             answers=tuple(self._answers),
             session_token=self._session_token if self._keeps_token else "",
@@ -240,9 +253,9 @@ class Conversation:
         if asked is RequestKind.STATUS:
             return b"GET", self._queue + b"status", self._authorized, b""
         if asked is RequestKind.JOIN:
-            script = self._script
-            wish = {"priority": script.priority, "metadata": script.metadata}
-            body = _ENCODER.encode({**wish, "pass": script.used_pass} if script.used_pass else wish)
+            visit_plan = self._visit_plan
+            wish = {"priority": visit_plan.priority, "metadata": visit_plan.metadata}
+            body = _ENCODER.encode({**wish, "pass": visit_plan.used_pass} if visit_plan.used_pass else wish)
             return b"POST", self._queue + b"enqueue", self._join_headers, body
         if asked is RequestKind.LEAVE:
             return b"DELETE", self._queue + b"position", self._authorized, b""
@@ -309,19 +322,19 @@ class Conversation:
 
     def _note(self, answer: ObservedAnswer) -> ObservedAnswer:
         kept = self._answers
-        if answer.asked in BEATS:
+        if answer.asked in SIGNS_OF_LIFE:
             self._confirmed_s = answer.received_s if answer.outcome is Outcome.WAITING else math.inf
         row = (*kept[-2:], answer)
         if (
             len(row) == 3
             and not self._plan.keeps_all_answers
-            and all(map(_is_beat_in_line, row))
+            and all(map(_is_sign_of_life_while_waiting, row))
             and row[1].sent_s - row[0].sent_s < _KEPT_EVERY_S
         ):
             kept.pop()
         kept.append(answer)
         if answer.outcome.is_fault:
-            self._tally.errors += 1
+            self._counts.errors += 1
         return answer
 
 
@@ -353,5 +366,5 @@ def _outcome(asked: RequestKind, status: int, told: _Told) -> tuple[Outcome, str
     return Outcome.FAILED if status >= 500 else Outcome.REFUSED, code
 
 
-def _is_beat_in_line(answer: ObservedAnswer) -> bool:
+def _is_sign_of_life_while_waiting(answer: ObservedAnswer) -> bool:
     return answer.asked in (RequestKind.HEARTBEAT, RequestKind.STREAM) and answer.outcome is Outcome.WAITING

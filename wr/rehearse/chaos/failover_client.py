@@ -9,15 +9,15 @@ from wr.rehearse.websocket import Headers, Refused, WebSocket
 _UNAVAILABLE = 503
 
 
-class RoamingClient:
+class FailoverClient:
     """The clients of all servers, of which each visitor gets its own view."""
 
     def __init__(self, clients: Sequence[HttpClient]) -> None:
         self.clients = clients
 
-    def for_visitor(self, number: int) -> "RoamingVisitor":
+    def for_visitor(self, number: int) -> "FailoverVisitor":
         """Give a visitor a client of its own; visitors begin with the servers in turn."""
-        return RoamingVisitor(self.clients, number % len(self.clients))
+        return FailoverVisitor(self.clients, number % len(self.clients))
 
     @property
     def requests(self) -> int:
@@ -42,7 +42,7 @@ class RoamingClient:
         return await self.clients[-1].send(request)
 
 
-class RoamingVisitor:
+class FailoverVisitor:
     """One visitor's client. The servers have one name, as behind a load balancer: that of the first.
 
     A request is sent to one server only: whether it is tried again, and when, is the visitor's to decide.
@@ -98,9 +98,9 @@ class RoamingVisitor:
 
 
 @asynccontextmanager
-async def open_roaming_client(
+async def open_failover_client(
     origins: Sequence[Origin], *, most_connections: int, patience_s: float, clock: Callable[[], float]
-) -> AsyncIterator[RoamingClient]:
+) -> AsyncIterator[FailoverClient]:
     """Open a client of several servers; connections are closed at the end of the block."""
     async with AsyncExitStack() as stack:
         clients = [
@@ -109,4 +109,4 @@ async def open_roaming_client(
             )
             for origin in origins
         ]
-        yield RoamingClient(clients)
+        yield FailoverClient(clients)

@@ -14,7 +14,7 @@ from wr.rehearse.chaos.incidents import Death
 from wr.rehearse.chaos.own_processes import OwnProcess, own_environment
 from wr.rehearse.chaos.own_store import BadCommand, OwnStore, free_ports
 from wr.rehearse.client import HttpClient, Unanswered
-from wr.rehearse.operator import CannotPlay
+from wr.rehearse.operator import CannotRehearse
 from wr.store.engines import StoreFailure
 
 _LOOKS_EVERY_S = 0.05
@@ -23,7 +23,7 @@ _STARTS_WITHIN_S = 30.0
 _ADMIN_KEY_BYTES = 24
 
 
-class Stage:
+class OwnServers:
     """Own processes, and how they fare."""
 
     def __init__(
@@ -42,7 +42,7 @@ class Stage:
         try:
             self.store = OwnStore(folder, store_command)
         except (BadCommand, StoreFailure) as failure:
-            raise CannotPlay(str(failure)) from failure
+            raise CannotRehearse(str(failure)) from failure
         self.folder = folder
         self.admin_key = secrets.token_urlsafe(_ADMIN_KEY_BYTES)
         ports = free_ports(servers)
@@ -129,25 +129,25 @@ async def is_healthy(client: HttpClient) -> bool:
         return False
 
 
-async def started(stage: Stage, probes: list[HttpClient]) -> None:
+async def started(own_servers: OwnServers, probes: list[HttpClient]) -> None:
     """Start everything, and wait until every server serves.
 
     Raises:
         CannotPlay: one does not.
     """
-    stage.store.process.start()
-    for server in stage.servers:
+    own_servers.store.process.start()
+    for server in own_servers.servers:
         server.start()
-    for server, probe in zip(stage.servers, probes, strict=True):
+    for server, probe in zip(own_servers.servers, probes, strict=True):
         with trio.move_on_after(_STARTS_WITHIN_S) as patience:
             while not await is_healthy(probe):
-                if stage.store.process.exit_code is not None:
-                    raise CannotPlay(f"the store does not start: {_last_line(stage.store.process)}")
+                if own_servers.store.process.exit_code is not None:
+                    raise CannotRehearse(f"the store does not start: {_last_line(own_servers.store.process)}")
                 if server.exit_code is not None:
                     server.start()
                 await trio.sleep(_LOOKS_EVERY_S)
         if patience.cancelled_caught:
-            raise CannotPlay(f"{server.name} does not start: {_last_line(server)}")
+            raise CannotRehearse(f"{server.name} does not start: {_last_line(server)}")
 
 
 def _last_line(process: OwnProcess) -> str:
@@ -157,25 +157,25 @@ def _last_line(process: OwnProcess) -> str:
 
 
 @asynccontextmanager
-async def open_stage(
+async def open_own_servers(
     servers: int, store_command: str, ping_interval_s: float, clock: Callable[[], float]
-) -> AsyncIterator[Stage]:
+) -> AsyncIterator[OwnServers]:
     """Make a throwaway folder and a stage in it; all processes have ended when the block has.
 
     Raises:
         CannotPlay: no store can be started here.
     """
     folder = Path(tempfile.mkdtemp(prefix="wr-chaos-"))
-    stage: Stage | None = None
+    own_servers: OwnServers | None = None
     try:
-        stage = Stage(folder, servers, store_command, ping_interval_s, clock)
-        yield stage
+        own_servers = OwnServers(folder, servers, store_command, ping_interval_s, clock)
+        yield own_servers
     except BaseException:
         # The logs of a sale are kept until it is judged; what was not played is not judged.
-        if stage is not None:
-            stage.kill_all()
+        if own_servers is not None:
+            own_servers.kill_all()
         shutil.rmtree(folder, ignore_errors=True)
         raise
     finally:
-        if stage is not None:
-            stage.kill_all()
+        if own_servers is not None:
+            own_servers.kill_all()

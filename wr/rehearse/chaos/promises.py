@@ -13,13 +13,13 @@ from collections.abc import Callable
 import msgspec
 
 from wr.rehearse import promises
-from wr.rehearse.chaos.allowances import Overtaking, most_known_at_once, overtaken
+from wr.rehearse.chaos.allowances import WrongOrder, count_wrong_order, most_known_at_once
 from wr.rehearse.chaos.incidents import HEALS_WITHIN_S, RATE_HOLDS_S, Rates, Record
 from wr.rehearse.evidence import Evidence
 from wr.rehearse.observations import ObservedAnswer, Outcome
 from wr.rehearse.plan import MARGIN_S, Behaviour
 from wr.rehearse.promises import Promise
-from wr.rehearse.visitor_history import Loss, Story, own_silence_s
+from wr.rehearse.visitor_history import Loss, VisitorHistory, own_silence_s
 
 Judge = Callable[[Evidence, Record], Promise]
 
@@ -42,7 +42,7 @@ def order(evidence: Evidence, record: Record) -> Promise:
     name = "First come, first served, higher priority first"
     if len(evidence.admitted_ms) < 2 or evidence.offset is None:
         return Promise(name, None, "fewer than two were let in")
-    found: Overtaking = overtaken(evidence, record)
+    found: WrongOrder = count_wrong_order(evidence, record)
     detail = f"{len(evidence.admitted_ms):,} let in, {found.broken:,} pairs in the wrong order"
     if found.excused:
         detail += f"; {found.excused:,} more where the first was not back yet after the store forgot"
@@ -57,7 +57,7 @@ def cap(evidence: Evidence, record: Record) -> Promise:
     name = f"Never more than {most:,} sessions at once"
     if not evidence.admitted_ms or evidence.offset is None:
         return Promise(name, None, "nobody was let in")
-    seen = most_known_at_once(evidence.stories, evidence.offset, record.forgetting)
+    seen = most_known_at_once(evidence.histories, evidence.offset, record.forgetting)
     detail = f"{seen:,} surely active when somebody was let in"
     if evidence.most_active > seen:
         detail += f"; {evidence.most_active:,} with those that a forgetful store had not been told of again"
@@ -86,43 +86,53 @@ def rate(evidence: Evidence, record: Record) -> Promise:
 def kept(evidence: Evidence, record: Record) -> Promise:
     """A visitor whose place was answered once and that sends heartbeats whenever it can ends up let in."""
     name = "Nobody with a place is lost"
-    late = [story for story, loss in evidence.losses if _returned_too_late(story, loss, evidence, record)]
-    lost = [(story, loss) for story, loss in evidence.losses if loss not in _EXCUSED and story not in late]
-    missing = [story for story in evidence.stories if story.is_still_waiting]
+    late = [
+        history for history, loss in evidence.losses if _returned_too_late(history, loss, evidence, record)
+    ]
+    lost = [
+        (history, loss) for history, loss in evidence.losses if loss not in _EXCUSED and history not in late
+    ]
+    missing = [history for history in evidence.histories if history.is_still_waiting]
     is_cut_off = evidence.seen.is_interrupted
     if lost or (missing and not is_cut_off):
         parts = [f"{count:,} {_WHY[loss]}" for loss, count in Counter(loss for _, loss in lost).items()]
         parts += [f"{len(missing):,} still in line when nothing moved any more"] if missing else []
         parts += [_example(lost[0][0], record)] if lost else []
         return Promise(name, False, "; ".join(parts))
-    ended = [story for story in evidence.stories if story.entry is not None or not math.isinf(story.left_s)]
+    ended = [
+        history
+        for history in evidence.histories
+        if history.entry is not None or not math.isinf(history.left_s)
+    ]
     if not ended:
         return Promise(name, None, "nobody got in line")
-    returned = sum(story.visit.behaviour is Behaviour.RETURNS for story in ended)
+    returned = sum(history.visit.behaviour is Behaviour.RETURNS for history in ended)
     detail = f"{len(ended):,} let in or left, {returned:,} of them after a silence of their own"
     if late:
         detail += f"; {len(late):,} more returned too late, while something was down"
     return Promise(name, True, detail)
 
 
-def _returned_too_late(story: Story, loss: Loss, evidence: Evidence, record: Record) -> bool:
+def _returned_too_late(history: VisitorHistory, loss: Loss, evidence: Evidence, record: Record) -> bool:
     """Whether a visitor sent nothing of its own accord for half of the timeout or longer, and then met an
     outage that is too short to count, or a server that was down."""
-    if loss is not Loss.UNREACHABLE or story.lost is None:
+    if loss is not Loss.UNREACHABLE or history.lost is None:
         return False
-    is_late = own_silence_s(story) >= evidence.facts.heartbeat_timeout_seconds / 2
-    return is_late and record.during(story.lost.sent_s - MARGIN_S, story.lost.received_s, _SLACK_S)
+    is_late = own_silence_s(history) >= evidence.facts.heartbeat_timeout_seconds / 2
+    return is_late and record.during(history.lost.sent_s - MARGIN_S, history.lost.received_s, _SLACK_S)
 
 
-def _example(story: Story, record: Record) -> str:
+def _example(history: VisitorHistory, record: Record) -> str:
     """Say of one who was lost when that was, and after what."""
-    if story.lost is None:
+    if history.lost is None:
         raise AssertionError("only of somebody who was lost")
-    at_s = story.lost.received_s
+    at_s = history.lost.received_s
     before = [incident for incident in record.incidents if incident.began_s <= at_s]
     after = f", {at_s - before[-1].began_s:.1f} s after fault {before[-1].number} began" if before else ""
-    status = story.lost.status or "the stream"
-    return f"for example visitor {story.visit.number} ({status}: {story.lost.reason or 'no reason'}{after})"
+    status = history.lost.status or "the stream"
+    return (
+        f"for example visitor {history.visit.number} ({status}: {history.lost.reason or 'no reason'}{after})"
+    )
 
 
 def silent(evidence: Evidence, record: Record) -> Promise:
@@ -130,10 +140,10 @@ def silent(evidence: Evidence, record: Record) -> Promise:
     timeout_s = evidence.facts.heartbeat_timeout_seconds
     name = f"Who is silent for {timeout_s:,} s is dropped, outages aside"
     dropped = wrong = unsure = 0
-    for story in evidence.stories:
-        for answer in story.visit.answers:
+    for history in evidence.histories:
+        for answer in history.visit.answers:
             is_late = answer.silent_s >= timeout_s + MARGIN_S
-            if not is_late or answer.sent_s > min(story.left_s, story.heard_s) or answer.outcome.is_fault:
+            if not is_late or answer.sent_s > min(history.left_s, history.heard_s) or answer.outcome.is_fault:
                 continue
             limit_s = record.dropped_by_s(answer.sent_s - answer.silent_s, timeout_s, MARGIN_S)
             if answer.outcome is Outcome.EXPIRED:
@@ -157,36 +167,38 @@ def once(evidence: Evidence, record: Record) -> Promise:
         return Promise(name, strict.is_kept, strict.detail)
     timeout_s = evidence.facts.heartbeat_timeout_seconds
     back = 0
-    stories = []
-    for story in evidence.stories:
-        answers = story.visit.answers
+    histories = []
+    for history in evidence.histories:
+        answers = history.visit.answers
         reappeared = [
             answer
             for answer in answers
-            if answer.sent_s > story.left_s
+            if answer.sent_s > history.left_s
             and answer.outcome in (Outcome.WAITING, Outcome.ADMITTED, Outcome.ACTIVE)
             and any(
                 incident.began_s <= answer.sent_s <= incident.healed_s + 2 * timeout_s + MARGIN_S
-                and incident.lost_since_s <= story.left_s
+                and incident.lost_since_s <= history.left_s
                 for incident in record.forgetting
             )
         ]
         back += bool(reappeared)
-        stories.append(_without(story, reappeared))
-    judged = promises.once(_with_stories(evidence, tuple(stories)))
+        histories.append(_without(history, reappeared))
+    judged = promises.once(_with_histories(evidence, tuple(histories)))
     detail = f"{judged.detail}; {back:,} reappeared after the store forgot that they had left"
     return Promise(name, judged.is_kept, detail)
 
 
-def _without(story: Story, answers: list[ObservedAnswer]) -> Story:
+def _without(history: VisitorHistory, answers: list[ObservedAnswer]) -> VisitorHistory:
     if not answers:
-        return story
-    kept_answers = tuple(answer for answer in story.visit.answers if answer not in answers)
-    return msgspec.structs.replace(story, visit=msgspec.structs.replace(story.visit, answers=kept_answers))
+        return history
+    kept_answers = tuple(answer for answer in history.visit.answers if answer not in answers)
+    return msgspec.structs.replace(
+        history, visit=msgspec.structs.replace(history.visit, answers=kept_answers)
+    )
 
 
-def _with_stories(evidence: Evidence, stories: tuple[Story, ...]) -> Evidence:
-    return msgspec.structs.replace(evidence, stories=stories)
+def _with_histories(evidence: Evidence, histories: tuple[VisitorHistory, ...]) -> Evidence:
+    return msgspec.structs.replace(evidence, histories=histories)
 
 
 def served(evidence: Evidence, record: Record) -> Promise:
