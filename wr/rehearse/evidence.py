@@ -1,4 +1,4 @@
-"""What all that was seen proves, put together once for every judgement. Pure."""
+"""Computes from all observations what they prove, once for all checks. Pure."""
 
 from collections import Counter
 from typing import Any
@@ -11,38 +11,38 @@ from wr.rehearse.plan import QueueFacts
 from wr.rehearse.visitor_history import Loss, VisitorHistory, history_of, why_lost
 
 _LAG_S = 0.25
-"""What this machine may be late beyond what it noticed."""
+"""Seconds by which this machine may be late without having measured it."""
 
 
 class Evidence(msgspec.Struct, frozen=True):
-    """What is proved."""
+    """What the observations of a run prove."""
 
     seen: Observations
     facts: QueueFacts
     is_changed: bool
-    """Whether the settings were changed meanwhile, so that none of them held all the time."""
+    """Whether the queue's settings changed during the run, so that no check can rely on them."""
     histories: tuple[VisitorHistory, ...]
-    """Of everybody who got in line."""
+    """One for each visitor who got a place."""
     offset: Offset | None
-    """None when nobody was let in."""
+    """None if no visitor was admitted."""
     losses: tuple[tuple[VisitorHistory, Loss], ...]
     entrants: tuple[Entrant, ...]
-    """Empty when nobody was let in."""
+    """Empty if no visitor was admitted."""
     inversions: int
-    """Pairs of one priority in which the later one was let in first."""
+    """Pairs of visitors with the same priority of which the later one was admitted first."""
     most_active: int
-    """Sessions that surely went on at once."""
+    """The most sessions that were certainly active at the same time."""
     admitted_ms: tuple[int, ...]
-    """When people were let in, sorted."""
+    """The times of all admissions, sorted."""
     faults: Counter[tuple[Any, int, str]]
-    """Answers that nobody should get, by outcome, status and reason."""
+    """Answers that no visitor should get, counted by outcome, status and reason."""
 
 
 def gather(seen: Observations, known_offset: Offset | None = None) -> Evidence:
-    """Put together what was seen.
+    """Compute what the observations prove.
 
-    `known_offset` is what the server's clock is ahead of this machine's, where that is known; else it is
-    concluded from what was seen.
+    `known_offset` is how far the server's clock is ahead of this machine's, if that is known. Otherwise it is
+    computed from the observations.
     """
     facts = seen.plan.facts
     histories = tuple(history for history in map(history_of, seen.visits) if history is not None)
@@ -92,16 +92,16 @@ def _entrant(history: VisitorHistory, offset: Offset) -> Entrant:
 
 
 def _gone_by_s(history: VisitorHistory) -> float:
-    """Tell until when somebody may have been let in unseen; infinite where that is not known."""
+    """Return until when the visitor may have been admitted unnoticed; infinite if that is unknown."""
     if history.lost is None:
         return history.left_s
-    # Who was dropped from the line had not been let in.
+    # A visitor who was dropped from the queue was not admitted before.
     return history.waiting_until_s if history.lost.reason == "heartbeat_timeout" else history.lost.received_s
 
 
 def _session_span(history: VisitorHistory, offset: Offset | None) -> tuple[float, float]:
-    """Tell from when to when a session surely went on, on the server's clock in milliseconds."""
+    """Return from when to when a session was certainly active, on the server's clock in milliseconds."""
     if history.entry is None or offset is None:
-        raise AssertionError("only who was let in has a session, and then the offset is known")
+        raise AssertionError("a session needs an admission, and an admission makes the offset known")
     seen_until_ms = history.active_until_s * 1000 + offset.earliest_ms
     return history.entry.admitted_ms, max(history.entry.admitted_ms, seen_until_ms)

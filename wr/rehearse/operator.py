@@ -1,4 +1,4 @@
-"""The operator's part: reading the queue's settings and figures, and the keys that verify session tokens."""
+"""Admin calls of a rehearsal: reads the queue's settings, figures and published keys, and issues passes."""
 
 import time
 from collections.abc import Callable, Iterable
@@ -14,15 +14,15 @@ from wr.rehearse.client import Client, Unanswered
 from wr.rehearse.plan import Plan, QueueFacts, VisitPlan
 
 _SPARE_S = 3600
-"""How much longer than the sale should take passes are valid."""
+"""Seconds for which passes are valid beyond the expected length of the run."""
 
 
 class CannotRehearse(Exception):
-    """The rehearsal cannot be played; the message is one line that says why and what to do about it."""
+    """The rehearsal cannot run. The message is one line with the reason and what to do about it."""
 
 
 class QueueState(msgspec.Struct, frozen=True):
-    """A queue's settings, and how many were in line and in the room."""
+    """A queue's settings, and how many visitors wait and have a session."""
 
     facts: QueueFacts
     waiting: int
@@ -33,7 +33,7 @@ async def read_queue_state(admin: AdminClient, queue_id: str) -> QueueState:
     """Read a queue's settings and figures.
 
     Raises:
-        CannotPlay: they cannot be read, or there is no such queue.
+        CannotRehearse: they cannot be read, or there is no such queue.
     """
     try:
         queues = (await trio.to_thread.run_sync(admin.queues, abandon_on_cancel=True)).queues
@@ -48,26 +48,28 @@ async def read_queue_state(admin: AdminClient, queue_id: str) -> QueueState:
 
 
 def check_queue_admits(facts: QueueFacts) -> None:
-    """Refuse a queue that lets nobody in.
+    """Refuse a queue that admits no visitors.
 
     Raises:
-        CannotPlay: it is paused or in maintenance.
+        CannotRehearse: the queue is paused or in maintenance.
     """
     if facts.status != "active":
         raise CannotRehearse(
-            f"queue '{facts.id}' lets nobody in, its status is {facts.status}: "
-            f"wr queue update {facts.id} --status active"
+            f"queue '{facts.id}' admits no visitors, its status is {facts.status}. "
+            f"Change it: wr queue update {facts.id} --status active"
         )
 
 
 async def issue_passes(
     admin: AdminClient, plan: Plan, visit_plans: Iterable[VisitPlan], *, tell: Callable[[str], None]
 ) -> dict[int, str]:
-    """Issue passes for the visitors that need one, to join at all or for their priority; returns each pass by
-    its visitor's number. 1,000 passes take one call. Waits, and tells so, where the server limits calls.
+    """Issue passes for the visitors who need one, to join or for their priority.
+
+    Returns the passes by the visitors' numbers. One call issues up to 1,000. If the server limits calls,
+    waits and reports that with `tell`.
 
     Raises:
-        CannotPlay: the server issues none.
+        CannotRehearse: the server refuses to issue passes.
     """
     numbers: dict[int, list[int]] = {}
     for visit_plan in visit_plans:
@@ -77,7 +79,7 @@ async def issue_passes(
     for priority, needing in numbers.items():
         wish = PassOrder(
             queue_id=plan.facts.id,
-            # Unlike the user ids of visitors, which other visitors may not name.
+            # Different from the visitors' user ids: a user id that a pass names is reserved for its bearer.
             subject=f"rehearsal-{plan.run_id}-priority-{priority}",
             expires_in_s=int(plan.expected_s) * 4 + _SPARE_S,
             count=len(needing),
@@ -98,7 +100,7 @@ async def issue_passes(
 
 
 async def published_keys(client: Client) -> dict[str, object] | None:
-    """Read the key set that verifies session tokens (RFC 7517); None when it cannot be had."""
+    """Read the key set that verifies session tokens (RFC 7517); None if it cannot be read."""
     try:
         response = await client.send(client.make(b"GET", b"/.well-known/jwks.json"))
         return msgspec.json.decode(response.body, type=dict[str, object])

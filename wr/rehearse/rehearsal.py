@@ -1,4 +1,4 @@
-"""The sale itself: visitors come, everything is watched, and what was seen is handed over to be judged."""
+"""Runs all simulated visitors of a rehearsal and collects the observations for the checks."""
 
 import signal
 from collections.abc import Awaitable, Callable, Iterable
@@ -17,13 +17,13 @@ from wr.rehearse.visitor import run_visit
 from wr.rehearse.visitor_requests import VisitorRequests
 
 MOST_VERIFIED = 500
-"""Of so many visitors, evenly spread, the session token is kept to be verified."""
+"""Number of visitors, evenly spread, whose session tokens are kept to be verified."""
 
 _FINAL_READ_S = 10.0
 
 
 class Rehearsal:
-    """One sale, played once."""
+    """One run of a rehearsal."""
 
     def __init__(
         self,
@@ -36,11 +36,11 @@ class Rehearsal:
         before_final_read: Callable[[], Awaitable[None]] = trio.lowlevel.checkpoint,
         patience_s: float | None = None,
     ) -> None:
-        """Nothing is played yet.
+        """Prepare the run; `run` starts it.
 
-        `before_last_word` is awaited when the last visitor has gone, before the server is looked at again.
-        `patience_s` is how long nothing may move: unless given, two minutes, or as long as letting in five
-        or dropping one takes.
+        `before_final_read` is awaited after the last visit, before the queue's settings are read again.
+        `patience_s` is how many seconds may pass without any change of a visitor's state. By default two
+        minutes, or longer if five admissions or one timeout take longer.
         """
         self.plan = plan
         self.counts = LiveCounts()
@@ -60,14 +60,14 @@ class Rehearsal:
 
     @property
     def requests(self) -> int:
-        """How many requests have been sent."""
+        """Number of requests sent so far."""
         return self._client.requests
 
     async def run(self, before: QueueState) -> Observations:
-        """Play until every visit is over, Ctrl-C, or nothing has moved for `patience_s`.
+        """Run until every visit has ended, Ctrl-C, or no visitor's state has changed for `patience_s`.
 
         Raises:
-            CannotPlay: the server takes all visitors for one; perhaps inside an exception group.
+            CannotRehearse: the server gives all visitors the same address; may be inside an exception group.
         """
         started_s = self._clock()
         async with trio.open_nursery() as around:
@@ -112,7 +112,7 @@ class Rehearsal:
             visitors.start_soon(run_visit, self.plan, visit_plan, due_s, requests, self.counts, self._watch)
 
     async def _stop_on_signal(self, scope: trio.CancelScope) -> None:
-        """End at the first Ctrl-C or SIGTERM, with what has been seen; a second one ends the process."""
+        """End the run at the first Ctrl-C or SIGTERM and keep its observations; a second ends the process."""
         with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
             async for _ in signals:
                 self._is_interrupted = True

@@ -1,4 +1,4 @@
-"""A rehearsal from the first look at the queue to the printed verdict."""
+"""Runs a whole rehearsal: reads the queue, plans and runs the visitors, checks and prints the result."""
 
 import gc
 import os
@@ -32,7 +32,7 @@ __all__ = ["CannotRehearse", "run_rehearsal"]
 _SPARE_DESCRIPTORS = 64
 _PATIENCE_S = 30.0
 _WIDTH = 110
-"""Characters on a line of a file; a terminal has its own width."""
+"""Characters per line if the output is not a terminal."""
 
 
 def run_rehearsal(
@@ -46,10 +46,10 @@ def run_rehearsal(
     *,
     is_live: bool = False,
 ) -> Verdict:
-    """Play a sale, show how it goes and print the verdict.
+    """Run a rehearsal on a running server, show its progress and print the result.
 
     Raises:
-        CannotPlay: it cannot be played.
+        CannotRehearse: it cannot run.
     """
     console = Console(highlight=False)
     if not console.is_terminal:
@@ -65,7 +65,8 @@ def run_rehearsal(
             seen = trio.run(_run, console, admin, origin, queue_id, visitors, join_rate, seed, is_live)
         except* CannotRehearse as group:
             failure = _first(group)
-        # Not raised in there: Python before 3.11.4, such as Debian 12's, would put it into another group.
+        # Raised out here because Python before 3.11.4 (Debian 12) would wrap it in a group in an except*
+        # block.
         if failure is not None:
             raise failure
         verdict = judge(seen)
@@ -75,8 +76,11 @@ def run_rehearsal(
 
 @contextmanager
 def garbage_collected_rarely() -> Iterator[None]:
-    """Spare the collector from looking through everything that was seen again and again: with 4,000 visitors
-    that took more than half of each request's time (667 µs instead of 296)."""
+    """Make Python's garbage collector run rarely within the block.
+
+    With 4,000 visitors, scanning all observations again and again took more than half of each request's time
+    (667 µs instead of 296).
+    """
     thresholds = gc.get_threshold()
     gc.set_threshold(100_000, 50, 100)
     try:
@@ -120,10 +124,10 @@ async def _run(
 async def run_with_progress(
     console: Console, rehearsal: Rehearsal, before: QueueState, clock: Callable[[], float]
 ) -> Observations:
-    """Play a rehearsal and show how it goes.
+    """Run a rehearsal and show its progress.
 
     Raises:
-        CannotPlay: the server takes all visitors for one; perhaps inside an exception group.
+        CannotRehearse: the server gives all visitors the same address; may be inside an exception group.
     """
     async with trio.open_nursery() as nursery:
         nursery.start_soon(show_progress, console, rehearsal, clock)
@@ -133,14 +137,15 @@ async def run_with_progress(
 
 
 def new_run_id() -> str:
-    """Make a name that no other run has."""
+    """Generate a unique name for a run."""
     return os.urandom(6).hex()
 
 
 def connections(visitors: int) -> int:
-    """Let this process open a connection for each visitor, or as many as the system grants.
+    """Return how many connections this process may open: one per visitor, or as many as the system allows.
 
-    A server that answers at once needs few; but nobody must wait here because it is slow with others.
+    Raises the limit on open files if necessary. A fast server needs few connections; but with a slow one, a
+    visitor must not wait for another visitor's connection.
     """
     limit, granted = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = visitors + _SPARE_DESCRIPTORS

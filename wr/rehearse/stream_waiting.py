@@ -1,4 +1,4 @@
-"""Waiting in line on a live stream: the server tells, the visitor only has to be there."""
+"""Waits on a WebSocket: the server sends updates, and the open stream counts as heartbeats."""
 
 import math
 from typing import Any
@@ -14,19 +14,19 @@ _TO_BE_SURE_S = 0.05
 
 
 class StreamWaiting:
-    """One visitor's wait on a WebSocket, put away and taken out again as the script says."""
+    """One visitor's wait on a WebSocket, which the visitor closes and opens again as the visit plan says."""
 
     def __init__(self, plan: Plan, visit_plan: VisitPlan, requests: VisitorRequests) -> None:
         self._plan = plan
         self._visit_plan = visit_plan
         self._requests = requests
         self._acts_at_s = math.inf
-        """When a visitor does not only want to wait any more."""
+        """When the visitor leaves or closes the stream."""
         self._position = 0
         self._has_lost_stream = False
 
     async def wait(self, joined: ObservedAnswer) -> ObservedAnswer:
-        """Behave as the script says until no longer in line; returns the answer that said so."""
+        """Follow the visit plan until the visitor no longer waits; returns the answer that says so."""
         if self._visit_plan.behaviour is not Behaviour.STAYS:
             self._acts_at_s = joined.received_s + self._visit_plan.acts_after_s
         self._position = joined.position
@@ -53,11 +53,14 @@ class StreamWaiting:
                     return await self._check_status_after_the_timeout()
                 await trio.sleep(self._visit_plan.silence_s)
             else:
-                # The server has closed, as it does when it stops: the place is kept, so open another.
+                # The server closed the stream, as it does when it stops. The place still exists.
                 await trio.sleep(self._requests.retry_s)
 
     async def _listen(self, opened: ObservedAnswer, socket: WebSocket) -> ObservedAnswer | None:
-        """Listen until the server has said the last word, or something is to be done; then None."""
+        """Listen until the wait ends, and return the last answer.
+
+        None if the visitor leaves the stream, or if the stream is lost.
+        """
         answer = opened
         self._has_lost_stream = False
         while True:
@@ -78,7 +81,7 @@ class StreamWaiting:
                 answer = self._requests.heard(message) or answer
 
     async def _messages(self, socket: WebSocket, acts_s: float) -> list[Any] | None:
-        """Wait for the next messages; none when the stream is lost, None when it is time to act."""
+        """Wait for the next messages. An empty list: the stream is lost. None: it is time to act."""
         while True:
             quiet_s = socket.heard_s + self._plan.stream_patience_s
             with trio.move_on_at(min(acts_s, quiet_s)) as until:
@@ -96,8 +99,10 @@ class StreamWaiting:
             await trio.sleep(self._requests.retry_s)
 
     def _may_act(self) -> bool:
-        """Whether a silence would be over, or noticed, before the turn comes. Otherwise a session would be
-        kept from others by somebody who is not there."""
+        """Whether a silence would end, or cost the place, before the visitor is admitted.
+
+        Otherwise an absent visitor would hold a session that others could use.
+        """
         behaviour = self._visit_plan.behaviour
         if behaviour is Behaviour.LEAVES:
             return True

@@ -1,4 +1,4 @@
-"""One visitor: joins, waits, uses the session, leaves."""
+"""Runs one simulated visitor through a visit: joins, waits, uses the session, leaves."""
 
 import trio
 
@@ -22,10 +22,10 @@ async def run_visit(
     counts: LiveCounts,
     watch: MachineWatch,
 ) -> None:
-    """Play a visitor's script to its end; the visitor was to come at `due_s`.
+    """Follow a visit plan to its end. The visitor should have joined at `due_s`.
 
     Raises:
-        CannotPlay: the server takes all visitors of this machine for one.
+        CannotRehearse: the server gives all visitors of this machine the same address.
     """
     try:
         answer = await _join(plan, requests)
@@ -64,15 +64,15 @@ async def _join(plan: Plan, requests: VisitorRequests) -> ObservedAnswer:
     answer = await _ask_until_answered(plan, requests, RequestKind.JOIN)
     if answer.status == 429:
         raise CannotRehearse(
-            "the server takes all visitors of this machine for one and limits their joins (429): "
-            "let it believe this machine's X-Forwarded-For (its setting trusted_proxies) or raise its "
-            "limit_enqueue"
+            "the server gives all visitors of this machine the same address and limits their joins (429): "
+            "add this machine to its setting trusted_proxies, so that it reads X-Forwarded-For, or raise "
+            "its limit_enqueue"
         )
     return answer
 
 
 async def _use_session(plan: Plan, visit_plan: VisitPlan, requests: VisitorRequests) -> ObservedAnswer:
-    """Look at some pages, then give the session up; returns the answer that says that it is over."""
+    """View some pages, then give up the session; returns the answer that says that the session has ended."""
     pause_s = visit_plan.dwell_s / (visit_plan.page_views + 1)
     for _ in range(visit_plan.page_views):
         answer = await requests.ask(RequestKind.ACTIVITY)
@@ -91,7 +91,7 @@ async def _check_after_leaving(visit_plan: VisitPlan, requests: VisitorRequests)
 
 
 async def _ask_until_answered(plan: Plan, requests: VisitorRequests, asked: RequestKind) -> ObservedAnswer:
-    """Ask until there is an answer, or it is hopeless."""
+    """Repeat a request until there is a proper answer, at most `plan.most_tries` times."""
     for _ in range(plan.most_tries - 1):
         answer = await requests.ask(asked)
         if not answer.outcome.is_fault or answer.status == 429:

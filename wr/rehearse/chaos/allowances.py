@@ -1,6 +1,6 @@
-"""Measures of a sale with faults: pairs in the wrong order, and how full the room was. Pure.
+"""Measures of a run with faults: pairs in the wrong order, and sessions at the same time. Pure.
 
-After the store forgot, it knows of a visitor only from that visitor's next request on.
+After the store lost data, it knows a visitor again only from that visitor's next request on.
 """
 
 import math
@@ -19,25 +19,24 @@ _IN_ROOM = (Outcome.ADMITTED, Outcome.ACTIVE)
 
 
 class WrongOrder(msgspec.Struct, frozen=True):
-    """Pairs that were let in in the wrong order."""
+    """Pairs of visitors that were admitted in the wrong order."""
 
     broken: int
     excused: int
-    """Pairs whose first was not back in line when the second was let in, after the store forgot, or may have
-    been let in before by a server that ended when the store forgot."""
+    """Pairs in the wrong order that the loss of data in the store explains."""
     example: str
-    """Empty where no promise is broken."""
+    """One broken pair, for the report; empty if there is none."""
 
 
 def count_wrong_order(evidence: Evidence, record: Record) -> WrongOrder:
-    """Count pairs of which the second was let in first.
+    """Count pairs of visitors of which the second was admitted first.
 
-    In one priority A was before B if the answer to A's join was there before B's request to join left. A of a
-    higher priority was before B if A was surely in line when B was let in. Goes through all pairs: O(n²).
+    Within a priority, A is ahead of B if A received the answer to the join before B sent its join. A of a
+    higher priority is ahead of B if A was certainly waiting when B was admitted. Compares all pairs: O(n²).
 
-    A pair is excused if the first was not back in line after the store forgot. It is also excused if the
-    second was let in during the time that the store forgot, and a server ended then: that server may have let
-    in the first, and the admission is forgotten (README, «What is lost in the worst case»).
+    A pair is excused if the first was not back in the queue after the store lost data. It is also excused if
+    the second was admitted within the time of which the store lost the data, and a server ended then: that
+    server may have admitted the first, and the admission is lost (README, «What is lost in the worst case»).
     """
     offset = evidence.offset
     if offset is None:
@@ -75,7 +74,7 @@ def count_wrong_order(evidence: Evidence, record: Record) -> WrongOrder:
 
 
 def _was_let_in_before(second: Entrant, first: Entrant, offset: Offset) -> bool:
-    """Whether `second` was let in before `first`, which was before it in line."""
+    """Whether `second` was admitted before `first`, although `first` was ahead of it."""
     at_ms = second.admitted_ms
     if at_ms is None or first.not_before_ms <= at_ms or first.priority < second.priority:
         return False
@@ -85,7 +84,7 @@ def _was_let_in_before(second: Entrant, first: Entrant, offset: Offset) -> bool:
 
 
 def _away_ms(history: VisitorHistory, incident: Incident, offset: Offset) -> tuple[float, float]:
-    """Tell from when to when a forgetful store may not have known of a visitor, on the server's clock."""
+    """Return from when to when a store that lost data may not have known a visitor, on the server's clock."""
     back_s = min(
         (
             answer.received_s
@@ -100,9 +99,10 @@ def _away_ms(history: VisitorHistory, incident: Incident, offset: Offset) -> tup
 def most_known_at_once(
     histories: Iterable[VisitorHistory], offset: Offset, forgetting: Sequence[Incident]
 ) -> int:
-    """Count the sessions that surely went on, and that the store surely knew of, at the fullest admission.
+    """Count the most sessions, at any admission, that were certainly active and known to the store.
 
-    Without forgetting this is the most that went on at once, which is always reached when somebody is let in.
+    If the store lost no data, this is the most sessions at the same time: that number is always reached at an
+    admission.
     """
     events: list[tuple[float, int]] = []
     admissions: list[float] = []
@@ -111,7 +111,7 @@ def most_known_at_once(
             continue
         admissions.append(history.entry.admitted_ms)
         for from_ms, until_ms in _known_ms(history, offset, forgetting):
-            # At one moment ends come before admissions: who ended by then made room.
+            # At the same time, ends are sorted before admissions: a session that ended made room.
             events += ((from_ms, 1), (until_ms, -1))
     events.sort()
     most = active = at = 0
@@ -126,7 +126,7 @@ def most_known_at_once(
 def _known_ms(
     history: VisitorHistory, offset: Offset, forgetting: Sequence[Incident]
 ) -> list[tuple[float, float]]:
-    """List the spans in which a session surely went on and the store surely knew of it."""
+    """List the spans in which a session was certainly active and certainly known to the store."""
     if history.entry is None:
         return []
     until_ms = history.active_until_s * 1000 + offset.earliest_ms

@@ -1,4 +1,4 @@
-"""The director: has each fault happen at its time, undoes it, and notes when all was well again."""
+"""Injects each fault at its time, undoes it, and records when every server was healthy again."""
 
 import math
 from collections.abc import Callable, Iterable
@@ -17,7 +17,7 @@ _LOOKS_EVERY_S = 0.05
 
 
 class FaultInjector:
-    """Plays the faults of one rehearsal."""
+    """Injects the faults of one run."""
 
     def __init__(
         self,
@@ -41,16 +41,16 @@ class FaultInjector:
         self._scope = trio.CancelScope()
         self._wanted = 0
         self._cut_short: set[int] = set()
-        """Faults that were still under way when the sale was over."""
+        """Numbers of the faults that were not yet undone when the last visit ended."""
         self._is_over = trio.Event()
 
     def record(self) -> Record:
-        """Tell what was done."""
+        """Return the record of all faults."""
         incidents = sorted(self._incidents, key=lambda incident: incident.began_s)
         return Record(tuple(incidents), tuple(self._changes), tuple(self._own_servers.deaths), self._wanted)
 
     async def run(self, faults: Iterable[Fault], started_s: float) -> None:
-        """Have every fault happen. Faults of different processes may overlap."""
+        """Inject every fault at its time. Faults of different processes may overlap."""
         try:
             with self._scope:
                 async with trio.open_nursery() as nursery:
@@ -64,7 +64,7 @@ class FaultInjector:
             self._is_over.set()
 
     async def finish(self) -> None:
-        """End with the faults that are under way, have all processes run, and wait until they serve."""
+        """Stop injecting faults, start all processes again, and wait until every server is healthy."""
         self._scope.cancel()
         await self._is_over.wait()
         self._own_servers.thaw_all()
@@ -116,7 +116,7 @@ class FaultInjector:
             )
 
     def _targets(self, fault: Fault) -> list[OwnProcess]:
-        """List whom a fault befalls, always in the same order, so that no two wait for each other."""
+        """List the processes that a fault affects, always in the same order, to avoid deadlocks."""
         if fault.kind is FaultKind.POWER_CUT:
             return self._own_servers.processes
         return [
@@ -126,9 +126,9 @@ class FaultInjector:
         ]
 
     def _begin(self, fault: Fault, targets: list[OwnProcess]) -> float:
-        """Do it; returns from when on the store may forget what it took in, infinity for nothing.
+        """Inject a fault. Returns the time since which the store may lose data; infinity if it loses none.
 
-        One step for the event loop: the store is emptied or set back while it is dead.
+        Never yields to the event loop, so that the store stays stopped while it is emptied or set back.
         """
         kind, store = fault.kind, self._own_servers.store
         if kind in (FaultKind.FREEZE_SERVER, FaultKind.FREEZE_STORE):
@@ -150,7 +150,7 @@ class FaultInjector:
         return -math.inf if kills_store and not store.keeps_all else math.inf
 
     async def _lasted(self, fault: Fault, targets: list[OwnProcess]) -> bool:
-        """Wait until it is to be undone; returns whether it is."""
+        """Wait until the fault is to be undone. False if a server that was asked to stop did not stop."""
         await trio.sleep(fault.lasts_s)
         if fault.kind is FaultKind.STOP_SERVER:
             return await trio.to_thread.run_sync(targets[0].wait, abandon_on_cancel=True)
@@ -164,11 +164,10 @@ class FaultInjector:
                 self._own_servers.start_again(process)
 
     async def _healed_s(self) -> float:
-        """Wait until every server has been healthy again; returns when that was, infinity for later than
-        `HEALS_WITHIN_S`."""
+        """Wait until every server is healthy again, and return that time; infinity after `HEALS_WITHIN_S`."""
 
         async def until_healthy(probe: HttpClient) -> None:
-            while not await is_healthy(probe):  # noqa: ASYNC110 - no event tells of another process's health
+            while not await is_healthy(probe):  # noqa: ASYNC110 - another process's health sends no event
                 await trio.sleep(_LOOKS_EVERY_S)
 
         with trio.move_on_after(HEALS_WITHIN_S):
@@ -193,7 +192,7 @@ class FaultInjector:
             await self._set_rate(self._admission_rate)
 
     async def _set_rate(self, rate: float) -> bool:
-        """Change the rate at the first server that takes it; returns whether one said so."""
+        """Change the rate through the first server that accepts it. Returns whether one confirmed it."""
         key = (b"X-Admin-Key", self._own_servers.admin_key.encode())
         body = msgspec.json.encode({"admission_rate": rate})
         for probe in self._probes:
@@ -212,12 +211,12 @@ def _announced(fault: Fault, targets: list[OwnProcess]) -> str:
     names = " and ".join(process.name for process in targets) if len(targets) < 3 else "everything"
     what = {
         FaultKind.KILL_SERVER: "is killed",
-        FaultKind.FREEZE_SERVER: "stands still",
+        FaultKind.FREEZE_SERVER: "is frozen",
         FaultKind.STOP_SERVER: "is stopped",
         FaultKind.KILL_STORE: "is killed",
-        FaultKind.FREEZE_STORE: "stands still",
-        FaultKind.FORGET_STORE: "is killed and forgets everything",
+        FaultKind.FREEZE_STORE: "is frozen",
+        FaultKind.FORGET_STORE: "is killed and loses all data",
         FaultKind.REWIND_STORE: "is killed and set back to an older snapshot",
-        FaultKind.POWER_CUT: "is killed at once",
+        FaultKind.POWER_CUT: "is killed at the same time",
     }[fault.kind]
     return f"fault {fault.number}: {names} {what} for {fault.lasts_s:.1f} s"

@@ -1,4 +1,4 @@
-"""A rehearsal with faults, from the first process that is started to the printed verdict."""
+"""Runs a whole rehearsal with faults: starts servers and store, runs visitors, prints the result."""
 
 import math
 import shutil
@@ -30,63 +30,64 @@ from wr.rehearse.verdict import Verdict
 
 QUEUE_ID = "chaos"
 VISITORS_PER_FAULT = 6
-"""How many visitors come unless the operator says."""
+"""Default number of visitors, per fault."""
 
 _TIMEOUT_INTERVALS = 6
 _LET_IN_SHARE = 0.87
-"""Of the visitors, those that stay until they are let in."""
+"""Part of the visitors who wait until they are admitted."""
 _COMING_SHARE = 0.5
-"""Of the time of all faults, the part in which visitors come: then a line forms, and stays for all of it."""
+"""Part of the run in which visitors join. A shorter part than the whole makes a queue form and last."""
 _ROOM_S = 3.5
 _SESSION_S = 600
 _PATIENCES = 4
 _LIVE_EVERY = 3
 _MOST_TRIES = 100
 _PATIENCE_S = 60.0
-"""How long nothing may move; the longest fault is much shorter."""
+"""Seconds without any change of a visitor's state after which the run is given up. Faults are much shorter.
+"""
 
 
 class Chaos(msgspec.Struct, frozen=True):
-    """What the operator asked for."""
+    """The options of a rehearsal with faults."""
 
     kinds: tuple[FaultKind, ...]
     faults: int
     every_s: float
     """Seconds between the beginnings of two faults, on average."""
     longest_s: float
-    """How long a fault lasts at most."""
+    """The longest duration of a fault, in seconds."""
     servers: int
     store_command: str
-    """Starts another store than the one that `wr serve` embeds; empty for that."""
+    """Command that starts the store; empty for the store that `wr serve` embeds."""
     visitors: int
     seed: int
 
     @property
     def lasts_s(self) -> float:
-        """How long the faults take."""
+        """Seconds that all faults take together."""
         return self.faults * self.every_s
 
     @property
     def heartbeat_interval_s(self) -> int:
-        """The interval of the queue: short, so that long silences fit into a short run."""
+        """The queue's heartbeat interval: short, so that long silences fit into a short run."""
         return 1
 
     @property
     def heartbeat_timeout_s(self) -> int:
-        """The timeout of the queue."""
+        """The queue's heartbeat timeout."""
         return self.heartbeat_interval_s * _TIMEOUT_INTERVALS
 
     @property
     def admission_rate(self) -> float:
-        """So slow that the last visitors get in when the last fault is over."""
+        """The queue's admission rate: so low that the last visitors are admitted after the last fault."""
         return max(0.5, round(self.visitors * _LET_IN_SHARE / self.lasts_s, 2))
 
 
 def run_rehearsal(chaos: Chaos) -> Verdict:
-    """Play a sale on servers and a store of its own, with faults, and print the verdict.
+    """Run a rehearsal with faults on its own servers and store, and print the result.
 
     Raises:
-        CannotPlay: it cannot be played.
+        CannotRehearse: it cannot run.
     """
     console = Console(highlight=False)
     if not console.is_terminal:
@@ -104,7 +105,7 @@ def run_rehearsal(chaos: Chaos) -> Verdict:
     if verdict.broken:
         (folder / "seen.json").write_bytes(msgspec.json.encode({"faults": record, "visits": seen.visits}))
         console.print(
-            f"What the servers and the store wrote, and what each visitor saw (seen.json), is in {folder}",
+            f"Logs of servers and store, and all answers of each visitor (seen.json), are in {folder}",
             highlight=False,
         )
     else:
@@ -184,7 +185,7 @@ async def _run(console: Console, chaos: Chaos) -> tuple[Observations, Record, Pa
 
 
 def _mixed_visit_plans(plan: Plan) -> Iterator[VisitPlan]:
-    """Write the scripts; every third visitor waits on a WebSocket."""
+    """Plan the visitors. Every third one waits on a WebSocket."""
     for visit_plan in make_visit_plans(plan, Random(plan.seed)):  # noqa: S311 - a play that can be repeated, not a secret
         yield msgspec.structs.replace(visit_plan, is_live=visit_plan.number % _LIVE_EVERY == 0)
 
@@ -212,13 +213,13 @@ def _announce(console: Console, chaos: Chaos, plan: Plan, own_servers: OwnServer
     facts = plan.facts
     servers = "one server" if chaos.servers == 1 else f"{chaos.servers} servers"
     console.print(
-        f"{chaos.visitors:,} visitors join {plan.join_rate:.1f} a second, on {servers} and a store "
+        f"{chaos.visitors:,} visitors join, {plan.join_rate:.1f} a second, on {servers} and a store "
         f"({own_servers.store.name}) of their own on this machine. {chaos.faults:,} faults happen, one every "
         f"{chaos.every_s:g} s: {', '.join(kind.value for kind in chaos.kinds)}.\n"
-        f"{facts.admission_rate:g} a second are let in, {facts.max_active_users:,} at once. Heartbeats are "
-        f"due every {facts.heartbeat_interval_seconds:,} s, and who is silent for "
+        f"{facts.admission_rate:g} a second are admitted, with at most {facts.max_active_users:,} sessions. "
+        f"Heartbeats are due every {facts.heartbeat_interval_seconds:,} s. A visitor who is silent for "
         f"{facts.heartbeat_timeout_seconds:,} s is dropped.\n"
-        f"That takes about {chaos.lasts_s / 60 + 0.5:.1f} minutes. Ctrl-C ends it early. "
+        f"The run takes about {chaos.lasts_s / 60 + 0.5:.1f} minutes. Ctrl-C ends it early. "
         f"The seed is {chaos.seed}.",
         highlight=False,
     )
