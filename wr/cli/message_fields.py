@@ -17,7 +17,7 @@ def message_fields(kind: type[msgspec.Struct]) -> tuple[Field, ...]:
 
 
 def meaning(field: Field) -> str:
-    """Return what a field means: its description, or the first sentence about its enumeration; may be empty."""
+    """Return what a field means: its description, or that of its enumeration; may be empty."""
     if isinstance(field.type, Metadata) and field.type.extra_json_schema:
         return str(field.type.extra_json_schema.get("description", ""))
     if isinstance(field.type, EnumType):
