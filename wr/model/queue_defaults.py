@@ -1,4 +1,4 @@
-"""Creates the settings of a new queue. Queues of the second API (`concert-1` and so on) have other defaults."""
+"""Creates the settings of a new queue, with other defaults for the second API (`concert-1` and so on)."""
 
 import re
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ _CONCERT_QUEUE = re.compile(r"concert-[1-9]\d*")
 
 
 def new_queue(queue_id: str, given: Mapping[str, object]) -> QueueConfig:
-    """Create the settings of a new queue. A setting that is not given gets its default for this kind of queue.
+    """Create the settings of a new queue. A setting that is not given gets the default of this kind.
 
     Raises:
         msgspec.ValidationError: a setting is missing or has a value that is not allowed.
