@@ -1,1 +1,1 @@
-"""Benchmarks: each starts what it measures on loopback, and doubts its own figures."""
+"""Benchmarks: each starts the servers that it measures on loopback, and checks its own figures."""

@@ -1,7 +1,7 @@
-"""Load tests by Locust: store, server and Locust's workers on loopback, and a report with plots.
+"""Runs load tests with Locust: store, server and Locust's workers on loopback; writes a report with plots.
 
-Known flattery and its opposite: Locust, server and store share one machine's processors, so the server has
-fewer than it would have alone. What Locust says of joins is checked against the server's own count.
+Known bias: Locust, server and store share one machine's processors, so the server has fewer
+than it would have alone. Locust's count of joins is checked against the server's own count.
 """
 
 import signal
@@ -25,50 +25,50 @@ RESULTS = Path(__file__).parent / "results"
 
 @dataclass(frozen=True)
 class Scenario:
-    """How a scenario is run unless told otherwise."""
+    """The defaults of a scenario."""
 
     user_class: str
     about: str
     users: int
     spawn_rate: float | None
-    """Users who start per second; None: all at once."""
+    """Users who start per second; None means all at once."""
     queue: dict[str, Any]
-    """Settings of the queue that make it what the scenario is about."""
+    """Settings of the queue for this scenario."""
 
 
 _ENDLESS_LINE = {"max_queue_size": 0, "heartbeat_timeout_seconds": 600}
 SCENARIOS = {
     "surge": Scenario(
         "Surge",
-        "everyone at once: join, look once, and be the next to come",
+        "all visitors at once: join, check the status once, and start again as a new visitor",
         users=200,
         spawn_rate=None,
         queue={**_ENDLESS_LINE, "admission_rate": 50, "max_active_users": 1_000_000},
     ),
     "steady": Scenario(
         "Steady",
-        "heartbeats and polls of a long line",
+        "heartbeats and polls of many waiting visitors",
         users=500,
         spawn_rate=100,
         queue={**_ENDLESS_LINE, "admission_rate": 1, "heartbeat_interval_seconds": 5},
     ),
     "sale": Scenario(
         "Sale",
-        "join, wait, be let in, browse, finish",
+        "join, wait, get in, browse, finish",
         users=200,
         spawn_rate=50,
         queue={"admission_rate": 40, "max_active_users": 60, "heartbeat_interval_seconds": 2},
     ),
     "poll-storm": Scenario(
         "PollStorm",
-        "everybody in line reloads without a pause",
+        "all waiting visitors reload without a pause",
         users=100,
         spawn_rate=None,
         queue={**_ENDLESS_LINE, "admission_rate": 1},
     ),
     "live": Scenario(
         "Live",
-        "wait on WebSockets until let in",
+        "wait on WebSockets until admitted",
         users=300,
         spawn_rate=100,
         queue={**_ENDLESS_LINE, "admission_rate": 50, "max_active_users": 1_000_000},
@@ -81,18 +81,20 @@ def _described_scenarios() -> str:
 
 
 @click.command(
-    help=f"""Run a load test on loopback: with its own server and store, and Locust's workers.
+    help=f"""Run a load test on loopback, with its own server and store and with Locust's workers.
 
 \b
 SCENARIO is one of:
 {_described_scenarios()}
 
-Leaves SCENARIO.html, Locust's report with plots, and SCENARIO.json with the figures and what they were
-measured with. Ends with exit code 1 if a request failed. Ctrl-C ends the run early and leaves its report too.
+Writes SCENARIO.html, Locust's report with plots, and SCENARIO.json with the figures and what they were
+measured with. Exit code 1 if a request failed. Ctrl-C ends the run early; it still writes the report.
 """
 )
 @click.argument("scenario", type=click.Choice(list(SCENARIOS)), metavar="SCENARIO")
-@click.option("--users", type=click.IntRange(min=1), help="Visitors at once.  [default: the scenario's own]")
+@click.option(
+    "--users", type=click.IntRange(min=1), help="Visitors at the same time.  [default: the scenario's own]"
+)
 @click.option(
     "--spawn-rate",
     type=click.FloatRange(min=0, min_open=True),
@@ -103,26 +105,26 @@ measured with. Ends with exit code 1 if a request failed. Ctrl-C ends the run ea
     type=click.IntRange(min=1),
     default=20,
     show_default=True,
-    help="Seconds to run, from the first visitor on.",
+    help="Seconds to run, from the first visitor.",
 )
 @click.option(
     "--workers",
     type=click.IntRange(min=1),
     default=2,
     show_default=True,
-    help="Processes that Locust plays visitors with.",
+    help="Locust's worker processes, which simulate the visitors.",
 )
 @click.option(
     "--results",
     type=click.Path(file_okay=False, path_type=Path),
     default=RESULTS,
-    help="Folder to leave the report in.  [default: bench/results]",
+    help="Folder for the report.  [default: bench/results]",
 )
 def main(
     scenario: str, users: int | None, spawn_rate: float | None, run_time: int, workers: int, results: Path
 ) -> None:
     """Run one scenario and end with its exit code."""
-    # Who ends this process by its id means the same as who presses Ctrl-C: nothing is left running.
+    # A SIGTERM to this process has the same effect as Ctrl-C: no process is left running.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     plan = SCENARIOS[scenario]
     users = users or plan.users
@@ -141,7 +143,7 @@ def main(
     try:
         outcome = _measure(scenario, plan, run)
     except KeyboardInterrupt:
-        click.echo("bench: ended before there was anything to report", err=True)
+        click.echo("bench: ended before there was any result", err=True)
         sys.exit(130)
     except LocustFailed as failure:
         raise click.ClickException(str(failure)) from failure
@@ -152,7 +154,7 @@ def main(
 
 
 def _measure(scenario: str, plan: Scenario, run: LocustRun) -> Outcome:
-    """Run Locust against a server of its own; server and store are gone afterwards."""
+    """Run Locust against a new server. Server and store are stopped afterwards."""
     with ExitStack() as stack:
         with interrupts_held_back():
             (server,) = stack.enter_context(running_servers(1))
@@ -179,7 +181,8 @@ def _make_queue(server: Server, settings: dict[str, Any]) -> dict[str, Any]:
 
 
 def _joins_counted_by(server: Server) -> int:
-    """Ask how many joined today: of so young a server that is everybody, except right after midnight UTC."""
+    """Return the server's count of today's joins: for a new server all joins, except just after midnight
+    UTC."""
     url = f"{server.url}/api/v1/admin/queues/{QUEUE}/stats"
     response = httpx.get(url, headers={"X-Admin-Key": ADMIN_KEY})
     response.raise_for_status()

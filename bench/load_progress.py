@@ -1,4 +1,4 @@
-"""How a load test goes, while it runs: a bar on a terminal, a line now and then where there is none."""
+"""Shows the progress of a load test: a bar on a terminal, otherwise a line now and then."""
 
 import sys
 import time
@@ -15,7 +15,7 @@ _LINE_EVERY_S = 2.0
 
 @contextmanager
 def shown_progress(run_time_s: int) -> Iterator[Callable[[Told], None]]:
-    """Show progress on standard error until the block ends; what it yields is called with new figures."""
+    """Show progress on standard error until the block ends. Gives a function that takes new figures."""
     console = Console(stderr=True)
     if not console.is_terminal:
         yield _lines()
@@ -54,7 +54,7 @@ def _lines() -> Callable[[Told], None]:
 
 
 def in_words(told: Told) -> str:
-    """Say the figures in a line."""
+    """Format the figures as one line."""
     return (
         f"{told.users:,} users, {told.requests:,} requests, "
         f"{told.per_second:,.0f} per second, {told.failures:,} failed"

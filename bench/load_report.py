@@ -1,4 +1,4 @@
-"""What came of a load test: the table for people, the JSON for programs, and what speaks against it."""
+"""The result of a load test: a table for people, JSON for programs, and doubts about the figures."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -17,7 +17,7 @@ _MOST_PROBLEMS = 10
 
 @dataclass(frozen=True)
 class Outcome:
-    """One load test, and what it was measured with."""
+    """The result of one load test, and what it was measured with."""
 
     scenario: str
     run: LocustRun
@@ -25,20 +25,20 @@ class Outcome:
     """The queue's settings."""
     told: Told
     server_cpu_s: float
-    """Processor time that the server's process used, of all that the run took."""
+    """Processor time that the server used during the run."""
     server_bytes: int
-    """Its memory at the end."""
+    """The server's memory at the end."""
     joins_server_counted: int
 
     @property
     def joins_locust_counted(self) -> int:
-        """Joins that were answered, and found good."""
+        """Joins with a correct answer."""
         rows = [row for row in self.told.rows if row["name"] == "/enqueue"]
         return sum(row["requests"] - row["failures"] for row in rows)
 
     @property
     def complaints(self) -> list[str]:
-        """Why the run is no good; none when it is."""
+        """Failures of the run; empty if it is good."""
         found = [
             f"{problem['what']}, {problem['times']:,} times: {problem['why']}"
             for problem in self.told.problems
@@ -49,9 +49,9 @@ class Outcome:
 
     @property
     def doubts(self) -> list[str]:
-        """What speaks against the figures."""
+        """Reasons to doubt the figures."""
         found = list(self.told.warnings)
-        # Each visitor may have been stopped between the server's count and Locust's.
+        # Each visitor may have been stopped after the server counted a join and before Locust did.
         locust, server = self.joins_locust_counted, self.joins_server_counted
         if not 0 <= server - locust <= self.run.users:
             found.append(f"Locust counted {locust:,} joins and the server {server:,}")
@@ -79,9 +79,9 @@ def write_json(outcome: Outcome, path: Path) -> None:
 
 
 def show_outcome(outcome: Outcome, console: Console) -> None:
-    """Print the figures as a table, and what speaks against them."""
+    """Print the figures as a table, and the doubts about them."""
     run = outcome.run
-    title = f"{outcome.scenario}: {run.users:,} visitors at once, {run.run_time_s} s, {run.workers} workers"
+    title = f"{outcome.scenario}: {run.users:,} parallel visitors, {run.run_time_s} s, {run.workers} workers"
     title += ", ended early" if outcome.told.was_interrupted else ""
     table = Table(title=title, caption="times in milliseconds", box=box.SIMPLE_HEAD)
     table.add_column("request", no_wrap=True)

@@ -1,4 +1,4 @@
-"""One headless run of Locust, as a process with workers: its progress, and its figures at the end."""
+"""Runs Locust once without its web page, as a process with workers; reads its progress and its figures."""
 
 import json
 import os
@@ -18,22 +18,23 @@ from bench.told import Told
 
 _ROOT = Path(__file__).parent.parent
 _TELL_VARIABLE = "WR_BENCH_TELL"
-"""As in bench.scenarios.telling, which cannot be imported here: Locust patches the interpreter."""
+"""Same as in bench.scenarios.telling, which cannot be imported here, because Locust patches the
+interpreter."""
 _END_SIGNAL = signal.SIGUSR1
-"""As there, too."""
+"""Same as there, too."""
 _SLACK_S = 60.0
-"""How much longer than it should a run may take before it is ended by force."""
+"""Seconds beyond its run time after which a run is killed."""
 _LAST_FIGURES_S = 15.0
-"""How long Locust may take to collect its figures after Ctrl-C."""
+"""Seconds that Locust may take to collect its figures after Ctrl-C."""
 
 
 class LocustFailed(Exception):
-    """Locust ended without figures; the message says where to look."""
+    """Locust ended without figures. The message names its log."""
 
 
 @dataclass(frozen=True)
 class LocustRun:
-    """What to run, and where its report and its log go."""
+    """The scenario to run, and the files for its report and log."""
 
     user_class: str
     queue_id: str
@@ -45,8 +46,9 @@ class LocustRun:
     log: Path
 
     def play(self, url: str) -> Told:
-        """Run Locust against a server, with a progress display; Ctrl-C ends it early, a second one at once,
-        and so does one that comes before there are figures.
+        """Run Locust against a server, with a progress display.
+
+        Ctrl-C ends it early. A second one ends it at once, and so does one before the first figures.
 
         Raises:
             LocustFailed: it ended without figures.
@@ -67,23 +69,23 @@ class LocustRun:
                     if told.was_interrupted or not told.requests:
                         raise
                     told.was_interrupted = True
-                    # Only Locust's first process: it ends its workers when it has their figures.
+                    # Only Locust's main process: it ends its workers when it has their figures.
                     process.send_signal(_END_SIGNAL)
                     stack.enter_context(_killed_after(_LAST_FIGURES_S, process.pid))
         if not told.is_final:
-            raise LocustFailed(f"Locust ended with code {process.returncode} before its time; see {self.log}")
+            raise LocustFailed(f"Locust ended with code {process.returncode} too early; see {self.log}")
         log = self.log.read_text(errors="replace").splitlines()
         told.warnings = [line.partition("/WARNING/")[2] for line in log if "/WARNING/" in line]
         return told
 
     @contextmanager
     def _running(self, url: str) -> Iterator[tuple["subprocess.Popen[bytes]", BinaryIO]]:
-        """Run Locust in a process group of its own; nothing of it is left afterwards."""
+        """Run Locust in a separate process group. No process of it is left afterwards."""
         reader, writer = os.pipe()
         with ExitStack() as stack:
             lines = stack.enter_context(os.fdopen(reader, "rb"))
             log = stack.enter_context(self.log.open("wb"))
-            # An interrupt between the start and the promise to end it would leave it running.
+            # An interrupt between the start of the process and the `try` would leave it running.
             with interrupts_held_back():
                 try:
                     process = subprocess.Popen(  # noqa: S603 - built from known parts
@@ -117,10 +119,10 @@ class LocustRun:
 
 @contextmanager
 def interrupts_held_back() -> Iterator[None]:
-    """Hold back Ctrl-C until the end of the block, and for good from the processes that are started in it.
+    """Delay Ctrl-C until the end of the block. Processes that are started in it never receive it.
 
-    A terminal interrupts all that run in it at once, and a server that goes before Locust does would make
-    every last request fail. Signals that are blocked stay so in what is started; SIGTERM is not.
+    A terminal interrupts all its processes at once. A server that ends before Locust would make
+    every last request fail. Started processes inherit blocked signals; SIGTERM is not blocked.
     """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
     try:

@@ -1,8 +1,8 @@
-"""Load tests of a waiting room, against any server that speaks the API: choose a scenario by its name.
+"""Load tests of a waiting room, against any server with this API: choose a scenario by its name.
 
     locust -f bench/locustfile.py --host http://127.0.0.1:8080 --queue demo Sale
 
-`./scripts/bench sale` does the same with a server and a store of its own.
+`./scripts/bench sale` does the same with its own server and store.
 """
 
 from locust import events

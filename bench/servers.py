@@ -1,4 +1,4 @@
-"""Servers for benchmarks: real processes on loopback, with limits off and a store of their own."""
+"""Runs servers for benchmarks: real processes on loopback, without limits, with their own store."""
 
 import os
 import resource
@@ -24,7 +24,7 @@ _LAST_WORDS = 3_000
 
 @dataclass(frozen=True)
 class Measured:
-    """A process that is looked at from outside, through /proc."""
+    """A process that is measured from outside, through /proc."""
 
     url: str
     pid: int
@@ -34,7 +34,7 @@ class Measured:
         return int(Path(f"/proc/{self.pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
     def proportional_bytes(self) -> int | None:
-        """The same, but of a page that n processes share the nth part only; None if unreadable."""
+        """The same, but a page that n processes share counts as its nth part; None if unreadable."""
         try:
             lines = Path(f"/proc/{self.pid}/smaps_rollup").read_text().splitlines()
         except OSError:
@@ -42,7 +42,7 @@ class Measured:
         return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:")), None)
 
     def cpu_s(self) -> float:
-        """Processor time of the process so far, in seconds; counted in hundredths."""
+        """Processor time of the process so far, in seconds, with a resolution of 0.01 s."""
         fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
@@ -62,7 +62,7 @@ class Server(Measured):
 
 @dataclass(frozen=True)
 class StoreServer(Measured):
-    """One running store: the engine that `wr serve` would embed, set up in the same way."""
+    """One running store: the engine that `wr serve` would embed, with the same configuration."""
 
     engine: str
 
@@ -108,7 +108,7 @@ def running_server(store: StoreServer, **settings: str) -> Iterator[Server]:
 def running_program(
     command: list[str], log_file: Path, environment: dict[str, str] | None = None
 ) -> Iterator[tuple[str, int]]:
-    """Run a program that says where it serves in its first line until the block ends; its URL and process id.
+    """Run a program that prints its URL in its first line, until the block ends; gives URL and process id.
 
     Raises:
         RuntimeError: it said something else, or ended by itself and the block failed.
@@ -120,7 +120,7 @@ def running_program(
     except Exception as error:
         if process.poll() is not None:
             said = log_file.read_text()[-_LAST_WORDS:]
-            raise RuntimeError(f"a server ended by itself with {process.returncode}: {said}") from error
+            raise RuntimeError(f"a server ended early with {process.returncode}: {said}") from error
         raise
     finally:
         _end(process)
@@ -169,6 +169,6 @@ def _end(process: "subprocess.Popen[str] | subprocess.Popen[bytes]") -> None:
 
 
 def raise_file_limit() -> None:
-    """Let this process, and those it starts, open as many files as the machine allows."""
+    """Raise the limit on open files of this process and those that it starts to the machine's maximum."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))

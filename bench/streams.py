@@ -1,10 +1,10 @@
-"""Live streams: how many, at what cost, how soon they tell.
+"""Measures live streams: how many a server holds, their cost, and their delay.
 
-Visitors join at one server and hold their WebSocket at another, on one store; whichever runs the admission
-pass lets them in. Measured: memory of the streaming server for each stream, updates a second while the line
-moves, and the time from each admission (as the session token tells it) to its message.
+Visitors join at one server and hold their WebSocket at another one, on one store. Either server may run the
+admission pass. Measured: memory of the streaming server for each stream, updates per second while the queue
+moves, and the time from each admission (according to the session token) to its message.
 
-Known flattery and its opposite: clients, servers and store share one machine's processors and clock.
+Known bias: clients, servers and store share one machine's processors and clock.
 """
 
 import statistics
@@ -31,7 +31,7 @@ _OPENERS = 32
 
 @dataclass
 class Heard:
-    """What all streams together heard."""
+    """The messages of all streams together."""
 
     updates: int = 0
     admitted: dict[int, int] = field(default_factory=dict)
@@ -42,13 +42,13 @@ class Heard:
 
 @click.command()
 @click.option("--streams", default=3000, show_default=True, help="Streams to hold open.")
-@click.option("--rate", default=100, show_default=True, help="People let in per second.")
+@click.option("--rate", default=100, show_default=True, help="Visitors admitted per second.")
 @click.option(
-    "--hold", default=10.0, show_default=True, help="Seconds to hold all streams before letting in."
+    "--hold", default=10.0, show_default=True, help="Seconds to hold all streams before admission starts."
 )
 @click.option("--interval", default=2.0, show_default=True, help="Seconds between updates of a stream.")
 def main(streams: int, rate: int, hold: float, interval: float) -> None:
-    """Hold thousands of live streams on one server and let everybody in."""
+    """Hold thousands of live streams on one server, then admit all visitors."""
     with running_servers(2, live_interval=str(interval)) as (front, back):
         sys.exit(trio.run(_measure, front, back, streams, rate, hold))
 
@@ -167,14 +167,14 @@ def _report(heard: Heard, streams: int, per_stream: float, updates_per_s: float,
     table.add_row("told more than once", str(more_than_once))
     table.add_row("streams lost", str(heard.lost))
     table.add_row("memory for each stream", f"{per_stream / 1024:.1f} KiB")
-    table.add_row("updates a second while the line moves", f"{updates_per_s:.0f}")
+    table.add_row("updates per second while the queue moves", f"{updates_per_s:.0f}")
     table.add_row("share of one core meanwhile", f"{cpu_share:.0%}")
     table.add_row("admission to message, median", f"{statistics.median(latencies):.0f} ms")
     table.add_row("admission to message, 99th percentile", f"{latencies[int(len(latencies) * 0.99)]:.0f} ms")
     Console().print(table)
     is_right = len(heard.admitted) == streams and not more_than_once and not heard.lost
     if not is_right:
-        click.echo("bench: not every stream was told of its admission exactly once", err=True)
+        click.echo("bench: not every stream received its admission exactly once", err=True)
     return 0 if is_right else 1
 
 

@@ -1,4 +1,4 @@
-"""What Locust tells of a run, as the process that started it keeps it."""
+"""The figures of a run that Locust reports to the process that started it."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -6,23 +6,23 @@ from typing import Any
 
 @dataclass
 class Told:
-    """What Locust told of a run so far, as `bench.scenarios.telling` puts it."""
+    """The latest figures of a run, in the form of `bench.scenarios.telling`."""
 
     users: int = 0
     requests: int = 0
     failures: int = 0
     per_second: float = 0.0
     rows: list[dict[str, Any]] = field(default_factory=list)
-    """One for each kind of request."""
+    """One row for each kind of request."""
     problems: list[dict[str, Any]] = field(default_factory=list)
-    """What failed: `what`, `why`, `times`."""
+    """Failures, each with `what`, `why` and `times`."""
     is_final: bool = False
-    """Whether Locust has ended in order, and these are its last figures."""
+    """Whether Locust has ended normally, and these are its last figures."""
     was_interrupted: bool = False
     warnings: list[str] = field(default_factory=list)
-    """What Locust says against its own figures, such as that it had too little processor."""
+    """Locust's own doubts about its figures, such as too little processor time."""
 
     def take(self, figures: dict[str, Any]) -> None:
-        """Replace the figures by newer ones."""
+        """Replace the figures with newer ones."""
         for name, value in figures.items():
             setattr(self, name, value)

@@ -109,7 +109,7 @@ def test_a_package_that_is_not_the_locked_one_is_refused_and_what_was_there_stay
     checkout.lock("0" * 64)
     refused = checkout.fetch()
     assert refused.returncode == 1
-    assert "vendor: the packages of wr/web/vendor.lock could not be fetched" in refused.stderr
+    assert "vendor: cannot fetch the packages of wr/web/vendor.lock" in refused.stderr
     assert checkout.fetched() == {"script.js": "first"}
     assert [file.name for file in checkout.vendor.parent.glob(".vendor-*")] == []
 

@@ -1,4 +1,4 @@
-"""`./scripts/bench compare`: measures stage by stage, writes what there is after each, and judges it."""
+"""`./scripts/bench compare`: measures stage by stage, writes the results after each, and checks them."""
 
 import os
 import sys
@@ -71,24 +71,24 @@ def _chosen(_context: click.Context, _parameter: click.Parameter, value: str | N
 @click.command(epilog="Stages: " + "; ".join(f"{stage.name} ({stage.what})" for stage in STAGES) + ".")
 @click.option("--only", "stages", callback=_chosen, metavar="NAMES", help="Stages, separated by commas.")
 @click.option("--repeats", type=click.IntRange(1), help="Rounds of each stage.  [default: 5]")
-@click.option("--people", type=click.IntRange(1_000), help="People in the long line.  [default: 1000000]")
+@click.option("--people", type=click.IntRange(1_000), help="Visitors in the long queue.  [default: 1000000]")
 @click.option(
     "--visitors",
     type=click.IntRange(100),
-    help="Visitors who ask in turn, each with a token of its own.  [default: 50000]",
+    help="Visitors who send requests in turn, each with its own token.  [default: 50000]",
 )
 @click.option(
     "--streams",
     type=click.IntRange(1),
-    help="Live streams to hold at most; the limit on open files is the other bound.  [default: 30000]",
-)
-@click.option("--quick", is_flag=True, help="Look whether it all works: seconds, and nothing to judge by.")
-@click.option(
-    "--pin/--no-pin", default=True, show_default=True, help="Give each process a processor of its own."
+    help="Most live streams to hold, as far as the limit on open files allows.  [default: 30000]",
 )
 @click.option(
-    "--results", type=click.Path(path_type=Path), default=RESULTS, help="Folder for what is written."
+    "--quick", is_flag=True, help="Only check that everything works: takes seconds, the figures do not count."
 )
+@click.option(
+    "--pin/--no-pin", default=True, show_default=True, help="Pin server and load to separate processors."
+)
+@click.option("--results", type=click.Path(path_type=Path), default=RESULTS, help="Folder for the results.")
 def main(
     stages: Sequence[Stage],
     repeats: int | None,
@@ -99,12 +99,12 @@ def main(
     pin: bool,
     results: Path,
 ) -> None:
-    """Measure the saturation figures, each beside its reference, in one run on this machine.
+    """Measure the saturation figures, each next to its reference, in one run on this machine.
 
     With --only, what an earlier run of the same commit and options measured of other stages is kept.
 
-    Prints a table; writes compare.json and compare.html into bench/results. Ends with 1 if a stage failed or
-    a figure is not what it must be. Leave the machine alone meanwhile.
+    Prints a table; writes compare.json and compare.html into bench/results. Exit code 1 if a stage failed or
+    a figure misses its target. Do not use the machine meanwhile.
     """
     given = {"repeats": repeats, "people": people, "visitors": visitors, "streams": streams}
     asked = {name: value for name, value in given.items() if value is not None}
@@ -123,7 +123,9 @@ def _measure(stages: Sequence[Stage], options: Options, pinning: Pinning, result
     )
     console.print(f"{pinning.note}; load average {report.load_average_before:.2f}")
     if report.load_average_before > _QUIET:
-        console.print("the machine is busy with something else: expect noise", style="bold yellow")
+        console.print(
+            "the machine is busy with other programs: the figures will be noisy", style="bold yellow"
+        )
     report = carry_over(report, results / "compare.json", [stage.name for stage in stages])
     for stage_report in report.stages:
         console.print(f"{stage_report.name}: kept as measured at {stage_report.began_at}", markup=False)
@@ -150,7 +152,7 @@ def _measure(stages: Sequence[Stage], options: Options, pinning: Pinning, result
 
 
 def _one_stage(stage: Stage, run: Run) -> tuple[StageReport, list[Row]]:
-    """Measure one stage; whatever goes wrong is this stage's trouble and no other's."""
+    """Measure one stage. A failure affects only this stage."""
     began_at = _now()
     began, (ticks, stolen) = time.monotonic(), processor_ticks()
     rows: list[Row] = []
@@ -163,7 +165,7 @@ def _one_stage(stage: Stage, run: Run) -> tuple[StageReport, list[Row]]:
             judge(stage.name, _fair(finding, run.options), run.options.people)
             for finding in stage.measure(run)
         ]
-    except Exception as trouble:  # noqa: BLE001 - the other stages are measured all the same
+    except Exception as trouble:  # noqa: BLE001 - the other stages must still be measured
         error = f"NOT MEASURED: {type(trouble).__name__}: {trouble}"
     ticks_now, stolen_now = processor_ticks()
     outcome = StageReport(
@@ -181,7 +183,7 @@ def _now() -> str:
 
 
 def _fair(finding: Finding, options: Options) -> Finding:
-    """A quick run is judged by nobody."""
+    """Return the finding; in a quick run, without checking it against its target."""
     return msgspec.structs.replace(finding, is_judged=False) if options.is_quick else finding
 
 

@@ -1,4 +1,4 @@
-"""How exactly the admission rate is kept, seen from the line's own shrinking, by one server and by three."""
+"""Measures how exactly one server, and three servers, keep the admission rate, from the shrinking queue."""
 
 import time
 
@@ -15,15 +15,15 @@ _REPLICA_RATE = 1_000
 _MOST_REPEATS = 3
 _PAUSE_S = 1.0
 _INTERVAL_S = 0.25
-"""Between two passes of a server, unless it is told otherwise."""
+"""Default seconds between two admission passes of a server."""
 
 
 class Disagreement(Exception):
-    """The line shrank by another number than the queue says it let in."""
+    """The queue shrank by a different number than its own count of admissions."""
 
 
 def measure_admissions(run: Run) -> list[Finding]:
-    """Measure people let in per second at each setting, by one server."""
+    """Measure the admissions per second of one server, at each rate."""
     seen: dict[int, list[float]] = {rate: [] for rate in RATES}
     with run.store() as store, run.servers(store) as (server,):
         for number in range(_repeats(run)):
@@ -40,7 +40,7 @@ def measure_admissions(run: Run) -> list[Finding]:
 
 
 def measure_replicas(run: Run) -> list[Finding]:
-    """Measure people let in per second by three servers that share a store."""
+    """Measure the admissions per second of three servers that share a store."""
     with run.store() as store, run.servers(store, replicas=3) as servers:
         values = tuple(
             _rate(run, servers[0], store, _REPLICA_RATE, f"three-{number}") for number in range(_repeats(run))
@@ -62,14 +62,14 @@ def _rate(run: Run, server: Server, store: StoreServer, rate: int, queue_id: str
     try:
         with run.bar(f"{people:,} people join", people) as advance:
             line.fill(people, advance=advance)
-        run.doing(f"letting in {rate:,} a second for {seconds:.0f} s")
+        run.doing(f"admitting {rate:,} per second for {seconds:.0f} s")
         operators.set_status(queue_id, "active")
         samples = watch(line.waiting, seconds)
         operators.set_status(queue_id, "paused")
         time.sleep(_PAUSE_S)
         gone, admitted = people - line.waiting(), operators.admitted(queue_id)
         if gone != admitted:
-            raise Disagreement(f"{gone:,} left the line of {queue_id}, which says it let in {admitted:,}")
+            raise Disagreement(f"{gone:,} left queue {queue_id}, which counted {admitted:,} admissions")
         takes_several_calls = rate * _INTERVAL_S > MOST_PER_CALL
         return rate_of(samples, together_s=0.1 if takes_several_calls else 0.02)
     finally:

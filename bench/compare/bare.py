@@ -1,7 +1,7 @@
-"""The ceiling: a bare Trio + httptools server that gives every request the same answer of 600 bytes of JSON.
+"""The reference: a bare Trio + httptools server that gives every request the same 600 bytes of JSON.
 
 One task for each connection, plain non-blocking sockets and `trio.lowlevel.wait_readable`. The same with
-`trio.SocketStream` was tried and answered half as many requests: that would have been too kind a reference.
+`trio.SocketStream` was tried and answered half as many requests, which would make ratios too good.
 """
 
 import socket
@@ -18,13 +18,13 @@ _CHUNK = 65_536
 
 
 class _Requests:
-    """Counts the requests that the parser has seen to their end."""
+    """Counts the complete requests that the parser has read."""
 
     def __init__(self) -> None:
         self.complete = 0
 
     def on_message_complete(self) -> None:
-        """Count one; the name is httptools' own."""
+        """Count one request; httptools defines the name."""
         self.complete += 1
 
 
@@ -40,7 +40,7 @@ async def _answer(connection: socket.socket) -> None:
                     return
                 parser.feed_data(data)
                 if requests.complete:
-                    # Some hundred bytes into a buffer that is empty, as no client here has two requests out.
+                    # The buffer is empty, because no client here sends a request before the last answer.
                     connection.send(ANSWER * requests.complete)
                     requests.complete = 0
         except OSError:
@@ -48,21 +48,21 @@ async def _answer(connection: socket.socket) -> None:
 
 
 async def serve(listener: socket.socket) -> None:
-    """Answer every connection of `listener`, for ever."""
+    """Answer every connection of `listener` until cancelled."""
     async with trio.open_nursery() as nursery:
         while True:
             await trio.lowlevel.wait_readable(listener)
             try:
                 connection, _ = listener.accept()
             except OSError:
-                continue  # Gone before it was taken.
+                continue  # The client closed it before it was accepted.
             connection.setblocking(False)
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             nursery.start_soon(_answer, connection)
 
 
 def main() -> None:
-    """Listen on a free port of loopback and say where."""
+    """Listen on a free port of loopback and print the URL."""
     with socket.create_server(("127.0.0.1", 0), backlog=1024) as listener:
         listener.setblocking(False)
         sys.stdout.write(f"bare serves at http://127.0.0.1:{listener.getsockname()[1]}\n")

@@ -1,4 +1,4 @@
-"""People in line: put there by the server's own script, straight in the store, and given real tokens."""
+"""Fills a queue with visitors: runs the server's own script directly on the store, and signs real tokens."""
 
 import os
 import time
@@ -23,7 +23,7 @@ from wr.store.script import evaluate
 from wr.store.secret_repository import SecretRepository
 
 MANY = "999999999/60"
-"""A limit that nobody reaches: the counting, which is part of the price, is done all the same."""
+"""A limit that no visitor reaches; the server still counts, which is part of the cost."""
 LIMITS = {f"limit_{scope}": MANY for scope in ("enqueue", "status", "heartbeat", "activity")}
 _BATCH = 500
 _TOKEN_LIFETIME_S = 1800
@@ -31,25 +31,25 @@ _NOT_COUNTED = Limit(0)
 
 
 class TurnedAway(Exception):
-    """Somebody could not join; the message says what was said."""
+    """A visitor could not join; the message contains the answer."""
 
 
 class Place(msgspec.Struct, frozen=True):
-    """A place in line, as its token names it."""
+    """A place, as its token names it."""
 
     position_id: bytes
     enqueued_ms: int
 
 
 def newcomer(number: int, priority: int = 0) -> Join:
-    """Make the wish of a visitor to join, each from an address of its own, as the cap on places counts it."""
+    """Create a visitor's join, each from a different address, because places per address are limited."""
     tag = os.urandom(4)
     subject = b"10.0.0.%d" % (number % 256)
     return Join(new_position_id(os.urandom, tag), b"", priority, subject, b"", b"", address=tag)
 
 
 class Line:
-    """The line of one queue, seen from the store."""
+    """The waiting visitors of one queue, as the store sees them."""
 
     def __init__(self, store: StoreServer, queue_id: str) -> None:
         self.client: Any = redis.Redis.from_url(store.url, protocol=2)
@@ -58,7 +58,7 @@ class Line:
         (self._waiting_key,) = self._keys.queue(queue_id, "waiting")
 
     def waiting(self) -> int:
-        """Count the people in line. One round trip."""
+        """Count the waiting visitors. One round trip."""
         return int(self.client.zcard(self._waiting_key))
 
     def fill(
@@ -70,7 +70,7 @@ class Line:
         limit: Limit = _NOT_COUNTED,
         advance: Callable[[int], object] = lambda _: None,
     ) -> list[Place]:
-        """Put people in line; return the places of `chosen` of them, spread evenly from front to back.
+        """Let visitors join; return the places of `chosen` of them, spread evenly from front to back.
 
         Raises:
             TurnedAway: somebody was.
@@ -99,7 +99,7 @@ class Line:
 
 
 def read_ring(store: StoreServer) -> KeyRing:
-    """Read the keys that the servers of a store sign with."""
+    """Read the signing keys of the servers of a store."""
 
     async def read() -> KeyRing:
         connection = Connection(store.url)
@@ -112,7 +112,7 @@ def read_ring(store: StoreServer) -> KeyRing:
 
 
 def write_tokens(path: Path, queue_id: str, places: Sequence[Place], ring: KeyRing) -> Path:
-    """Sign a position token for each place, one a line; about 20 µs each."""
+    """Sign a position token for each place, one per line. About 20 µs each."""
     now_s = int(time.time())
     with path.open("w") as file:
         for place in places:

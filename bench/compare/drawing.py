@@ -1,4 +1,4 @@
-"""The drawing: one picture of all judged figures, each as a multiple of what it must reach."""
+"""Draws all figures with a target in one picture, each as a multiple of its target."""
 
 from collections.abc import Sequence
 from html import escape
@@ -9,19 +9,19 @@ from bench.compare.report import Report
 
 _LABELS, _BARS, _ROW = 400, 420, 34
 _MOST = 3.0
-"""Multiples beyond which a bar is cut off, so that one great success does not flatten all others."""
+"""Multiple at which a bar is cut off, so that one large value does not make all others tiny."""
 _COLOURS = {True: "#2a7d4f", False: "#b3261e", None: "#4a6fa5"}
 _PEER = "#c9c4b8"
 
 
 def write_drawing(report: Report, file: Path) -> None:
-    """Write the drawing as SVG; a file that is there is replaced."""
+    """Write the drawing as SVG. Replaces an existing file."""
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(make_drawing(report.rows), encoding="utf-8")
 
 
 def make_drawing(rows: Sequence[Row]) -> str:
-    """Draw what was measured, and below it what the peer reached, as SVG; longer is better."""
+    """Draw the measured values, and the peer's below them, as SVG. Longer is better."""
     judged = [row for row in rows if _multiple(row, row.median) is not None]
     height = len(judged) * _ROW + 46
     width = _LABELS + _BARS + 110
@@ -66,7 +66,7 @@ def _bars(row: Row, top: int) -> list[str]:
 
 
 def _multiple(row: Row, value: float) -> float | None:
-    """How many times as good as it must be; None for what has one bound on each side, or none, or is 0."""
+    """Return the value as a multiple of its target; None if it has two bounds, no bound, or is 0."""
     if row.at_least is not None and row.at_most is None:
         return value / row.at_least if row.at_least else None
     if row.at_most is not None and row.at_least is None:

@@ -1,4 +1,4 @@
-"""What a process did for a while: how long it ran, and how long it wanted to and had no processor."""
+"""Measures how long a process ran, and how long it was ready but had no processor."""
 
 import time
 from collections.abc import Sequence
@@ -9,17 +9,17 @@ from bench.servers import Measured
 
 
 class Spent(msgspec.Struct, frozen=True):
-    """Seconds of one process; of several threads the sum."""
+    """Seconds of one process, summed over its threads."""
 
     ran_s: float
     delayed_s: float
-    """Ready to run while somebody else had the processor."""
+    """Ready to run while another process had the processor."""
     took_s: float
-    """By the clock on the wall."""
+    """Elapsed time."""
 
 
 class Effort:
-    """What a process does from now on."""
+    """Measures a process from now on."""
 
     def __init__(self, process: Measured) -> None:
         self._process = process
@@ -27,7 +27,7 @@ class Effort:
         self._began = time.monotonic()
 
     def spent(self) -> Spent:
-        """Tell what it did since then."""
+        """Return what the process did since then."""
         return Spent(
             self._process.cpu_s() - self._ran_s,
             max(0.0, self._process.delayed_s() - self._delayed_s),
@@ -36,7 +36,7 @@ class Effort:
 
 
 def in_words(spent: Sequence[Spent]) -> str:
-    """Say what several processes did together; above 100 % they had more than one processor, or wanted it."""
+    """Describe several processes together. Above 100 % they used, or wanted, more than one processor."""
     took_s = max(each.took_s for each in spent)
     ran, delayed = (sum(each.ran_s for each in spent), sum(each.delayed_s for each in spent))
     return f"ran {ran / took_s:.0%} and waited for a processor {delayed / took_s:.0%} of the time"

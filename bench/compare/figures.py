@@ -1,4 +1,4 @@
-"""Figures: what each is called, what it must reach, and whether what was measured does."""
+"""Figures: their names, their targets, and whether measured values meet them."""
 
 import statistics
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ import msgspec
 
 
 class Figure(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing that is measured. In `label`, `{people}` stands for how many are in the long line."""
+    """One measured quantity. In `label`, `{people}` stands for the number of visitors in the long queue."""
 
     key: str
     label: str
@@ -16,11 +16,11 @@ class Figure(msgspec.Struct, frozen=True, kw_only=True):
     at_least: float | None = None
     at_most: float | None = None
     peer: tuple[float, ...] = ()
-    """What the strong self-hosted peer (Go + Redis) reached on a machine of this kind; lowest and highest."""
+    """Lowest and highest value of the strongest self-hosted peer (Go + Redis) on a similar machine."""
 
     @property
     def must(self) -> str:
-        """What it must reach, in words; empty when nothing is asked."""
+        """The target in words; empty if there is none."""
         low, high = self.at_least, self.at_most
         if low is not None and high is not None:
             return self.spell(low) if low == high else f"{self.spell(low)} to {self.spell(high)}"
@@ -29,11 +29,11 @@ class Figure(msgspec.Struct, frozen=True, kw_only=True):
         return "" if high is None else f"≤ {self.spell(high)}"
 
     def spell(self, value: float) -> str:
-        """Write a value of this figure, without its unit."""
+        """Format a value of this figure, without its unit."""
         return f"{value:,.{self.digits}f}"
 
     def is_met(self, value: float) -> bool | None:
-        """Tell whether a value is what it must be; None when nothing is asked."""
+        """Whether a value meets the target; None if there is none."""
         if self.at_least is None and self.at_most is None:
             return None
         low = -float("inf") if self.at_least is None else self.at_least
@@ -42,13 +42,13 @@ class Figure(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
-    """What a stage measured of one figure: a value for each repetition."""
+    """The measured values of one figure, one for each repetition."""
 
     key: str
     values: tuple[float, ...]
     note: str = ""
     is_judged: bool = True
-    """False where the set-up is not the one that the target is for."""
+    """False if the target does not apply to this set-up."""
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,12 +71,12 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     note: str
 
     def spell(self, value: float) -> str:
-        """Write a value of this row, without its unit."""
+        """Format a value of this row, without its unit."""
         return f"{value:,.{self.digits}f}"
 
 
 def judge(stage: str, finding: Finding, people: int) -> Row:
-    """Make a line of the report of a finding: the median is what counts.
+    """Create a line of the report. The median counts.
 
     Raises:
         KeyError: there is no such figure.
@@ -84,7 +84,7 @@ def judge(stage: str, finding: Finding, people: int) -> Row:
     """
     figure = FIGURES[finding.key]
     if not finding.values:
-        raise ValueError(f"nothing was measured of {finding.key}")
+        raise ValueError(f"there are no values of {finding.key}")
     median = statistics.median(finding.values)
     return Row(
         stage=stage,
@@ -106,12 +106,12 @@ def judge(stage: str, finding: Finding, people: int) -> Row:
 
 
 def ratios(above: Sequence[float], below: Sequence[float]) -> tuple[float, ...]:
-    """Divide round by round: what was measured side by side is compared, whatever the machine did since."""
+    """Divide round by round, so that only values from the same time are compared."""
     return tuple(one / other for one, other in zip(above, below, strict=True))
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """Find the value that `share` of them do not exceed; NaN of none."""
+    """Return the value that `share` of the values do not exceed; NaN if there are none."""
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, int(len(ordered) * share))] if ordered else float("nan")
 
@@ -209,7 +209,8 @@ _ALL = (
         label="store memory of a waiting position, at rest",
         unit="bytes",
         digits=1,
-        # Each from an address of its own, whose count takes 45 of them; 159 where all share a few.
+        # With a different address for each visitor, whose count takes 45 of them; 159 if all share a few
+        # addresses.
         at_most=210,
         peer=(191,),
     ),

@@ -1,4 +1,4 @@
-"""Latency at half of what the fast lane can do, while people are let in on the same queue."""
+"""Measures latency at half of the fast lane's saturation, while visitors are admitted in the same queue."""
 
 import statistics
 import time
@@ -23,19 +23,19 @@ from bench.servers import Server, StoreServer
 _QUEUE = "latency"
 _RATE = 100
 _IN_FRONT = 3
-"""Priority of those who are let in, so that none of those who ask is."""
+"""Priority of the visitors who are admitted, so that the measured visitors keep waiting."""
 _LONGEST_S = 600
 _PACE = (0.45, 0.55)
-"""What counts as half."""
+"""Range of rates that counts as half of saturation."""
 _BURST_S = 1.5
-"""The first second's worth is let in at once; what is counted begins after it."""
+"""Seconds to skip: the admissions of the first second come at once."""
 
 PacedAsk = Callable[[float, float], Ask]
-"""Seconds and requests a second (0: all it can) to a load."""
+"""Creates a load from seconds and requests per second (0 means as many as possible)."""
 
 
 class TooFew(Exception):
-    """There were too few in front, so that those who ask were let in themselves."""
+    """Too few visitors were ahead, so that the measured visitors were admitted."""
 
 
 def measure_latency(run: Run) -> list[Finding]:
@@ -51,7 +51,7 @@ def measure_latency(run: Run) -> list[Finding]:
         ]
         rate = (operators.admitted(_QUEUE) - let_in) / (time.monotonic() - began)
         if Line(store, _QUEUE).waiting() < run.options.visitors:
-            raise TooFew("those who ask were let in themselves")
+            raise TooFew("the measured visitors were admitted")
     return [*findings, Finding(key="latency.admissions", values=(rate,), note=f"set to {_RATE}")]
 
 
@@ -89,7 +89,7 @@ def _kinds(run: Run, operators: OperatorService, store: StoreServer, folder: Pat
 
 def _half(run: Run, kind: str, ask_for: PacedAsk, server: Server, store: StoreServer) -> list[Finding]:
     seconds = run.options.load_s
-    run.doing(f"{kind}: what it can do")
+    run.doing(f"{kind}: saturation")
     observe(run, server, store, ask_for(1, 0))
     saturation = observe(run, server, store, ask_for(min(seconds, 3), 0)).load.per_second
     loads: list[Load] = []
@@ -98,7 +98,7 @@ def _half(run: Run, kind: str, ask_for: PacedAsk, server: Server, store: StoreSe
         load = observe(run, server, store, ask_for(seconds, saturation / 2)).load
         loads.append(load)
     reached = statistics.median(load.per_second for load in loads)
-    # A load that did not come out as asked for is told and not hidden: the machine may have been busy.
+    # A load that missed its rate is reported, not hidden: the machine may have been busy.
     is_on_pace = _PACE[0] < reached / saturation < _PACE[1]
     note = f"{'' if is_on_pace else 'OFF PACE: '}{reached:,.0f}/s of {saturation:,.0f}/s"
     return [
@@ -113,6 +113,9 @@ def _half(run: Run, kind: str, ask_for: PacedAsk, server: Server, store: StoreSe
 
 STAGES = (
     Stage(
-        "latency", "latency at half of saturation, while people are let in", measure_latency, needs_wrk=True
+        "latency",
+        "latency at half of saturation, while visitors are admitted",
+        measure_latency,
+        needs_wrk=True,
     ),
 )

@@ -1,4 +1,4 @@
-"""What the length of the line costs: processor time of a heartbeat with 1,000, 100,000 and more in line."""
+"""Measures the cost of queue length: processor time of a heartbeat with 1,000, 100,000 and more waiting."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,14 +19,14 @@ _MIDDLE = 100_000
 
 
 class _Crowd(msgspec.Struct, frozen=True):
-    """A line and those of it who send heartbeats."""
+    """A queue, and its visitors who send heartbeats."""
 
     key: str
     queue_id: str
     tokens: Path
 
     def ask(self, seconds: float) -> Ask:
-        """Spell the load."""
+        """Return the load."""
         path = queue_path(self.queue_id, "heartbeat")
         return visitors(
             "POST", path, HEARTBEAT_BODY, self.tokens, connections=POLL_CONNECTIONS, seconds=seconds
@@ -36,9 +36,10 @@ class _Crowd(msgspec.Struct, frozen=True):
 def measure_cost(run: Run) -> list[Finding]:
     """Measure processor time of server and store together for each heartbeat, in microseconds.
 
-    The lines are all in one store at once and take turns, so that what else the machine does hits all alike.
-    As many visitors ask in each, from everywhere in the line; `cost.many` asks with twenty times as many,
-    whose tokens the server no longer remembers and whose places are no longer all in the processor's cache.
+    All queues are in one store and take turns, so that other load on the machine affects all alike. The same
+    number of visitors, from everywhere in the queue, send heartbeats in each; `cost.many` uses twenty times
+    as many, whose tokens the server no longer remembers and whose places are no longer all in the processor's
+    cache.
     """
     with run.folder() as folder, run.store() as store, run.servers(store) as (server,):
         crowds = _fill(run, OperatorService(server), store, folder)

@@ -1,6 +1,6 @@
-"""A process full of visitors who hold live streams; several of them make a crowd.
+"""A process that holds the live streams of many visitors; the benchmark starts several of them.
 
-Reads a line of JSON from its standard input (`Orders`), opens the streams, says `open <n>` as it goes and
+Reads a line of JSON from its standard input (`Orders`), opens the streams, prints `open <n>` meanwhile and
 `opened <n>` in the end. The line `watch` then starts noting when updates come; `stop` ends it with one line
 of JSON (`Heard`).
 """
@@ -24,7 +24,7 @@ _TELL_EVERY = 50
 
 
 class Orders(msgspec.Struct, frozen=True, kw_only=True):
-    """Which streams to hold: those of the tokens from `first` on, `count` of them."""
+    """The streams to hold: `count` of them, with the tokens from `first` on."""
 
     url: str
     queue_id: str
@@ -32,16 +32,16 @@ class Orders(msgspec.Struct, frozen=True, kw_only=True):
     first: int
     count: int
     source: str
-    """The address of loopback to come from: each has ephemeral ports of its own."""
+    """The loopback address to connect from: each has its own ephemeral ports."""
 
 
 class Heard(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of the streams."""
+    """The result of the streams."""
 
     opened: int
     refused: int
     dropped: int
-    """Streams that ended before they were told to."""
+    """Streams that ended too early."""
     updates: int
     gaps: list[Gap]
 
@@ -57,7 +57,7 @@ class Crowd:
         self._since: float | None = None
 
     async def listen(self) -> None:
-        """Open and hold all streams until told to stop."""
+        """Open and hold all streams until `stop`."""
         async with trio.open_nursery() as nursery:
             await self._open_all(nursery)
             _say(f"opened {self._opened}")
@@ -127,7 +127,7 @@ def _say(line: str) -> None:
 
 
 def main() -> None:
-    """Take orders and carry them out."""
+    """Read orders and carry them out."""
     raise_file_limit()
     collect_rarely()
     trio.run(Crowd(msgspec.json.decode(sys.stdin.readline(), type=Orders)).listen)

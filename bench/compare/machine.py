@@ -1,4 +1,4 @@
-"""What stands beside the numbers: machine, versions, settings."""
+"""Describes the machine, versions and settings, which the report shows next to the figures."""
 
 import os
 import platform
@@ -14,7 +14,7 @@ _PACKAGES = ("trio", "httptools", "hypercorn", "quart-trio", "redis", "hiredis",
 
 
 def describe_machine() -> dict[str, str]:
-    """Describe the machine and what runs on it, each in a few words."""
+    """Describe the machine and its software, each in a few words."""
     return {
         "processor": _first_value(Path("/proc/cpuinfo"), "model name") or platform.processor(),
         "processors": str(os.cpu_count()),
@@ -30,12 +30,12 @@ def describe_machine() -> dict[str, str]:
 
 
 def load_average() -> float:
-    """Tell how many processes wanted a processor during the last minute."""
+    """Return the load average of the last minute."""
     return os.getloadavg()[0]
 
 
 def processor_ticks() -> tuple[int, int]:
-    """Tell the processor time of the machine so far, all of it and what the host gave to others."""
+    """Return the machine's processor time so far: total, and the part that its host gave to others."""
     try:
         words = Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]
     except OSError:
@@ -67,7 +67,7 @@ def _wrk() -> str:
 
 
 def _output(command: list[str]) -> str:
-    """Take the first line that a command prints; `wrk --version` ends with 1 and prints it all the same."""
+    """Return the first line that a command prints, whatever its exit code (`wrk --version` ends with 1)."""
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=10)  # noqa: S603 - built from known parts
     except OSError as error:

@@ -1,4 +1,4 @@
-"""What a long line weighs: in the store for each position, and in the server, which holds none of it."""
+"""Measures the memory of a long queue: in the store for each position, and in the server."""
 
 import time
 
@@ -22,7 +22,7 @@ _MIB = 2**20
 
 
 def measure_memory(run: Run) -> list[Finding]:
-    """Measure memory with everybody in line and nobody connected, after some seconds of heartbeats.
+    """Measure memory with all visitors waiting and none connected, after some seconds of heartbeats.
 
     Limits are counted in windows of one second here, and the store's figure is read when the last has
     expired.
@@ -83,7 +83,7 @@ def _used(line: Line) -> int:
 
 
 def _wait_for_rest(line: Line) -> None:
-    """Wait until what counted the joins is gone.
+    """Wait until the counters of joins have expired.
 
     Raises:
         RuntimeError: it stays.
@@ -92,7 +92,7 @@ def _wait_for_rest(line: Line) -> None:
     deadline = time.monotonic() + _PATIENCE_S
     while line.client.exists(*windows):
         if time.monotonic() > deadline:
-            raise RuntimeError("the limits' windows do not expire")
+            raise RuntimeError("the counters of the limits do not expire")
         time.sleep(0.1)
     time.sleep(_SETTLE_S)
 

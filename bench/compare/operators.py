@@ -1,4 +1,4 @@
-"""What an operator does to a queue, over the admin API."""
+"""Calls of the admin API that the benchmark needs."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ class OperatorService:
         )
 
     def make_queue(self, queue_id: str, *, rate: float = 10, status: str = "paused") -> None:
-        """Make a queue that holds any number of people, and drops nobody for silence within a week."""
+        """Create a queue of unlimited size that drops no visitor for a week."""
         settings = {
             "id": queue_id,
             "target_url": "https://shop.example/",
@@ -33,17 +33,17 @@ class OperatorService:
         self._client.post("/queues", json=settings).raise_for_status()
 
     def set_status(self, queue_id: str, status: str) -> None:
-        """Make a queue active, or pause it."""
+        """Activate or pause a queue."""
         self._client.patch(f"/queues/{queue_id}", json={"status": status}).raise_for_status()
 
     def admitted(self, queue_id: str) -> int:
-        """Ask how many were let in today, by the queue's own count."""
+        """Return the queue's own count of today's admissions."""
         response = self._client.get(f"/queues/{queue_id}/stats").raise_for_status()
         stats: dict[str, Any] = response.json()
         return int(stats["total_admitted_today"])
 
     def delete(self, queue_id: str) -> None:
-        """Delete a queue and everyone in it."""
+        """Delete a queue and all its visitors."""
         self._client.delete(f"/queues/{queue_id}").raise_for_status()
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""Which processor does what: the server has one of its own; load generator and store share the other."""
+"""Pins processes to processors: the server gets one; load generator and store share the other."""
 
 import os
 import shutil
@@ -9,27 +9,27 @@ import msgspec
 
 
 class Pinning(msgspec.Struct, frozen=True):
-    """The processors of this run; None where nothing can be pinned."""
+    """The processors of this run; None if processes cannot be pinned."""
 
     server: int | None
     load: int | None
     note: str
 
     def load_prefix(self) -> list[str]:
-        """Spell what starts a command on the load's processor."""
+        """Return the prefix that starts a command on the load's processor."""
         return [] if self.load is None else ["taskset", "-c", str(self.load)]
 
     def pin_server(self, pid: int) -> None:
-        """Keep a process, with all threads it has or will have, on the server's processor."""
+        """Pin a process, with all present and future threads, to the server's processor."""
         _pin(pid, self.server)
 
     def pin_load(self, pid: int) -> None:
-        """Keep a process, with all threads it has or will have, on the load's processor."""
+        """Pin a process, with all present and future threads, to the load's processor."""
         _pin(pid, self.load)
 
     @contextmanager
     def here_as_server(self) -> Iterator[None]:
-        """Have this process itself run where the server does, until the block ends."""
+        """Run this process on the server's processor until the block ends."""
         self.pin_server(os.getpid())
         try:
             yield
@@ -38,7 +38,7 @@ class Pinning(msgspec.Struct, frozen=True):
 
 
 def choose_pinning(is_wanted: bool = True) -> Pinning:
-    """Take the first two processors this process may use."""
+    """Choose the first two processors that this process may use."""
     if not is_wanted:
         return Pinning(None, None, "not pinned: every process runs where the system puts it")
     if not hasattr(os, "sched_setaffinity") or shutil.which("taskset") is None:
@@ -54,7 +54,7 @@ def choose_pinning(is_wanted: bool = True) -> Pinning:
 def _pin(pid: int, processor: int | None) -> None:
     if processor is None:
         return
-    # A thread that starts later inherits from the one that starts it; those there are have to be told.
+    # A new thread inherits the setting from the thread that starts it; existing threads must be set.
     with suppress(FileNotFoundError):
         for thread in os.listdir(f"/proc/{pid}/task"):  # noqa: PTH208 - names, not paths
             with suppress(ProcessLookupError):

@@ -1,6 +1,6 @@
-"""The page: the table, and each figure as a bar beside what it must reach and what the peer reached.
+"""Writes the report as a page: the table, and each figure as a bar next to its target and the peer's value.
 
-One file without a single request to anywhere else.
+One file that loads nothing else.
 """
 
 from html import escape
@@ -29,7 +29,7 @@ svg text { font: 12px system-ui, sans-serif; fill: #1d2330; }
 
 
 def write_page(report: Report, file: Path) -> None:
-    """Write the page; a file that is there is replaced whole."""
+    """Write the page. Replaces an existing file atomically."""
     file.parent.mkdir(parents=True, exist_ok=True)
     scratch = file.with_suffix(".new")
     scratch.write_text(make_page(report), encoding="utf-8")
@@ -37,7 +37,7 @@ def write_page(report: Report, file: Path) -> None:
 
 
 def make_page(report: Report) -> str:
-    """Make the page."""
+    """Return the page."""
     judged = [row for row in report.rows if row.at_least is not None or row.at_most is not None]
     met = sum(row.is_met is True for row in judged)
     facts = {**report.machine, "pinning": report.pinning, "began": report.began_at}
@@ -52,7 +52,7 @@ def make_page(report: Report) -> str:
             '<meta name="viewport" content="width=device-width, initial-scale=1">',
             f"<style>{_STYLE}</style></head><body>",
             "<h1>wr: saturation figures</h1>",
-            f"<p>{met} of {len(judged)} figures are what they must be. Load generator, server and store "
+            f"<p>{met} of {len(judged)} figures meet their target. Load generator, server and store "
             "share one machine, so that what counts is the ratios, measured side by side.</p>",
             failures,
             "<h2>Against what it must reach</h2>",
@@ -69,7 +69,7 @@ def make_page(report: Report) -> str:
 
 
 def _figure(row: Row) -> str:
-    """Draw measured, required and the peer's as bars on one scale that begins at 0."""
+    """Draw measured value, target and the peer's value as bars on one scale from 0."""
     bound = row.at_least if row.at_least is not None else row.at_most
     bars = [("measured", row.median, {True: "met", False: "missed", None: "plain"}[row.is_met])]
     if row.peer:

@@ -1,35 +1,35 @@
-"""Whether live updates come when they are promised."""
+"""Checks whether live updates arrive within the promised time."""
 
 from collections.abc import Sequence
 
 INTERVAL_S = 2.0
 TOLERANCE_S = 1.0
 GROUPS = (("front", 100, 1), ("near", 1_000, 2), ("far", None, 5))
-"""Name, last position (None: no last), and how many intervals apart updates are promised."""
+"""Name, last position (None means no last one), and promised number of intervals between updates."""
 
 Gap = tuple[int, float]
-"""The position told by an update, and the seconds until the next one."""
+"""The position in an update, and the seconds until the next update."""
 
 
 def group_of(position: int) -> str:
-    """Name the group that a position belongs to."""
+    """Return the name of a position's group."""
     return next(name for name, last, _ in GROUPS if last is None or position <= last)
 
 
 def promised_s(position: int) -> float:
-    """Tell how long after this position was told the next update is promised, while the line moves."""
+    """Return the promised seconds until the next update after this position, while the queue moves."""
     return next(rounds * INTERVAL_S for _, last, rounds in GROUPS if last is None or position <= last)
 
 
 def share_on_time(gaps: Sequence[Gap]) -> float:
-    """Tell which share of updates came within the promised time and 1 s more; NaN when there were none."""
+    """Return the share of updates within the promised time plus 1 s; NaN if there were none."""
     if not gaps:
         return float("nan")
     return sum(gap <= promised_s(position) + TOLERANCE_S for position, gap in gaps) / len(gaps)
 
 
 class Diary:
-    """When one stream was told what, since watching began."""
+    """The updates of one stream since watching began."""
 
     __slots__ = ("_position", "_told_at")
 
@@ -38,7 +38,8 @@ class Diary:
         self._told_at: float | None = None
 
     def told(self, position: int, now: float, since: float | None) -> Gap | None:
-        """Note an update; returns the gap it ends, if that began after `since` (None: nobody watches yet)."""
+        """Record an update; returns the gap that it ends, if that began after `since` (None means not
+        watching)."""
         gap = None
         if since is not None and self._told_at is not None and self._told_at >= since:
             gap = (self._position, now - self._told_at)

@@ -1,4 +1,4 @@
-"""The outcome: a table for the terminal, JSON for machines; plot.py makes the page."""
+"""The report of a comparison: a table for the terminal, and JSON for programs."""
 
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -11,7 +11,7 @@ from bench.compare.figures import Row
 
 
 class StageReport(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of one stage; `error` is empty when it was measured."""
+    """The result of one stage; `error` is empty if it was measured."""
 
     name: str
     began_at: str
@@ -22,7 +22,7 @@ class StageReport(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that was measured, and what one has to know to believe it."""
+    """All figures, and the circumstances of their measurement."""
 
     began_at: str
     machine: dict[str, str]
@@ -34,7 +34,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def missed(self) -> list[Row]:
-        """List the figures that are not what they must be."""
+        """List the figures that miss their targets."""
         return [row for row in self.rows if row.is_met is False]
 
     @property
@@ -44,9 +44,9 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def carry_over(report: Report, file: Path, measured_now: Collection[str]) -> Report:
-    """Take over from an earlier report the stages that are not measured now.
+    """Copy the stages that are not measured now from an earlier report.
 
-    Only where machine, versions, commit and options were the same: else they are figures of something else.
+    Only if machine, versions, commit and options are the same; otherwise the figures are not comparable.
     """
     try:
         earlier = msgspec.json.decode(file.read_bytes(), type=Report)
@@ -75,7 +75,7 @@ def with_stage(report: Report, outcome: StageReport, rows: Sequence[Row], order:
 
 
 def write_json(report: Report, file: Path) -> None:
-    """Write the report; a file that is there is replaced whole."""
+    """Write the report. Replaces an existing file atomically."""
     file.parent.mkdir(parents=True, exist_ok=True)
     scratch = file.with_suffix(".new")
     scratch.write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n")
@@ -83,24 +83,24 @@ def write_json(report: Report, file: Path) -> None:
 
 
 def verdict_of(row: Row) -> str:
-    """Say in a word whether a figure is what it must be; empty when nothing is asked."""
+    """Return in a word whether a figure meets its target; empty if there is none."""
     if row.is_met is None:
         return "not judged" if row.must else ""
     return "met" if row.is_met else "MISSED"
 
 
 def peer_of(row: Row) -> str:
-    """Spell the peer's figure; empty when it has none."""
+    """Format the peer's value; empty if there is none."""
     return " to ".join(row.spell(value) for value in row.peer)
 
 
 def spread_of(row: Row) -> str:
-    """Spell the least and the most of several repetitions; empty when there was one."""
+    """Format the lowest and highest of several repetitions; empty if there was only one."""
     return "" if len(row.values) < 2 else f"{row.spell(row.least)} to {row.spell(row.most)}"
 
 
 def make_table(rows: Sequence[Row]) -> Table:
-    """Make the table for the terminal."""
+    """Return the table for the terminal."""
     table = Table(title="Saturation figures: median of all rounds, and what it must be")
     for name in ("figure", "measured", "unit", "lowest to highest", "must be", "peer", "", "note"):
         is_number = name in ("measured", "lowest to highest", "must be", "peer")

@@ -1,4 +1,4 @@
-"""One run: what was asked for, where everything runs, and what the person who started it is shown."""
+"""One run of the comparison: its options, its servers and folders, and its progress display."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -16,14 +16,15 @@ from bench.servers import Server, StoreServer, running_server, running_store
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
-    """What was asked for."""
+    """The options of a run."""
 
     repeats: int = 5
     people: int = 1_000_000
     visitors: int = 50_000
-    """How many ask in turn: more than a server remembers, for a real crowd's come back after seconds only."""
+    """Visitors who send requests in turn: more than a server caches, because real visitors return after
+    seconds."""
     streams: int = 30_000
-    """At most; the limit on open files is the other bound."""
+    """The most live streams, as far as the limit on open files allows."""
     is_quick: bool = False
 
     @property
@@ -33,22 +34,22 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def admission_s(self) -> float:
-        """Seconds that each admission rate is measured for, after the first."""
+        """Seconds for which each admission rate is measured, after the first second."""
         return 2 if self.is_quick else 15
 
     @property
     def moving_s(self) -> float:
-        """Seconds that live streams are watched while the line moves."""
+        """Seconds for which live streams are watched while the queue moves."""
         return 6 if self.is_quick else 45
 
     @property
     def is_full(self) -> bool:
-        """Whether the targets for a million people are targets for this run."""
+        """Whether the targets for a million visitors apply to this run."""
         return self.people == 1_000_000
 
 
 class Run:
-    """What a stage is given."""
+    """The tools that a stage gets."""
 
     def __init__(self, options: Options, pinning: Pinning, progress: Progress) -> None:
         self.options = options
@@ -58,17 +59,17 @@ class Run:
         self._headline = progress.add_task("", total=None)
 
     def telling(self, stage: str) -> None:
-        """Show which stage this is."""
+        """Show the name of the stage."""
         self._stage = stage
         self._progress.reset(self._headline, total=None, description=stage)
 
     def doing(self, what: str) -> None:
-        """Show what is being done just now."""
+        """Show the current step."""
         self._progress.update(self._headline, description=f"{self._stage}: {what}")
 
     @contextmanager
     def bar(self, what: str, total: int) -> Iterator[Callable[[int], object]]:
-        """Show how far a long piece of work is; yields what advances it."""
+        """Show the progress of a long step; gives a function that advances it."""
         task = self._progress.add_task(f"{self._stage}: {what}", total=total)
         try:
             yield lambda by: self._progress.advance(task, by)
@@ -86,19 +87,19 @@ class Run:
     def store(self) -> Iterator[StoreServer]:
         """Run a store, pinned, until the block ends.
 
-        It is set up as the embedded one, except that it does not rewrite its log meanwhile: that takes
-        seconds of a processor, at a moment that nobody chooses.
+        It has the configuration of the embedded one, except that it never rewrites its log: that takes
+        seconds of processor time, at an unpredictable moment.
         """
         with running_store() as store:
             self.pinning.pin_load(store.pid)
-            # An engine that keeps no such log knows no such setting.
+            # An engine without such a log does not have this setting.
             with redis.Redis.from_url(store.url) as client, suppress(redis.ResponseError):
                 client.config_set("auto-aof-rewrite-percentage", 0)
             yield store
 
     @contextmanager
     def servers(self, store: StoreServer, replicas: int = 1, **settings: str) -> Iterator[list[Server]]:
-        """Run servers on a store, pinned, until the block ends; limits are counted but out of reach."""
+        """Run servers on a store, pinned, until the block ends. Limits are counted but never reached."""
         with ExitStack() as stack:
             running = [
                 stack.enter_context(running_server(store, **{**LIMITS, **settings})) for _ in range(replicas)
@@ -109,13 +110,13 @@ class Run:
 
     @contextmanager
     def folder(self) -> Iterator[Path]:
-        """Lend a folder until the block ends."""
+        """Give a temporary folder until the block ends."""
         with TemporaryDirectory(prefix="wr-compare-") as folder:
             yield Path(folder)
 
 
 class Stage(msgspec.Struct, frozen=True):
-    """A group of figures that are measured together, and independently of all others."""
+    """A group of figures that are measured together, independent of other groups."""
 
     name: str
     what: str

@@ -1,4 +1,4 @@
-"""The store's own ceiling: the same scripts, called by one process, 1, 16 and 256 at a time."""
+"""Measures the store alone: one process calls the same scripts with 1, 16 and 256 items per call."""
 
 import time
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ _COUNTED = Limit(999_999_999)
 
 
 def measure_store(run: Run) -> list[Finding]:
-    """Measure microseconds for each item, from the call to the reply in redis-py's hands."""
+    """Measure microseconds for each item, from the call until redis-py returns the reply."""
     calls = 20 if run.options.is_quick else 400
     with run.store() as store, run.servers(store) as (server,):
         OperatorService(server).make_queue(_QUEUE)

@@ -1,4 +1,4 @@
-"""Live streams: how many one process holds, what each weighs, and whether updates come when promised."""
+"""Measures live streams: how many one process holds, their memory, and whether updates come in time."""
 
 import resource
 import subprocess
@@ -21,18 +21,18 @@ from bench.servers import Measured, Server, raise_file_limit
 
 _QUEUE = "streams"
 _RATE = 3
-"""People let in per second while streams are watched, so that every position changes all the time."""
+"""Admissions per second while streams are watched, so that every position keeps changing."""
 _PER_PROCESS = 5_000
 _SPARE_FILES = 300
 _SETTLE_S = 5.0
 
 
 class NotOpened(Exception):
-    """A process of listeners ended early."""
+    """A process of listeners ended too early."""
 
 
 class Listeners:
-    """One process of listeners, seen from here."""
+    """One process of listeners, as this process controls it."""
 
     def __init__(self, process: "subprocess.Popen[str]", orders: Orders) -> None:
         self._process = process
@@ -40,23 +40,23 @@ class Listeners:
         self._order(msgspec.json.encode(orders).decode())
 
     def opening(self) -> Iterator[int]:
-        """Tell how many more are open, again and again, until all are that will be."""
+        """Yield how many more streams are open, until all are."""
         before = 0
         while True:
             word, _, number = self._line().partition(" ")
             if word not in ("open", "opened"):
-                raise NotOpened(f"listeners said {word!r}")
+                raise NotOpened(f"listeners printed {word!r}")
             yield int(number) - before
             if word == "opened":
                 return
             before = int(number)
 
     def watch(self) -> None:
-        """Have them note from now on when updates come."""
+        """Make them record updates from now on."""
         self._order("watch")
 
     def stop(self) -> Heard:
-        """End them; what they heard."""
+        """End the process and return its result."""
         self._order("stop")
         return msgspec.json.decode(self._line(), type=Heard)
 
@@ -69,17 +69,17 @@ class Listeners:
         assert self._process.stdout is not None  # noqa: S101 - for the types; it is a pipe
         line = self._process.stdout.readline()
         if not line:
-            raise NotOpened("a process of listeners ended early")
+            raise NotOpened("a process of listeners ended too early")
         return line.strip()
 
 
 def measure_streams(run: Run) -> list[Finding]:
-    """Measure as many streams as asked for, or as the limit on open files allows."""
+    """Measure the requested number of streams, or as many as the limit on open files allows."""
     wanted = min(run.options.streams, _file_limit() - _SPARE_FILES)
     with run.folder() as folder, run.store() as store, run.servers(store) as (server,):
         operators, line = OperatorService(server), Line(store, _QUEUE)
         operators.make_queue(_QUEUE, rate=_RATE)
-        # The first to be let in hold no stream, so that every stream has updates to wait for until the end.
+        # The first visitors to be admitted hold no stream, so that every stream gets updates until the end.
         line.fill(int(_RATE * (run.options.moving_s + _SETTLE_S)) + 20)
         places = line.fill(wanted, chosen=wanted)
         tokens = write_tokens(folder / "tokens", _QUEUE, places, read_ring(store))
@@ -89,7 +89,7 @@ def measure_streams(run: Run) -> list[Finding]:
             run.doing("letting memory settle")
             time.sleep(_SETTLE_S)
             grown = server.resident_bytes() - before
-            run.doing(f"the line moves; {wanted:,} streams are watched")
+            run.doing(f"the queue moves; {wanted:,} streams are watched")
             watched = [server, *(crowd.measured for crowd in crowds)]
             efforts = [Effort(each) for each in watched]
             operators.set_status(_QUEUE, "active")
@@ -119,7 +119,7 @@ def _findings(heard: Sequence[Heard], wanted: int, grown: tuple[int, int], busy:
         Finding(
             key="streams.bytes",
             values=(grown[0] / opened / 1024,),
-            note=f"{grown[1] / opened / 1024:.1f} KiB after the line has moved",
+            note=f"{grown[1] / opened / 1024:.1f} KiB after the queue has moved",
         ),
         Finding(
             key="streams.on_time",
@@ -141,7 +141,7 @@ def _file_limit() -> int:
 
 @contextmanager
 def _listeners(run: Run, server: Server, tokens: Path, wanted: int) -> Iterator[list[Listeners]]:
-    """Run as many processes of listeners as it takes until the block ends."""
+    """Run as many processes of listeners as necessary until the block ends."""
     with ExitStack() as stack:
         crowds: list[Listeners] = []
         for number, first in enumerate(range(0, wanted, _PER_PROCESS)):

@@ -1,4 +1,4 @@
-"""Whom the load is put on, side by side: the fast lane, the lane off, and the bare server."""
+"""The three servers that are compared: fast lane on, fast lane off, and the bare server."""
 
 import sys
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ NAMES = ("fast", "off", "bare")
 
 
 class Observed(msgspec.Struct, frozen=True):
-    """A load, and what server and store did meanwhile."""
+    """The result of a load, and what server and store did meanwhile."""
 
     load: Load
     server: Spent
@@ -30,17 +30,17 @@ class Observed(msgspec.Struct, frozen=True):
 
     @property
     def server_share(self) -> float:
-        """How busy the server kept its processor while there was load."""
+        """Part of the time in which the server used its processor during the load."""
         return self.server.ran_s / (self.load.duration_us / 1e6)
 
     @property
     def server_delay(self) -> float:
-        """For how much of that time it was ready to run and somebody else had the processor."""
+        """Part of that time in which it was ready but another process had the processor."""
         return self.server.delayed_s / (self.load.duration_us / 1e6)
 
 
 class Subjects(msgspec.Struct, frozen=True):
-    """Three servers on one store; the bare one needs none."""
+    """The three servers on one store; the bare one does not use it."""
 
     store: StoreServer
     fast: Server
@@ -48,14 +48,14 @@ class Subjects(msgspec.Struct, frozen=True):
     bare: Measured
 
     def find(self, name: str) -> Measured:
-        """Find one by its name."""
+        """Return a server by its name."""
         found: Measured = getattr(self, name)
         return found
 
 
 @contextmanager
 def subjects(run: Run) -> Iterator[Subjects]:
-    """Run all three until the block ends."""
+    """Run all three servers until the block ends."""
     command = [sys.executable, "-m", "bench.compare.bare"]
     with (
         run.folder() as folder,
@@ -69,7 +69,7 @@ def subjects(run: Run) -> Iterator[Subjects]:
 
 
 def observe(run: Run, server: Measured, store: StoreServer, ask: Ask) -> Observed:
-    """Put load on a server and note what it cost.
+    """Put load on a server and measure its cost.
 
     Raises:
         NoLoad, Faulty: as `wrk.run`.

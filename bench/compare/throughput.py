@@ -1,4 +1,4 @@
-"""Requests a second of the hot routes: fast lane, lane off and bare server in turn, round after round."""
+"""Measures requests per second of the busiest routes: fast lane, lane off and bare server in turn."""
 
 import statistics
 from collections.abc import Callable, Sequence
@@ -17,17 +17,17 @@ JOIN_CONNECTIONS = 256
 POLL_CONNECTIONS = 64
 _WARM_UP_S = 1.0
 _SATURATED = 0.85
-"""The least share of its processor at which a server is what limits the load."""
+"""Processor use from which the server counts as the limit of the load."""
 _JOINS_PER_RUN = 1_000_000
 
 
 def queue_path(queue_id: str, operation: str) -> str:
-    """Spell the path of an operation on a queue."""
+    """Return the path of an operation on a queue."""
     return f"/api/v1/queues/{queue_id}/{operation}"
 
 
 def measure_enqueue(run: Run) -> list[Finding]:
-    """Measure joins a second, each run into an empty queue, each join from another address."""
+    """Measure joins per second, each run into an empty queue, each join from a different address."""
     with subjects(run) as servers:
         operators = OperatorService(servers.fast)
         turn = 0
@@ -54,12 +54,12 @@ def measure_enqueue(run: Run) -> list[Finding]:
 
 
 def measure_heartbeat(run: Run) -> list[Finding]:
-    """Measure heartbeats a second of people in a paused queue."""
+    """Measure heartbeats per second of visitors in a paused queue."""
     return _measure_polls(run, "heartbeat", "POST", HEARTBEAT_BODY)
 
 
 def measure_status(run: Run) -> list[Finding]:
-    """Measure status questions a second of people in a paused queue."""
+    """Measure status calls per second of visitors in a paused queue."""
     return _measure_polls(run, "status", "GET", "")
 
 
@@ -89,7 +89,7 @@ def _crowd(
 
 
 def _rounds(run: Run, take_turn: Callable[[str, float], Observed]) -> dict[str, list[Observed]]:
-    """Let each in turn take the load, as many rounds as asked; what a first request costs is not counted."""
+    """Put the load on each server in turn, for several rounds, after a warm-up that does not count."""
     seen: dict[str, list[Observed]] = {name: [] for name in NAMES}
     for name in () if run.options.is_quick else NAMES:
         run.doing(f"warming up: {name}")
@@ -112,14 +112,14 @@ def _findings(kind: str, seen: dict[str, list[Observed]]) -> list[Finding]:
 
 
 def _busy(observed: Sequence[Observed]) -> str:
-    """Say whether it was the server that was measured, or what feeds it, or what else the machine did."""
+    """Describe what limited the load: the server, the load generator, or other load on the machine."""
     busy = statistics.median(each.server_share for each in observed)
     delay = statistics.median(each.server_delay for each in observed)
     return f"server ran {busy:.0%} and waited for its processor {delay:.0%} of the time"
 
 
 def _to_bare(kind: str, values: tuple[float, ...], bare: Sequence[Observed]) -> Finding:
-    """A ceiling that something else held down would make the ratio too kind."""
+    """Compute the ratios to the bare server. They count only if that server was the limit of its load."""
     busy = statistics.median(each.server_share for each in bare)
     is_ceiling = busy >= _SATURATED
     note = "" if is_ceiling else f"not judged: the bare server ran only {busy:.0%} of the time"

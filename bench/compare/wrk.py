@@ -1,4 +1,4 @@
-"""wrk, the load generator: started on one processor, its outcome read from the line its script prints."""
+"""Runs the load generator wrk on one processor, and reads the result that its script prints."""
 
 import shutil
 import subprocess
@@ -16,20 +16,20 @@ _ADDRESSES = 2**24
 
 
 class NoLoad(Exception):
-    """wrk is missing, failed, or printed no outcome; the message says which."""
+    """wrk is missing, failed, or printed no result; the message says which."""
 
 
 class Faulty(Exception):
-    """Some answers were errors, so what was measured is no figure; the message counts them."""
+    """Some answers were errors, so the measurement does not count; the message counts them."""
 
 
 class Load(msgspec.Struct, frozen=True):
-    """What one run of wrk saw. Latencies are wrk's own, in microseconds."""
+    """The result of one run of wrk. Latencies are wrk's own, in microseconds."""
 
     requests: int
     duration_us: int
     not_ok: int
-    """Answers of status 400 and above; the API redirects nowhere, so every other is a 2xx."""
+    """Answers with status 400 and above. The API never redirects, so all others are 2xx."""
     socket_errors: int
     timeouts: int
     p50_us: int
@@ -63,7 +63,7 @@ def visitors(
     seconds: float,
     per_second: float = 0,
 ) -> Ask:
-    """Load of visitors who hold the tokens in a file and ask in turn; `per_second` of 0 is all they can."""
+    """Load of visitors with the tokens in a file, in turn. `per_second` 0 means as many as possible."""
     arguments = (method, path, body, str(tokens), "1", f"{per_second:.3f}")
     return Ask(script="visitors.lua", arguments=arguments, connections=connections, seconds=seconds)
 
@@ -71,13 +71,13 @@ def visitors(
 def joiners(
     path: str, body: str, *, connections: int, seconds: float, per_second: float = 0, first_address: int = 0
 ) -> Ask:
-    """Load of visitors who join, each from another address, counted up from `first_address`."""
+    """Load of visitors who join, each from a different address, counted up from `first_address`."""
     arguments = (path, body, "1", f"{per_second:.3f}", str(first_address % _ADDRESSES))
     return Ask(script="joiners.lua", arguments=arguments, connections=connections, seconds=seconds)
 
 
 def find_wrk() -> str:
-    """Find the program.
+    """Return the path of wrk.
 
     Raises:
         NoLoad: it is not installed.
@@ -89,7 +89,7 @@ def find_wrk() -> str:
 
 
 def run(url: str, ask: Ask, pinning: Pinning) -> Load:
-    """Put load on the server at `url` and wait until it is over.
+    """Put load on the server at `url` and wait until it ends.
 
     Raises:
         NoLoad: wrk is missing or failed.
@@ -121,7 +121,7 @@ def read_load(output: str) -> Load:
 
 
 def checked(load: Load) -> Load:
-    """Pass on a load without errors.
+    """Return the load if it had no errors.
 
     Raises:
         Faulty: it has some, or there was no answer at all.

@@ -1,1 +1,1 @@
-"""What visitors do in load tests, one scenario a module. Needs Locust and websocket-client, not wr."""
+"""Scenarios of load tests, one per module. They need Locust and websocket-client, but not wr."""

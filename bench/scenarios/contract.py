@@ -1,4 +1,4 @@
-"""What the API's contract lets a server answer to each call: the rest is a fault. Pure."""
+"""Checks each answer of a server against the API's contract; an answer outside of it is a fault. Pure."""
 
 import base64
 import json
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 _FAULT_PAUSE_S = 1.0
-"""How long a visitor waits after a fault: a server that is gone is not to be asked a million times."""
+"""Seconds that a visitor waits after a fault, so that a stopped server does not get a million requests."""
 
 _STATUS_OF = {
     "POSITION_EXPIRED": 410,
@@ -19,16 +19,16 @@ _STATUS_OF = {
 
 @dataclass(frozen=True)
 class Call:
-    """One call of the API, and what the contract has a server answer to it."""
+    """One call of the API, and the answers that the contract allows."""
 
     method: str
     name: str
-    """What the report calls it: the path, with nothing in it that differs from visitor to visitor."""
+    """Its name in the report: the path, without parts that differ between visitors."""
     successes: tuple[int, ...]
     says: tuple[str, ...]
-    """What `status` of the answer may say."""
+    """Allowed values of `status` in the answer."""
     refusals: tuple[str, ...]
-    """Error codes that are a proper answer: the server works, but not for this visitor, or not just now."""
+    """Error codes that are a correct answer: the server works, but refuses this visitor, or refuses now."""
 
 
 ENQUEUE = Call(
@@ -48,31 +48,31 @@ STREAM = Call("WS", "open", (101,), (), ("RATE_LIMITED", "POSITION_EXPIRED"))
 
 @dataclass(frozen=True)
 class Answer:
-    """What came of one call."""
+    """The result of one call."""
 
     status: int
-    """The HTTP status; 0 when there was no answer."""
+    """The HTTP status; 0 if there was no answer."""
     body: dict[str, Any]
     refusal: str = ""
-    """The error code, where the contract has it; the server is well and says no."""
+    """The error code, if the contract allows it: the server works and refuses."""
     fault: str = ""
-    """What is wrong with the answer; empty when it is one that the contract has."""
+    """What is wrong with the answer; empty if the contract allows it."""
     pause_s: float = 0.0
-    """How long to wait before asking anything again."""
+    """Seconds to wait before the next request."""
 
     @property
     def is_admitted(self) -> bool:
-        """Whether the visitor is let in."""
+        """Whether the visitor is admitted."""
         return self.body.get("status") == "admitted"
 
     @property
     def is_lost(self) -> bool:
-        """Whether the place, or the session, is gone: there is nothing left to ask for."""
+        """Whether the place or session has ended, so that the visitor has nothing left to ask for."""
         return self.status in (401, 404, 410)
 
 
 def understood(call: Call, status: int, content: bytes, retry_after: str) -> Answer:
-    """Judge an answer by the contract."""
+    """Check an answer against the contract."""
     try:
         body = json.loads(content)
     except ValueError:
@@ -96,12 +96,12 @@ def understood(call: Call, status: int, content: bytes, retry_after: str) -> Ans
 
 
 def unanswered(why: object) -> Answer:
-    """Put into words that there was no answer."""
+    """Describe a missing answer."""
     return _faulty(0, {}, f"no answer: {why}")
 
 
 def claims_of(session_token: str) -> dict[str, Any]:
-    """Read what a session token says, without verifying it.
+    """Read the claims of a session token, without verifying it.
 
     Raises:
         ValueError: it is not a token.
@@ -109,12 +109,12 @@ def claims_of(session_token: str) -> dict[str, Any]:
     payload = session_token.split(".")[1:2]
     claims = json.loads(base64.urlsafe_b64decode("".join(payload) + "=="))
     if not isinstance(claims, dict):
-        raise ValueError("the session token's claims are no object")  # noqa: TRY004 - what was read is at fault
+        raise ValueError("the session token's claims are not an object")  # noqa: TRY004 - the data are wrong, not a type
     return claims
 
 
 def _missing(call: Call, body: dict[str, Any]) -> str:
-    """Name the token that the answer should bring and does not."""
+    """Name the token that is missing in the answer."""
     if call is ENQUEUE:
         return "" if body.get("token") else "token"
     if body.get("status") == "admitted":

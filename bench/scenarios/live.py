@@ -1,4 +1,4 @@
-"""Waiting on a WebSocket: nobody asks, the server tells."""
+"""Scenario: visitors wait on a WebSocket, and the server sends updates."""
 
 import json
 import time
@@ -12,16 +12,16 @@ from bench.scenarios.contract import STREAM, Answer, claims_of, unanswered, unde
 from bench.scenarios.visitor import Visitor
 
 _SILENCE_S = 60.0
-"""A server pings several times within this: a stream that brings nothing for so long is dead."""
+"""Seconds within which a server pings several times; a stream without data for that long is dead."""
 _RESTARTING = 1012
 
 
 class StreamFault(Exception):
-    """The stream did what no stream should; the message says what."""
+    """The stream behaved wrongly; the message says how."""
 
 
 class Live(Visitor):
-    """Joins, waits on a WebSocket until let in, and is then the next to come.
+    """Joins, waits on a WebSocket until admitted, then starts again as a new visitor.
 
     Reported as requests of type WS: `open` (milliseconds of the handshake), `position_update` (counted only),
     `admitted` (milliseconds from the admission, as the session token tells it, to its message: true as far
@@ -30,7 +30,7 @@ class Live(Visitor):
 
     @task
     def watch(self) -> None:
-        """Wait to be let in; a stream that the server closes to restart is opened again."""
+        """Wait for admission. If the server closes the stream to restart, open another."""
         is_waiting = not self.join().is_admitted
         while is_waiting:
             is_waiting = self._watch_one_stream()
@@ -38,7 +38,7 @@ class Live(Visitor):
             self.leave()
 
     def _watch_one_stream(self) -> bool:
-        """Watch until the stream ends; returns whether the visitor still waits."""
+        """Read until the stream ends; returns whether the visitor still waits."""
         stream, answer = self._open()
         if stream is None:
             self.pause(answer)
@@ -55,7 +55,7 @@ class Live(Visitor):
         return True
 
     def _open(self) -> tuple[websocket.WebSocket | None, Answer]:
-        """Open a stream, or say why there is none."""
+        """Open a stream, or report why it cannot be opened."""
         base = f"ws{str(self.host).rstrip('/').removeprefix('http')}"
         headers = {**self._headers, "Authorization": f"Bearer {self.token}"}
         begun_s = time.perf_counter()
@@ -95,14 +95,16 @@ class Live(Visitor):
             try:
                 since_ms = time.time() * 1000 - claims_of(self.session_token)["admitted_ms"]
             except (ValueError, KeyError) as error:
-                raise StreamFault(f"admitted without a session token that says when: {error!r}") from error
+                raise StreamFault(
+                    f"admitted without a readable time in the session token: {error!r}"
+                ) from error
             self._report(kind, max(0.0, since_ms))
             return False
         if kind == "expired" and data.get("reason") != "heartbeat_timeout":
             self._report(f"expired {data.get('reason')}", None)
             return False
         if kind == "expired":
-            raise StreamFault("expired for want of heartbeats, though an open stream is one")
+            raise StreamFault("expired without heartbeats, although an open stream counts as one")
         raise StreamFault(f"a message of no known type: {str(message)[:80]}")
 
     def _report(self, name: str, response_time_ms: float | None, fault: StreamFault | None = None) -> None:
@@ -117,7 +119,7 @@ class Live(Visitor):
 
 
 def _next_message(stream: websocket.WebSocket) -> dict[str, Any] | None:
-    """Wait for a message; None when the server closes to start again.
+    """Wait for a message; None if the server closes in order to restart.
 
     Raises:
         StreamFault: the stream is dead, or brings what is no message.
@@ -125,7 +127,7 @@ def _next_message(stream: websocket.WebSocket) -> dict[str, Any] | None:
     try:
         opcode, data = stream.recv_data()
     except websocket.WebSocketTimeoutException as error:
-        raise StreamFault(f"nothing for {_SILENCE_S:.0f} s, not even a ping") from error
+        raise StreamFault(f"no data for {_SILENCE_S:.0f} s, not even a ping") from error
     except (websocket.WebSocketException, OSError) as error:
         raise StreamFault(f"the connection was lost: {error}") from error
     if opcode == websocket.ABNF.OPCODE_CLOSE:
@@ -138,5 +140,5 @@ def _next_message(stream: websocket.WebSocket) -> dict[str, Any] | None:
     except ValueError:
         message = None
     if not isinstance(message, dict):
-        raise StreamFault(f"a message that is no JSON object: {data[:80]!r}")
+        raise StreamFault(f"a message that is not a JSON object: {data[:80]!r}")
     return message

@@ -1,4 +1,4 @@
-"""A storm of polls: everybody in line presses reload, again and again."""
+"""Scenario: all waiting visitors reload again and again."""
 
 from locust import task
 
@@ -6,15 +6,15 @@ from bench.scenarios.visitor import Visitor
 
 
 class PollStorm(Visitor):
-    """Joins once and asks where that is, with no pause between an answer and the next question."""
+    """Joins once and polls the status, without a pause between an answer and the next request."""
 
     def on_start(self) -> None:
-        """Come to stand in line."""
+        """Join the queue."""
         self.join()
 
     @task
     def reload(self) -> None:
-        """Ask again; be somebody new when there is nothing left to ask for."""
+        """Poll again; join as a new visitor if the place has ended."""
         answer = self.poll()
         if answer.is_admitted or answer.is_lost:
             self.join()

@@ -1,4 +1,4 @@
-"""A whole sale: join, wait, be let in, browse, finish."""
+"""Scenario: a whole sale: join, wait, get in, browse, finish."""
 
 import random
 
@@ -13,11 +13,11 @@ _READING_S = (0.1, 0.5)
 
 
 class Sale(Visitor):
-    """Plays visits from the join to the end, one after another."""
+    """Runs complete visits, one after another."""
 
     @task
     def visit(self) -> None:
-        """Join, wait, look at some pages when let in, and finish, which lets the next one in."""
+        """Join, wait, view some pages after admission, and finish, so that the next visitor gets in."""
         if (self.join().is_admitted and self.session_token) or self.wait_in_line():
             self._browse()
             self.leave()

@@ -1,4 +1,4 @@
-"""The heartbeats and polls of a long line: the hour after the sale has opened."""
+"""Scenario: heartbeats and polls of many waiting visitors, as in the hour after a sale has opened."""
 
 from locust import task
 
@@ -10,6 +10,6 @@ class Steady(Visitor):
 
     @task
     def wait(self) -> None:
-        """Keep a place in line until let in, and be somebody new then."""
+        """Keep a place until admitted, then start again as a new visitor."""
         if not self.join().is_admitted:
             self.wait_in_line()

@@ -1,4 +1,4 @@
-"""Everyone at once: the minute in which the sale opens."""
+"""Scenario: all visitors join at once, as in the minute in which a sale opens."""
 
 from locust import task
 
@@ -6,10 +6,10 @@ from bench.scenarios.visitor import Visitor
 
 
 class Surge(Visitor):
-    """Joins, looks once where that is, and is at once the next to come: the crowd at the door never ends."""
+    """Joins, checks the status once, and starts again at once as a new visitor."""
 
     @task
     def come(self) -> None:
-        """Join as somebody new, and look once."""
+        """Join as a new visitor, and check the status once."""
         self.join()
         self.poll()

@@ -1,6 +1,6 @@
-"""Tells the process that started Locust all figures so far, one JSON object a line; silent unless asked for.
+"""Sends all figures so far to the process that started Locust, one JSON object per line; only if asked to.
 
-`bench.load` shows progress from it: Locust's own files are written for after the run.
+`bench.load` shows progress from them. Locust's own files are meant for reading after the run.
 """
 
 import json
@@ -15,17 +15,17 @@ from locust.runners import Runner, WorkerRunner
 from locust.stats import StatsEntry
 
 DESCRIPTOR_VARIABLE = "WR_BENCH_TELL"
-"""Names the open file descriptor to write to."""
+"""Variable with the number of the open file descriptor to write to."""
 END_SIGNAL = signal.SIGUSR1
-"""Ends the run in order, as if its time was up."""
+"""Signal that ends the run normally, as at the end of its time."""
 _EVERY_S = 0.5
 _REPORT_EVERY_S = 1.0
-"""How often workers report; Locust's own three seconds are long for somebody who watches."""
+"""Seconds between reports of workers. Locust's default of three seconds is long for a progress display."""
 _PERCENTILES = (0.5, 0.95, 0.99)
 
 
 def begin(environment: Environment, runner: Runner, **_: Any) -> None:
-    """Tell from now on, where Locust collects its figures and somebody wants to hear of them."""
+    """Start to send figures, if this is Locust's main process and the descriptor is given."""
     descriptor = os.environ.get(DESCRIPTOR_VARIABLE)
     if descriptor is None:
         return
@@ -48,7 +48,7 @@ def begin(environment: Environment, runner: Runner, **_: Any) -> None:
 
     telling = gevent.spawn(keep_telling)
     environment.events.quitting.add_listener(tell_the_last)
-    # Not SIGINT: Locust answers that without waiting for what its workers have not reported yet.
+    # Not SIGINT: at SIGINT, Locust does not wait for the last reports of its workers.
     gevent.signal_handler(END_SIGNAL, runner.quit)
 
 
@@ -66,7 +66,7 @@ def _figures(environment: Environment, runner: Runner) -> dict[str, Any]:
 
 
 def _row(entry: StatsEntry) -> dict[str, Any]:
-    """Give the figures of one kind of request; times in milliseconds, None where none is taken."""
+    """Return the figures of one kind of request; times in milliseconds, None if they are not measured."""
     is_timed = entry.num_requests > entry.num_none_requests
     percentiles = {
         f"p{int(percentile * 100)}_ms": entry.get_response_time_percentile(percentile) if is_timed else None

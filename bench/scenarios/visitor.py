@@ -1,4 +1,4 @@
-"""One visitor who comes, waits and is let in: what all scenarios are made of."""
+"""The base of all scenarios: one visitor who joins, waits and is admitted."""
 
 import random
 import uuid
@@ -25,13 +25,13 @@ from bench.scenarios.contract import (
 
 _BENCHMARK_NETWORK = int(IPv4Address("198.18.0.0"))
 _BENCHMARK_ADDRESSES = 2**17
-"""198.18.0.0/15 is set aside for tests like this (RFC 2544): no real visitor has such an address."""
+"""198.18.0.0/15 is reserved for tests (RFC 2544): no real visitor has such an address."""
 
 _POLLS_PER_HEARTBEAT = 2
 
 
 class Visitor(FastHttpUser):
-    """A Locust user who plays one visitor after another, each with an address and a user id of their own."""
+    """A Locust user that acts as one visitor after another, each with its own address and user id."""
 
     abstract = True
     network_timeout = 30.0
@@ -40,7 +40,7 @@ class Visitor(FastHttpUser):
     token = ""
     session_token = ""
     interval_s = 10.0
-    """How often the server wants heartbeats."""
+    """Seconds between heartbeats that the server requests."""
     _headers: dict[str, str]
 
     @property
@@ -56,15 +56,15 @@ class Visitor(FastHttpUser):
 
     @property
     def session_path(self) -> str:
-        """Path of the session's calls; there must be one."""
+        """Path of the session's calls. There must be a session."""
         return f"/api/v1/sessions/{quote(str(claims_of(self.session_token).get('sub', '')), safe='')}"
 
     def join(self) -> Answer:
-        """Come as somebody new, and try until there is a place in line, or inside."""
+        """Start as a new visitor, and try to join until there is a place or a session."""
         address = IPv4Address(_BENCHMARK_NETWORK + random.randrange(_BENCHMARK_ADDRESSES))  # noqa: S311
         self._headers = {"X-Forwarded-For": str(address), "User-Agent": "wr-bench"}
         self.token = self.session_token = ""
-        # The same for every try, so that a join whose answer was lost leaves no place behind.
+        # The same key for every try: a join whose answer was lost then leaves no second place.
         key = {"Idempotency-Key": str(uuid.uuid4())}
         newcomer = {"priority": 0, "metadata": {"user_id": str(uuid.uuid4())}}
         while True:
@@ -73,22 +73,22 @@ class Visitor(FastHttpUser):
                 return answer
 
     def poll(self) -> Answer:
-        """Ask where one stands."""
+        """Ask for the status."""
         return self.ask(STATUS, f"{self.queue_path}/status", self.token)
 
     def beat(self) -> Answer:
-        """Show that one is still there."""
+        """Send a heartbeat."""
         return self.ask(HEARTBEAT, f"{self.queue_path}/heartbeat", self.token, json={"client_id": "wr-bench"})
 
     def leave(self) -> Answer:
-        """Give up the place, or the session: somebody else gets in."""
+        """Give up the place or session, so that another visitor gets in."""
         return self.ask(LEAVE, f"{self.queue_path}/position", self.token)
 
     def wait_in_line(self) -> bool:
-        """Poll, and beat as often as the server asks for it, until let in; False when the place was lost."""
+        """Poll, and send heartbeats as requested, until admitted. False if the place was lost."""
         while True:
             for ask in (*[self.poll] * _POLLS_PER_HEARTBEAT, self.beat):
-                # People who came at one instant do not stay in step.
+                # Random pauses, so that visitors who joined together do not poll together.
                 gevent.sleep(self.interval_s / (_POLLS_PER_HEARTBEAT + 1) * random.uniform(0.7, 1.3))  # noqa: S311
                 answer = ask()
                 if answer.is_admitted or answer.is_lost:
@@ -102,11 +102,11 @@ class Visitor(FastHttpUser):
         json: Any = None,
         more: Mapping[str, str] = MappingProxyType({}),
     ) -> Answer:
-        """Ask once, report it to Locust, keep the tokens that the answer brings, and heed its Retry-After.
+        """Send one request, report it to Locust, keep the tokens in its answer, and note its Retry-After.
 
-        `more` are headers beside the visitor's own.
+        `more` are additional headers.
 
-        A refusal that the contract has is no failure: it is reported under a name of its own.
+        A refusal that the contract allows is not a failure: it is reported under a separate name.
         """
         headers = {**self._headers, **more, **({"Authorization": f"Bearer {token}"} if token else {})}
         with self.client.request(
@@ -129,7 +129,7 @@ class Visitor(FastHttpUser):
         return answer
 
     def pause(self, answer: Answer) -> None:
-        """Wait as long as the answer asks for, or as one does after a fault."""
+        """Wait as long as the answer requests, or for the usual time after a fault."""
         if answer.pause_s:
             gevent.sleep(answer.pause_s)
 

@@ -1,7 +1,7 @@
-"""What the one-file `wr` runs: settles into being two processes with an unpacked folder, then is `wr`.
+"""Entry point of the one-file `wr`: prepares the unpacked folder and signals, then runs `wr`.
 
-The outer process has unpacked everything into a folder of its own below the temporary folder, waits for this
-one, hands signals on, and removes the folder at the end.
+The one-file binary runs as two processes. The outer one has unpacked everything into a folder below the
+temporary folder, waits for this one, forwards signals, and removes the folder at the end.
 """
 
 import atexit
@@ -19,11 +19,11 @@ from wr.__main__ import main
 
 _PR_SET_PDEATHSIG = 1
 LEFT_BEHIND_S = 600.0
-"""Far longer than it takes to unpack."""
+"""Seconds after which an unlocked folder counts as left behind; unpacking takes much less."""
 
 
 def end_with_the_outer_process() -> None:
-    """Have the system stop this process, in order, when the outer one is killed."""
+    """Make the kernel send SIGTERM to this process when the outer one is killed."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
     if not _has_outer_process():
         sys.exit("wr: killed while it started")
@@ -37,10 +37,10 @@ def _has_outer_process() -> bool:
 
 
 def keep_the_folder(folder: Path) -> None:
-    """Keep what is unpacked for as long as it is needed, and not longer.
+    """Lock the unpacked folder while this process needs it, and remove it afterwards.
 
-    Whoever cleans up the temporary folder (systemd-tmpfiles does after ten days) leaves alone what is locked.
-    When the outer process was killed, nobody but this one is left to remove it.
+    Programs that clean up temporary folders (systemd-tmpfiles after ten days) leave locked folders alone.
+    If the outer process was killed, this process must remove the folder.
     """
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     fcntl.flock(descriptor, fcntl.LOCK_SH)
@@ -48,10 +48,10 @@ def keep_the_folder(folder: Path) -> None:
 
 
 def clear_what_others_left(folder: Path, now_s: float) -> None:
-    """Remove what earlier starts unpacked beside `folder` and nobody needs any more.
+    """Remove folders that earlier starts unpacked next to `folder` and no process needs any more.
 
-    Who is killed together with the outer process, or finds the disk full, leaves a folder behind. One that is
-    needed is locked; one that is being unpacked just now is not yet, but is new.
+    A process that is killed together with the outer one, or finds the disk full, leaves a folder behind. A
+    folder in use is locked; one that is just being unpacked is not locked yet, but new.
     """
     for other in folder.parent.glob("_MEI*"):
         with contextlib.suppress(OSError):
@@ -68,7 +68,7 @@ def clear_what_others_left(folder: Path, now_s: float) -> None:
 
 
 def give_children_their_own_libraries() -> None:
-    """Have a store that is installed on this machine find the libraries it was made for."""
+    """Restore LD_LIBRARY_PATH, so that a store installed on this machine finds its own libraries."""
     before = os.environ.pop("LD_LIBRARY_PATH_ORIG", None)
     os.environ.pop("LD_LIBRARY_PATH", None)
     if before is not None:

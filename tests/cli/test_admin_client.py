@@ -20,7 +20,7 @@ from wr.client.admin_client import (
     AdminKey,
     find_admin_key,
 )
-from wr.server import lifecycle
+from wr.server import start_keys
 from wr.server.lifecycle import Ready
 
 KEY = AdminKey("key", "a test")
@@ -90,7 +90,7 @@ def test_the_key_of_the_data_folder_is_used_unless_one_is_given(tmp_path: Path) 
 
 
 def test_server_and_commands_agree_on_the_file_of_the_key() -> None:
-    assert ADMIN_KEY_FILE == lifecycle.ADMIN_KEY_FILE
+    assert ADMIN_KEY_FILE == start_keys.ADMIN_KEY_FILE
 
 
 def test_the_admin_routes_are_where_the_client_asks_for_them() -> None:

@@ -36,7 +36,7 @@ def test_every_finding_that_is_not_good_says_what_to_mend(tmp_path: Path) -> Non
         *store_server.check_store("nonsense"),
         *check_environment({"WR_BIN": "x"}, {"WR_BIND"}),
     ]
-    assert all(finding.verdict is not Severity.GOOD and finding.mend for finding in findings)
+    assert all(finding.verdict is not Severity.GOOD and finding.fix for finding in findings)
 
 
 def test_a_sound_setup_has_no_cross_and_exit_code_0(tmp_path: Path) -> None:
@@ -75,8 +75,8 @@ def test_beside_a_running_server_it_finds_that_server(server: Ready, data_dir: P
     bind = server.url.removeprefix("http://")
     result = run_wr("doctor", "--bind", bind, "--data-dir", str(data_dir))
     assert result.exit_code == 0, result.stdout
-    assert f"serves at {bind} and is healthy" in result.stdout
-    assert "used by a running wr" in result.stdout
+    assert f"runs at {bind} and is healthy" in result.stdout
+    assert "used by a running server" in result.stdout
     assert "generated; in " in result.stdout
     assert server.admin_key not in result.stdout
 
@@ -95,7 +95,7 @@ def test_it_names_what_is_given_but_shows_no_secret(tmp_path: Path) -> None:
         "WR_STORE_URL": f"redis://user:my-store-secret@127.0.0.1:{port}/?password=my-other-secret",
     }
     result = run_wr("doctor", "--bind", "127.0.0.1:0", "--data-dir", str(tmp_path), **environment)
-    assert "given: --bind, --data-dir, WR_STORE_URL, WR_ADMIN_KEY" in result.stdout
+    assert "set: --bind, --data-dir, WR_STORE_URL, WR_ADMIN_KEY" in result.stdout
     assert "secret" not in result.stdout
     assert result.exit_code == 1
 
@@ -104,13 +104,13 @@ def test_a_misspelt_variable_is_warned_of_with_the_nearest_name() -> None:
     known = {setting.variable for setting in describe_settings()}
     (finding,) = check_environment({"WR_LIMIT_ENQUE": "1/1", "WR_BIND": "x:1", "PATH": ""}, known)
     assert finding.verdict is Severity.UNSURE
-    assert finding.found == "WR_LIMIT_ENQUE is set, but nothing reads it"
-    assert finding.mend == "did you mean WR_LIMIT_ENQUEUE?"
+    assert finding.found == "WR_LIMIT_ENQUE is set, but no command reads it"
+    assert finding.fix == "did you mean WR_LIMIT_ENQUEUE?"
 
 
 def test_a_variable_like_no_other_is_warned_of_without_a_guess() -> None:
     (finding,) = check_environment({"WR_XYZZY": ""}, {"WR_BIND"})
-    assert finding.mend == "see `wr serve --help`"
+    assert finding.fix == "see `wr serve --help`"
 
 
 def test_what_wr_and_its_tests_read_is_known() -> None:
@@ -123,4 +123,4 @@ def test_trusting_everybody_is_warned_of(everyone: str) -> None:
     network = ipaddress.ip_network(everyone)
     assert check_proxies([network]).verdict is Severity.UNSURE
     assert check_proxies([ipaddress.ip_network("10.0.0.0/8")]).verdict is Severity.GOOD
-    assert check_proxies([]).found.endswith("nobody")
+    assert check_proxies([]).found.endswith("none")

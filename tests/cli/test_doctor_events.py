@@ -63,4 +63,4 @@ def test_something_else_is_told_apart() -> None:
         thread.start()
         (found,) = texts(f"nats://127.0.0.1:{listener.getsockname()[1]}")
         thread.join()
-    assert "no NATS server" in found
+    assert "not a NATS server" in found

@@ -23,7 +23,7 @@ def test_an_old_python_is_bad() -> None:
 def test_a_data_folder_that_is_not_there_is_fine_where_it_can_be_made(tmp_path: Path) -> None:
     finding = machine.check_data_dir(tmp_path / "a" / "b")
     assert finding.verdict is Severity.GOOD
-    assert "will be made" in finding.found
+    assert "will be created" in finding.found
     assert not (tmp_path / "a").exists()
 
 
@@ -43,7 +43,7 @@ def test_a_data_folder_that_cannot_be_written_is_bad(tmp_path: Path, monkeypatch
 def test_a_data_folder_open_to_others_is_warned_of(tmp_path: Path) -> None:
     tmp_path.chmod(0o755)
     finding = machine.check_data_dir(tmp_path)
-    assert (finding.verdict, finding.mend) == (Severity.UNSURE, f"chmod 700 {tmp_path}")
+    assert (finding.verdict, finding.fix) == (Severity.UNSURE, f"chmod 700 {tmp_path}")
     tmp_path.chmod(0o700)
     assert machine.check_data_dir(tmp_path).verdict is Severity.GOOD
 
@@ -52,7 +52,7 @@ def test_looking_at_a_data_folder_leaves_it_free_for_a_server(tmp_path: Path) ->
     tmp_path.chmod(0o700)
     (tmp_path / "lock").touch()
     for _ in range(2):
-        assert "used by no other wr" in machine.check_data_dir(tmp_path).found
+        assert "not used by another server" in machine.check_data_dir(tmp_path).found
 
 
 def test_an_address_is_free_impossible_or_taken_by_another_program() -> None:
@@ -70,7 +70,7 @@ def test_an_address_is_free_impossible_or_taken_by_another_program() -> None:
         finding = machine.check_address(f"127.0.0.1:{taken.getsockname()[1]}")
         thread.join()
     assert finding.is_bad
-    assert "taken by another program" in finding.found
+    assert "in use by another program" in finding.found
 
 
 def test_few_open_files_are_bad_some_are_warned_of_and_many_are_good() -> None:
@@ -88,7 +88,7 @@ def test_a_short_admin_key_is_warned_of_and_not_shown(tmp_path: Path) -> None:
 
 
 def test_a_generated_admin_key_is_its_owner_s_alone(tmp_path: Path) -> None:
-    assert "generated at the first start" in machine.check_admin_key("", tmp_path).found
+    assert "first start generates" in machine.check_admin_key("", tmp_path).found
     file = tmp_path / "admin-key"
     file.write_text("my-secret\n")
     for mode, verdict in ((0o600, Severity.GOOD), (0o640, Severity.BAD), (0o604, Severity.BAD)):

@@ -57,7 +57,7 @@ def test_a_sound_deployment_has_a_good_line_for_each_check(room: Ready) -> None:
     assert {finding.verdict for finding in found.values()} == {Severity.GOOD}, found
     assert list(found) == [
         *("site", "site's clock", "gate", "waiting room", "room's clock", "walk"),
-        *("session token", "target", "way in", "proxies"),
+        *("session token", "target", "entry", "proxies"),
     ]
 
 
@@ -72,17 +72,17 @@ def test_a_gate_that_was_forgotten_has_to_be_mended(room: Ready) -> None:
     with running_gated_site(room.url, is_open=True) as site:
         found = look(site.url, room.url, "demo")
     assert found["gate"].is_bad
-    assert "nobody has to wait" in found["gate"].found
-    assert "open_paths" in found["gate"].mend
+    assert "visitors do not have to wait" in found["gate"].found
+    assert "open_paths" in found["gate"].fix
     assert found["session token"].verdict is Severity.GOOD
-    assert found["way in"].verdict is Severity.UNSURE, "whoever comes gets in, so that proves nothing"
+    assert found["entry"].verdict is Severity.UNSURE, "whoever comes gets in, so that proves nothing"
 
 
 def test_a_gate_that_only_refuses_deserves_a_look(room: Ready) -> None:
     with running_gated_site(room.url, redirects=False) as site:
         found = look(site.url, room.url, "demo")
     assert found["gate"].verdict is Severity.UNSURE
-    assert found["way in"].verdict is Severity.GOOD
+    assert found["entry"].verdict is Severity.GOOD
 
 
 @pytest.mark.parametrize("fault", ["is_deaf", "drops_cookies"])
@@ -90,7 +90,7 @@ def test_a_gate_that_sends_away_who_was_let_in_has_to_be_mended(room: Ready, fau
     with running_gated_site(room.url, **{fault: True}) as site:
         found = look(site.url)
     assert found["gate"].verdict is Severity.GOOD
-    assert found["way in"].is_bad
+    assert found["entry"].is_bad
 
 
 @pytest.mark.parametrize(("ahead_s", "word"), [(60.0, "ahead of"), (-60.0, "behind")])
@@ -110,7 +110,7 @@ def test_a_forged_address_that_is_believed_has_to_be_mended(tmp_path: Path) -> N
     ):
         found = look(site.url)
     assert found["proxies"].is_bad
-    assert "--trusted-proxies" in found["proxies"].mend
+    assert "--trusted-proxies" in found["proxies"].fix
 
 
 def test_without_a_limit_or_with_it_used_up_nobody_can_tell_whom_it_believes(tmp_path: Path) -> None:
@@ -131,7 +131,7 @@ def test_a_target_elsewhere_deserves_a_look_and_gets_no_token(room: Ready) -> No
         found = look(site.url)
         assert elsewhere.visits == []
     assert found["target"].verdict is Severity.UNSURE
-    assert f"--target-url {site.url}" in found["target"].mend
+    assert f"--target-url {site.url}" in found["target"].fix
 
 
 def test_a_line_that_does_not_move_ends_the_walk_and_the_place_is_given_up(room: Ready) -> None:
@@ -158,7 +158,7 @@ def test_what_is_not_there_is_said_and_nothing_more_is_asked(room: Ready) -> Non
     with running_target_site() as site:
         found = look(site.url, queue_id="demo")
     assert found["waiting room"].verdict is Severity.UNSURE
-    assert "by what is no wr" in found["walk"].found
+    assert "a server that is not wr" in found["walk"].found
     assert "proxies" not in found
     with running_gated_site(room.url) as gated:
         assert "no queue nowhere" in look(gated.url, queue_id="nowhere")["walk"].found
@@ -175,7 +175,7 @@ def test_a_proxy_that_shows_visitors_only_what_they_need_is_walked_through(tmp_p
         found = look(site.url, narrow)
     unsure = {subject for subject, finding in found.items() if finding.verdict is Severity.UNSURE}
     assert unsure == {"waiting room", "room's files", "session token"}
-    assert found["way in"].verdict is Severity.GOOD
+    assert found["entry"].verdict is Severity.GOOD
     assert not any(finding.is_bad for finding in found.values())
 
 
@@ -185,8 +185,8 @@ def test_a_proxy_that_is_not_trusted_has_to_be_mended_though_nobody_s_forgery_is
     with running_narrow_proxy(room.url) as narrow, running_gated_site(room.url, entrance=narrow) as site:
         found = look(site.url)
     assert found["proxies"].is_bad
-    assert "all visitors count as its one address" in found["proxies"].found
-    assert "--trusted-proxies" in found["proxies"].mend
+    assert "all visitors count as one address" in found["proxies"].found
+    assert "--trusted-proxies" in found["proxies"].fix
 
 
 def test_visitors_come_by_the_proxy_whatever_the_operator_s_own_way_is(tmp_path: Path) -> None:
@@ -215,7 +215,7 @@ def test_a_session_that_a_gate_gave_is_given_back_by_whoever_only_looked(tmp_pat
         # The gate itself, asked as Envoy asks it, stands for a site that lets in whoever need not wait.
         found = look(f"{ready.url}/api/v1/gate/demo/")
         stats = admin(ready, "GET", "/queues/demo/stats").json()
-    assert "lets in at once" in found["gate"].found
+    assert "admits at once" in found["gate"].found
     assert "left behind" not in found
     assert (stats["current_waiting"], stats["current_active"]) == (0, 0)
     assert stats["total_admitted_today"] >= 2, "who joined, and who walked in"
@@ -280,7 +280,7 @@ def test_the_server_s_own_limit_of_files_is_told_to_whoever_may_read_its_metrics
     assert (told.verdict, enough.subject) == (Severity.GOOD, "room's files")
     assert too_many.is_bad
     assert kept.verdict is Severity.UNSURE
-    assert "--metrics-token" in kept.mend
+    assert "--metrics-token" in kept.fix
 
 
 def observed(url: str, status: int = 200, end: str = "", **headers: str) -> Observed:
@@ -328,7 +328,7 @@ def test_limits_that_do_not_hold_the_crowd_have_to_be_mended() -> None:
     finding = machine.check_crowd(1_024, 50_000)
     assert finding.is_bad
     assert "924 of 50,000" in finding.found
-    assert "LimitNOFILE=50100" in finding.mend
+    assert "LimitNOFILE=50100" in finding.fix
 
 
 def test_on_the_command_line_it_comes_after_the_set_up_and_decides_the_exit_code(
@@ -339,11 +339,11 @@ def test_on_the_command_line_it_comes_after_the_set_up_and_decides_the_exit_code
         admin(room, "PATCH", "/queues/demo", target_url=site.url)
         sound = run_wr(*here, "--origin", site.url)
         assert sound.exit_code == 0, sound.stdout
-        assert "enough for 1 people" in sound.stdout
+        assert "enough for 1 visitors" in sound.stdout
         here_at, there_at = (sound.stdout.index(head) for head in ("This machine", "The deployment"))
-        assert here_at < sound.stdout.index("environment") < there_at < sound.stdout.index("way in")
+        assert here_at < sound.stdout.index("environment") < there_at < sound.stdout.index("entry")
         elsewhere = run_wr(*here, "--origin", site.url, "--url", room.url)
-        crowded = [line for line in elsewhere.stdout.splitlines() if "enough for 1 people" in line]
+        crowded = [line for line in elsewhere.stdout.splitlines() if "enough for 1 visitors" in line]
         assert [line.startswith("✓ room's files") for line in crowded] == [True], "not of this machine"
         site.is_open = True
         assert run_wr(*here, "--origin", site.url, "--queue", "demo", "--url", room.url).exit_code == 1

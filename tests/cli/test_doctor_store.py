@@ -61,7 +61,7 @@ def test_an_embedded_dragonfly_is_warned_of_for_what_its_crash_costs(
     finding = store_server.check_engine(tmp_path)
     assert finding.verdict is Severity.UNSURE
     assert finding.found.startswith(f"dragonfly 1.40.0, {fake}: ")
-    assert "before anything is in the data folder" in finding.mend
+    assert "with an empty data folder" in finding.fix
     (tmp_path / "appendonlydir").mkdir()
     (tmp_path / "appendonlydir" / "wr.aof.manifest").touch()
     finding = store_server.check_engine(tmp_path)
@@ -88,7 +88,7 @@ def test_a_real_store_without_persistence_is_found_out(valkey: Engine) -> None:
         "store's clock": "✓",
     }
     assert findings[0].found.startswith("Valkey 9")
-    assert "has no limit" in findings[2].found
+    assert "without a limit" in findings[2].found
 
 
 def test_a_real_store_is_good_once_it_is_mended_as_the_findings_say(valkey: Engine) -> None:
@@ -121,7 +121,7 @@ def test_a_store_that_tells_little_is_warned_of_not_condemned(valkey: Engine) ->
     assert "my-secret" not in " ".join(map(str, findings))
     (refused,) = store_server.check_store(url.replace("my-secret", "my-other-secret"))
     assert refused.is_bad
-    assert "another user name or password" in refused.found
+    assert "refuses the user name or password" in refused.found
     assert "secret" not in str(refused)
 
 
@@ -184,7 +184,7 @@ def test_a_url_that_is_none_is_not_repeated_in_parts(url: str) -> None:
 def test_what_a_crash_of_the_store_would_lose_is_judged(facts: StoreFacts, verdict: Severity) -> None:
     finding = store_server.judge_persistence(facts)
     assert finding.verdict is verdict
-    assert bool(finding.mend) is (verdict is not Severity.GOOD)
+    assert bool(finding.fix) is (verdict is not Severity.GOOD)
 
 
 @pytest.mark.parametrize(
@@ -217,7 +217,7 @@ def test_a_store_that_is_nearly_full_or_has_no_limit_is_warned_of(
 ) -> None:
     finding = store_server.judge_memory(changed(VALKEY, used_bytes=used, max_bytes=most, machine_bytes=2**30))
     assert finding.verdict is verdict
-    assert bool(finding.mend) is (verdict is not Severity.GOOD)
+    assert bool(finding.fix) is (verdict is not Severity.GOOD)
 
 
 @pytest.mark.parametrize(("skew_s", "is_bad"), [(0.9, False), (-0.9, False), (1.1, True), (-1.1, True)])
@@ -273,7 +273,7 @@ def test_a_cluster_that_stops_as_a_whole_is_warned_of(cluster: StoreCluster) -> 
     finally:
         node.client.config_set("cluster-require-full-coverage", "no")
     warned = [finding for finding in findings if str(finding.verdict) == "!" and "cluster" in finding.subject]
-    assert ["cluster-require-full-coverage no" in finding.mend for finding in warned] == [True]
+    assert ["cluster-require-full-coverage no" in finding.fix for finding in warned] == [True]
 
 
 @pytest.mark.parametrize(
@@ -289,4 +289,4 @@ def test_a_cluster_that_stops_as_a_whole_is_warned_of(cluster: StoreCluster) -> 
 )
 def test_addresses_of_several_machines_that_make_no_sense_are_refused(url: str) -> None:
     (finding,) = store_server.check_store(url)
-    assert "no URL of a store" in finding.found
+    assert "not a valid URL of a store" in finding.found

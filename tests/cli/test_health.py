@@ -43,7 +43,7 @@ def test_another_server_at_the_address_is_exit_code_1() -> None:
     with running_target_site() as site:
         result = run_wr("health", "--url", site.url)
     assert result.exit_code == 1
-    assert "is no wr" in result.stdout
+    assert "is not wr" in result.stdout
 
 
 def test_an_address_that_is_none_is_exit_code_2() -> None:

@@ -7,7 +7,8 @@ from tests.cli.conftest import run_wr
 from tests.support.commands import COMMANDS, every_command
 from wr.cli.main import main
 from wr.cli.options import known_variables
-from wr.server.settings import Group, describe_settings
+from wr.server.setting_fields import Group
+from wr.server.settings import describe_settings
 
 PROMISED = {
     "serve",

@@ -85,7 +85,7 @@ def test_a_field_that_no_option_can_stand_for_is_an_error_of_the_program() -> No
 
     with pytest.raises(TypeError, match="parts"):
         message_options(Nested, heading="")(lambda: None)
-    with pytest.raises(TypeError, match="no message"):
+    with pytest.raises(TypeError, match="not a message type"):
         message_fields(int)  # type: ignore[arg-type]
 
 

@@ -25,4 +25,4 @@ def test_it_writes_the_same_document_to_a_file(tmp_path: Path) -> None:
 def test_a_file_that_cannot_be_written_is_reported_in_one_line(tmp_path: Path) -> None:
     result = run_wr("openapi", "-o", str(tmp_path / "no" / "openapi.json"))
     assert result.exit_code == 1
-    assert result.stderr == f"wr: {tmp_path}/no/openapi.json cannot be written: No such file or directory\n"
+    assert result.stderr == f"wr: cannot write {tmp_path}/no/openapi.json: No such file or directory\n"

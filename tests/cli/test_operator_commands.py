@@ -32,7 +32,7 @@ def test_changes_are_listed_newest_first_with_who_made_them(wr: Wr, queue_id: st
     shown = wr("audit", "--queue", queue_id)
     assert shown.exit_code == 0, shown.stderr
     heading, updated, created = shown.stdout.splitlines()[:3]
-    assert heading.split() == ["when", "who", "from", "what", "queue", "how"]
+    assert heading.split() == ["when", "operator", "address", "action", "queue", "details"]
     assert f"{getpass.getuser()}@{socket.gethostname()}" in updated
     assert "127.0.0.1" in updated
     assert "queue.updated" in updated
@@ -52,7 +52,7 @@ def test_as_many_changes_are_shown_as_are_asked_for(wr: Wr, queue_id: str) -> No
 
 
 def test_a_queue_that_nobody_changed_says_so(wr: Wr) -> None:
-    assert wr("audit", "--queue", "no-such-queue").stdout == "Nothing was changed yet.\n"
+    assert wr("audit", "--queue", "no-such-queue").stdout == "There are no changes yet.\n"
 
 
 def test_somebody_in_line_is_found_by_the_id_of_the_position(wr: Wr, server: Ready, queue_id: str) -> None:

@@ -102,7 +102,7 @@ def test_a_list_of_passes_replaces_no_file(wr: Wr, queue_id: str, tmp_path: Path
     earlier = tmp_path / "passes"
     earlier.write_text("what cannot be had again")
     refused = wr("pass", "issue", "--queue", queue_id, "--output", str(earlier))
-    assert (refused.exit_code, refused.stderr) == (1, "wr: the passes cannot be written: File exists\n")
+    assert (refused.exit_code, refused.stderr) == (1, "wr: cannot write the passes: File exists\n")
     assert earlier.read_text() == "what cannot be had again"
 
 
@@ -149,7 +149,7 @@ def test_a_revoked_pass_gives_no_place_and_its_place_is_ended(wr: Wr, server: Re
     revoked = wr("pass", "revoke", "-", "--reason", "resold", answer=f"{given}\n")
     assert revoked.exit_code == 0, revoked.stderr
     pass_id = claims(given)["jti"]
-    assert revoked.stdout == f"{pass_id} is revoked. It had given 1 place; the last of them was ended.\n"
+    assert revoked.stdout == f"{pass_id} is revoked. It gave 1 place. The last of them is ended.\n"
     details = assert_refused(join(server, queue_id, given), 403, "PASS_INVALID")
     assert details["reason"] == "revoked"
     assert "ended" in wr("find", joined.json()["position_id"]).stdout
@@ -223,7 +223,7 @@ def test_a_session_is_ended_when_that_is_confirmed_and_its_visitor_kept_out(wr: 
         answer="y\n",
     )
     assert ended.exit_code == 0, ended.stderr
-    assert ended.stdout.startswith(f"{session_id} is ended. Its visitor is blocked until ")
+    assert ended.stdout.startswith(f"{session_id} is ended. The visitor is blocked until ")
     assert json.loads(wr("find", session_id, "--json").stdout)["status"] == "terminated"
     assert_refused(join(server, queue_id, address="203.0.113.5"), 403, "BLOCKED")
 
@@ -241,7 +241,7 @@ def test_a_session_is_ended_without_a_question_when_yes_is_said_beforehand(wr: W
 def test_what_is_no_duration_is_a_usage_error_that_shows_some(wr: Wr, duration: str) -> None:
     refused = wr("pass", "issue", "--queue", "demo", "--expires", duration)
     assert (refused.exit_code, refused.stdout) == (2, "")
-    assert "write 90s, 30m, 2h or 7d" in refused.stderr
+    assert "such as 90s, 30m, 2h or 7d" in refused.stderr
 
 
 @pytest.mark.parametrize(("duration", "seconds"), [("90s", 90), ("30m", 1800), ("2h", 7200), ("7d", 604_800)])

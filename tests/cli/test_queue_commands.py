@@ -97,7 +97,7 @@ def test_a_shorter_heartbeat_timeout_that_may_cost_places_is_asked_about(
     eventually(is_silent, "the visitor has not been heard for two seconds")
     refused = wr(*shorten, "--heartbeat-timeout-seconds", "2", answer="n\n")
     assert refused.exit_code == 1
-    asked = "1 of 1 in line have not been heard for 2 seconds, and lose their places if they stay silent."
+    asked = "1 of 1 waiting visitors have sent no heartbeat for 2 seconds. They lose their places"
     assert asked in refused.stderr
     assert settings_of(wr, queue_id)["heartbeat_timeout_seconds"] == 30
     longer = wr("queue", "update", queue_id, "--heartbeat-timeout-seconds", "31")
@@ -152,10 +152,10 @@ def test_a_flush_sends_away_everyone_who_waits_when_that_is_confirmed(
         join(server, queue_id)
     refused = wr("queue", "flush", queue_id, answer="n\n")
     assert refused.exit_code == 1
-    assert f"Send away everyone who waits in {queue_id}, 3 now?" in refused.stderr
+    assert f"Remove all waiting visitors from {queue_id}, 3 now?" in refused.stderr
     assert json.loads(wr("queue", "stats", queue_id, "--json").stdout)["current_waiting"] == 3
     flushed = wr("queue", "flush", queue_id, answer="y\n")
-    assert (flushed.exit_code, flushed.stdout) == (0, f"3 sent away from {queue_id}.\n")
+    assert (flushed.exit_code, flushed.stdout) == (0, f"3 waiting visitors removed from {queue_id}.\n")
     assert json.loads(wr("queue", "stats", queue_id, "--json").stdout)["current_waiting"] == 0
 
 

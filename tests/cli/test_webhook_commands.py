@@ -41,7 +41,8 @@ def test_all_events_are_told_unless_some_are_chosen(wr: Wr) -> None:
 
 
 def test_there_is_nothing_dead_and_nothing_to_retry_or_discard(wr: Wr) -> None:
-    assert wr("webhook", "dead").stdout == "Every delivery was acknowledged, or is still tried.\n"
+    answer = wr("webhook", "dead").stdout
+    assert answer == "There are no dead letters: every delivery succeeded or has tries left.\n"
     for command in ("retry", "discard"):
         ended = wr("webhook", command, "1-0")
         assert (ended.exit_code, ended.stderr) == (1, "wr: There is no such dead letter\n")

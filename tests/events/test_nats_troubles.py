@@ -183,12 +183,12 @@ def test_a_user_who_may_only_publish_is_served_and_a_password_may_be_percent_enc
 @pytest.mark.parametrize(
     ("url", "reason"),
     [
-        ("ws://wr:wrong-secret@nats:80", "NATS is not reached by WebSocket"),
-        ("nats://one:4222,wss://wr:wrong-secret@nats", "NATS is not reached by WebSocket"),
-        ("nats://wr:wrong-secret@nats:port", "it is no URL"),
-        ("nats://wr:wrong-secret@nats:70000", "it is no URL"),
-        ("nats://wr:wrong-secret", "it is no URL"),
-        ("nats://wr:wrong-secret@[::1", "it is no URL"),
+        ("ws://wr:wrong-secret@nats:80", "NATS over WebSocket is not supported"),
+        ("nats://one:4222,wss://wr:wrong-secret@nats", "NATS over WebSocket is not supported"),
+        ("nats://wr:wrong-secret@nats:port", "not a URL"),
+        ("nats://wr:wrong-secret@nats:70000", "not a URL"),
+        ("nats://wr:wrong-secret", "not a URL"),
+        ("nats://wr:wrong-secret@[::1", "not a URL"),
     ],
 )
 def test_a_url_that_nats_cannot_be_reached_by_ends_the_start_and_is_not_repeated(

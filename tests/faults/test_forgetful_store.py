@@ -312,7 +312,7 @@ def test_health_metrics_and_the_log_say_what_was_lost_and_what_is_back(
             "three are back",
         )
         eventually(lambda: "recovering_queues" not in site.http.get("/health").json(), "it is over")
-        assert "the store has forgotten what it had acknowledged" in server.log
+        assert "the store has lost acknowledged data" in server.log
 
 
 def test_a_queue_whose_machine_alone_has_forgotten_comes_back_too(

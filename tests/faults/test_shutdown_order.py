@@ -125,7 +125,7 @@ async def test_a_start_that_waits_for_the_store_ends_when_told_to_stop(
         async with trio.open_nursery() as nursery:
             nursery.start_soon(stop_when, waits, stop)
             await run(load_settings({**SETTINGS, "data_dir": str(tmp_path)}, {}), stop=stop)
-    assert caught.group_contains(StartUpFailure, match="told to stop")
+    assert caught.group_contains(StartUpFailure, match="stopped before")
 
 
 async def stop_when(reason: trio.Event, stop: trio.Event) -> None:

@@ -109,4 +109,4 @@ def test_a_signal_ends_a_start_that_waits(tmp_path: Path) -> None:
         eventually(lambda: WAITS in server.log, "it says that it waits")
         server.send(signal.SIGTERM)
         assert server.ended(10) == 1
-        assert server.log.splitlines()[-1] == "wr: told to stop before the store was ready"
+        assert server.log.splitlines()[-1] == "wr: stopped before the store was ready"

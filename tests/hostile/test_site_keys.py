@@ -158,7 +158,7 @@ def test_a_key_that_could_be_guessed_is_warned_of_at_the_start(tmp_path: Path) -
     keys = {"admin_key": "tiny-key", "origin_key": "x" * 16, "metrics_token": "y" * 15}
     with running_server_process(tmp_path, **keys) as server:
         told = server.log + server.output.read_text()
-    warned = [line for line in told.splitlines() if "short enough to be guessed" in line]
+    warned = [line for line in told.splitlines() if "so short that it can be guessed" in line]
     assert [name for name in keys for line in warned if name in line] == ["admin_key", "metrics_token"]
     assert "tiny-key" not in told
 

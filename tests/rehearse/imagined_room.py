@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from wr.rehearse.observations import (
-    BEATS,
+    SIGNS_OF_LIFE,
     Effort,
     Observations,
     ObservedAnswer,
@@ -18,7 +18,7 @@ from wr.rehearse.observations import (
     Outcome,
     RequestKind,
 )
-from wr.rehearse.plan import MARGIN_S, Behaviour, Plan, QueueFacts, Script, scripts
+from wr.rehearse.plan import MARGIN_S, Behaviour, Plan, QueueFacts, VisitPlan, make_visit_plans
 
 FACTS = QueueFacts(
     id="demo",
@@ -34,7 +34,7 @@ PASS_EVERY_S = 0.25
 ENDS_S = 300.0
 """When a sale is broken off: in a false room somebody may wait for ever."""
 
-Talk = Generator[tuple[RequestKind, float], tuple[ObservedAnswer, dict[str, Any]], None]
+Visit = Generator[tuple[RequestKind, float], tuple[ObservedAnswer, dict[str, Any]], None]
 Reply = tuple[Outcome, dict[str, Any]]
 
 
@@ -160,10 +160,10 @@ class Habits(msgspec.Struct, frozen=True):
     """How this machine and the network behave."""
 
     latency_s: tuple[float, float] = (0.001, 0.2)
-    beat_late_s: Callable[[Script], float] = lambda _script: 0.0
+    beat_late_s: Callable[[VisitPlan], float] = lambda _visit_plan: 0.0
 
 
-def visitor(script: Script, plan: Plan, start_s: float, habits: Habits) -> Talk:
+def visitor(visit_plan: VisitPlan, plan: Plan, start_s: float, habits: Habits) -> Visit:
     """A visitor, spoken to with answers, who says what is asked next and when; like `wr.rehearse.visitor`."""
     facts = plan.facts
     answer, _ = yield RequestKind.JOIN, start_s
@@ -171,31 +171,32 @@ def visitor(script: Script, plan: Plan, start_s: float, habits: Habits) -> Talk:
     has_acted = False
     while answer.outcome is Outcome.WAITING:
         next_s = max(
-            answer.sent_s + facts.heartbeat_interval_seconds + habits.beat_late_s(script), answer.received_s
+            answer.sent_s + facts.heartbeat_interval_seconds + habits.beat_late_s(visit_plan),
+            answer.received_s,
         )
-        acts = not has_acted and answer.received_s - joined_s >= script.acts_after_s
+        acts = not has_acted and answer.received_s - joined_s >= visit_plan.acts_after_s
         has_acted = has_acted or acts
-        if acts and script.behaviour is Behaviour.LEAVES:
+        if acts and visit_plan.behaviour is Behaviour.LEAVES:
             answer, _ = yield RequestKind.LEAVE, answer.received_s
-        elif acts and script.behaviour is Behaviour.VANISHES:
+        elif acts and visit_plan.behaviour is Behaviour.VANISHES:
             answer, _ = yield (
                 RequestKind.STATUS,
                 answer.received_s + facts.heartbeat_timeout_seconds + MARGIN_S + 0.1,
             )
             if answer.outcome is not Outcome.ADMITTED:
                 return
-        elif acts and script.behaviour is Behaviour.RETURNS:
-            answer, _ = yield RequestKind.HEARTBEAT, answer.sent_s + script.silence_s
+        elif acts and visit_plan.behaviour is Behaviour.RETURNS:
+            answer, _ = yield RequestKind.HEARTBEAT, answer.sent_s + visit_plan.silence_s
         else:
             answer, _ = yield RequestKind.HEARTBEAT, next_s
     if answer.outcome is Outcome.ADMITTED:
         answer, _ = yield RequestKind.ACTIVITY, answer.received_s
-        answer, _ = yield RequestKind.LEAVE, answer.received_s + script.dwell_s
-    if answer.outcome is Outcome.LEFT and script.looks_back:
+        answer, _ = yield RequestKind.LEAVE, answer.received_s + visit_plan.dwell_s
+    if answer.outcome is Outcome.LEFT and visit_plan.checks_after_leaving:
         yield RequestKind.STATUS, answer.received_s + 1
 
 
-def play(
+def simulate(
     make_room: Callable[[QueueFacts, float, Random], ImaginedRoom] = ImaginedRoom,
     *,
     facts: QueueFacts = FACTS,
@@ -209,10 +210,13 @@ def play(
     plan = Plan(facts, visitors, join_rate, seed, "test")
     random = Random(seed)
     room = make_room(facts, clock_ahead_ms, random)
-    cast = list(scripts(plan, random))
-    answers: dict[int, list[ObservedAnswer]] = {script.number: [] for script in cast}
+    visit_plans = list(make_visit_plans(plan, random))
+    answers: dict[int, list[ObservedAnswer]] = {visit_plan.number: [] for visit_plan in visit_plans}
     confirmed_s: dict[int, float] = {}
-    talks = {script.number: visitor(script, plan, script.comes_at_s, habits) for script in cast}
+    talks = {
+        visit_plan.number: visitor(visit_plan, plan, visit_plan.comes_at_s, habits)
+        for visit_plan in visit_plans
+    }
     order = itertools.count()
     agenda: list[tuple[float, int, int, RequestKind, float]] = []
 
@@ -223,8 +227,8 @@ def play(
         asked, sent_s = line
         heapq.heappush(agenda, (sent_s + latency_s(), next(order), number, asked, sent_s))
 
-    for script in cast:
-        say(script.number, next(talks[script.number]))
+    for visit_plan in visit_plans:
+        say(visit_plan.number, next(talks[visit_plan.number]))
     passes = _passes()
     next_pass_s = next(passes)
     while agenda:
@@ -234,11 +238,11 @@ def play(
         while next_pass_s <= time_s:
             room.admit(next_pass_s)
             next_pass_s = next(passes)
-        outcome, facts_told = room.answer(asked, f"p-{number}", cast[number].priority, time_s)
+        outcome, facts_told = room.answer(asked, f"p-{number}", visit_plans[number].priority, time_s)
         silent_s = max(0.0, sent_s - confirmed_s.get(number, sent_s))
         answer = ObservedAnswer(asked, outcome, sent_s, time_s + latency_s(), silent_s, **facts_told)
         answers[number].append(answer)
-        if asked in BEATS:
+        if asked in SIGNS_OF_LIFE:
             confirmed_s[number] = answer.received_s
         try:
             say(number, talks[number].send((answer, {})))
@@ -248,13 +252,13 @@ def play(
         plan=plan,
         visits=tuple(
             ObservedVisit(
-                script.number,
-                script.priority,
-                script.behaviour,
-                f"p-{script.number}",
-                tuple(answers[script.number]),
+                visit_plan.number,
+                visit_plan.priority,
+                visit_plan.behaviour,
+                f"p-{visit_plan.number}",
+                tuple(answers[visit_plan.number]),
             )
-            for script in cast
+            for visit_plan in visit_plans
         ),
         effort=Effort(requests=sum(map(len, answers.values()))),
         duration_s=100.0,

@@ -70,9 +70,9 @@ def test_faults_are_named_as_the_help_says() -> None:
         (["--chaos", "all", "--url", "http://127.0.0.1:1"], "leave out --url"),
         (["--chaos", "all", "--queue", "sale"], "leave out --queue"),
         (["--chaos", "all", "--data-dir", "data"], "leave out --data-dir"),
-        (["--chaos-faults", "5"], "--chaos-faults goes with --chaos only"),
+        (["--chaos-faults", "5"], "--chaos-faults needs --chaos"),
         (["--chaos", "nonsense"], "--chaos: there is no fault 'nonsense'"),
-        (["--chaos", "all", "--chaos-store-command", "sleep 1"], "must have {folder} in it"),
+        (["--chaos", "all", "--chaos-store-command", "sleep 1"], "must contain {folder}"),
         (
             ["--chaos", "all", "--chaos-store-command", "no-such-store {folder} {port}"],
             "there is no command 'no-such-store'",

@@ -7,42 +7,44 @@ from random import Random
 import pytest
 
 from tests.rehearse.imagined_room import FACTS
-from wr.rehearse.plan import MOST_VISITORS, Behaviour, Plan, scripts
+from wr.rehearse.plan import MOST_VISITORS, Behaviour, Plan, make_visit_plans
 
 PLAN = Plan(FACTS, visitors=4000, join_rate=200.0, seed=7, run_id="one")
-CAST = list(scripts(PLAN, Random(7)))
+CAST = list(make_visit_plans(PLAN, Random(7)))
 
 
 def test_the_same_seed_plays_the_same_sale() -> None:
-    assert list(scripts(PLAN, Random(7))) == CAST
-    assert list(scripts(PLAN, Random(8))) != CAST
+    assert list(make_visit_plans(PLAN, Random(7))) == CAST
+    assert list(make_visit_plans(PLAN, Random(8))) != CAST
 
 
 def test_visitors_come_at_the_join_rate() -> None:
-    assert [script.comes_at_s for script in CAST] == sorted(script.comes_at_s for script in CAST)
+    assert [visit_plan.comes_at_s for visit_plan in CAST] == sorted(
+        visit_plan.comes_at_s for visit_plan in CAST
+    )
     assert CAST[-1].comes_at_s == pytest.approx(PLAN.visitors / PLAN.join_rate, rel=0.1)
 
 
 def test_every_priority_and_every_behaviour_is_played() -> None:
-    assert set(Counter(script.priority for script in CAST)) == {0, 1, 2, 3}
-    assert set(Counter(script.behaviour for script in CAST)) == set(Behaviour)
+    assert set(Counter(visit_plan.priority for visit_plan in CAST)) == {0, 1, 2, 3}
+    assert set(Counter(visit_plan.behaviour for visit_plan in CAST)) == set(Behaviour)
 
 
 def test_nobody_shares_an_address_or_a_user_id() -> None:
-    assert len({script.address for script in CAST}) == len(CAST)
-    assert len({script.metadata["user_id"] for script in CAST}) == len(CAST)
+    assert len({visit_plan.address for visit_plan in CAST}) == len(CAST)
+    assert len({visit_plan.metadata["user_id"] for visit_plan in CAST}) == len(CAST)
 
 
 def test_addresses_are_those_set_aside_for_tests_and_suffice_for_the_largest_sale() -> None:
     network = ip_network("198.18.0.0/15")
-    assert all(ip_address(script.address) in network for script in CAST)
+    assert all(ip_address(visit_plan.address) in network for visit_plan in CAST)
     assert network.num_addresses == MOST_VISITORS
 
 
 def test_whoever_means_to_come_back_does_so_before_the_timeout_and_after_a_missed_heartbeat() -> None:
-    for script in CAST:
-        assert FACTS.heartbeat_interval_seconds < script.silence_s
-        assert script.silence_s < 0.8 * FACTS.heartbeat_timeout_seconds
+    for visit_plan in CAST:
+        assert FACTS.heartbeat_interval_seconds < visit_plan.silence_s
+        assert visit_plan.silence_s < 0.8 * FACTS.heartbeat_timeout_seconds
 
 
 def test_metadata_is_what_the_contract_allows() -> None:

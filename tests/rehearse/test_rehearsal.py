@@ -13,8 +13,8 @@ from tests.rehearse.imagined_room import FACTS
 from wr.client.admin_client import AdminClient, AdminKey
 from wr.rehearse.client import HttpClient, Request, Response, parse_origin
 from wr.rehearse.observations import Observations, Outcome, RequestKind
-from wr.rehearse.operator import Look
-from wr.rehearse.plan import Behaviour, Plan, scripts
+from wr.rehearse.operator import QueueState
+from wr.rehearse.plan import Behaviour, Plan, make_visit_plans
 from wr.rehearse.rehearsal import Rehearsal
 from wr.rehearse.report import show_progress
 
@@ -49,12 +49,15 @@ class Unmoved(HttpClient):
 
 def a_rehearsal(client: HttpClient, visitors: int = 40, behaviour: Behaviour = Behaviour.STAYS) -> Rehearsal:
     plan = Plan(FACTS, visitors, 20.0, 1, "test")
-    cast = [msgspec.structs.replace(script, behaviour=behaviour) for script in scripts(plan, Random(1))]
-    return Rehearsal(plan, cast, client, AdminClient(NOWHERE, AdminKey("", "")), trio.current_time)
+    visit_plans = [
+        msgspec.structs.replace(visit_plan, behaviour=behaviour)
+        for visit_plan in make_visit_plans(plan, Random(1))
+    ]
+    return Rehearsal(plan, visit_plans, client, AdminClient(NOWHERE, AdminKey("", "")), trio.current_time)
 
 
 async def played(rehearsal: Rehearsal) -> Observations:
-    return await rehearsal.play(Look(FACTS, 0, 0))
+    return await rehearsal.run(QueueState(FACTS, 0, 0))
 
 
 async def test_a_line_that_never_moves_is_given_up(autojump_clock: trio.testing.MockClock) -> None:
@@ -82,9 +85,9 @@ async def test_heartbeats_are_sent_as_often_as_the_server_said(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     seen = await played(a_rehearsal(Unmoved(), visitors=1))
-    assert seen.effort.beats == seen.duration_s // 5
-    assert seen.effort.late_beats == 0
-    assert seen.effort.latest_beat_s == 0
+    assert seen.effort.heartbeats == seen.duration_s // 5
+    assert seen.effort.late_heartbeats == 0
+    assert seen.effort.latest_heartbeat_s == 0
 
 
 async def test_of_a_long_wait_few_answers_are_kept_and_the_last_is_among_them(
@@ -92,7 +95,7 @@ async def test_of_a_long_wait_few_answers_are_kept_and_the_last_is_among_them(
 ) -> None:
     seen = await played(a_rehearsal(Unmoved(), visitors=1))
     answers = seen.visits[0].answers
-    assert len(answers) < seen.effort.beats / 2
+    assert len(answers) < seen.effort.heartbeats / 2
     assert answers[0].asked is RequestKind.JOIN
     assert answers[-1].received_s > seen.duration_s - 6
     # What is left out must not look like silence.

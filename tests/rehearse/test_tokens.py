@@ -7,7 +7,7 @@ import jwt
 import msgspec
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from tests.rehearse.imagined_room import play
+from tests.rehearse.imagined_room import simulate
 from wr.rehearse.evidence import gather
 from wr.rehearse.observations import Observations
 from wr.rehearse.promises import tokens
@@ -28,7 +28,7 @@ def published(key: rsa.RSAPrivateKey, kid: str) -> dict[str, object]:
 
 
 def sold(token: str, keys: dict[str, object] | None) -> Observations:
-    seen = play(visitors=20)
+    seen = simulate(visitors=20)
     visit = msgspec.structs.replace(seen.visits[0], session_token=token)
     return msgspec.structs.replace(seen, visits=(visit, *seen.visits[1:]), published_keys=keys)
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.rehearse.imagined_room import FACTS, Habits, ImaginedRoom, Reply, play
+from tests.rehearse.imagined_room import FACTS, Habits, ImaginedRoom, Reply, simulate
 from wr.rehearse import promises
 from wr.rehearse.evidence import Evidence, gather
 from wr.rehearse.observations import Observations, ObservedAnswer, ObservedEntry, Outcome, RequestKind
@@ -178,7 +178,7 @@ ROOMY = msgspec.structs.replace(FACTS, max_active_users=10_000)
 
 @pytest.mark.parametrize(("room", "promise"), FALSE_ROOMS, ids=lambda value: value.__name__)
 def test_a_room_that_breaks_a_promise_is_caught(room: type[ImaginedRoom], promise: Judge) -> None:
-    seen = play(room, facts=ROOMY if promise is promises.rate else FACTS)
+    seen = simulate(room, facts=ROOMY if promise is promises.rate else FACTS)
     assert promise(gather(seen)).is_kept is False
 
 
@@ -190,13 +190,13 @@ class BlindWithShares(BlindToPriority):
 @pytest.mark.parametrize("room", [GivesNoShare, GivesLowerOnesTooMuch, BlindWithShares])
 @pytest.mark.parametrize("seed", range(3))
 def test_a_room_that_gives_a_priority_another_share_is_caught(room: type[ImaginedRoom], seed: int) -> None:
-    judgement = promises.priorities(gather(play(room, facts=SHARING, visitors=600, seed=seed)))
+    judgement = promises.priorities(gather(simulate(room, facts=SHARING, visitors=600, seed=seed)))
     assert judgement.is_kept is False, judgement
-    assert promises.priorities(gather(play(facts=SHARING, visitors=600, seed=seed))).is_kept
+    assert promises.priorities(gather(simulate(facts=SHARING, visitors=600, seed=seed))).is_kept
 
 
 def test_shares_are_not_judged_where_they_cannot_be_known() -> None:
-    seen = play(GivesNoShare, facts=SHARING, visitors=600)
+    seen = simulate(GivesNoShare, facts=SHARING, visitors=600)
     others = msgspec.structs.replace(seen, waiting_before=1)
     assert promises.priorities(gather(others)).is_kept is None
     changed = msgspec.structs.replace(seen, facts_after=FACTS)
@@ -212,7 +212,7 @@ def test_shares_are_not_judged_where_they_cannot_be_known() -> None:
 
 @pytest.mark.parametrize("promise", promises.ALL, ids=lambda promise: promise.__name__)
 def test_each_promise_is_seen_to_be_kept_in_a_true_room(promise: Judge) -> None:
-    judgement = promise(gather(play(visitors=600)))
+    judgement = promise(gather(simulate(visitors=600)))
     # No token is signed in an imagined room.
     assert judgement.is_kept is (None if promise is promises.tokens else True), judgement
 
@@ -240,7 +240,7 @@ def test_a_true_room_is_never_called_false(
     most: int,
     share: float,
 ) -> None:
-    seen = play(
+    seen = simulate(
         facts=msgspec.structs.replace(
             FACTS, admission_rate=rate, max_active_users=most, priority_share=share
         ),
@@ -254,15 +254,15 @@ def test_a_true_room_is_never_called_false(
 
 
 def test_a_visitor_whose_own_heartbeat_was_too_late_is_not_held_against_the_server() -> None:
-    habits = Habits(beat_late_s=lambda script: 11.0 if script.number % 10 == 0 else 0.0)
-    verdict = judge(play(habits=habits))
+    habits = Habits(beat_late_s=lambda visit_plan: 11.0 if visit_plan.number % 10 == 0 else 0.0)
+    verdict = judge(simulate(habits=habits))
     assert verdict.broken == ()
     assert verdict.figures.expired > 0
-    assert any("left this machine too late" in note for note in verdict.notes)
+    assert any("this machine sent their heartbeats too late" in note for note in verdict.notes)
 
 
 def test_the_figures_of_a_sale_add_up() -> None:
-    figures = judge(play(visitors=600)).figures
+    figures = judge(simulate(visitors=600)).figures
     assert figures.joined == 600
     assert figures.admitted + figures.left + figures.expired + figures.lost == figures.joined
     assert figures.most_active == FACTS.max_active_users
@@ -272,7 +272,7 @@ def test_the_figures_of_a_sale_add_up() -> None:
 
 def lost_place(*answers: ObservedAnswer, effort_lag_s: float = 0.0) -> Verdict:
     """The verdict on a true sale after which one more visitor came, and got these answers."""
-    seen = play(visitors=30)
+    seen = simulate(visitors=30)
     later = tuple(
         msgspec.structs.replace(answer, sent_s=1000 + answer.sent_s, received_s=1000 + answer.received_s)
         for answer in answers
@@ -288,7 +288,7 @@ def joined(sent_s: float = 0.0, received_s: float = 0.1) -> ObservedAnswer:
     return ObservedAnswer(RequestKind.JOIN, Outcome.WAITING, sent_s, received_s)
 
 
-def beat(outcome: Outcome, sent_s: float, received_s: float, **more: object) -> ObservedAnswer:
+def heartbeat(outcome: Outcome, sent_s: float, received_s: float, **more: object) -> ObservedAnswer:
     return ObservedAnswer(RequestKind.HEARTBEAT, outcome, sent_s, received_s, **more)  # type: ignore[arg-type]
 
 
@@ -297,59 +297,59 @@ def broken(verdict: Verdict) -> str:
 
 
 def test_a_place_lost_before_the_timeout_could_be_over_is_a_broken_promise() -> None:
-    assert "before the timeout" in broken(lost_place(joined(), beat(Outcome.EXPIRED, 5, 14.9)))
+    assert "before the timeout" in broken(lost_place(joined(), heartbeat(Outcome.EXPIRED, 5, 14.9)))
 
 
 def test_a_place_lost_because_the_server_took_too_long_is_a_broken_promise() -> None:
-    verdict = lost_place(joined(), beat(Outcome.WAITING, 5, 12), beat(Outcome.EXPIRED, 12.1, 20.5))
+    verdict = lost_place(joined(), heartbeat(Outcome.WAITING, 5, 12), heartbeat(Outcome.EXPIRED, 12.1, 20.5))
     assert "too slow" in broken(verdict)
 
 
 def test_a_place_lost_when_this_machine_lagged_as_much_is_not_held_against_the_server() -> None:
-    beats = (joined(), beat(Outcome.WAITING, 5, 12), beat(Outcome.EXPIRED, 12.1, 20.5))
-    assert broken(lost_place(*beats, effort_lag_s=8.0)) == ""
+    heartbeats = (joined(), heartbeat(Outcome.WAITING, 5, 12), heartbeat(Outcome.EXPIRED, 12.1, 20.5))
+    assert broken(lost_place(*heartbeats, effort_lag_s=8.0)) == ""
 
 
 def test_a_place_lost_because_heartbeats_were_refused_as_too_many_is_a_broken_promise() -> None:
-    refused = beat(Outcome.REFUSED, 5, 5.1, status=429, reason="RATE_LIMITED")
-    verdict = lost_place(joined(), refused, beat(Outcome.EXPIRED, 10, 15.2))
+    refused = heartbeat(Outcome.REFUSED, 5, 5.1, status=429, reason="RATE_LIMITED")
+    verdict = lost_place(joined(), refused, heartbeat(Outcome.EXPIRED, 10, 15.2))
     assert "refused heartbeats" in broken(verdict)
     assert len(verdict.broken) == 1
     assert any("(429)" in note for note in verdict.notes)
 
 
 def test_a_place_lost_while_the_server_was_away_is_told_but_breaks_only_the_promise_to_answer() -> None:
-    unanswered = beat(Outcome.UNANSWERED, 5, 6, reason="Connection refused")
-    verdict = lost_place(joined(), unanswered, beat(Outcome.EXPIRED, 10, 15.2))
+    unanswered = heartbeat(Outcome.UNANSWERED, 5, 6, reason="Connection refused")
+    verdict = lost_place(joined(), unanswered, heartbeat(Outcome.EXPIRED, 10, 15.2))
     assert broken(verdict).startswith("No request fails")
     assert len(verdict.broken) == 1
     assert any("did not answer" in note for note in verdict.notes)
 
 
 def test_a_visitor_who_waited_in_vain_for_an_answer_is_not_said_to_have_been_late() -> None:
-    unanswered = beat(Outcome.UNANSWERED, 5, 35, reason="no answer within 30 s")
-    verdict = lost_place(joined(), unanswered, beat(Outcome.EXPIRED, 36, 36.2), effort_lag_s=5.0)
+    unanswered = heartbeat(Outcome.UNANSWERED, 5, 35, reason="no answer within 30 s")
+    verdict = lost_place(joined(), unanswered, heartbeat(Outcome.EXPIRED, 36, 36.2), effort_lag_s=5.0)
     assert not any("too late" in note for note in verdict.notes)
 
 
 def test_an_answer_that_came_after_the_timeout_is_the_servers_delay() -> None:
-    verdict = lost_place(joined(), beat(Outcome.WAITING, 5, 25), beat(Outcome.EXPIRED, 25.1, 25.2))
+    verdict = lost_place(joined(), heartbeat(Outcome.WAITING, 5, 25), heartbeat(Outcome.EXPIRED, 25.1, 25.2))
     assert "too slow" in broken(verdict)
 
 
 def test_a_session_that_was_over_before_its_visitor_heard_of_it_is_told_and_nothing_broken() -> None:
-    verdict = lost_place(joined(), beat(Outcome.EXPIRED, 5, 61, reason="session_timeout"))
+    verdict = lost_place(joined(), heartbeat(Outcome.EXPIRED, 5, 61, reason="session_timeout"))
     assert broken(verdict) == ""
-    assert any("session was over before" in note for note in verdict.notes)
+    assert any("session ended before" in note for note in verdict.notes)
 
 
 def test_a_session_cannot_be_over_sooner_than_it_lasts() -> None:
-    verdict = lost_place(joined(), beat(Outcome.EXPIRED, 5, 5.1, reason="session_timeout"))
+    verdict = lost_place(joined(), heartbeat(Outcome.EXPIRED, 5, 5.1, reason="session_timeout"))
     assert "before the timeout" in broken(verdict)
 
 
 def test_a_place_that_an_operator_flushed_is_no_broken_promise() -> None:
-    verdict = lost_place(joined(), beat(Outcome.EXPIRED, 5, 5.1, reason="flushed"))
+    verdict = lost_place(joined(), heartbeat(Outcome.EXPIRED, 5, 5.1, reason="flushed"))
     assert broken(verdict) == ""
     assert any("operator" in note for note in verdict.notes)
 
@@ -368,7 +368,7 @@ def test_a_place_that_is_gone_after_an_unanswered_wish_to_leave_is_left_and_not_
 
 @pytest.mark.parametrize(("over_at_s", "is_kept"), [(61.5, True), (55.0, False)])
 def test_a_session_may_be_over_when_its_token_says_so_and_not_before(over_at_s: float, is_kept: bool) -> None:
-    seen = play(visitors=30, clock_ahead_ms=0.0)
+    seen = simulate(visitors=30, clock_ahead_ms=0.0)
     entry = ObservedEntry("s-99", "p-99", "demo", 1_000_500, 1_061)
     answers = (
         ObservedAnswer(RequestKind.JOIN, Outcome.WAITING, 1000.0, 1000.1),
@@ -384,17 +384,17 @@ def test_a_session_may_be_over_when_its_token_says_so_and_not_before(over_at_s: 
 
 def test_who_left_before_another_was_let_in_was_not_overtaken_however_unsure_the_clocks() -> None:
     """The only admission is known to within three seconds, and in the middle of them the other one left."""
-    seen = play(visitors=1)
+    seen = simulate(visitors=1)
     entry = ObservedEntry("s-1", "p-1", "demo", 10_500, 100)
     ahead = (
         joined(),
-        beat(Outcome.WAITING, 10.0, 10.1),
+        heartbeat(Outcome.WAITING, 10.0, 10.1),
         ObservedAnswer(RequestKind.LEAVE, Outcome.LEFT, 10.2, 10.3),
     )
     behind = (
         joined(1.0, 1.1),
-        beat(Outcome.WAITING, 9.0, 9.1),
-        beat(Outcome.ADMITTED, 11.9, 12.0, entry=entry),
+        heartbeat(Outcome.WAITING, 9.0, 9.1),
+        heartbeat(Outcome.ADMITTED, 11.9, 12.0, entry=entry),
     )
     visits = tuple(
         msgspec.structs.replace(seen.visits[0], number=number, position_id=f"p-{number}", answers=answers)
@@ -405,14 +405,14 @@ def test_who_left_before_another_was_let_in_was_not_overtaken_however_unsure_the
 
 def test_what_a_stream_told_late_does_not_prove_that_somebody_was_overtaken() -> None:
     """Told on a stream to be in line, a second after somebody behind was let in; then the visitor is gone."""
-    seen = play(visitors=1)
+    seen = simulate(visitors=1)
     entry = ObservedEntry("s-1", "p-1", "demo", 10_500, 100)
     opened = ObservedAnswer(RequestKind.STREAM, Outcome.WAITING, 0.2, 0.3)
     told_late = ObservedAnswer(RequestKind.STREAM, Outcome.WAITING, 11.5, 11.5, told_since_s=0.2)
     behind = (
         joined(1.0, 1.1),
-        beat(Outcome.WAITING, 10.4, 10.45),
-        beat(Outcome.ADMITTED, 10.5, 10.55, entry=entry),
+        heartbeat(Outcome.WAITING, 10.4, 10.45),
+        heartbeat(Outcome.ADMITTED, 10.5, 10.55, entry=entry),
     )
     visits = tuple(
         msgspec.structs.replace(seen.visits[0], number=number, position_id=f"p-{number}", answers=answers)
@@ -422,23 +422,23 @@ def test_what_a_stream_told_late_does_not_prove_that_somebody_was_overtaken() ->
 
 
 def changed(**settings_after: object) -> Observations:
-    seen = play(Overcrowded)
+    seen = simulate(Overcrowded)
     return msgspec.structs.replace(seen, facts_after=msgspec.structs.replace(FACTS, **settings_after))
 
 
 def test_what_depends_on_settings_is_not_judged_when_they_were_changed_meanwhile() -> None:
     verdict = judge(changed(max_active_users=25))
     assert verdict.broken == ()
-    assert any("settings were changed" in note for note in verdict.notes)
+    assert any("settings changed during the run" in note for note in verdict.notes)
 
 
 def test_a_pause_meanwhile_does_not_keep_the_rest_from_being_judged() -> None:
-    assert "sessions at once" in broken(judge(changed(status="paused")))
+    assert "sessions at the same time" in broken(judge(changed(status="paused")))
 
 
 def test_a_line_that_does_not_move_is_a_broken_promise_unless_the_queue_was_paused() -> None:
-    seen = msgspec.structs.replace(play(visitors=30), stalled_s=130.0)
-    assert "The line moves" in broken(judge(seen))
+    seen = msgspec.structs.replace(simulate(visitors=30), stalled_s=130.0)
+    assert "The queue moves" in broken(judge(seen))
     paused = msgspec.structs.replace(seen, facts_after=msgspec.structs.replace(FACTS, status="paused"))
     assert broken(judge(paused)) == ""
 
@@ -451,7 +451,7 @@ def test_being_turned_away_from_a_queue_without_a_maximum_is_a_broken_promise() 
 
 def test_being_turned_away_from_a_full_queue_is_told_and_nothing_broken() -> None:
     full = ObservedAnswer(RequestKind.JOIN, Outcome.TURNED_AWAY, 1.0, 1.1, status=503, reason="QUEUE_FULL")
-    seen = play(visitors=30, facts=msgspec.structs.replace(FACTS, max_queue_size=30))
+    seen = simulate(visitors=30, facts=msgspec.structs.replace(FACTS, max_queue_size=30))
     visit = msgspec.structs.replace(seen.visits[0], number=99, position_id="", answers=(full,))
     verdict = judge(msgspec.structs.replace(seen, visits=(*seen.visits, visit)))
     assert verdict.broken == ()
@@ -464,11 +464,11 @@ def test_a_false_time_in_tokens_is_told() -> None:
         def now_ms(self, time_s: float) -> int:
             return super().now_ms(time_s) - (5000 if self.random.random() < 0.5 else 0)
 
-    assert any("contradict" in note for note in judge(play(Backdating)).notes)
+    assert any("differ by" in note for note in judge(simulate(Backdating)).notes)
 
 
 def test_nothing_seen_is_nothing_judged() -> None:
-    nobody = msgspec.structs.replace(play(visitors=1), visits=())
+    nobody = msgspec.structs.replace(simulate(visitors=1), visits=())
     verdict = judge(nobody)
     assert verdict.broken == ()
     assert [p.name for p in verdict.promises if p.is_kept] == ["No request fails"]
@@ -476,9 +476,9 @@ def test_nothing_seen_is_nothing_judged() -> None:
 
 def test_a_queue_of_one_place_is_judged_like_any_other() -> None:
     facts = QueueFacts("one", "active", 1, 0, 0.5, 60, 5, 15)
-    assert judge(play(facts=facts, visitors=20)).broken == ()
+    assert judge(simulate(facts=facts, visitors=20)).broken == ()
 
 
 def test_the_same_seed_imagines_the_same_sale() -> None:
-    assert play(seed=3, visitors=20) == play(seed=3, visitors=20)
+    assert simulate(seed=3, visitors=20) == simulate(seed=3, visitors=20)
     assert Random(3).random() != Random(4).random()

@@ -65,12 +65,12 @@ def test_a_whole_sale_is_played_and_no_promise_is_broken(server: Ready) -> None:
         if len(cells := line.split("│")) > 3
     }
     assert rows["joined"] == "190"
-    assert rows["order inversions inside a priority"] == "0"
+    assert rows["order inversions within a priority"] == "0"
     assert rows["errors"] == "0"
-    assert int(rows["left the line"]) > 0
+    assert int(rows["left the queue"]) > 0
     assert int(rows["expired"]) > 0
-    assert 10 < int(rows["most sessions active at once"]) <= 24
-    assert int(rows["admitted"]) + int(rows["left the line"]) + int(rows["expired"]) == 190
+    assert 10 < int(rows["most sessions at the same time"]) <= 24
+    assert int(rows["admitted"]) + int(rows["left the queue"]) + int(rows["expired"]) == 190
     marks = [line.split()[0] for line in output.splitlines() if line[1:2] in ("✓", "✗", "–")]
     assert marks == ["✓"] * 11, output
     assert "No promise was broken." in output
@@ -97,7 +97,7 @@ def test_a_broken_promise_is_named_and_ends_with_exit_code_1(tmp_path: Path) -> 
         make_queue(server, "tight", **{**SALE, **slow})
         result = rehearsed(server, "tight", visitors=4, **{"join-rate": 100}, seed=5)
     assert result.exit_code == 1, result.output
-    assert "BROKEN  Who sends heartbeats in time keeps the place" in result.output
+    assert "BROKEN  A visitor who sends heartbeats in time keeps the place" in result.output
 
 
 def test_a_server_that_takes_all_visitors_for_one_is_said_to(tmp_path: Path) -> None:
@@ -105,7 +105,7 @@ def test_a_server_that_takes_all_visitors_for_one_is_said_to(tmp_path: Path) -> 
         make_queue(server, "sale", **SALE)
         result = rehearsed(server, "sale", visitors=50, **{"join-rate": 100})
     assert result.exit_code == 2
-    assert "wr: the server takes all visitors of this machine for one" in result.output
+    assert "wr: the server gives all visitors of this machine the same address" in result.output
     assert "Traceback" not in result.output
 
 
@@ -113,7 +113,7 @@ def test_a_server_that_takes_all_visitors_for_one_is_said_to(tmp_path: Path) -> 
     ("queue_id", "options", "message"),
     [
         ("nowhere", {}, "wr: there is no queue 'nowhere'"),
-        ("paused", {}, "wr: queue 'paused' lets nobody in, its status is paused"),
+        ("paused", {}, "wr: queue 'paused' admits no visitors, its status is paused"),
         ("paused", {"admin-key": "wrong"}, "refuses the admin key"),
         ("paused", {"url": "http://127.0.0.1:1"}, "wr: no server answers at http://127.0.0.1:1"),
         ("paused", {"url": "127.0.0.1"}, "wr: '127.0.0.1' is not an http or https URL"),
@@ -142,6 +142,6 @@ def test_ctrl_c_ends_it_with_what_has_been_seen_and_exit_code_130(server: Ready)
         process.send_signal(signal.SIGINT)
         output, _ = process.communicate(timeout=20)
     assert process.returncode == 130, output
-    assert "It was interrupted" in output
+    assert "The run was interrupted" in output
     assert "still in line at the end" in output
     assert "Traceback" not in output

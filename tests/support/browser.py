@@ -1,4 +1,5 @@
-"""What browser tests have in common: the browser, what a page may not do, accessibility, pictures."""
+"""Shared parts of browser tests: finds the browser, watches pages for errors, checks accessibility, takes
+pictures."""
 
 import shutil
 import time
@@ -15,7 +16,7 @@ from playwright.sync_api import BrowserContext, ConsoleMessage, Page, Request, W
 OUTPUT = Path(__file__).parents[1] / "output"
 HOW_TO_GET_CHROMIUM = "Chromium is not installed: apt-get install chromium"
 
-# Nothing that a browser does of its own accord, and no name but this machine's is looked up.
+# The browser makes no requests of its own, and resolves no host name except this machine's.
 BROWSER_ARGUMENTS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -39,7 +40,7 @@ async (tags) => {
 
 
 def find_chromium() -> str | None:
-    """Find the browser on this machine; None where there is none."""
+    """Find the browser on this machine; None if there is none."""
     for name in ("chromium", "chromium-browser", "google-chrome"):
         path = shutil.which(name)
         if path is not None:
@@ -49,30 +50,31 @@ def find_chromium() -> str | None:
 
 @dataclass
 class Watch:
-    """What a context's pages did that they may not do: errors, breaches of their policy, strange hosts."""
+    """Records what a context's pages must not do: errors, violations of their policy, requests to other
+    hosts."""
 
     origins: set[str]
-    """Where requests may go: `http://127.0.0.1:8080`."""
+    """Origin to which requests are allowed: `http://127.0.0.1:8080`."""
     complaints: list[str] = field(default_factory=list)
     _expected: list[str] = field(default_factory=list)
 
     def follow(self, context: BrowserContext) -> None:
-        """Watch all pages of the context, those that are to come too."""
+        """Watch all present and future pages of the context."""
         context.on("console", self._on_console)
         context.on("weberror", self._on_error)
         context.on("request", self._on_request)
         context.on("page", self._on_page)
 
     def allow(self, url: str) -> None:
-        """Let requests go to the origin of that address too: where people who are let in are sent."""
+        """Also allow requests to the origin of that URL, the target of admitted visitors."""
         self.origins.add(_origin(url))
 
     def expect(self, text: str) -> None:
-        """Say that the test provokes a complaint with this text; that none comes is a failure then."""
+        """Announce that the test provokes a complaint with this text; without it, the test fails."""
         self._expected.append(text)
 
     def verdict(self) -> list[str]:
-        """List what was not expected, and what was expected and did not come."""
+        """List unexpected complaints, and expected ones that did not come."""
         unexpected = [
             complaint
             for complaint in self.complaints
@@ -86,7 +88,7 @@ class Watch:
         return unexpected + absent
 
     def _on_console(self, message: ConsoleMessage) -> None:
-        # Breaches of the Content-Security-Policy and answers of 400 and above come as errors too.
+        # Violations of the Content-Security-Policy and answers of 400 and above are also reported as errors.
         if message.type == "error":
             place = message.location.get("url", "")
             self.complaints.append(f"console: {message.text} ({place})")
@@ -117,8 +119,8 @@ def _axe_source() -> str:
 
 
 def axe_violations(page: Page) -> dict[str, str]:
-    """Hold the page as it is now to WCAG 2.2 AA and good practice; returns what breaks a rule, by its id."""
-    # Evaluated by the debugger, which the page's policy does not bind.
+    """Check the current page against WCAG 2.2 AA and good practice; returns the violations by rule id."""
+    # Evaluated through the debugger, to which the page's policy does not apply.
     page.evaluate(_axe_source() + "; undefined")
     found: list[dict[str, Any]] = page.evaluate(_RUN_AXE, AXE_TAGS)
     return {
@@ -131,9 +133,9 @@ def axe_violations(page: Page) -> dict[str, str]:
 
 
 def axe(page: Page, known: Mapping[str, str] | None = None) -> None:
-    """Assert that the page as it is now breaks no rule but those known, each with the reason why it may.
+    """Assert that the current page violates no rule except the known ones, each with its reason.
 
-    A known one that is not broken any more fails too, so that the list cannot outlive its reasons.
+    A known violation that no longer occurs fails too, so that the list stays up to date.
     """
     found = axe_violations(page)
     known = known or {}
@@ -143,9 +145,9 @@ def axe(page: Page, known: Mapping[str, str] | None = None) -> None:
 
 
 def wait_until(page: Page, condition: Callable[[], object], what: str, seconds: float = 20.0) -> None:
-    """Let the browser go on until the condition holds; what it tells is heard only meanwhile.
+    """Let the browser run until the condition is true. Its events arrive only meanwhile.
 
-    Playwright's own `wait_for_function` has the page evaluate text, which a strict policy forbids.
+    Playwright's own `wait_for_function` makes the page evaluate text, which a strict policy forbids.
     """
     deadline = time.monotonic() + seconds
     while not condition():
@@ -154,7 +156,7 @@ def wait_until(page: Page, condition: Callable[[], object], what: str, seconds: 
 
 
 def screenshot(page: Page, name: str) -> Path:
-    """Leave a picture of the whole page in `tests/output/`, to be looked at."""
+    """Save a picture of the whole page in `tests/output/` for review."""
     path = OUTPUT / f"{name}.png"
     page.screenshot(path=path, full_page=True)
     return path

@@ -1,4 +1,4 @@
-"""Streams of bytes that clients send, by name: plain, unusual, broken and ill-meant."""
+"""Byte streams that clients may send, by name: plain, unusual, malformed and hostile ones."""
 
 BASE = b"/api/v1/queues/line"
 HOST = b"Host: wr\r\n"
@@ -10,7 +10,7 @@ FORM = b'{"user_id":"ann"}'
 def get(
     target: bytes = b"/health", *lines: bytes, method: bytes = b"GET", version: bytes = b"HTTP/1.1"
 ) -> bytes:
-    """A request without a body; `lines` stand behind the host."""
+    """A request without a body; `lines` follow the Host header."""
     return b"%b %b %b\r\n%b%b\r\n" % (
         method,
         target,
@@ -33,7 +33,7 @@ def chunked(*chunks: bytes, end: bytes = b"0\r\n\r\n", lines: tuple[bytes, ...] 
 
 
 def many_headers(number: int) -> bytes:
-    """A request with that many headers, the host among them."""
+    """A request with that many headers, including Host."""
     return get(b"/health", *(b"X-%d: a" % each for each in range(number - 1)))
 
 
@@ -330,7 +330,7 @@ ROWS = {
 def upgrade(
     *lines: bytes, target: bytes = b"/ws/queues/line", version: bytes = b"13", key: bytes = KEY
 ) -> bytes:
-    """A request to make the connection a WebSocket's."""
+    """A request to upgrade the connection to a WebSocket."""
     usual = (b"Connection: Upgrade", b"Upgrade: websocket", b"Sec-WebSocket-Version: " + version)
     return get(target, *usual, *lines)[:-2] + key + b"\r\n"
 
@@ -359,7 +359,7 @@ UPGRADES = {
     "HEAD": upgrade(b"Authorization: Bearer {token}").replace(b"GET", b"HEAD"),
     "many headers": upgrade(*(b"X-%d: a" % each for each in range(120))),
 }
-"""Requests for a WebSocket that bring none."""
+"""Upgrade requests that do not lead to a WebSocket."""
 
 EVERYTHING = {
     **PLAIN,

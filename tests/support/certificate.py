@@ -1,4 +1,4 @@
-"""A certificate for this machine, made for one test run."""
+"""Creates a certificate for this machine for one test run."""
 
 import datetime
 import ipaddress
@@ -11,7 +11,7 @@ from cryptography.x509.oid import NameOID
 
 
 def make_certificate(folder: Path) -> tuple[Path, Path]:
-    """Make a certificate for 127.0.0.1 that vouches for itself, and its key; PEM files in `folder`."""
+    """Create a self-signed certificate for 127.0.0.1 and its key, as PEM files in `folder`."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "wr")])
     now = datetime.datetime.now(datetime.UTC)

@@ -1,13 +1,13 @@
-"""A clock that runs like the real one and can be moved forward by hand."""
+"""A clock for tests that runs like the real one and can be moved forward by hand."""
 
 import time
 
 NO_GAP_MS = 10**13
-"""Longer than any leap of a test's clock: with it, leaps are no gaps in which nobody could be heard."""
+"""Longer than any step of a test's clock: with it, a step does not count as an outage."""
 
 
 class HandClock:
-    """Milliseconds since 1970, as far ahead of the real ones as it was told to be."""
+    """Milliseconds since 1970, ahead of the real time by the steps so far."""
 
     def __init__(self) -> None:
         self._ahead_ms = 0

@@ -1,4 +1,4 @@
-"""A cluster of six stores, and a primary with a replica that three sentinels watch over: real processes."""
+"""Runs a cluster of six stores, and a primary with a replica and three sentinels, as real processes."""
 
 import contextlib
 import itertools
@@ -23,7 +23,7 @@ SLOTS = 16384
 
 @dataclass
 class Node:
-    """A store server of a cluster, or one that sentinels watch over, or a sentinel."""
+    """A store server of a cluster, or one that sentinels watch, or a sentinel."""
 
     folder: Path
     port: int
@@ -85,18 +85,18 @@ def _node(folder: Path, *more: str) -> Node:
 
 @dataclass
 class StoreCluster:
-    """Three primaries, each with a replica, made with plain commands."""
+    """Three primaries, each with a replica, set up with plain commands."""
 
     nodes: list[Node]
 
     @property
     def url(self) -> str:
-        """Of three of its nodes, and of one that is none."""
+        """URL with three of its nodes, and with an address where no node runs."""
         places = ",".join(f"127.0.0.1:{node.port}" for node in self.nodes[:3])
         return f"redis+cluster://127.0.0.1:1,{places}"
 
     def primaries(self) -> list[Node]:
-        """Those that have slots, in the order of these, as a node that lives sees it."""
+        """The primaries, in the order of their slots, as a running node reports them."""
         ports = [entry[2][1] for entry in sorted(self._slots())]
         return [self.at(port) for port in dict.fromkeys(ports)]
 
@@ -108,7 +108,7 @@ class StoreCluster:
         return next(node for node in self.nodes if node.port == port)
 
     def is_whole(self) -> bool:
-        """Whether all nodes agree who has which slots, each primary with a replica that is in step."""
+        """Whether all nodes agree on the owners of slots, and each primary has a synchronised replica."""
         views = set()
         for node in self.nodes:
             try:
@@ -126,12 +126,12 @@ class StoreCluster:
         return len(views) == 1
 
     def has_replicated(self, key: str) -> bool:
-        """Whether all that the primary of a key was told before has reached its replica."""
+        """Whether all earlier writes to the primary of a key have reached its replica."""
         info: Any = self.primary_of(key).client.info("replication")
         return info["connected_slaves"] > 0 and info["slave0"]["offset"] == info["master_repl_offset"]
 
     def queue_ids(self, stem: str) -> list[str]:
-        """Names for queues, one on each primary, none on that of what belongs to all queues but the last."""
+        """Queue ids, one on each primary. Only the last is on the primary of the keys of all queues."""
         names = (f"{stem}-{number}" for number in itertools.count())
         shared = self.primary_of("{*}")
         found: dict[int, str] = {}
@@ -141,7 +141,7 @@ class StoreCluster:
         return [*(name for port, name in found.items() if port != shared.port), found[shared.port]]
 
     def revive(self) -> None:
-        """Start what was killed, and wait until all is well."""
+        """Start killed nodes again, and wait until the cluster is healthy."""
         for node in self.nodes:
             node.thaw()
             if not node.is_up:
@@ -149,7 +149,7 @@ class StoreCluster:
         eventually(self.is_whole, "the cluster is whole again", 30)
 
     def move_slot(self, key: str, during: Callable[[], None] = lambda: None) -> None:
-        """Have the slot of a key move to the next primary, key by key, as an operator's tool does it."""
+        """Move the slot of a key to the next primary, key by key, as an operator's tool does."""
         slot = key_slot(key.encode())
         source, (target, *_) = (
             self.primary_of(key),
@@ -171,7 +171,7 @@ class StoreCluster:
                 with contextlib.suppress(redis.RedisError):
                     slots: list[Any] = node.ask("CLUSTER", "SLOTS")
                     return slots
-        raise AssertionError("no node lives")
+        raise AssertionError("no node runs")
 
 
 @contextmanager
@@ -216,7 +216,7 @@ def running_cluster(folder: Path) -> Iterator[StoreCluster]:
 
 @dataclass
 class WatchedPair:
-    """A primary and its replica, and the sentinels that watch over them."""
+    """A primary, its replica, and the sentinels that watch them."""
 
     servers: list[Node]
     sentinels: list[Node]
@@ -227,7 +227,7 @@ class WatchedPair:
         return f"redis+sentinel://127.0.0.1:1,{places}/waiting-room"
 
     def primary(self) -> Node:
-        """The one that the sentinels name."""
+        """The primary, according to the sentinels."""
         _, port = self.sentinels[0].ask("SENTINEL", "GET-MASTER-ADDR-BY-NAME", "waiting-room")
         return next(node for node in self.servers if node.port == int(port))
 

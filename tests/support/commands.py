@@ -1,4 +1,4 @@
-"""The commands of the command line, found by walking its tree."""
+"""Finds all commands of the command line by walking its tree."""
 
 import click
 
@@ -22,4 +22,4 @@ COMMANDS = {
     for name, command in every_command().items()
     if not isinstance(command, click.Group) and not command.hidden
 }
-"""Those that do something, without the groups and without what the server runs itself."""
+"""The operators' commands: without groups, and without the one that the server runs itself."""

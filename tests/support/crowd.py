@@ -1,4 +1,5 @@
-"""Visitors who join a paused queue as fast as they can, and remember what was acknowledged."""
+"""A crowd of visitors that joins a paused queue as fast as possible and records what the server
+acknowledged."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -15,7 +16,7 @@ JOINERS = 6
 
 @dataclass
 class Crowd:
-    """What the server acknowledged to each visitor of a paused queue: its token by its position."""
+    """The visitors of a paused queue: the acknowledged token of each, by position."""
 
     url: str
     queue_id: str
@@ -24,7 +25,7 @@ class Crowd:
     turned_away: int = 0
 
     async def keep_coming(self) -> None:
-        """Join again and again, with a heartbeat after each join, until the server is gone."""
+        """Join repeatedly, with a heartbeat after each join, until the server is gone."""
         async with httpx.AsyncClient(base_url=f"{self.url}{BASE}/queues/{self.queue_id}", timeout=30) as http:
             try:
                 while True:
@@ -42,7 +43,7 @@ class Crowd:
                 return
 
     def check_everyone_stands_where_they_stood(self, site: Site) -> None:
-        """Nobody leaves a paused queue, so every acknowledged place must be exactly the one given."""
+        """Check that every acknowledged place is unchanged: in a paused queue, no place may change."""
         for position, token in self.tokens.items():
             status = site.status(self.queue_id, token)
             assert (status.status_code, status.json().get("position")) == (200, position), status.text
@@ -50,7 +51,7 @@ class Crowd:
 
 @asynccontextmanager
 async def coming(crowd: Crowd) -> AsyncIterator[None]:
-    """Have a crowd join for as long as the block runs."""
+    """Let a crowd join while the block runs."""
     async with trio.open_nursery() as nursery:
         for _ in range(JOINERS):
             nursery.start_soon(crowd.keep_coming)

@@ -1,4 +1,4 @@
-"""Store servers to test against: each started on a free port or socket, each on its own."""
+"""Starts the store servers that tests use, each on a free port or socket, independent of each other."""
 
 import itertools
 import os
@@ -47,15 +47,15 @@ class Engine:
 
 _PORTS_OF_A_WORKER = 1_000
 _BUS = 10_000
-"""How far above its own port a cluster node has its bus."""
+"""Difference between a cluster node's port and the port of its bus."""
 _next_port = itertools.count(secrets.randbelow(_PORTS_OF_A_WORKER))
 
 
 def free_port() -> int:
-    """A port that no process listens on, nor at the one for a cluster's bus.
+    """Return a port that is free, and whose port for a cluster's bus is free too.
 
-    It is below those that the kernel gives out, and in a range of this test worker alone: nothing takes it
-    before it is used.
+    It is below the ports that the kernel assigns, and in a range of this test worker only: no process takes
+    it before it is used.
     """
     worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 10
     for _ in range(_PORTS_OF_A_WORKER):

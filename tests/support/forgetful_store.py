@@ -1,4 +1,4 @@
-"""A store that keeps nothing unless it is told to: killed, it comes back empty, or as an older snapshot."""
+"""A store without persistence: after a kill it starts empty, or from an older snapshot."""
 
 import shutil
 import subprocess
@@ -24,11 +24,11 @@ class ForgetfulStore:
 
     @property
     def engine(self) -> Engine:
-        """The server as tests know engines."""
+        """The server in the form in which tests use engines."""
         return Engine("forgetful", self.url)
 
     def start(self) -> None:
-        """Start it with what its file says, and wait until it answers."""
+        """Start it with the content of its file, and wait until it answers."""
         command = [str(get_binary_path()), "--port", str(self._port), "--bind", "127.0.0.1"]
         command += ["--save", "", "--dir", str(self._folder)]
         with (self._folder / "log").open("ab") as log:
@@ -37,19 +37,19 @@ class ForgetfulStore:
             wait_for_answer(client, self._process, self._folder)
 
     def take_snapshot(self) -> None:
-        """Keep what it holds now, for `forget` to go back to."""
+        """Save a snapshot to which `forget` returns."""
         with redis.Redis.from_url(self.url, protocol=2) as client:
             client.save()
         shutil.move(self._folder / "dump.rdb", self._snapshot)
 
     def kill(self) -> None:
-        """End it with `kill -9`."""
+        """Kill it with `kill -9`."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()
 
     def forget(self) -> None:
-        """Kill it, and start it with the last snapshot, or with nothing where there is none."""
+        """Kill it, and start it with the last snapshot, or empty if there is none."""
         self.kill()
         if self._snapshot.exists():
             shutil.copy(self._snapshot, self._folder / "dump.rdb")
@@ -58,7 +58,7 @@ class ForgetfulStore:
 
 @contextmanager
 def forgetful_store(folder: Path) -> Iterator[ForgetfulStore]:
-    """Run such a store until the block ends."""
+    """Run a store without persistence until the block ends."""
     folder.mkdir(parents=True, exist_ok=True)
     store = ForgetfulStore(folder)
     store.start()

@@ -1,4 +1,4 @@
-"""A site behind a gate, good or bad: what stands between `wr doctor --origin` and a waiting room."""
+"""A site with a gate, correct or faulty, for the tests of `wr doctor --origin`."""
 
 import threading
 from collections.abc import Iterator
@@ -18,21 +18,21 @@ _A_VISITOR = "198.18.0.1"
 
 @dataclass
 class GatedSite:
-    """A site whose gate asks nobody: it checks session tokens as any site can, with the published keys."""
+    """A site whose gate verifies session tokens itself, with the published keys."""
 
     room: str
     url: str = ""
     entrance: str = ""
-    """Where visitors find the waiting room, unless that is `room`."""
+    """Address at which visitors reach the waiting room; empty means `room`."""
     is_open: bool = False
-    """Whether the gate was forgotten."""
+    """Whether there is no gate."""
     is_deaf: bool = False
-    """Whether it sends away those with a token, too."""
+    """Whether the gate also refuses visitors with a token."""
     drops_cookies: bool = False
     redirects: bool = True
-    """Whether those without a token are sent to the waiting page, and not only refused."""
+    """Whether visitors without a token are redirected to the waiting page, not only refused."""
     ahead_s: float = 0.0
-    """How far its clock is ahead."""
+    """Seconds by which its clock is ahead."""
 
     def lets_in(self, token: str) -> bool:
         """Whether a session token opens the gate."""
@@ -50,7 +50,7 @@ class GatedSite:
 
 @contextmanager
 def running_narrow_proxy(room: str) -> Iterator[str]:
-    """Pass on what visitors need of a waiting room, and who they are; nothing else. Yields where."""
+    """Run a proxy that forwards only the visitors' part of a waiting room; gives its URL."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:

@@ -1,4 +1,4 @@
-"""HTTP/2 frame by frame: for clients that send what no library would, and read only what they want to."""
+"""An HTTP/2 client frame by frame: sends what no library sends, and reads only when a test wants it."""
 
 import contextlib
 import socket
@@ -29,7 +29,7 @@ _PATIENCE_S = 20.0
 
 
 class Http2Client:
-    """One connection. Nothing is acknowledged unless a test does it."""
+    """One connection. It acknowledges nothing by itself."""
 
     def __init__(self, client: socket.socket) -> None:
         self.socket = client
@@ -46,11 +46,11 @@ class Http2Client:
         self.socket.sendall(PREFACE + SettingsFrame(0, settings=settings or {}).serialize())
 
     def send(self, *frames: Frame) -> None:
-        """Send frames; a server that has closed the connection is no error here."""
+        """Send frames. A connection that the server has closed is not an error."""
         self.send_bytes(b"".join(frame.serialize() for frame in frames))
 
     def send_bytes(self, data: bytes) -> None:
-        """Send bytes; a server that has closed the connection is no error here."""
+        """Send bytes. A connection that the server has closed is not an error."""
         try:
             self.socket.sendall(data)
         except OSError:
@@ -59,7 +59,7 @@ class Http2Client:
     def headers(
         self, stream_id: int, path: str, *more: tuple[str, str], method: str = "GET", ends: bool = True
     ) -> HeadersFrame:
-        """Spell the head of a request."""
+        """Encode the headers of a request."""
         fields = [(":method", method), (":scheme", "http"), (":authority", "wr"), (":path", path), *more]
         flags = ["END_HEADERS", *(["END_STREAM"] if ends else [])]
         return HeadersFrame(stream_id, self._encoder.encode(fields), flags=flags)
@@ -68,7 +68,7 @@ class Http2Client:
         """Read frames until the server closes.
 
         Raises:
-            AssertionError: the server has not closed within `seconds`.
+            AssertionError: the server does not close within `seconds`.
         """
         deadline = time.monotonic() + seconds
         while True:
@@ -130,7 +130,7 @@ class Http2Client:
         frame.parse_body(memoryview(self._received[9 : 9 + length]))
         self._received = self._received[9 + length :]
         if isinstance(frame, HeadersFrame):
-            # Each in its turn, wanted or not: they build one table.
+            # All headers must be decoded in order, because they build one table.
             self._fields = {str(name): str(value) for name, value in self._decoder.decode(frame.data)}
         return frame
 
@@ -141,7 +141,7 @@ def http2(
     settings: dict[int, int] | None = None,
     trust: ssl.SSLContext | None = None,
 ) -> Iterator[Http2Client]:
-    """Connect and begin; over TLS where the client trusts somebody."""
+    """Connect and send the preface; over TLS if `trust` is given."""
     with contextlib.ExitStack() as places:
         plain = places.enter_context(socket.create_connection(address, timeout=_PATIENCE_S))
         if trust is not None:
@@ -152,5 +152,5 @@ def http2(
 
 
 def raw_frame(kind: int, flags: int, stream_id: int, payload: bytes = b"") -> bytes:
-    """Spell a frame of any kind, sound or not."""
+    """Encode a frame of any kind, valid or not."""
     return struct.pack(">I", len(payload))[1:] + struct.pack(">BBI", kind, flags, stream_id) + payload

@@ -1,7 +1,7 @@
-"""What a container engine does with a Dockerfile, as far as the kernel alone can do it.
+"""Builds and runs a Dockerfile like a container engine, as far as the kernel alone can do it.
 
-A root is this machine's own file system with whatever is written kept beside it (an overlay); what runs in it
-runs in name spaces of its own: the first process of its kind, with a network of its own.
+A root is an overlay on this machine's file system that keeps writes separate. Programs in it
+run in separate name spaces, with their own process ids and network.
 """
 
 import contextlib
@@ -24,7 +24,7 @@ from tests.support.processes import eventually
 ROOT = Path(__file__).parents[2]
 BUILD_S = 600.0
 STOP_S = 10.0
-"""What `docker stop` gives from the signal to the kill."""
+"""Seconds between the signal and the kill of `docker stop`."""
 NEEDS = ("unshare", "nsenter", "chroot", "ip")
 _OF_THE_BUILDER = (
     "PIP_",
@@ -45,12 +45,12 @@ class Step:
     value: str
 
     def words(self) -> list[str]:
-        """The value as arguments: of the exec form, or split as a shell would."""
+        """The value as arguments: from the exec form, or split as a shell does."""
         return list(json.loads(self.value)) if self.value.startswith("[") else shlex.split(self.value)
 
 
 def stages(file: Path) -> list[list[Step]]:
-    """Read a Dockerfile: the steps of each stage, its FROM first."""
+    """Read a Dockerfile: the steps of each stage, starting with FROM."""
     found: list[list[Step]] = []
     with file.open("rb") as content:
         parser = DockerfileParser(fileobj=content)
@@ -64,7 +64,7 @@ def stages(file: Path) -> list[list[Step]]:
 
 
 def context_files(folder: Path) -> list[str]:
-    """List the files of a build's context: all that .dockerignore lets through; its last word counts."""
+    """List the files of the build context: all that .dockerignore allows. Its last matching line counts."""
     lines = (folder / ".dockerignore").read_text().split("\n")
     patterns = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
     tops = {pattern[1:].partition("/")[0] for pattern in patterns if pattern.startswith("!")}
@@ -96,7 +96,7 @@ def _is_ignored(name: str, patterns: list[str]) -> bool:
 
 @dataclass
 class Image:
-    """A root to run things in, and how: the user, the folder and the environment that the steps said."""
+    """A root in which programs run, with the user, folder and environment of the steps."""
 
     folder: Path
     environment: dict[str, str] = field(default_factory=dict)
@@ -113,17 +113,17 @@ class Image:
         for name in ("upper", "work", "root"):
             (self.folder / name).mkdir(parents=True)
         self.folder.chmod(0o755)
-        # The official images have their Python there; this machine's own is for every user.
+        # The official images have Python there. Here a link leads to this machine's Python.
         python = self.path("/usr/local/bin/python")
         python.parent.mkdir(parents=True)
         python.symlink_to("/usr/bin/python3")
 
     def path(self, path: str) -> Path:
-        """Where a path that the image has written is found from outside, while nothing runs in it."""
+        """Return the outside path of a file that the image has written, while no program runs in it."""
         return self.folder / "upper" / path.lstrip("/")
 
     def replay(self, steps: list[Step], context: Path, others: Mapping[str, "Image"]) -> None:
-        """Do what the steps of a stage say, but for what needs an image that is not here."""
+        """Execute the steps of a stage, except those that need an image that is not available."""
         for step in steps[1:]:
             if "dragonfly" in step.value and step.name in ("COPY", "RUN"):
                 self.skipped.append(step)
@@ -154,7 +154,7 @@ class Image:
             case "LABEL" | "EXPOSE" | "VOLUME":
                 pass
             case _:
-                raise AssertionError(f"nobody has taught these tests what {step.name} does")
+                raise AssertionError(f"these tests do not support the instruction {step.name}")
 
     def _copy(self, words: list[str], context: Path, others: Mapping[str, "Image"]) -> None:
         if words[0].startswith("--from="):
@@ -166,7 +166,7 @@ class Image:
         files = context_files(context)
         for name in files if names == ["."] else names:
             assert name in files, f".dockerignore keeps {name} out"
-            # A folder keeps the shape it has; a file that is named goes by its last name.
+            # A folder keeps its structure; a single file keeps only its name.
             kept = name if names == ["."] else Path(name).name
             target = self.path(f"{self.workdir}/{target_name}/{kept}")
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -200,7 +200,7 @@ class Image:
 
     @contextmanager
     def running(self, output: Path, *arguments: str, **variables: str) -> Iterator["Container"]:
-        """Start it as `docker run` does; killed, with all that runs in it, at the end of the block."""
+        """Start it as `docker run` does. The end of the block kills all its processes."""
         command = self._spell(
             [*self.entrypoint, *(arguments or self.command)],
             {**self.environment, **variables},
@@ -212,8 +212,8 @@ class Image:
         try:
             yield Container(self, process, output)
         finally:
-            # The first process inside, with which all others end: since it changed its user, it would outlive
-            # the one outside.
+            # Kill the first process inside, with which all others end. It has changed its user, so it would
+            # outlive the one outside.
             for first in children_of(process.pid):
                 os.kill(first, signal.SIGKILL)
             process.kill()
@@ -221,7 +221,7 @@ class Image:
 
 
 def children_of(pid: int) -> list[int]:
-    """The processes that a process has started and that still run; none where it runs no more itself."""
+    """Return the running children of a process; empty if the process does not run."""
     try:
         return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
     except FileNotFoundError:
@@ -230,7 +230,7 @@ def children_of(pid: int) -> list[int]:
 
 @dataclass
 class Container:
-    """An image that runs."""
+    """A running image."""
 
     image: Image
     outer: subprocess.Popen[bytes]
@@ -238,7 +238,7 @@ class Container:
 
     @property
     def pid(self) -> int:
-        """The number of its first process outside; inside it is 1."""
+        """The id of its first process outside; inside it is 1."""
 
         def child() -> int | None:
             return next(iter(children_of(self.outer.pid)), None)
@@ -246,7 +246,7 @@ class Container:
         return eventually(child, "the first process is there")
 
     def wait_for(self, text: str) -> None:
-        """Wait until it has written that."""
+        """Wait until its output contains the text."""
 
         def said() -> bool:
             assert self.outer.poll() is None, self.output.read_text()
@@ -268,14 +268,14 @@ class Container:
         return self.execute(*self.image.health_check).returncode
 
     def processes(self) -> dict[int, tuple[str, str, str]]:
-        """What runs in it or is a zombie, by the number outside: name, state and user id of each."""
+        """All its processes, including zombies, by their id outside: name, state and user id."""
         everything = {}
         for file in Path("/proc").glob("[0-9]*/status"):
             with contextlib.suppress(OSError):
                 facts = dict(line.split(":", 1) for line in file.read_text().splitlines())
                 everything[int(facts["Pid"])] = {name: value.split() for name, value in facts.items()}
         found = {self.pid}
-        # Whoever loses the parent gets the first process as another: all of them are below it.
+        # An orphaned process gets the first process as its parent, so all of them are below it.
         while below := {pid for pid, facts in everything.items() if int(facts["PPid"][0]) in found} - found:
             found |= below
         return {
@@ -285,6 +285,6 @@ class Container:
         }
 
     def stop(self) -> int:
-        """Stop it as `docker stop` does, which gives it 10 s; returns its exit code."""
+        """Stop it as `docker stop` does, which waits 10 s; returns its exit code."""
         os.kill(self.pid, self.image.stop_signal)
         return self.outer.wait(STOP_S)

@@ -1,4 +1,4 @@
-"""The scripts in their second dialect: Lua 5.4 with DragonflyDB's rules, on the data of a real server.
+"""Runs the store's scripts on Lua 5.4 with DragonflyDB's rules, on the data of a real server.
 
 Each `redis.call` goes to the server; the differences from Valkey are those of DragonflyDB: undeclared
 keys are errors, scores arrive as numbers, a number that is not an integer keeps its fraction on the way out
@@ -19,7 +19,7 @@ setmetatable(_G, {__index = function(_, name) error('nonexistent global variable
 
 
 class DialectClient:
-    """Stands where a client stands; runs scripts here instead of in the server."""
+    """Replaces a client: runs scripts in this process instead of in the server."""
 
     def __init__(self, client: redis.Redis) -> None:
         self._client = client
@@ -67,7 +67,7 @@ def _into_lua(runtime: Any, name: bytes, reply: Any) -> Any:
     if name == b"ZSCORE" and reply is not None:
         return float(reply)
     if name == b"ZPOPMIN":
-        # The library pairs members with scores; scripts see a flat list.
+        # The library returns pairs of members and scores; scripts get a flat list.
         return runtime.table_from([part for member, score in reply for part in (member, float(score))])
     if name == b"TIME":
         return runtime.table_from(list(reply))
@@ -82,7 +82,7 @@ def _into_lua(runtime: Any, name: bytes, reply: Any) -> Any:
 
 def _out_of_lua(value: Any) -> Any:
     if isinstance(value, float):
-        raise AssertionError(  # noqa: TRY004 - what is wrong is the script
+        raise AssertionError(  # noqa: TRY004 - the script is wrong, not a type
             f"the script returned {value}: DragonflyDB would not make it an integer"
         )
     if lupa.lua54.lua_type(value) == "table":

@@ -1,4 +1,4 @@
-"""A real NATS server with JetStream, in a folder of its own, to be killed, frozen and started again."""
+"""Runs a real NATS server with JetStream in a separate folder; tests kill, freeze and restart it."""
 
 import asyncio
 import json
@@ -25,7 +25,7 @@ PASSWORD = "secret-of-nats"
 
 @dataclass
 class NatsServer:
-    """One server: its address stays the same whenever it runs again."""
+    """One server. Its address stays the same after a restart."""
 
     folder: Path
     port: int = field(default_factory=free_port)
@@ -36,7 +36,7 @@ class NatsServer:
         return f"nats://wr:{PASSWORD}@127.0.0.1:{self.port}"
 
     def start(self) -> None:
-        """Start it, with whatever is in its folder."""
+        """Start it with the data in its folder."""
         command = [str(BINARY), "-a", "127.0.0.1", "-p", str(self.port), "-js", "-sd", str(self.folder)]
         command += ["--user", "wr", "--pass", PASSWORD]
         with (self.folder / "log").open("ab") as log:
@@ -53,23 +53,23 @@ class NatsServer:
             return False
 
     def kill(self) -> None:
-        """End it at once, as the kernel does when memory runs out."""
+        """Kill it at once, as the kernel does when memory runs out."""
         if self.process is not None:
             self.process.kill()
             self.process.wait()
 
     def freeze(self) -> None:
-        """Have it hang: connections stay open, nothing is answered."""
+        """Freeze it: connections stay open, but it answers nothing."""
         assert self.process is not None
         os.kill(self.process.pid, signal.SIGSTOP)
 
     def thaw(self) -> None:
-        """End what `freeze` began."""
+        """Let it go on after `freeze`."""
         assert self.process is not None
         os.kill(self.process.pid, signal.SIGCONT)
 
     def stored(self) -> list[tuple[str, dict[str, Any]]]:
-        """All that is in the stream, oldest first: subject and event."""
+        """All events in the stream, oldest first, with their subjects."""
         return asyncio.run(self._stored())
 
     async def _stored(self) -> list[tuple[str, dict[str, Any]]]:
@@ -84,7 +84,7 @@ class NatsServer:
             reader = await jetstream.pull_subscribe(
                 "waitingroom.>",
                 stream="WAITINGROOM",
-                # Of what is to be acknowledged the server hands out a thousand at most.
+                # The server sends at most a thousand unacknowledged messages.
                 config=ConsumerConfig(deliver_policy=DeliverPolicy.ALL, ack_policy=AckPolicy.NONE),
             )
             while len(found) < count:
@@ -99,7 +99,7 @@ class NatsServer:
             await client.close()
 
     def make_stream(self, **config: Any) -> None:
-        """Make the stream as an operator would."""
+        """Create the stream as an operator does."""
 
         async def make() -> None:
             client = await nats.connect(self.url)
@@ -109,7 +109,7 @@ class NatsServer:
         asyncio.run(make())
 
     def stream_config(self, name: str = "WAITINGROOM") -> Any:
-        """How a stream is set up."""
+        """The configuration of a stream."""
 
         async def look() -> Any:
             client = await nats.connect(self.url)

@@ -1,4 +1,4 @@
-"""Stores that misbehave: each a little TCP server that answers whatever is asked with what it was told."""
+"""Faulty stores: small TCP servers that answer every command with a given reply."""
 
 import socketserver
 import threading
@@ -11,7 +11,7 @@ Answer = Callable[[bytes], bytes | None]
 
 @contextmanager
 def odd_store(answer: Answer) -> Iterator[str]:
-    """Run a store that answers so; its URL."""
+    """Run a store that answers that way; gives its URL."""
 
     class Handler(socketserver.BaseRequestHandler):
         def handle(self) -> None:

@@ -1,4 +1,4 @@
-"""Passes as a site signs them, with nothing of the server's own code."""
+"""Signs passes as a site does, without the server's own code."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ import jwt
 from tests.support.site import Site
 
 SITE_SECRET = "a-shared-secret-of-the-site-and-the-room"
-"""What `pass_key` names in tests."""
+"""The content of the `pass_key` file in tests."""
 
 
 def site_pass(now_ms: int, queue_id: str, subject: str, *, secret: Any = SITE_SECRET, **claims: Any) -> str:
@@ -25,11 +25,11 @@ def site_pass(now_ms: int, queue_id: str, subject: str, *, secret: Any = SITE_SE
 
 
 REFUSED_PASSES = ("invalid", "expired", "not_yet", "other_queue", "used_up", "revoked")
-"""Why a pass may give no place."""
+"""Reasons for which the server refuses a pass."""
 
 
 def refused_pass(site: Site, queue_id: str, now_ms: int, reason: str) -> str:
-    """Make a pass that the queue refuses for that reason."""
+    """Sign a pass that the queue refuses for that reason."""
     now_s = now_ms // 1000
     claims: dict[str, dict[str, Any]] = {
         "expired": {"exp": now_s - 60},

@@ -1,4 +1,4 @@
-"""Takes the README's pictures of a real server with people in line: `python -m tests.support.pictures`."""
+"""Takes the README's pictures of a real server with waiting visitors: `python -m tests.support.pictures`."""
 
 import tempfile
 import time
@@ -17,7 +17,7 @@ PICTURES = Path(__file__).parents[1] / "browser" / "pictures"
 _PHONE = {"width": 390, "height": 780}
 _DESK = {"width": 1200, "height": 900}
 _FILLING_S = 240
-"""How long people come and go before the console's picture is taken: its charts show steps of 10 seconds."""
+"""Seconds of visitor traffic before the console's picture, because its charts have steps of 10 seconds."""
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""The server as operators run it: a process of its own, to be killed, frozen, stopped and started again."""
+"""Runs the server as a separate process, as operators do; tests kill, freeze, stop and restart it."""
 
 import contextlib
 import os
@@ -23,26 +23,26 @@ T = TypeVar("T")
 ADMIN_KEY = "admin-key-of-the-tests"
 START_S = 30.0
 STOP_S = 30.0
-"""Far more than it takes: other tests may share the machine. Conditions are exact, patience is not."""
+"""Much longer than anything takes, because other tests may share the machine."""
 
 _SERVES_AT = re.compile(r"serves at (http://\S+)")
 _GENEROUS = {"limit_enqueue": "0", "limit_status": "0", "limit_heartbeat": "0", "limit_admin": "0"}
 
 
 def eventually(condition: Callable[[], T | None], what: str, seconds: float = 20.0) -> T:
-    """Ask until the answer is true, and return it. The one place where these tests sleep."""
+    """Repeat a question until its answer is true, and return it. Only this function sleeps in these tests."""
     deadline = time.monotonic() + seconds
     while True:
         answer = condition()
         if answer:
             return answer
         if time.monotonic() > deadline:
-            raise AssertionError(f"after {seconds} s still not so: {what}")
+            raise AssertionError(f"not true after {seconds} s: {what}")
         time.sleep(0.005)
 
 
 def runs(pid: int, argument: object) -> bool:
-    """Whether the process of that number still runs, and was started with `argument` in its command."""
+    """Whether the process with that id still runs, and its command contains `argument`."""
     try:
         return str(argument).encode() in Path(f"/proc/{pid}/cmdline").read_bytes()
     except (FileNotFoundError, ProcessLookupError):
@@ -50,7 +50,7 @@ def runs(pid: int, argument: object) -> bool:
 
 
 def unread_by(client: socket.socket) -> int | None:
-    """How many bytes the server has sent that this client has not taken; None once the server has gone."""
+    """Number of bytes that the server has sent and this client has not read; None if the server is gone."""
     here, there = (f":{name[1]:04X}" for name in (client.getsockname(), client.getpeername()))
     for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
         _, local, remote, state, queues, *_ = line.split()
@@ -60,14 +60,14 @@ def unread_by(client: socket.socket) -> int | None:
 
 
 def serve_command(**settings: str) -> list[str]:
-    """Spell `wr serve` with these settings as flags."""
+    """Return the command `wr serve` with these settings as options."""
     flags = [part for name, value in settings.items() for part in (f"--{name.replace('_', '-')}", value)]
     return [sys.executable, "-m", "wr", "serve", *flags]
 
 
 @dataclass
 class ServerProcess:
-    """A `wr serve` and what it wrote; `data_dir` holds its embedded store."""
+    """A process of `wr serve` and its output; `data_dir` contains its embedded store."""
 
     process: subprocess.Popen[bytes]
     data_dir: Path
@@ -76,7 +76,7 @@ class ServerProcess:
 
     @property
     def url(self) -> str:
-        """Where it serves, once it has said so."""
+        """Its URL, once it has printed it."""
 
         def said() -> str | None:
             found = _SERVES_AT.search(self.output.read_text())
@@ -93,7 +93,7 @@ class ServerProcess:
         return host, int(port)
 
     def open_connections(self) -> int:
-        """How many connections it holds, with clients that are there or gone."""
+        """Number of its open connections, including those whose client is gone."""
         lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
         of_port = {
             line[9] for line in lines if line[1].endswith(f":{self.address[1]:04X}") and line[3] != "0A"
@@ -106,17 +106,17 @@ class ServerProcess:
 
     @property
     def log(self) -> str:
-        """What it wrote to standard error so far."""
+        """Its standard error so far."""
         return self.errors.read_text()
 
     @property
     def store_pid(self) -> int:
-        """The process of its embedded store; 0 while none runs."""
+        """The process id of its embedded store; 0 if none runs."""
         pid = int((self.data_dir / "store.lock").read_text() or 0)
         return pid if pid and runs(pid, self.data_dir) else 0
 
     def store_has_ended(self) -> bool:
-        """Whether no store of its runs."""
+        """Whether its embedded store has ended."""
         return not self.store_pid
 
     @property
@@ -126,7 +126,7 @@ class ServerProcess:
 
     @contextmanager
     def site(self) -> Iterator[Site]:
-        """The server as its clients see it."""
+        """The server as a client sees it."""
         site = Site(self.url, ADMIN_KEY, HandClock(), self.store, "wr")
         with site.http:
             yield site
@@ -140,20 +140,20 @@ class ServerProcess:
         return self.process.wait(seconds)
 
     def kill(self) -> None:
-        """End it as the kernel does when memory runs out."""
+        """Kill it, as the kernel does when memory runs out."""
         self.process.kill()
         self.process.wait()
 
     def freeze_store(self) -> None:
-        """Have its embedded store hang."""
+        """Freeze its embedded store."""
         os.kill(self.store_pid, signal.SIGSTOP)
 
     def thaw_store(self) -> None:
-        """End what `freeze_store` began."""
+        """Let its embedded store go on after `freeze_store`."""
         os.kill(self.store_pid, signal.SIGCONT)
 
     def kill_store(self) -> None:
-        """End its embedded store with `kill -9`, if it runs."""
+        """Kill its embedded store with `kill -9`, if it runs."""
         pid = self.store_pid
         if pid:
             with contextlib.suppress(ProcessLookupError):
@@ -162,7 +162,7 @@ class ServerProcess:
 
 @contextmanager
 def starting_server(data_dir: Path, **settings: str) -> Iterator[ServerProcess]:
-    """Start a server on a free port; at the end of the block it is killed and its store is gone."""
+    """Start a server on a free port. The end of the block kills it and its store."""
     data_dir.mkdir(parents=True, exist_ok=True)
     number = sum(1 for _ in data_dir.glob("output-*"))
     output, errors = data_dir / f"output-{number}", data_dir / f"errors-{number}"
@@ -183,7 +183,7 @@ def starting_server(data_dir: Path, **settings: str) -> Iterator[ServerProcess]:
 
 @contextmanager
 def running_server_process(data_dir: Path, **settings: str) -> Iterator[ServerProcess]:
-    """Run a server that has started."""
+    """Run a server, and wait until it has started."""
     with starting_server(data_dir, **settings) as server:
         assert server.url
         yield server

@@ -1,4 +1,7 @@
-"""A queue in plain Python, written from the promises and not from the scripts; the store must agree."""
+"""A model of a queue in plain Python, written from the promises, not from the scripts.
+
+The store must agree.
+"""
 
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -8,7 +11,7 @@ MINUTES_HOUR_MS = 3_600_000
 
 @dataclass
 class Waiter:
-    """Somebody in line."""
+    """A waiting visitor."""
 
     position_id: bytes
     priority: int
@@ -19,7 +22,7 @@ class Waiter:
 
 @dataclass
 class QueueModel:
-    """Everything a queue promises, done the slow and obvious way."""
+    """All promises of a queue, implemented in the slow and obvious way."""
 
     rate: Fraction = Fraction(10)
     room: int = 1000

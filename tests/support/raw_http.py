@@ -1,4 +1,4 @@
-"""HTTP/1.1 byte by byte: for clients that send half a request, and to tell apart how a connection can end."""
+"""An HTTP/1.1 client byte by byte: sends half requests, and distinguishes how a connection ends."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -10,7 +10,7 @@ import trio
 
 
 class CutOff(Exception):
-    """The connection ended before the answer was complete; the message is what came of it."""
+    """The connection ended before the answer was complete. The message contains the part that arrived."""
 
 
 @dataclass
@@ -88,7 +88,7 @@ class RawConnection:
 
 @asynccontextmanager
 async def connected(address: tuple[str, int]) -> AsyncIterator[RawConnection]:
-    """Connect; raises OSError where nobody listens."""
+    """Connect. Raises OSError if no server listens."""
     stream = await trio.open_tcp_stream(*address)
     async with stream:
         yield RawConnection(stream)

@@ -1,4 +1,4 @@
-"""The parts of README.md that are made from the code; run as a module, it writes them between markers."""
+"""Generates parts of README.md from the code. Run as a module, it writes them between their markers."""
 
 import ast
 from itertools import groupby
@@ -21,7 +21,7 @@ README = ROOT / "README.md"
 
 
 def settings_table() -> str:
-    """Every setting: what to write, what happens when nothing is written, what it is for."""
+    """The table of settings: option, variable, default and help."""
     lines = ["| Option | Variable | Default | What it is |", "| --- | --- | --- | --- |"]
     for group, settings in groupby(describe_settings(), key=lambda setting: setting.group):
         lines.append(f"| **{group}** | | | |")
@@ -31,7 +31,7 @@ def settings_table() -> str:
 
 def _setting_row(setting: SettingDescription) -> str:
     default = f"`{setting.default}`" if setting.default else ""
-    # Prose of the help texts may hold the sign that ends a cell.
+    # A help text may contain the character that ends a cell.
     help_text = setting.help.replace("|", "\\|")
     return f"| `{setting.flag}` | `{setting.variable}` | {default} | {help_text}. |"
 
@@ -64,7 +64,7 @@ def _meaning(setting: QueueSetting) -> str:
 
 
 def commands_table() -> str:
-    """Every command and the first sentence of its help."""
+    """The table of commands with the first sentences of their help."""
     rows = [f"| `wr {name}` | {_first_sentence(command.help or '')} |" for name, command in COMMANDS.items()]
     return "\n".join(["| Command | What it does |", "| --- | --- |", *rows])
 
@@ -74,13 +74,13 @@ def _first_sentence(text: str) -> str:
 
 
 def layout_table() -> str:
-    """Every folder of the package and the first line of its docstring."""
+    """The table of the package's folders with the first lines of their docstrings."""
     rows = [f"| `wr/{folder.name}/` | {_purpose(folder)} |" for folder in package_folders()]
     return "\n".join(["| Folder | What is in it |", "| --- | --- |", *rows])
 
 
 def package_folders() -> list[Path]:
-    """The folders of the package, without what Python leaves behind."""
+    """The folders of the package, without caches."""
     return sorted(folder for folder in (ROOT / "wr").iterdir() if (folder / "__init__.py").exists())
 
 
@@ -90,7 +90,7 @@ def _purpose(folder: Path) -> str:
 
 
 def events_table() -> str:
-    """Every type of event, when it is told, and what its data say."""
+    """The table of event types: when they occur, and the fields of their data."""
     rows = [
         f"| `{kind.value}` | {(data.__doc__ or '').rstrip('.')} | {_names(data)} |"
         for kind, data in DATA.items()
@@ -103,7 +103,7 @@ def _names(data: type[msgspec.Struct]) -> str:
 
 
 def metrics_table() -> str:
-    """Every metric: its kind, its labels, what it means."""
+    """The table of metrics: kind, labels and meaning."""
     rows = [
         f"| `{metric.name}` | {metric.kind} | {', '.join(f'`{label}`' for label in metric.labels)} "
         f"| {metric.help} |"
@@ -113,7 +113,7 @@ def metrics_table() -> str:
 
 
 def load_tests_table() -> str:
-    """Every load test, and what its visitors do."""
+    """The table of load tests with what their visitors do."""
     rows = [f"| `{name}` | `{plan.user_class}` | {plan.about} |" for name, plan in SCENARIOS.items()]
     return "\n".join(["| Scenario | Locust class | What visitors do |", "| --- | --- | --- |", *rows])
 
@@ -130,14 +130,14 @@ MADE = {
 
 
 def block(text: str, name: str) -> str | None:
-    """What stands between the markers of that name; None where there are none."""
+    """Return the text between the markers of that name; None if there are no such markers."""
     _, opening, rest = text.partition(f"<!-- {name} -->")
     inside, closing, _ = rest.partition(f"<!-- /{name} -->")
     return inside.strip() if opening and closing else None
 
 
 def filled(text: str) -> str:
-    """The text with every block whose markers it has made anew."""
+    """Return the text with all marked blocks generated again."""
     for name, make in MADE.items():
         if block(text, name) is not None:
             before, _, rest = text.partition(f"<!-- {name} -->")

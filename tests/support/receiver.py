@@ -1,4 +1,4 @@
-"""A receiver of traces: a real HTTP server that understands what OpenTelemetry sends."""
+"""A receiver of traces: a real HTTP server that decodes OpenTelemetry's requests."""
 
 import threading
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 @dataclass(frozen=True)
 class Received:
-    """One span as it was sent."""
+    """One received span."""
 
     name: str
     kind: int
@@ -21,7 +21,7 @@ class Received:
     parent_id: str
     attributes: dict[str, Any]
     links: tuple[str, ...]
-    """Ids of the spans it is linked to."""
+    """Ids of linked spans."""
     is_error: bool
     lasted_s: float
     service: str
@@ -29,7 +29,7 @@ class Received:
 
 @dataclass
 class Receiver:
-    """Where traces go, and all that came."""
+    """The receiver's URL and all received spans."""
 
     url: str
     spans: list[Received] = field(default_factory=list)
@@ -78,7 +78,7 @@ def receiving() -> Iterator[Receiver]:
             self.end_headers()
 
         def log_message(self, *_: object) -> None:
-            """Say nothing."""
+            """Log nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     receiver = Receiver(f"http://127.0.0.1:{server.server_address[1]}")

@@ -1,4 +1,4 @@
-"""One queue through its scripts alone, at times that a test chooses: no server, no clock, no batches."""
+"""Runs one queue through its scripts only, at times that a test chooses: no server, no clock, no batches."""
 
 import itertools
 import secrets
@@ -40,7 +40,7 @@ SETTINGS = {
     "max_active_users": 1000,
     "max_queue_size": 0,
     "session_timeout_seconds": 3600,
-    # So long that a place whose token is never used is kept for the whole timeout, as if it were used.
+    # With this interval, a place with an unused token is kept for the whole timeout, like a used one.
     "heartbeat_interval_seconds": 1_000_000,
     "heartbeat_timeout_seconds": 60,
     "priority_share": 1,
@@ -49,13 +49,13 @@ SETTINGS = {
 
 
 def new_id() -> bytes:
-    """16 bytes that no other place of this run has, in no order, so that ties between scores would show."""
+    """Return 16 unique bytes in random order, so that tests notice equal scores."""
     return blake2b(str(next(_ids)).encode(), digest_size=16).digest()
 
 
 @dataclass
 class ScriptedQueue:
-    """A queue on one client; `now_ms` is what each script is told the time is."""
+    """A queue on one client. Each script gets `now_ms` as the time."""
 
     client: Any
     prefix: str
@@ -66,7 +66,7 @@ class ScriptedQueue:
 
     def __post_init__(self) -> None:
         self.queue_id = f"s-{secrets.token_hex(6)}"
-        # Of its own, as the joins of all queues under one prefix are counted together.
+        # A separate prefix, because joins of all queues under one prefix are counted together.
         self.keys = KeyNames(f"{self.prefix}:{self.queue_id}")
         self._is_sharded = self.client.info("cluster").get("cluster_enabled") == 1
         limit = {
@@ -151,28 +151,29 @@ class ScriptedQueue:
         return done
 
     def restore(self, *claims: PositionClaims | SessionClaims, known: Known = NOTHING_KNOWN) -> list[bool]:
-        """Put back what these tokens tell of, as a server that knows of so many passes."""
+        """Restore the places of these tokens, as a server that knows of so many passes."""
         script = RestoreScript(self.keys)
         call = script.call(self.queue_id, self.now_ms, known, claims)
         return script.replies(self._call(script.script, call))
 
     def recall(self, *people: AdmittedVisitor) -> int:
-        """Tell whom a server saw let in; returns how many of them stood in line again."""
+        """Report the visitors that a server saw admitted; returns how many of them were waiting again."""
         script = RecallScript(self.keys)
         return script.reply(self._call(script.script, script.call(self.queue_id, self.now_ms, people)))
 
     def join_at(self, address_tag: bytes, person: bytes = b"", **more: Any) -> Joined:
-        """Join from an address: the place's id ends with its tag, as servers make ids."""
+        """Join from an address: the place's id ends with its tag, as in ids that servers generate."""
         position_id = new_id()[:12] + address_tag
         return self.join_many([Join(position_id, b"", 0, b"", person, b"", address=address_tag, **more)])[0]
 
     def forget_place(self, position_id: bytes) -> None:
-        """Lose one place in line, without a trace."""
+        """Delete one place without a trace."""
         for key in self.keys.queue(self.queue_id, "waiting", "seen"):
             self.client.zrem(key, position_id)
 
     def forget(self) -> None:
-        """Lose all of the queue but its settings, as a store that was told those again."""
+        """Delete everything of the queue except its settings, like a store to which only these were
+        restored."""
         for key in self.keys.all_of(self.queue_id):
             if not key.endswith(":config"):
                 self.client.delete(key)
@@ -197,7 +198,7 @@ class ScriptedQueue:
         return self._flush(most, 0)[:3]
 
     def flushed(self, most: int) -> list[Any]:
-        """When people were sent away, and who."""
+        """When visitors were flushed, and which."""
         return self._flush(most, 1)[3:]
 
     def _flush(self, most: int, tells: int) -> list[Any]:
@@ -212,7 +213,7 @@ class ScriptedQueue:
         return deleted
 
     def size(self, part: str) -> int:
-        """How many entries the queue keeps under one of its keys."""
+        """Number of entries under one of the queue's keys."""
         (key,) = self.keys.queue(self.queue_id, part)
         kind = self.client.type(key)
         if kind == b"none":

@@ -1,4 +1,4 @@
-"""The whole server, run inside the test process on a thread of its own, with real HTTP on a real port."""
+"""Runs the whole server in a thread of the test process, with real HTTP on a real port."""
 
 import queue
 import threading
@@ -17,7 +17,7 @@ PATIENCE_S = 120.0
 
 @contextmanager
 def running_server(clock: HandClock | None, **settings: str) -> Iterator[Ready]:
-    """Run a server with these settings until the block ends; `clock` moves all of its time."""
+    """Run a server with these settings until the block ends. `clock` controls all of its time."""
     outbox: queue.Queue[Ready | BaseException] = queue.Queue()
     stops: queue.Queue[tuple[trio.Event, trio.lowlevel.TrioToken]] = queue.Queue()
 
@@ -26,7 +26,7 @@ def running_server(clock: HandClock | None, **settings: str) -> Iterator[Ready]:
         stops.put((stop, trio.lowlevel.current_trio_token()))
         clocks = Clocks()
         if clock is not None:
-            # Its leaps stand for time that passes, not for an outage.
+            # Steps of the clock stand for passing time, not for an outage.
             clocks = Clocks(store_ms=clock, token_ms=clock, least_gap_ms=lambda _interval_s: NO_GAP_MS)
         async with trio.open_nursery() as nursery:
 

@@ -1,4 +1,4 @@
-"""A server as its clients see it: visitors and operators over HTTP."""
+"""A server as visitors and operators see it over HTTP."""
 
 import itertools
 import secrets
@@ -17,7 +17,7 @@ _addresses = itertools.count(1)
 
 
 def new_address() -> str:
-    """An address that no other visitor of this test run has."""
+    """Return an address that no other visitor of this test run has."""
     number = next(_addresses)
     return f"10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}"
 
@@ -42,11 +42,11 @@ class Site:
         return self.http.request(method, f"{BASE}/admin{path}", headers=headers, **body, **more)
 
     def make_queue(self, **settings: Any) -> str:
-        """Make a queue with these settings (generous ones otherwise) and return its id."""
+        """Create a queue with these settings (high limits by default) and return its id."""
         queue_id = settings.pop("id", f"q-{secrets.token_hex(6)}")
         timeout_s = settings.get("heartbeat_timeout_seconds")
         if isinstance(timeout_s, int) and timeout_s > 30:
-            # So that a place whose token is never used is kept for the whole timeout.
+            # With this interval, a place with an unused token is kept for the whole timeout.
             settings.setdefault("heartbeat_interval_seconds", min(-(-timeout_s // 3), 3600))
         response = self.admin(
             "POST", "/queues", {"id": queue_id, "target_url": "https://shop.example/checkout", **settings}
@@ -85,7 +85,7 @@ class Site:
         return self.call("POST", f"/queues/{queue_id}/heartbeat", token)
 
     def admitted(self, queue_id: str, token: str) -> dict[str, Any]:
-        """Wait until the holder of the token is let in; returns the admitted form of the status."""
+        """Wait until the visitor with this token is admitted; returns that status answer."""
         return self.wait_for(
             lambda: self.status(queue_id, token), lambda r: r.json().get("status") == "admitted"
         ).json()  # type: ignore[no-any-return]
@@ -96,7 +96,7 @@ class Site:
         until: Callable[[httpx.Response], bool],
         seconds: float = 10.0,
     ) -> httpx.Response:
-        """Ask again and again until the answer is what is waited for."""
+        """Repeat a request until `until` accepts the answer."""
         deadline = time.monotonic() + seconds
         while True:
             response = ask()
@@ -108,7 +108,7 @@ class Site:
 
 
 def error_code(response: httpx.Response) -> str:
-    """The code in the envelope, after checking that the envelope is the contract's."""
+    """Return the error code of an answer, after checking that its form matches the contract."""
     body = response.json()
     assert set(body) == {"error", "request_id"}, body
     assert set(body["error"]) <= {"code", "message", "details"}

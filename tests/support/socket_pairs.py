@@ -1,4 +1,5 @@
-"""Transports of the server on real sockets, with the client's end for the test to read or to leave unread."""
+"""Creates transports of the server on real sockets; the test holds the client's end and may leave it
+unread."""
 
 import select
 import socket
@@ -16,7 +17,7 @@ from wr.http.readiness import Readiness
 from wr.http.transports import PlainTransport, TlsTransport, shake_hands
 
 BUFFER_BYTES = 4096
-"""What the kernel keeps for a client that does not read, or little more."""
+"""Requested size of the kernel's buffer for a client that does not read; the kernel may add a little."""
 
 
 @dataclass
@@ -26,7 +27,7 @@ class Client:
     socket: socket.socket
 
     def unread(self) -> bytes:
-        """Take everything that has come."""
+        """Read everything that has arrived."""
         received = b""
         try:
             while data := self.socket.recv(65_536):
@@ -36,21 +37,21 @@ class Client:
         return received
 
     def is_cut_off(self) -> bool:
-        """Whether the server has closed the connection; takes nothing of what has come."""
+        """Whether the server has closed the connection. Reads nothing."""
         poll = select.poll()
         poll.register(self.socket, select.POLLRDHUP)
         return bool(poll.poll(0))
 
 
 class Wire:
-    """Makes connections, each from a transport of the server's to a client; closes them all."""
+    """Creates connections from a server's transport to a client, and closes them all."""
 
     def __init__(self, readiness: Readiness) -> None:
         self._readiness = readiness
         self._opened: list[PlainTransport | socket.socket] = []
 
     def connection(self) -> tuple[PlainTransport, Client]:
-        """Make a connection whose buffers are small."""
+        """Create a connection with small buffers."""
         server, client = socket.socketpair()
         server.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, BUFFER_BYTES)
         client.setblocking(False)
@@ -59,7 +60,7 @@ class Wire:
         return transport, Client(client)
 
     async def tls_connection(self) -> tuple[TlsTransport, Client]:
-        """Make a connection over TLS, after its handshake."""
+        """Create a connection over TLS, and finish its handshake."""
         transport, client = self.connection()
         with tempfile.TemporaryDirectory() as folder:
             certificate_file, key_file = make_certificate(Path(folder))
@@ -73,14 +74,14 @@ class Wire:
         return served, client
 
     def close(self) -> None:
-        """Close both ends of everything."""
+        """Close both ends of all connections."""
         for end in self._opened:
             end.close()
 
 
 @asynccontextmanager
 async def running_wire() -> AsyncIterator[Wire]:
-    """Hear of what becomes readable for as long as the block lasts."""
+    """Report readable connections while the block runs."""
     readiness = Readiness()
     wire = Wire(readiness)
     try:

@@ -25,7 +25,7 @@ class Socket:
             return message
 
     async def close_code(self) -> int:
-        """Wait for the end, whatever comes before it, and return its code."""
+        """Wait until the connection closes, ignore messages before, and return the close code."""
         with trio.fail_after(10):
             try:
                 while True:
@@ -50,7 +50,7 @@ async def websocket(
     headers = [] if token is None else [("Authorization", f"Bearer {token}")]
     host, _, port = site.url.removeprefix("http://").rpartition(":")
     try:
-        # The stream is opened here because the library leaves one that its peer has closed to the collector.
+        # Opens the stream itself, because the library does not close one that its peer has closed.
         async with await trio.open_tcp_stream(host, int(port)) as stream, trio.open_nursery() as nursery:
             connection = await wrap_client_stream(
                 nursery,
@@ -63,4 +63,4 @@ async def websocket(
             async with connection:
                 yield Socket(connection)
     except* LocalProtocolError:
-        pass  # The library has answered a ping while it was closing: its own mistake, and nobody's loss.
+        pass  # A mistake of the library, without effect: it answered a ping while it was closing.

@@ -1,4 +1,4 @@
-"""What says the same to everybody: the beginning at once and then, if told to, drop after drop."""
+"""A server that sends the same bytes to every client: the first part at once, the rest slowly if wanted."""
 
 import socket
 import threading
@@ -10,7 +10,7 @@ _DROP_S = 0.05
 
 @contextmanager
 def speaking(beginning: bytes, *, drip: bytes = b"") -> Iterator[str]:
-    """Speak to whoever connects until the block ends; gives the URL."""
+    """Run such a server until the block ends; gives its URL."""
     ended = threading.Event()
 
     def speak(connection: socket.socket) -> None:

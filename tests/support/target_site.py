@@ -1,4 +1,4 @@
-"""The site that people are let into: real enough to arrive at."""
+"""A small site to which admitted visitors are sent."""
 
 import threading
 from collections.abc import Iterator
@@ -13,13 +13,13 @@ _PAGE = b"""<!DOCTYPE html>
 
 @dataclass
 class TargetSite:
-    """A small web site on a port of its own."""
+    """A small web site on its own port."""
 
     url: str
     visits: list[str] = field(default_factory=list)
-    """The path and query of each page that was asked for, in order."""
+    """The path and query of each requested page, in order."""
     pages: dict[str, str] = field(default_factory=dict)
-    """Pages of its own, by path, beside the usual one."""
+    """Additional pages by path."""
 
 
 @contextmanager
@@ -38,7 +38,7 @@ def running_target_site() -> Iterator[TargetSite]:
             self.wfile.write(page)
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the library's name
-            """Say nothing: `visits` tells."""
+            """Log nothing; `visits` records the requests."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         site = TargetSite(f"http://localhost:{server.server_address[1]}")

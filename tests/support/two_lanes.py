@@ -1,4 +1,4 @@
-"""Both lanes on one store and one event loop, and conversations that are held with each of them.
+"""Runs both lanes on one store and one event loop, and holds the same conversations with each of them.
 
 Time stands still unless a test lets it pass, so that no patience runs out while the machine is slow, and
 whoever waits for more is told apart from who is busy.
@@ -40,7 +40,7 @@ _START_S = 120.0
 """Far more than it takes to start or stop: other tests may share the machine."""
 _QUIET_S = 0.5
 _MOST_PATIENCE = 3
-"""Times that patience may be over before a connection that is still open is given up."""
+"""Number of timeouts after which the client gives up an open connection."""
 _MOST_AT_ONCE = 300
 _COMPARED = {
     *("content-type", "cache-control", "x-content-type-options", "allow", "retry-after", "www-authenticate"),
@@ -55,13 +55,13 @@ _NUMBERS = re.compile(r'("(?:position|queue_length|estimated_wait_seconds|uptime
 
 
 def without_what_varies(text: str) -> str:
-    """Put stars for ids, tokens and times, and 0 for what counts people."""
+    """Replace ids, tokens and times with stars, and counts of visitors with 0."""
     return _NUMBERS.sub(r"\1 0", _VARYING.sub("*", text))
 
 
 @dataclass(frozen=True)
 class Answer:
-    """One answer, without what differs from each to the next."""
+    """One answer, without the parts that differ in every answer."""
 
     status: int
     headers: tuple[tuple[str, str], ...]
@@ -70,18 +70,18 @@ class Answer:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a conversation."""
+    """The outcome of a conversation."""
 
     answers: tuple[Answer, ...]
     ending: str
     """`lives`: a further request was answered; `closed`; `waits`: nothing came, until patience was over;
     `hangs`: nor did anything then."""
     last_words: tuple[Answer, ...] = ()
-    """What was answered when patience was over."""
+    """The answers at the end of the timeout."""
 
 
 def read_answers(data: bytes) -> list[Answer]:
-    """Read answers in a row; one whose body is missing answers HEAD."""
+    """Read consecutive answers. An answer without its body is one to HEAD."""
     answers = []
     while data:
         if not data.startswith(b"HTTP/1.1 "):
@@ -110,7 +110,7 @@ def read_answers(data: bytes) -> list[Answer]:
 
 
 class Conversation:
-    """A stream of bytes, sent piece by piece, and what comes back."""
+    """Sends a byte stream in pieces and records the answers."""
 
     def __init__(self, port: int, pieces: Sequence[bytes], probe: bytes = PROBE) -> None:
         self._port = port
@@ -129,7 +129,7 @@ class Conversation:
         return not self._is_open or self._probe_is_answered()
 
     def lose_patience(self) -> None:
-        """Note what came before time passed; when nothing has come for long, hang up."""
+        """Record what arrived before a timeout; close the connection after several timeouts."""
         if self._before_the_end is None:
             self._before_the_end = self._received
         self._lost_patience += 1
@@ -137,7 +137,7 @@ class Conversation:
             self._patience.cancel()
 
     async def hold(self) -> None:
-        """Send everything, each piece when the server has taken the one before, and read to the end."""
+        """Send all pieces, each after the server has read the one before, and read until the end."""
         with self._patience:
             stream = await trio.open_tcp_stream("127.0.0.1", self._port)
             async with stream, trio.open_nursery() as both:
@@ -147,7 +147,7 @@ class Conversation:
 
     @property
     def outcome(self) -> Outcome:
-        """What came of it."""
+        """Return the outcome."""
         if self._before_the_end is not None:
             before = read_answers(self._before_the_end)
             after = read_answers(self._received)[len(before) :]
@@ -174,10 +174,10 @@ class Conversation:
             if self._probe:
                 await stream.send_all(self._probe)
         except (trio.BrokenResourceError, trio.ClosedResourceError):
-            pass  # It closed, which is its right; what it said before counts.
+            pass  # The server may close; its answers before that count.
 
     async def _first_answer(self) -> None:
-        """Wait until something has come, or nothing seems to: a further request might change the answer."""
+        """Wait for an answer or a timeout. Sending more too early could change the answer."""
         async with trio.open_nursery() as nursery:
 
             async def quiet() -> None:
@@ -211,7 +211,7 @@ class TwoLanes:
 
     @property
     def ports(self) -> tuple[int, int]:
-        """Of the server with the fast lane, and of the one without."""
+        """Ports of the server with the fast lane, and of the one without."""
         return self.fast, self.general
 
     def talk(self, port: int, streams: Sequence[Sequence[bytes]], probe: bytes = PROBE) -> list[Outcome]:
@@ -223,7 +223,7 @@ class TwoLanes:
         return trio.from_thread.run(function, *arguments, trio_token=self._token)
 
     def ask(self, method: str, path: str, body: Any = None, **headers: str) -> Any:
-        """Ask the server with the fast lane something that works; returns the JSON."""
+        """Send a valid request to the server with the fast lane; returns the JSON."""
         content = json.dumps(body or {}).encode()
         lines = [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
         head = "\r\n".join(
@@ -232,7 +232,7 @@ class TwoLanes:
         return self.in_loop(self._ask, head.encode() + b"\r\nConnection: close\r\n\r\n" + content)
 
     def listen(self, port: int, request: bytes, said: bytes) -> Callable[[], bytes]:
-        """Begin a live stream, and say something once it has opened; returns what waits for all it brings."""
+        """Open a live stream and send data once it is open; returns a function that waits for its content."""
         stream, opening = self.in_loop(self._open, port, request, said)
         return lambda: self.in_loop(self._read_to_the_end, stream, opening)
 

@@ -1,4 +1,4 @@
-"""A receiver of webhooks: a real HTTP server that notes what comes, and answers as it is told."""
+"""A receiver of webhooks: a real HTTP server that records requests and answers as configured."""
 
 import json
 import socket
@@ -16,7 +16,7 @@ from tests.support.engines import free_port
 
 @dataclass(frozen=True)
 class Delivered:
-    """One request as it came, and how it was answered."""
+    """One received request and its answer."""
 
     headers: dict[str, str]
     body: bytes
@@ -34,22 +34,22 @@ class Delivered:
 
 @dataclass
 class Receiver:
-    """Where deliveries go, and all that came, failed ones too."""
+    """The receiver's URL and all received deliveries, including failed ones."""
 
     url: str
     answer: Callable[[dict[str, Any]], int] = lambda _event: 204
     came: list[Delivered] = field(default_factory=list)
     connections: list[Any] = field(default_factory=list)
-    """The sockets of all connections that were made, closed ones too."""
+    """The sockets of all connections, including closed ones."""
 
     def hang_up(self) -> None:
-        """Close every connection, as a receiver may when none of them was used for a while."""
+        """Close all connections, as a receiver does with idle ones."""
         for connection in self.connections:
             with suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
 
     def taken(self) -> list[Delivered]:
-        """What was acknowledged, in the order in which it came."""
+        """The acknowledged deliveries, in order of arrival."""
         return [each for each in self.came if each.status < 300]
 
     def types(self) -> list[str]:
@@ -58,7 +58,7 @@ class Receiver:
 
 @contextmanager
 def receiving(port: int = 0, certificate: tuple[Path, Path] | None = None) -> Iterator[Receiver]:
-    """Receive until the block ends; over TLS with a certificate and its key."""
+    """Run a receiver until the block ends; with TLS if a certificate and its key are given."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -82,7 +82,7 @@ def receiving(port: int = 0, certificate: tuple[Path, Path] | None = None) -> It
 
     class Server(ThreadingHTTPServer):
         def handle_error(self, *_: object) -> None:
-            """Say nothing of clients that leave in the middle: some tests want them to."""
+            """Log nothing about clients that disconnect: some tests cause that."""
 
     server = Server(("127.0.0.1", port), Handler)
     scheme = "http"
@@ -104,7 +104,7 @@ def receiving(port: int = 0, certificate: tuple[Path, Path] | None = None) -> It
 
 @contextmanager
 def receiving_later() -> Iterator[tuple[str, Callable[[], Receiver]]]:
-    """A URL where nobody listens until the function is called."""
+    """Give a URL at which no server listens, and a function that starts one there."""
     port = free_port()
     opened = []
 

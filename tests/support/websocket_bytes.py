@@ -1,4 +1,4 @@
-"""WebSockets byte by byte, for clients that send what no library would, and never read."""
+"""A WebSocket client byte by byte: sends what no library sends, and need not read."""
 
 import socket
 from urllib.parse import quote
@@ -11,13 +11,13 @@ TEXT, CONTINUATION, PING, PONG = 0x1, 0x0, 0x9, 0xA
 
 
 def frame(opcode: int, payload: bytes = b"", *, is_final: bool = True) -> bytes:
-    """Spell a client's frame; `payload` has at most 125 bytes."""
+    """Encode a client's frame; `payload` has at most 125 bytes."""
     masked = bytes(byte ^ MASK[index % 4] for index, byte in enumerate(payload))
     return bytes([is_final << 7 | opcode, 0x80 | len(payload)]) + MASK + masked
 
 
 def websocket_head(queue_id: str, token: str, address: str = "") -> bytes:
-    """Spell the request that opens a WebSocket; `address` is the client that a proxy would name."""
+    """Encode the request that opens a WebSocket; `address` is the client in X-Forwarded-For."""
     forwarded = f"X-Forwarded-For: {address}\r\n" if address else ""
     return (
         f"GET /ws/queues/{queue_id}?access_token={quote(token)} HTTP/1.1\r\nHost: wr\r\n{forwarded}"
@@ -27,7 +27,7 @@ def websocket_head(queue_id: str, token: str, address: str = "") -> bytes:
 
 
 def events_head(queue_id: str, token: str, address: str = "") -> bytes:
-    """Spell the request that opens server-sent events."""
+    """Encode the request that opens server-sent events."""
     forwarded = f"X-Forwarded-For: {address}\r\n" if address else ""
     return (
         f"GET {BASE}/queues/{queue_id}/events?access_token={quote(token)} HTTP/1.1\r\nHost: wr\r\n"
@@ -36,7 +36,7 @@ def events_head(queue_id: str, token: str, address: str = "") -> bytes:
 
 
 def opened(server: ServerProcess, head: bytes, *, receive_buffer: int = 0) -> socket.socket:
-    """Connect, send a head, and return the connection once the server has begun to answer."""
+    """Connect, send a request, and return the connection once the server has started to answer."""
     client = socket.socket()
     if receive_buffer:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)

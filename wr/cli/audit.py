@@ -1,6 +1,4 @@
-"""`wr audit`: shows who changed what."""
-
-from typing import TYPE_CHECKING
+"""`wr audit`: shows which operator changed what."""
 
 import click
 from msgspec import Struct
@@ -11,12 +9,9 @@ from wr.cli.options import (
 )
 from wr.client.admin_client import AdminClient
 
-if TYPE_CHECKING:
-    pass
-
 
 @click.command(cls=GroupedCommand)
-@click.option("--queue", "queue_id", metavar="QUEUE", default="", help="Changes of this queue only.")
+@click.option("--queue", "queue_id", metavar="QUEUE", default="", help="Show changes of this queue only.")
 @click.option(
     "--limit",
     type=click.IntRange(1, 200),
@@ -27,8 +22,9 @@ if TYPE_CHECKING:
 )
 @admin_command
 def audit(api: AdminClient, queue_id: str, limit: int) -> Struct:
-    """Show who changed what, newest first.
+    """Show which operator changed what, newest first.
 
-    Who is what the caller said, as user@host for these commands: all operators have the same key.
+    All operators use the same admin key, so the name is what the caller claimed. These commands claim
+    user@host.
     """
     return api.audit(queue_id=queue_id, limit=limit)

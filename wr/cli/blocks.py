@@ -1,4 +1,4 @@
-"""`wr block`: blocks visitors and addresses, lists the blocks and ends them."""
+"""`wr block`: blocks visitors and addresses, lists blocks and ends them."""
 
 from typing import Any
 
@@ -24,23 +24,23 @@ def block() -> None:
 @queue_option
 @admin_command
 def list_blocks(api: AdminClient, queue_id: str) -> Struct:
-    """List what may not join a queue, and until when."""
+    """List what is blocked from joining a queue, and until when."""
     return api.blocks(queue_id)
 
 
 @block.command("add")
 @queue_option
-@click.option("--address", metavar="ADDRESS", help="An IPv4 or IPv6 address; of IPv6 its /64 is blocked.")
-@click.option("--user-id", metavar="TEXT", help="The subject of passes, or the user id in calls by the site.")
+@click.option("--address", metavar="ADDRESS", help="IPv4 or IPv6 address. An IPv6 address blocks its /64.")
+@click.option("--user-id", metavar="TEXT", help="Subject of passes, or user id in calls by the site.")
 @click.option(
-    "--for", "block_for", type=Duration(), metavar="DURATION", required=True, help="How long, such as 2h."
+    "--for", "block_for", type=Duration(), metavar="DURATION", required=True, help="Duration, such as 2h."
 )
 @reason_option
 @admin_command
 def add_block(api: AdminClient, queue_id: str, **wish: Any) -> Struct:
-    """Keep an address, a user id or both from joining.
+    """Block an address, a user id or both from joining.
 
-    A block ends no place and no session: end a session with `wr session end`.
+    Existing places and sessions go on. End a session with `wr session end`.
     """
     if "address" not in wish and "user_id" not in wish:
         raise UsageFailure("give --address, --user-id or both")
@@ -52,5 +52,5 @@ def add_block(api: AdminClient, queue_id: str, **wish: Any) -> Struct:
 @queue_option
 @admin_command
 def end_block(api: AdminClient, block_id: str, queue_id: str) -> Struct:
-    """End a block: what it kept out may join again."""
+    """End a block, so that what it blocked may join again."""
     return api.end_block(queue_id, block_id)

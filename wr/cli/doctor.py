@@ -1,4 +1,4 @@
-"""`wr doctor` and `wr health`: check the set-up, and ask a running server about its health."""
+"""`wr doctor` checks the set-up of a machine and a site; `wr health` checks a running server."""
 
 import functools
 import itertools
@@ -27,27 +27,33 @@ _from_outside = functools.partial(
 
 
 @click.command(cls=GroupedCommand)
-@_from_outside("--origin", metavar="URL", help="Site that people wait for: look at it from outside, too.")
-@_from_outside("--url", help="Address of the waiting room; unless given, where the site's gate sends people.")
-@_from_outside("--queue", "queue_id", metavar="QUEUE", help="Queue to walk through, likewise.")
+@_from_outside("--origin", metavar="URL", help="Site that visitors wait for. Also checks it from outside.")
+@_from_outside("--url", help="Address of the waiting room. Default: where the site's gate sends visitors.")
+@_from_outside(
+    "--queue",
+    "queue_id",
+    metavar="QUEUE",
+    help="Queue that a test visitor joins. Default: the one to which the site's gate sends visitors.",
+)
 @_from_outside(
     "--expected-crowd",
     type=click.IntRange(1),
     metavar="NUMBER",
-    help="How many people will be connected at once: say whether the limits are enough, of the server at "
-    "--url or else of this machine.",
+    help="Number of visitors that you expect to be connected at the same time. Checks whether the limits of "
+    "the server at --url are high enough, or those of this machine if there is no --url.",
 )
 @setting_options
 def doctor(
     origin: str | None, url: str | None, queue_id: str | None, expected_crowd: int | None, **flags: str | None
 ) -> None:
-    """Check the set-up and say what to mend. Takes what `wr serve` takes; changes nothing.
+    """Check the set-up and say what to fix. Takes the options of `wr serve`; changes nothing.
 
-    With --origin it also visits the deployed site: is the gate in the way, is a visitor who joins let in,
-    does the session token verify and open the gate, whose address is believed, are the clocks right. What the
-    server there may do it says only to those who may read its metrics, at --url.
+    With --origin it also visits the deployed site: the gate must stop a visitor without a session, a visitor
+    who joins must get in, the session token must verify and open the gate, the server must see the right
+    client address, and the clocks must agree. It checks the server's limits only at --url, and only if this
+    machine may read the server's metrics.
 
-    Each line is one check: ✓ is good, ! deserves a look, ✗ has to be mended (exit code 1).
+    Each line is one check: ✓ is good, ! is a warning, ✗ is an error to fix (exit code 1).
     """
     import secrets
     import time
@@ -73,9 +79,9 @@ def doctor(
             raise UsageFailure(str(error)) from error
         name = f"wr-doctor-{secrets.token_hex(8)}"
         findings = itertools.chain(
-            ["This machine, as `wr serve` would find it:"],
+            ["This machine, with the settings that `wr serve` would use:"],
             findings,
-            ["The deployment, from outside:"],
+            ["The deployment, seen from outside:"],
             examine_deployment(deployment, name, now_s=time.time, sleep=time.sleep),
         )
     is_well = True
@@ -89,15 +95,19 @@ def doctor(
 @click.option(
     "--url",
     metavar="URL",
-    help="Address of the server; unless given, the one that `wr serve` would have with this --bind.",
+    help="Address of the server. Default: the address that `wr serve` has with this --bind.",
 )
 @click.option(
-    "--bind", envvar="WR_BIND", show_envvar=True, metavar="ADDRESS:PORT", help="What the server listens on."
+    "--bind",
+    envvar="WR_BIND",
+    show_envvar=True,
+    metavar="ADDRESS:PORT",
+    help="Address on which the server listens.",
 )
 def health(url: str | None, bind: str | None) -> None:
-    """Ask a running server whether it can do its work.
+    """Ask a running server whether it works.
 
-    Exit code 0 if it can, 1 if not: for whoever watches over it, as containers are watched over.
+    Exit code 0: it works. 1: it does not. Meant for monitoring, such as the health check of a container.
     """
     from wr.doctor.health import check_health, own_url
 

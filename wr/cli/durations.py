@@ -1,4 +1,4 @@
-"""Durations on the command line, such as `90s`, `30m`, `2h` or `7d`."""
+"""Reads durations on the command line, such as `90s`, `30m`, `2h` or `7d`."""
 
 import re
 from typing import Any
@@ -10,16 +10,16 @@ _DURATION = re.compile(r"(\d{1,9})([smhd])")
 
 
 class Duration(click.ParamType[int]):
-    """A number with its unit, such as 90s, 30m, 2h or 7d; read as seconds."""
+    """A whole number with its unit, such as 90s, 30m, 2h or 7d. The value is in seconds."""
 
     name = "duration"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """Read it; fails with what a duration looks like."""
+        """Read a duration. A failure shows what a duration looks like."""
         if isinstance(value, int):
             return value
         match = _DURATION.fullmatch(str(value).strip())
         seconds = int(match[1]) * _UNITS[match[2]] if match else 0
         if seconds < 1:
-            self.fail(f"'{value}' is no duration: write 90s, 30m, 2h or 7d", param, ctx)
+            self.fail(f"'{value}' is not a duration such as 90s, 30m, 2h or 7d", param, ctx)
         return seconds

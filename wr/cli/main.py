@@ -1,4 +1,4 @@
-"""The command line `wr`: puts the commands of all subjects together."""
+"""The command `wr`: collects the commands of all subjects."""
 
 import sys
 
@@ -26,12 +26,12 @@ from wr.web.template_check import TEMPLATE_CHECK, check_from_standard_input
 )
 @click.version_option(__version__, prog_name="wr")
 def main() -> None:
-    """A virtual waiting room: holds a crowd in front of a site and lets people in at a rate it can bear."""
+    """A virtual waiting room: visitors wait and get into a site at a rate that the site can handle."""
 
 
 @main.command(TEMPLATE_CHECK, hidden=True)
 def check_template() -> None:
-    """Try a queue's template: its settings as JSON on standard input, what is wrong on standard output."""
+    """Check a queue's template: settings as JSON on standard input, errors on standard output."""
     sys.exit(check_from_standard_input())
 
 

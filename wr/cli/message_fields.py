@@ -1,23 +1,23 @@
-"""What the API's messages say of their own fields, for the commands that take and show them."""
+"""Reads the fields of API messages and their descriptions, so that commands can offer and explain them."""
 
 import msgspec
 from msgspec.inspect import EnumType, Field, Metadata, StructType, type_info
 
 
 def message_fields(kind: type[msgspec.Struct]) -> tuple[Field, ...]:
-    """List the fields of a message.
+    """List the fields of a message type.
 
     Raises:
-        TypeError: it is not one.
+        TypeError: the type is not a struct.
     """
     info = type_info(kind)
     if not isinstance(info, StructType):
-        raise TypeError(f"{kind} is no message")
+        raise TypeError(f"{kind} is not a message type")
     return info.fields
 
 
 def meaning(field: Field) -> str:
-    """Say what a field is: its description, or the first sentence about its enumeration; may be empty."""
+    """Return what a field means: its description, or that of its enumeration; may be empty."""
     if isinstance(field.type, Metadata) and field.type.extra_json_schema:
         return str(field.type.extra_json_schema.get("description", ""))
     if isinstance(field.type, EnumType):
@@ -26,5 +26,5 @@ def meaning(field: Field) -> str:
 
 
 def meanings(kind: type[msgspec.Struct]) -> dict[str, str]:
-    """Say of each field of a message what it is."""
+    """Return what each field of a message type means, by the field's name in JSON."""
     return {field.encode_name: meaning(field) for field in message_fields(kind)}

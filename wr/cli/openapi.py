@@ -1,7 +1,6 @@
-"""`wr openapi`: prints the description of the API."""
+"""`wr openapi`: prints the OpenAPI description of the API."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
@@ -10,9 +9,6 @@ from wr.cli.options import (
     GroupedCommand,
 )
 
-if TYPE_CHECKING:
-    pass
-
 
 @click.command(cls=GroupedCommand)
 @click.option(
@@ -20,10 +16,10 @@ if TYPE_CHECKING:
     "-o",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Write it here, not to the terminal.",
+    help="Write to this file instead of standard output.",
 )
 def openapi(output: Path | None) -> None:
-    """Print the description of the API: OpenAPI 3.0.3, as JSON."""
+    """Print the description of the API as JSON (OpenAPI 3.0.3)."""
     import json
 
     from wr.api.openapi import openapi_document
@@ -35,4 +31,4 @@ def openapi(output: Path | None) -> None:
     try:
         output.write_text(text + "\n", encoding="utf-8")
     except OSError as error:
-        raise CommandFailure(f"{output} cannot be written: {error.strerror}") from error
+        raise CommandFailure(f"cannot write {output}: {error.strerror}") from error

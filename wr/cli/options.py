@@ -1,4 +1,4 @@
-"""Options of commands, made from what they stand for: settings, fields of messages, the way to a server."""
+"""Options of commands, generated from settings and from API messages, and the options that name a server."""
 
 import functools
 import getpass
@@ -21,7 +21,7 @@ Function = TypeVar("Function", bound=Callable[..., None])
 
 
 class CommandFailure(click.ClickException):
-    """Ends a command with one line on standard error and exit code 1."""
+    """Ends a command: prints one line on standard error, exit code 1."""
 
     def show(self, file: Any = None) -> None:
         """Print the line."""
@@ -29,13 +29,13 @@ class CommandFailure(click.ClickException):
 
 
 class UsageFailure(CommandFailure):
-    """The command was given what it cannot work with: exit code 2."""
+    """The command line or a setting is wrong: exit code 2."""
 
     exit_code = 2
 
 
 class GroupedOption(click.Option):
-    """An option under a heading, whose help names a variable and a default that click does not read."""
+    """An option under a heading. Its help names a variable and a default that click itself does not read."""
 
     def __init__(
         self, *declarations: Any, heading: str, variable: str = "", otherwise: str = "", **attributes: Any
@@ -46,7 +46,7 @@ class GroupedOption(click.Option):
         self._otherwise = otherwise
 
     def get_help_extra(self, ctx: click.Context) -> Any:
-        """Say what stands in brackets behind the help."""
+        """Return what the help shows in brackets: the variable and the default."""
         extra = super().get_help_extra(ctx)
         if self.variable:
             extra["envvars"] = (self.variable,)
@@ -56,10 +56,10 @@ class GroupedOption(click.Option):
 
 
 class GroupedCommand(click.Command):
-    """A command whose help shows its options under their headings, those without one last."""
+    """A command whose help groups its options under headings. Options without a heading come last."""
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the options, heading by heading."""
+        """Write the options, one section per heading."""
         sections: dict[str, list[tuple[str, str]]] = {}
         for parameter in self.get_params(ctx):
             record = parameter.get_help_record(ctx)
@@ -71,19 +71,19 @@ class GroupedCommand(click.Command):
 
 
 class OrderedGroup(click.Group):
-    """A group whose help lists its commands in the order in which they are written."""
+    """A group whose help lists its commands in the order in which the code adds them."""
 
     command_class = GroupedCommand
     group_class = type
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """List the commands as they were added."""
+        """List the commands in the order in which they were added."""
         del ctx
         return list(self.commands)
 
 
 def setting_options(command: Function) -> Function:
-    """Give a command one option for each setting; it gets the text that was given, None where none was."""
+    """Add one option for each setting to a command. The command gets the text, or None if it is not given."""
     for setting in reversed(describe_settings()):
         command = _setting_option(setting)(command)
     return command
@@ -105,17 +105,17 @@ def _setting_option(setting: SettingDescription) -> Callable[[Function], Functio
 
 
 def _as_text(_context: click.Context, _option: click.Parameter, switch: bool | None) -> str | None:
-    """Spell a switch as the environment would, so that both are read by the same reader."""
+    """Spell a switch as in the environment, so that one reader reads both."""
     return None if switch is None else ("yes" if switch else "no")
 
 
 def message_options(
     kind: type[msgspec.Struct], *, heading: str, without: Collection[str] = ()
 ) -> Callable[[Function], Function]:
-    """Give a command one option for each field of a message.
+    """Add one option for each field of a message type to a command.
 
     Raises:
-        TypeError: a field is of a type that no option can stand for.
+        TypeError: a field has a type for which there is no kind of option.
     """
 
     def give(command: Function) -> Function:
@@ -137,7 +137,7 @@ def _field_option(field: Field, heading: str) -> Callable[[Function], Function]:
         metavar=_metavar(field),
         required=field.required,
         help=f"{meaning(field)}.",
-        # The server fills in what is not sent; here its default is only shown.
+        # The help only shows the default: a field that is not given is not sent, and the server fills it in.
         otherwise="" if field.default is msgspec.NODEFAULT else f"{field.default}",
     )
 
@@ -153,7 +153,7 @@ def _option_type(field: Field) -> click.ParamType[Any]:
         return click.Choice([member.value for member in kind.cls])
     if isinstance(kind, StrType):
         return click.STRING
-    raise TypeError(f"{field.encode_name}: no option can stand for a {kind}")
+    raise TypeError(f"{field.encode_name}: there is no option for a {kind}")
 
 
 def _metavar(field: Field) -> str | None:
@@ -181,7 +181,7 @@ _SERVER_OPTIONS = (
         show_envvar=True,
         default="",
         metavar="KEY",
-        help="Its admin key; unless given, the one in its data folder.",
+        help="Admin key of the server. Default: the key in its data folder.",
     ),
     click.option(
         "--data-dir",
@@ -193,46 +193,45 @@ _SERVER_OPTIONS = (
         show_default=True,
         type=click.Path(path_type=Path),
         metavar="FOLDER",
-        help="Its data folder, if it runs on this machine.",
+        help="Data folder of the server, if it runs on this machine.",
     ),
 )
 
 
-yes_option = click.option("--yes", "-y", is_flag=True, help="Do it without asking.")
+yes_option = click.option("--yes", "-y", is_flag=True, help="Do not ask for confirmation.")
 
 
 def confirm(question: str) -> None:
-    """Ask the operator; ends the command with exit code 1 unless the answer is yes."""
-    # On standard error, so that what goes to a program or file is the answer alone.
+    """Ask the operator. Ends the command with exit code 1 unless the operator confirms."""
+    # On standard error, so that standard output contains only the result.
     click.confirm(question, abort=True, err=True)
 
 
 def server_options(command: Function) -> Function:
-    """Give a command the options that say where a server is and how it is asked: url, admin_key, data_dir."""
+    """Add the options that name a server and its key to a command: url, admin_key, data_dir."""
     for option in reversed(_SERVER_OPTIONS):
         command = option(command)
     return command
 
 
 def operator_here() -> str:
-    """Name who gives commands on this machine, as a claim for the audit trail: `user@host`."""
+    """Return `user@host`, the name that commands on this machine claim for the audit trail."""
     try:
         user = getpass.getuser()
-    except (KeyError, OSError):  # Containers run as numbers that no account has.
+    except (KeyError, OSError):  # In a container, the user id often belongs to no account.
         user = f"uid {os.getuid()}"
     return f"{user}@{socket.gethostname()}"[:LONGEST_OPERATOR]
 
 
 def admin_command(command: Callable[..., msgspec.Struct | None]) -> Callable[..., None]:
-    """Make a command one that talks to a server: it gets an `AdminClient` as `api`; what it returns is shown.
+    """Turn a function into a command that calls a server.
 
-    It gets those options only that were given. What the client raises ends it with one line and exit code 1.
+    The function gets an `AdminClient` as `api`, and only the options that were given. The command prints what
+    it returns. A failure of the client ends the command with one line and exit code 1.
     """
 
     @server_options
-    @click.option(
-        "--json", "as_json", is_flag=True, help="Print JSON, for programs, in place of what is for people."
-    )
+    @click.option("--json", "as_json", is_flag=True, help="Print JSON for programs, not tables for people.")
     @functools.wraps(command)
     def run(url: str, admin_key: str, data_dir: Path, as_json: bool, **rest: Any) -> None:
         try:
@@ -252,7 +251,7 @@ def admin_command(command: Callable[..., msgspec.Struct | None]) -> Callable[...
 
 
 def known_variables(command: click.Command) -> frozenset[str]:
-    """Collect the environment variables that a command and those below it read."""
+    """Collect the environment variables that a command and its subcommands read."""
     known: set[str] = set()
     for parameter in command.params:
         read = parameter.envvar or ()

@@ -1,4 +1,4 @@
-"""Writes lists of passes as links, CSV, JSON or a table."""
+"""Writes issued passes as links, CSV, JSON or a table."""
 
 import csv
 import os
@@ -19,13 +19,14 @@ CSV_HEADER = ("subject", "pass_id", "expires_at", "pass", "link")
 
 @contextmanager
 def written(form: str, output: Path | None) -> Iterator[Take]:
-    """Give what writes passes in a form: one of `FORMATS`, or empty for a table on a terminal, else links.
+    """Give the function that takes issued passes and writes them in the form `form`.
 
-    `output` is a new file that only its owner may read; without it they go to standard output. If the block
-    fails, what was issued before is written all the same, and a file without any pass is removed.
+    `form` is one of `FORMATS`. If it is empty, a terminal gets a table and everything else gets links.
+    `output` is a new file that only its owner may read; without it, the passes go to standard output. If the
+    block fails, the passes issued before are written all the same. A file without any pass is removed.
 
     Raises:
-        OSError: the file is there already, or cannot be written.
+        OSError: the file exists already, or cannot be written.
     """
     if output is None:
         with _in_form(form, sys.stdout) as take:
@@ -37,9 +38,10 @@ def written(form: str, output: Path | None) -> Iterator[Take]:
 
 @contextmanager
 def _new_secret_file(path: Path) -> Iterator[TextIO]:
-    # Only a new file is nobody else's, and no list of passes is lost that cannot be had again.
+    # Only a new file has an owner and permissions that this command chose. Overwriting a list of passes would
+    # lose them: the server shows a pass only once.
     number = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with open(number, "w", encoding="utf-8", newline="") as file:  # noqa: PTH123 - it is open already
+    with open(number, "w", encoding="utf-8", newline="") as file:  # noqa: PTH123 - the file is open already
         try:
             yield file
         except BaseException:
@@ -72,14 +74,14 @@ def _in_form(form: str, file: TextIO) -> Iterator[Take]:
 
 
 class _CsvRows:
-    """Passes as rows of CSV, under a header that comes with the first."""
+    """Writes passes as rows of CSV. The header is written before the first row."""
 
     def __init__(self, file: TextIO) -> None:
         self._rows = csv.writer(file, lineterminator="\n")
         self._has_header = False
 
     def add(self, answer: IssuedPassesResponse) -> None:
-        """Write the passes of an answer."""
+        """Write the passes of one answer."""
         if not self._has_header:
             self._rows.writerow(CSV_HEADER)
             self._has_header = True

@@ -31,7 +31,7 @@ _MOST_PASSES = 1_000_000
 
 @click.group("pass", cls=OrderedGroup)
 def pass_group() -> None:
-    """Issue passes for a queue, and take them back."""
+    """Issue and revoke passes for a queue."""
 
 
 @pass_group.command("issue")
@@ -42,15 +42,15 @@ def pass_group() -> None:
     metavar="NUMBER",
     default=0,
     show_default=True,
-    help="Priority of the places that the passes give, 0 to 3.",
+    help="Priority of the places that the passes give, from 0 (lowest) to 3 (highest).",
 )
 @click.option(
     "--for",
     "subject",
     metavar="NAME",
     default="",
-    help="Name of the visitor, who holds one place. Of several each gets a number behind it; without a name "
-    "each gets one of its own.",
+    help="Name of the visitor, who can hold one place. With --count, each pass gets a number after the name. "
+    "Without a name, each pass gets a random one.",
 )
 @click.option(
     "--expires",
@@ -58,7 +58,7 @@ def pass_group() -> None:
     metavar="DURATION",
     default="1d",
     show_default=True,
-    help="How long the passes are valid, such as 90s, 30m, 2h or 7d.",
+    help="Duration for which the passes are valid, such as 90s, 30m, 2h or 7d.",
 )
 @click.option(
     "--count",
@@ -66,7 +66,7 @@ def pass_group() -> None:
     metavar="NUMBER",
     default=1,
     show_default=True,
-    help="How many passes to issue.",
+    help="Number of passes to issue.",
 )
 @click.option(
     "--uses",
@@ -74,20 +74,21 @@ def pass_group() -> None:
     metavar="NUMBER",
     default=1,
     show_default=True,
-    help="How many places each pass gives, one after the other; 0 means any number.",
+    help="Number of places that each pass gives, one after the other. 0 means any number.",
 )
 @click.option(
     "--format",
     "form",
     type=click.Choice(FORMATS),
-    help="What is written: links, one a line; csv, with a header; json. A terminal gets a table otherwise.",
+    help="Format of the output: links (one per line), csv (with a header) or json. Default: a table on a "
+    "terminal, else links.",
 )
 @click.option(
     "--output",
     "-o",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Write to this new file, which only you can read.",
+    help="Write to this file, which must not exist yet. Only you can read it.",
 )
 @admin_command
 def issue_passes(
@@ -100,10 +101,10 @@ def issue_passes(
     output: Path | None = None,
     **wish: Any,
 ) -> None:
-    """Issue passes: each gives its visitor a place.
+    """Issue passes, each of which gives its visitor a place.
 
-    A pass is a secret: it gives a place to any visitor that brings it, and it is shown only now. A visitor
-    brings it by opening its link, or a site sends it as X-WR-Pass.
+    A pass is a secret: it gives a place to every visitor who presents it. It is shown only now. The visitor
+    opens its link, or the site sends it in the header X-WR-Pass.
     """
     wanted = PassOrder(queue_id=queue_id, subject=subject, expires_in_s=expires, count=count, rest=wish)
     as_json = click.get_current_context().params["as_json"]
@@ -111,22 +112,27 @@ def issue_passes(
         with written("json" if as_json else form, output) as take:
             issue_all(api, wanted, take, tell=_tell, sleep=time.sleep, clock=time.monotonic)
     except OSError as error:
-        raise CommandFailure(f"the passes cannot be written: {error.strerror}") from error
+        raise CommandFailure(f"cannot write the passes: {error.strerror}") from error
 
 
 @pass_group.command("revoke")
-@click.argument("given", metavar="PASS", help="The pass, or its id; - reads it from standard input.")
+@click.argument("given", metavar="PASS", help="The pass or its id. - reads it from standard input.")
 @click.option(
-    "--queue", "queue_id", metavar="QUEUE", default="", help="Id of the queue; a whole pass names its own."
+    "--queue",
+    "queue_id",
+    metavar="QUEUE",
+    default="",
+    help="Id of the queue. Needed only with the id of a pass: a whole pass names its queue.",
 )
 @reason_option
 @block_for_option
 @block_scope_option
 @admin_command
 def revoke_pass(api: AdminClient, given: str, queue_id: str, **wish: Any) -> Struct:
-    """Take a pass back, and end the place that it gave.
+    """Revoke a pass, and end the place that it gave.
 
-    Other users of this machine can see command lines: give a whole pass on standard input (-), or its id.
+    Other users of this machine can read command lines. Give the id of the pass, or the whole pass on standard
+    input (-).
     """
     from wr.model.passes import BadPass, unverified_queue
 

@@ -1,7 +1,5 @@
 """`wr queue`: creates, lists, shows, changes, measures, empties and deletes queues."""
 
-from typing import TYPE_CHECKING
-
 import click
 from msgspec import Struct
 
@@ -15,16 +13,12 @@ from wr.cli.options import (
 )
 from wr.client.admin_client import AdminClient
 
-if TYPE_CHECKING:
-    pass
-
-
 _queue_id = click.argument("queue_id", metavar="QUEUE", help="Id of the queue.")
 
 
 @click.group(cls=OrderedGroup)
 def queue() -> None:
-    """Make, watch, change and empty the queues of a running server."""
+    """Create, watch, change and empty the queues of a running server."""
 
 
 @queue.command("create")
@@ -32,11 +26,11 @@ def queue() -> None:
 @message_options(CreateQueueRequest, heading="Settings of the queue", without=("id",))
 @admin_command
 def create_queue(api: AdminClient, queue_id: str, **settings: object) -> Struct:
-    """Make a queue. People who are let in are sent to its --target-url.
+    """Create a queue. The server sends admitted visitors to its --target-url.
 
-    --unique-by says which visitors may hold one place only. client: the same user id, address and browser,
-    for places that are not worth stealing. user_id: the same user id, which counts only with a pass or in a
-    call by the site itself. ip: one place for each address. none: every join is a new place.
+    --unique-by decides what counts as the same visitor, who can hold only one place. client: same user id,
+    address and browser; easy to fake, so use it where a place is not worth that. user_id: same user id, which
+    must come from a pass or from the site itself. ip: same address. none: every join gets a new place.
     """
     return api.create_queue({"id": queue_id, **settings})
 
@@ -44,7 +38,7 @@ def create_queue(api: AdminClient, queue_id: str, **settings: object) -> Struct:
 @queue.command("list")
 @admin_command
 def list_queues(api: AdminClient) -> Struct:
-    """List the queues: what each is doing and how full it is."""
+    """List the queues with their status and how full they are."""
     return api.queues()
 
 
@@ -52,7 +46,7 @@ def list_queues(api: AdminClient) -> Struct:
 @_queue_id
 @admin_command
 def show_queue(api: AdminClient, queue_id: str) -> Struct:
-    """Show a queue's settings and what they mean."""
+    """Show the settings of a queue and what they mean."""
     return api.queue(queue_id)
 
 
@@ -62,11 +56,12 @@ def show_queue(api: AdminClient, queue_id: str) -> Struct:
 @yes_option
 @admin_command
 def update_queue(api: AdminClient, queue_id: str, yes: bool, **changes: object) -> Struct:
-    """Change settings of a queue; the rest stays.
+    """Change settings of a queue. Other settings stay as they are.
 
-    A change holds at every server within one admission interval. --status paused keeps the line and lets
-    nobody in; maintenance takes nobody new either; active ends both. A shorter heartbeat timeout that may
-    cost visitors their places is asked about.
+    A change takes effect on every server within one admission interval. --status paused: visitors keep their
+    places and can join, but no one is admitted. --status maintenance: visitors cannot join either. --status
+    active: normal operation. The command asks for confirmation if a shorter heartbeat timeout may cost
+    visitors their places.
     """
     if not changes:
         raise click.UsageError("Give at least one setting to change.")
@@ -82,30 +77,30 @@ def _ask_about_timeout(api: AdminClient, queue_id: str, timeout_s: int) -> None:
     found = api.silent(queue_id, timeout_s)
     if found.silent:
         confirm(
-            f"{found.silent:,} of {found.waiting:,} in line have not been heard for {timeout_s} seconds, and "
-            "lose their places if they stay silent. Change it?"
+            f"{found.silent:,} of {found.waiting:,} waiting visitors have sent no heartbeat for {timeout_s} "
+            "seconds. They lose their places if they stay silent. Change the timeout?"
         )
 
 
 @queue.command("silent")
 @_queue_id
-@click.option("--timeout-seconds", type=click.IntRange(1), required=True, help="The timeout that is wished.")
+@click.option("--timeout-seconds", type=click.IntRange(1), required=True, help="The timeout to try.")
 @admin_command
 def queue_silent(api: AdminClient, queue_id: str, timeout_seconds: int) -> Struct:
-    """Show what a shorter heartbeat timeout would cost.
+    """Show how many places a shorter heartbeat timeout would cost.
 
-    That is how many of those in line have not been heard for so long, and lose their places if they stay
-    silent.
+    Counts the waiting visitors who have sent no heartbeat for that long. With the shorter timeout, they would
+    lose their places if they stayed silent.
     """
     return api.silent(queue_id, timeout_seconds)
 
 
 @queue.command("stats")
 @_queue_id
-@click.option("--watch", is_flag=True, help="Look again every second, until Ctrl-C.")
+@click.option("--watch", is_flag=True, help="Update every second, until Ctrl-C.")
 @admin_command
 def queue_stats(api: AdminClient, queue_id: str, watch: bool) -> Struct | None:
-    """Show a queue's figures and how each is measured."""
+    """Show the figures of a queue and how each is measured."""
     if not watch:
         return api.stats(queue_id)
     from wr.cli import tables
@@ -120,9 +115,9 @@ def queue_stats(api: AdminClient, queue_id: str, watch: bool) -> Struct | None:
 @yes_option
 @admin_command
 def delete_queue(api: AdminClient, queue_id: str, yes: bool) -> Struct:
-    """Delete a queue and everyone in it.
+    """Delete a queue with all its places and sessions.
 
-    Those who wait lose their places, and those who have been let in their sessions.
+    Waiting visitors lose their places. Admitted visitors lose their sessions.
     """
     if not yes:
         now = api.stats(queue_id)
@@ -135,7 +130,7 @@ def delete_queue(api: AdminClient, queue_id: str, yes: bool) -> Struct:
 @yes_option
 @admin_command
 def flush_queue(api: AdminClient, queue_id: str, yes: bool) -> Struct:
-    """Send away everyone who waits. Those who have been let in stay."""
+    """Remove all waiting visitors from a queue. Admitted visitors stay."""
     if not yes:
-        confirm(f"Send away everyone who waits in {queue_id}, {api.stats(queue_id).current_waiting:,} now?")
+        confirm(f"Remove all waiting visitors from {queue_id}, {api.stats(queue_id).current_waiting:,} now?")
     return api.flush(queue_id)

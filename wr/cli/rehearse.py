@@ -1,4 +1,4 @@
-"""`wr rehearse`: what the operator types. What it does is loaded when it is needed."""
+"""`wr rehearse`: the command line of rehearsals. Imports the rehearsal itself only when it runs."""
 
 import functools
 import secrets
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 BROKEN = 1
 INTERRUPTED = 130
-"""Exit codes, beside 0 for a sale without a broken promise and 2 for one that cannot be played."""
+"""Exit codes. The others are 0 (no promise was broken) and 2 (the rehearsal cannot run)."""
 
 
 _NOT_WITH_CHAOS = ("queue_id", "join_rate", "is_live", "url", "admin_key", "data_dir")
@@ -31,56 +31,55 @@ _chaos_option = functools.partial(click.option, cls=GroupedOption, heading="Faul
     "--queue",
     "queue_id",
     cls=GroupedOption,
-    heading="Sale",
+    heading="Visitors",
     default="demo",
     show_default=True,
     metavar="QUEUE",
-    help="Id of the queue to play on.",
+    help="Id of the queue that the visitors join.",
 )
 @click.option(
     "--visitors",
     cls=GroupedOption,
-    heading="Sale",
+    heading="Visitors",
     type=click.IntRange(1, MOST_VISITORS),
     default=5000,
     show_default=True,
     metavar="NUMBER",
-    help="How many come.",
+    help="Number of visitors.",
 )
 @click.option(
     "--join-rate",
     cls=GroupedOption,
-    heading="Sale",
+    heading="Visitors",
     type=click.FloatRange(0, 100_000, min_open=True),
     default=500.0,
     show_default=True,
     metavar="NUMBER",
-    help="How many come per second, on average.",
+    help="Visitors that join per second, on average.",
 )
 @click.option(
     "--seed",
     cls=GroupedOption,
-    heading="Sale",
+    heading="Visitors",
     type=int,
     metavar="NUMBER",
-    help="Play the same sale again: the seed that an earlier one named.",
+    help="Repeat an earlier run: the seed that it printed. Default: random.",
 )
 @click.option(
     "--live",
     "is_live",
     cls=GroupedOption,
-    heading="Sale",
+    heading="Visitors",
     is_flag=True,
-    help="Let visitors wait on WebSockets, as the waiting page does, instead of polling.",
+    help="Visitors wait on WebSockets, as the waiting page does, instead of polling.",
 )
 @_chaos_option(
     "--chaos",
     "kinds",
     metavar="FAULTS",
-    help="Play the sale on servers and a store that this command starts for itself on this machine, in a "
-    "throwaway folder, and have these happen to them: kill-server, freeze-server, stop-server, "
-    "kill-store, freeze-store, forget-store, rewind-store, power-cut, change-rate (separated by commas), or "
-    "all. No other process is touched.",
+    help="Start separate servers and a store on this machine, in a temporary folder, and inject these "
+    "faults: kill-server, freeze-server, stop-server, kill-store, freeze-store, forget-store, rewind-store, "
+    "power-cut, change-rate (separated by commas), or all. Never affects any other process.",
 )
 @_chaos_option(
     "--chaos-faults",
@@ -89,7 +88,7 @@ _chaos_option = functools.partial(click.option, cls=GroupedOption, heading="Faul
     default=20,
     show_default=True,
     metavar="NUMBER",
-    help="How many faults happen.",
+    help="Number of faults.",
 )
 @_chaos_option(
     "--chaos-every",
@@ -107,7 +106,7 @@ _chaos_option = functools.partial(click.option, cls=GroupedOption, heading="Faul
     default=9.0,
     show_default=True,
     metavar="SECONDS",
-    help="Seconds that a fault lasts at most; visitors may be silent for 6 s.",
+    help="Longest duration of a fault, in seconds. The heartbeat timeout is 6 s.",
 )
 @_chaos_option(
     "--chaos-servers",
@@ -116,32 +115,32 @@ _chaos_option = functools.partial(click.option, cls=GroupedOption, heading="Faul
     default=2,
     show_default=True,
     metavar="NUMBER",
-    help="How many servers share the store.",
+    help="Number of servers that share the store.",
 )
 @_chaos_option(
     "--chaos-store-command",
     "store_command",
     default="",
     metavar="COMMAND",
-    help="Command that starts another store than the embedded one, with {folder} and {port} or {socket} in "
-    "it, such as `dragonfly --port={port} --dir={folder}`.",
+    help="Command that starts the store, with {folder} and {port} or {socket} in it, such as "
+    "`dragonfly --port={port} --dir={folder}`. Default: the embedded store.",
 )
 @server_options
 @click.pass_context
 def rehearse(context: click.Context, /, kinds: str | None, seed: int | None, **options: Any) -> None:
-    """Play a whole sale against a running server and judge it.
+    """Test a running server with simulated visitors.
 
-    Visitors of all priorities join, send heartbeats, leave, fall silent, come back, get in, use their session
-    and finish, over real HTTP. It is judged only by what can be seen from outside. Play it on a queue with
-    the settings of the real sale, before the real sale.
+    Visitors of all priorities join, send heartbeats, leave, fall silent, return, get in, use their session
+    and finish, over real HTTP. The command then checks the promises of the waiting room, using only what
+    visitors can observe. Run it before a sale, on a queue with the settings of the sale.
 
-    With --chaos it brings its own servers and store, kills and freezes them mid-sale, and judges the same
-    promises, allowing for outages what the README allows.
+    With --chaos it starts its own servers and store, kills and freezes them during the run, and checks the
+    same promises, with the exceptions for outages that the README lists.
 
-    Exit code 0: no promise was broken. 1: one was, and the last lines say which. 2: it could not be played.
-    130: it was interrupted.
+    Exit code 0: no promise was broken. 1: a promise was broken; the last lines say which. 2: the rehearsal
+    cannot run. 130: it was interrupted.
     """
-    from wr.rehearse.run import CannotPlay, perform
+    from wr.rehearse.run import CannotRehearse, run_rehearsal
 
     if seed is None:
         seed = secrets.randbelow(2**32)
@@ -152,10 +151,10 @@ def rehearse(context: click.Context, /, kinds: str | None, seed: int | None, **o
                 options["visitors"] = 0
             verdict = _with_chaos(kinds, seed=seed, **{name: options[name] for name in _OF_CHAOS})
         else:
-            verdict = perform(
+            verdict = run_rehearsal(
                 seed=seed, **{name: options[name] for name in options if name not in _ONLY_WITH_CHAOS}
             )
-    except CannotPlay as failure:
+    except CannotRehearse as failure:
         raise UsageFailure(str(failure)) from failure
     if verdict.broken:
         sys.exit(BROKEN)
@@ -167,7 +166,7 @@ def _with_chaos(kinds: str, **options: Any) -> "Verdict":
     from wr.rehearse.chaos.run import (
         VISITORS_PER_FAULT,
         Chaos,
-        perform,
+        run_rehearsal,
     )
 
     try:
@@ -175,22 +174,23 @@ def _with_chaos(kinds: str, **options: Any) -> "Verdict":
     except ValueError as error:
         raise UsageFailure(f"--chaos: {error}") from error
     options["visitors"] = options["visitors"] or VISITORS_PER_FAULT * options["faults"]
-    return perform(Chaos(kinds=chosen, **options))
+    return run_rehearsal(Chaos(kinds=chosen, **options))
 
 
 def _check_together(context: click.Context, *, with_chaos: bool) -> None:
-    """Refuse options that say nothing beside the others, so that nobody takes a running server to be tried.
+    """Refuse options that have no effect together, so that an operator does not think that --chaos tests
+    --url.
 
-    Variables in the environment are for other commands, too, and are overlooked.
+    Ignores variables in the environment, because they may be meant for other commands.
     """
     for parameter in context.command.params:
         if not _is_given(context, parameter.name or ""):
             continue
         option = max(parameter.opts, key=len)
         if with_chaos and parameter.name in _NOT_WITH_CHAOS:
-            raise UsageFailure(f"--chaos brings its own servers, store and queue: leave out {option}")
+            raise UsageFailure(f"--chaos starts its own servers, store and queue: leave out {option}")
         if not with_chaos and parameter.name in _ONLY_WITH_CHAOS:
-            raise UsageFailure(f"{option} goes with --chaos only")
+            raise UsageFailure(f"{option} needs --chaos")
 
 
 def _is_given(context: click.Context, name: str) -> bool:

@@ -1,7 +1,7 @@
-"""`wr serve`: runs the server until it is told to stop."""
+"""`wr serve`: runs the server until a signal stops it."""
 
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -15,17 +15,14 @@ from wr.cli.options import (
 from wr.client.admin_client import ADMIN_KEY_FILE
 from wr.server.settings import BadSetting, Settings, load_settings
 
-if TYPE_CHECKING:
-    pass
-
 
 @click.command(cls=GroupedCommand)
 @setting_options
 def serve(**flags: str | None) -> None:
     """Run the server.
 
-    Without --store-url it starts a store of its own. Every option can be given as the environment variable
-    that is named beside it; where both are given, the option wins.
+    Without --store-url it starts its own store. You can set every option as an environment variable instead,
+    named in brackets. If both are set, the option overrides the variable.
     """
     import trio
 
@@ -43,7 +40,7 @@ def serve(**flags: str | None) -> None:
         trio.run(_serve, settings)
     except* (StartUpFailure, StoreFailure) as group:
         failure = _first(group)
-    # Not raised in there: Python before 3.11.4, such as Debian 12's, would put it into a group of its own.
+    # Raised out here because Python before 3.11.4 (Debian 12) would wrap it in a group in an except* block.
     if failure is not None:
         raise CommandFailure(str(failure)) from failure
 
@@ -75,7 +72,7 @@ def _greet(ready: Any, settings: Settings) -> None:
     if not ready.admin_key_is_ours:
         return
     file = settings.data_dir / ADMIN_KEY_FILE
-    # What is no terminal is kept: in the journal, by a container's engine, by whatever collects logs.
+    # Output that does not go to a terminal is stored, by the journal, a container engine or a log collector.
     if sys.stdout.isatty() and (ready.admin_key_is_new or settings.show_admin_key):
         click.echo(f"  admin key  {ready.admin_key}   (X-Admin-Key; kept in {file})")
     else:

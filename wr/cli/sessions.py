@@ -17,7 +17,7 @@ from wr.client.admin_client import AdminClient
 
 @click.group(cls=OrderedGroup)
 def session() -> None:
-    """End sessions of visitors that were let in."""
+    """End sessions of admitted visitors."""
 
 
 @session.command("end")
@@ -28,9 +28,9 @@ def session() -> None:
 @yes_option
 @admin_command
 def end_session(api: AdminClient, session_id: str, yes: bool, **wish: Any) -> Struct:
-    """End a session; its visitor has to join again.
+    """End a session, so that its visitor has to join again.
 
-    The visitor can join again at once unless --block-for says otherwise. Find the id with `wr find`.
+    The visitor can join again at once, unless you give --block-for. Look the visitor up first with `wr find`.
     """
     check_block_options(wish)
     if not yes:

@@ -1,17 +1,17 @@
-"""What the process keeps from being loaded though it is installed: every server would pay for it."""
+"""Keeps installed libraries that a server does not need from being imported, to save memory."""
 
 import sys
 from importlib import import_module
 
 
 def load_logs_without_drawings() -> None:
-    """Load structlog without rich, with which it would draw tracebacks: ours are plain, and that is 3 MiB.
+    """Import structlog without rich. structlog would import it for tracebacks, which are plain here: 3 MiB.
 
-    To be called before anything else loads structlog; whoever needs rich can load it afterwards.
+    Call this before any other import of structlog. Other modules can import rich afterwards.
     """
     if "structlog" in sys.modules or "rich" in sys.modules:
         return
-    # As the import system has it: a name that stands for nothing is not looked for.
+    # The import system treats None in sys.modules as «this module does not exist».
     sys.modules["rich"] = None  # type: ignore[assignment]
     try:
         import_module("structlog")

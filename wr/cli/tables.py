@@ -1,4 +1,4 @@
-"""What the commands show to people: tables of queues, figures and keys. Programs get JSON instead."""
+"""Shows answers of the API to people: tables of queues, figures, keys and more, or JSON for programs."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -42,42 +42,44 @@ from wr.client.admin_client import AdminFailure
 from wr.model.whole_numbers import plain_numbers
 
 WATCH_S = 1.0
-"""Time between two looks of `--watch`: 60 calls a minute, which the limit of the admin API allows."""
+"""Seconds between two updates of `--watch`: 60 calls a minute stay below the limit of the admin API."""
 _WIDTH_WITHOUT_TERMINAL = 160
 
 
 def make_console() -> Console:
-    """Make a console on standard output that takes text as it is: what people named is never markup."""
+    """Make a console on standard output that shows text as it is: names are free text, never markup."""
     console = Console(markup=False, highlight=False, emoji=False)
     if not console.is_terminal:
-        console.width = _WIDTH_WITHOUT_TERMINAL  # 80 columns would cut what nobody needs to be cut
+        console.width = (
+            _WIDTH_WITHOUT_TERMINAL  # Without a terminal rich assumes 80 columns, which cut lines.
+        )
     return console
 
 
 def show_answer(answer: msgspec.Struct, *, as_json: bool) -> None:
-    """Print an answer of the API: as indented JSON, or in the form that suits its kind."""
+    """Print an answer of the API: as indented JSON, or in the form for its type."""
     if as_json:
         click.echo(msgspec.json.format(_as_sent(answer), indent=2))
     else:
-        # Nothing is cut off that is too long for a line: links are to be copied.
+        # Long lines are not cut, so that links can be copied.
         make_console().print(in_words(answer), crop=False)
 
 
 @singledispatch
 def in_words(answer: msgspec.Struct) -> RenderableType:
-    """Put an answer of the API into the form that suits its kind.
+    """Return an answer of the API in the form for its type.
 
     Raises:
-        TypeError: there is no form for that kind.
+        TypeError: there is no form for the type.
     """
-    raise TypeError(f"nobody said how to show a {type(answer).__name__}")
+    raise TypeError(f"there is no form for a {type(answer).__name__}")
 
 
 @in_words.register
 def _queue_list(answer: QueueListResponse) -> RenderableType:
-    """Show every queue in a row: what it is doing and how full it is."""
+    """Show one queue per row: its status and how full it is."""
     if not answer.queues:
-        return Text("There is no queue yet: make one with `wr queue create`.")
+        return Text("There is no queue yet: create one with `wr queue create`.")
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("queue", "name", "status"):
         table.add_column(heading, overflow="fold")
@@ -106,7 +108,7 @@ def _queue(queue: QueueResponse) -> RenderableType:
 
 @in_words.register
 def _silent(silent: SilentResponse) -> RenderableType:
-    """Show how many a heartbeat timeout would cost."""
+    """Show how many places a heartbeat timeout would cost."""
     return _facts(silent, meanings(SilentResponse))
 
 
@@ -118,7 +120,7 @@ def _stats(stats: StatsResponse) -> RenderableType:
 
 @in_words.register
 def _keys(answer: KeyListResponse) -> RenderableType:
-    """Show signing keys; what is secret of them never leaves the server."""
+    """Show signing keys. Their secret parts never leave the server."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("key", "signs", "algorithm", "made", "signs new tokens from"):
         table.add_column(heading, overflow="fold")
@@ -140,16 +142,16 @@ def _deleted(answer: DeleteQueueResponse) -> RenderableType:
 
 @in_words.register
 def _flushed(answer: FlushResponse) -> RenderableType:
-    return _plain(f"{answer.flushed:,} sent away from {answer.queue_id}.")
+    return _plain(f"{answer.flushed:,} waiting visitors removed from {answer.queue_id}.")
 
 
 @in_words.register
 def _audit(answer: AuditResponse) -> RenderableType:
-    """Show who changed what, each change in a row."""
+    """Show one change per row: which operator changed what."""
     if not answer.entries:
-        return Text("Nothing was changed yet.")
+        return Text("There are no changes yet.")
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("when", "who", "from", "what", "queue", "how"):
+    for heading in ("when", "operator", "address", "action", "queue", "details"):
         table.add_column(heading, overflow="fold")
     for entry in answer.entries:
         cells = (entry.at, entry.operator, entry.address, entry.action, entry.queue_id or "", _how(entry))
@@ -165,26 +167,26 @@ def _how(entry: AuditEntryResponse) -> str:
     facts = [
         f"{_name(name)} {' '.join(value) if isinstance(value, list) else _spell(value)}"
         for name, value in entry.facts.items()
-        if value != ""  # Most of what a new queue's page could say is left empty.
+        if value != ""  # A new queue has many optional settings, most of them empty.
     ]
     return ", ".join([*changes, *facts])
 
 
 @in_words.register
 def _found_position(answer: FoundPositionResponse) -> RenderableType:
-    """Show all that is known of a place."""
+    """Show everything that is known about a place."""
     return _facts(answer, meanings(FoundPositionResponse))
 
 
 @in_words.register
 def _found_session(answer: FoundSessionResponse) -> RenderableType:
-    """Show all that is known of a session."""
+    """Show everything that is known about a session."""
     return _facts(answer, meanings(FoundSessionResponse))
 
 
 @in_words.register
 def _issued_passes(answer: IssuedPassesResponse) -> RenderableType:
-    """Show passes in a table, and below it their links, each in one piece so that it can be copied."""
+    """Show passes in a table, and their links below it. Links are not wrapped, so that they can be copied."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("subject", "pass", "priority", "uses", "expires"):
         table.add_column(heading, overflow="fold")
@@ -193,23 +195,23 @@ def _issued_passes(answer: IssuedPassesResponse) -> RenderableType:
         cells = (each.subject, each.pass_id, str(answer.priority), uses, answer.expires_at)
         table.add_row(*map(_plain, cells))
     links = Text("\n".join(_printable(each.link) for each in answer.passes), no_wrap=True, overflow="ignore")
-    return Group(table, Text("Their links, which are not shown again:"), links)
+    return Group(table, Text("Links (shown only now):"), links)
 
 
 @in_words.register
 def _revoked_pass(answer: RevokedPassResponse) -> RenderableType:
     gave = "1 place" if answer.uses == 1 else f"{answer.uses:,} places"
-    ended = "; the last of them was ended" if answer.place_ended else ""
-    return _plain(f"{answer.pass_id} is revoked. It had given {gave}{ended}.")
+    ended = " The last of them is ended." if answer.place_ended else ""
+    return _plain(f"{answer.pass_id} is revoked. It gave {gave}.{ended}")
 
 
 @in_words.register
 def _blocks(answer: BlockListResponse) -> RenderableType:
-    """Show blocks, each in a row."""
+    """Show one block per row."""
     if not answer.blocks:
         return _plain(f"Nothing is blocked in {answer.queue_id}.")
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("block", "blocks", "of", "until", "reason", "who", "since"):
+    for heading in ("block", "scope", "blocked", "until", "reason", "operator", "since"):
         table.add_column(heading, overflow="fold")
     for each in answer.blocks:
         cells = (
@@ -235,14 +237,14 @@ def _ended_session(answer: TerminateResponse) -> RenderableType:
     blocked = (
         ""
         if answer.blocked_until is msgspec.UNSET
-        else f" Its visitor is blocked until {answer.blocked_until}."
+        else f" The visitor is blocked until {answer.blocked_until}."
     )
     return _plain(f"{answer.session_id} is ended.{blocked}")
 
 
 @in_words.register
 def _webhooks(answer: WebhookListResponse) -> RenderableType:
-    """Show every webhook in a row."""
+    """Show one webhook per row."""
     if not answer.webhooks:
         return Text("There is no webhook yet: add one with `wr webhook add`.")
     table = Table(box=None, pad_edge=False, header_style="bold")
@@ -257,15 +259,15 @@ def _webhooks(answer: WebhookListResponse) -> RenderableType:
 @in_words.register
 def _new_webhook(answer: NewWebhookResponse) -> RenderableType:
     """Show a new webhook and its secret."""
-    return _plain(f"{answer.id} is added. Its secret, which is not shown again: {answer.secret}")
+    return _plain(f"{answer.id} is added. Its secret (shown only now): {answer.secret}")
 
 
 @in_words.register
 def _changed_webhook(answer: ChangedWebhookResponse) -> RenderableType:
-    """Show that a webhook was changed, and its secret if that is a new one."""
+    """Show that a webhook was changed, and its secret if the secret is new."""
     if answer.secret is msgspec.UNSET:
         return _plain(f"{answer.id} is changed.")
-    return _plain(f"{answer.id} is changed. Its new secret, which is not shown again: {answer.secret}")
+    return _plain(f"{answer.id} is changed. Its new secret (shown only now): {answer.secret}")
 
 
 @in_words.register
@@ -275,9 +277,9 @@ def _deleted_webhook(answer: DeleteWebhookResponse) -> RenderableType:
 
 @in_words.register
 def _dead_letters(answer: DeadLetterListResponse) -> RenderableType:
-    """Show deliveries that were given up, each in a row."""
+    """Show one dead letter per row: a delivery that failed at every try."""
     if not answer.dead_letters:
-        return Text("Every delivery was acknowledged, or is still tried.")
+        return Text("There are no dead letters: every delivery succeeded or has tries left.")
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("delivery", "given up", "event", "queue", "tries", "what went wrong", "webhook"):
         table.add_column(heading, overflow="fold")
@@ -290,7 +292,7 @@ def _dead_letters(answer: DeadLetterListResponse) -> RenderableType:
 
 @in_words.register
 def _letter_gone(answer: DeadLetterGoneResponse) -> RenderableType:
-    what = "is tried anew" if answer.status == "retrying" else "is forgotten"
+    what = "is tried again" if answer.status == "retrying" else "is discarded"
     return _plain(f"{answer.id} {what}.")
 
 
@@ -299,10 +301,10 @@ def watch(
     display: Callable[[StatsResponse], None],
     pause: Callable[[float], None] = time.sleep,
 ) -> None:
-    """Display what `look` finds, once a second until Ctrl-C; a server that goes away is waited for.
+    """Display the result of `look` every second until Ctrl-C. Meanwhile waits for an unreachable server.
 
     Raises:
-        AdminFailure: the first look failed, or a later one in a way that will not pass.
+        AdminFailure: the first call failed, or a later one failed for good.
     """
     try:
         display(look())
@@ -320,9 +322,9 @@ def watch(
 
 @contextmanager
 def stats_display(*, as_json: bool) -> Iterator[Callable[[StatsResponse], None]]:
-    """Give what displays figures again and again: in place on a terminal, else one after the other.
+    """Give a function that displays figures repeatedly: in place on a terminal, else one below the other.
 
-    As JSON, one line each time.
+    As JSON, it prints one line each time.
     """
     console = make_console()
     if as_json:
@@ -352,7 +354,7 @@ def _name(field: str) -> str:
 
 
 def _as_sent(answer: msgspec.Struct) -> bytes:
-    """Spell an answer as the server did: reading it made fractions of whole numbers."""
+    """Encode an answer as the server did: decoding turned whole numbers into floats."""
     return msgspec.json.encode(plain_numbers(msgspec.to_builtins(answer)))
 
 
@@ -378,7 +380,7 @@ def _plain(text: str) -> Text:
 
 
 def _printable(text: str) -> str:
-    """Replace what a terminal would obey rather than show: names are free text."""
+    """Replace control characters: names are free text, and a terminal would execute escape sequences."""
     return "".join(
         character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text
     )

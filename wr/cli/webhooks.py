@@ -1,4 +1,4 @@
-"""`wr webhook`: who is told of events, and what could not be delivered."""
+"""`wr webhook`: manages webhooks and their dead letters, which are deliveries that failed at every try."""
 
 from typing import Any
 
@@ -14,11 +14,11 @@ _letter_id = click.argument("letter_id", metavar="DELIVERY", help="Id of the del
 
 @click.group(cls=OrderedGroup)
 def webhook() -> None:
-    """Have events posted to URLs; see what could not be delivered."""
+    """Post events to URLs, and handle failed deliveries."""
 
 
 @webhook.command("add")
-@click.argument("target", metavar="TARGET", help="URL that events are posted to.")
+@click.argument("target", metavar="TARGET", help="URL to which the server posts events.")
 @click.option(
     "--event",
     "events",
@@ -26,12 +26,12 @@ def webhook() -> None:
     default=("*",),
     show_default=True,
     metavar="TYPE",
-    help="Type of events, or a pattern such as 'position.*'; may be given again.",
+    help="Event type, or a pattern such as 'position.*'. Can be given several times.",
 )
 @click.option("--queue", "queue_id", metavar="QUEUE", default="", help="Events of this queue only.")
 @admin_command
 def add_webhook(api: AdminClient, target: str, events: tuple[str, ...], queue_id: str) -> Struct:
-    """Have events posted to a URL; shows their secret, once."""
+    """Add a URL to which the server posts events. Shows the signing secret, only now."""
     return api.add_webhook(url=target, events=events, queue_id=queue_id)
 
 
@@ -44,20 +44,20 @@ def list_webhooks(api: AdminClient) -> Struct:
 
 @webhook.command("change")
 @_webhook_id
-@click.option("--target", metavar="TARGET", help="URL that events are posted to.")
+@click.option("--target", metavar="TARGET", help="URL to which the server posts events.")
 @click.option(
     "--event",
     "events",
     multiple=True,
     default=None,
     metavar="TYPE",
-    help="Type of events, or a pattern such as 'position.*'; may be given again, and replaces what was.",
+    help="Event type, or a pattern such as 'position.*'. Can be given several times. Replaces all old types.",
 )
 @click.option("--queue", "queue_id", metavar="QUEUE", help="Events of this queue only; '' for all queues.")
-@click.option("--rotate-secret", is_flag=True, help="Sign with a new secret from now on; it is shown, once.")
+@click.option("--rotate-secret", is_flag=True, help="Sign with a new secret from now on, shown only now.")
 @admin_command
 def change_webhook(api: AdminClient, webhook_id: str, rotate_secret: bool, **wish: Any) -> Struct:
-    """Change a webhook, or its secret; nothing that waits is dropped."""
+    """Change a webhook or its secret. Waiting deliveries are kept."""
     names = {"target": "url", "events": "events", "queue_id": "queue_id"}
     changes: dict[str, object] = {
         names[name]: value for name, value in wish.items() if value not in (None, ())
@@ -73,15 +73,20 @@ def change_webhook(api: AdminClient, webhook_id: str, rotate_secret: bool, **wis
 @_webhook_id
 @admin_command
 def delete_webhook(api: AdminClient, webhook_id: str) -> Struct:
-    """Delete a webhook; what was not delivered to it is dropped."""
+    """Delete a webhook and its undelivered events."""
     return api.delete_webhook(webhook_id)
 
 
 @webhook.command("dead")
-@click.option("--webhook", "webhook_id", metavar="WEBHOOK", default="", help="Of this webhook only.")
+@click.option(
+    "--webhook", "webhook_id", metavar="WEBHOOK", default="", help="Dead letters of this webhook only."
+)
 @admin_command
 def dead_letters(api: AdminClient, webhook_id: str) -> Struct:
-    """List the deliveries that were given up, newest first."""
+    """List dead letters, newest first.
+
+    A dead letter is a delivery that failed at every try.
+    """
     return api.dead_letters(webhook_id=webhook_id)
 
 
@@ -89,7 +94,7 @@ def dead_letters(api: AdminClient, webhook_id: str) -> Struct:
 @_letter_id
 @admin_command
 def retry_delivery(api: AdminClient, letter_id: str) -> Struct:
-    """Try a delivery anew that was given up."""
+    """Try a dead letter again."""
     return api.retry_delivery(letter_id)
 
 
@@ -97,5 +102,5 @@ def retry_delivery(api: AdminClient, letter_id: str) -> Struct:
 @_letter_id
 @admin_command
 def discard_delivery(api: AdminClient, letter_id: str) -> Struct:
-    """Forget a delivery that was given up."""
+    """Discard a dead letter."""
     return api.discard_delivery(letter_id)

@@ -1,1 +1,1 @@
-"""What `wr doctor` looks at: each check is a function that returns what it found and what to mend."""
+"""The checks of `wr doctor`: each is a function that returns what it found and how to fix it."""

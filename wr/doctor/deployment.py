@@ -1,4 +1,4 @@
-"""The examination of a deployment from outside: every check, in the order in which a visitor meets it."""
+"""Checks a deployment from outside: every check, in the order in which a visitor meets its subject."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -22,23 +22,24 @@ from wr.doctor.visitor_walk import Walk
 
 @dataclass(frozen=True)
 class Deployment:
-    """What is out there: the site that people wait for, the waiting room, the queue; empty if not known."""
+    """The deployment to check: the site that visitors wait for, the waiting room and the queue; empty if
+    unknown."""
 
     origin: str
     room: str = ""
     queue_id: str = ""
     metrics_token: str = ""
-    """What opens the metrics of `room`; told to nobody else."""
+    """Token for the metrics of `room`; sent to no other server."""
     expected_crowd: int = 0
 
     @classmethod
     def at(
         cls, origin: str, room: str, queue_id: str, *, metrics_token: str = "", expected_crowd: int = 0
     ) -> "Deployment":
-        """Take what the operator says.
+        """Make it from the operator's options.
 
         Raises:
-            ValueError: an address is no http or https URL.
+            ValueError: an address is not an http or https URL.
         """
         for url in (origin, *([room] if room else [])):
             read_url(url)
@@ -46,7 +47,7 @@ class Deployment:
 
 
 class _Examination:
-    """One look at a deployment, by one visitor."""
+    """One examination of a deployment, by one test visitor."""
 
     def __init__(
         self, deployment: Deployment, name: str, now_s: Callable[[], float], sleep: Callable[[float], None]
@@ -56,10 +57,10 @@ class _Examination:
         self._sleep = sleep
         self._visitor = TrialVisitor(name)
         self._rooms: list[str] = []
-        """Where visitors find the waiting room."""
+        """Addresses at which visitors reach the waiting room."""
 
     def look(self) -> Iterator[Finding]:
-        """Check everything, and give back what was given meanwhile."""
+        """Run all checks, then give up all places and sessions that the visitor got."""
         try:
             yield from self._look_at_site()
         finally:
@@ -67,8 +68,8 @@ class _Examination:
         if left:
             yield unsure(
                 "left behind",
-                f"{left} sessions or places that the gate gave could not be given up again",
-                "say with --url where the waiting room is; until then they end by themselves",
+                f"{left} sessions or places from the gate could not be given up",
+                "give the address of the waiting room with --url; without it, they end when they expire",
             )
 
     def _look_at_site(self) -> Iterator[Finding]:
@@ -83,7 +84,7 @@ class _Examination:
         gate, way = check_gate(site)
         yield gate
         parts = urlsplit(given.origin)
-        # Where nothing tells, it may well be behind the same proxy.
+        # Without another hint, assume that the waiting room is behind the same proxy as the site.
         same = f"{parts.scheme}://{parts.netloc}"
         room = given.room or way.room or same
         try:
@@ -110,9 +111,9 @@ class _Examination:
         if self._given.room:
             yield from check_server(found.room, found.metrics_token, found.expected_crowd)
         if not found.queue_id:
-            yield bad("walk", "the site does not say which queue people wait in", "name it with --queue")
+            yield bad("walk", "the site does not name the queue", "name it with --queue")
             return
-        # Visitors come through the proxy, whatever the operator's own way to the waiting room is.
+        # The test visitor takes the visitors' way through the proxy, not the operator's --url.
         walk = Walk(
             (*self._rooms, found.room)[0],
             found.queue_id,
@@ -141,9 +142,9 @@ class _Examination:
 def examine_deployment(
     deployment: Deployment, name: str, *, now_s: Callable[[], float], sleep: Callable[[float], None]
 ) -> Iterator[Finding]:
-    """Check a deployment as a visitor called `name` meets it; yields each finding as soon as it is there.
+    """Check a deployment as the test visitor `name`; yields each finding as soon as it is known.
 
-    It joins the queue three times, under one address, and leaves again, also what the gate let it into. Where
-    all answer it takes seconds; each question that is not answered in full is given up after 15 seconds.
+    The visitor joins the queue three times, from one address, and gives up all places and sessions. Takes
+    seconds if everything answers; a request without a complete answer takes 15 s.
     """
     yield from _Examination(deployment, name, now_s, sleep).look()

@@ -1,4 +1,4 @@
-"""The whole examination: every check, in the order in which a start would meet what it checks."""
+"""Checks the set-up of this machine: every check, in the order in which a start would meet its subject."""
 
 import difflib
 import sys
@@ -20,16 +20,16 @@ def examine(
     known_variables: Collection[str],
     expected_crowd: int = 0,
 ) -> Iterator[Finding]:
-    """Check the set-up that `wr serve` would start with; yields each finding as soon as it is there.
+    """Check the set-up that `wr serve` would start with; yields each finding as soon as it is known.
 
-    `known_variables` are the environment variables that some command of wr reads; `expected_crowd`, unless 0,
-    is how many people will be connected at once.
+    `known_variables` are the environment variables that commands of wr read. `expected_crowd` is how many
+    visitors will be connected at the same time; 0 if unknown.
     """
     settings: Settings | None = None
     try:
         settings = load_settings(flags, environment)
     except BadSetting as error:
-        yield bad("settings", str(error), "correct it; what depends on settings is not checked until then")
+        yield bad("settings", str(error), "correct it; checks that depend on settings are skipped until then")
     else:
         yield _given_settings(flags, environment)
     yield machine.check_python(sys.version_info[:3])
@@ -52,7 +52,7 @@ def _given_settings(flags: Mapping[str, str | None], environment: Mapping[str, s
             given.append(setting.variable)
         elif environment.get(setting.also):
             given.append(setting.also)
-    return good("settings", f"given: {', '.join(given)}" if given else "all at their defaults")
+    return good("settings", f"set: {', '.join(given)}" if given else "all at their defaults")
 
 
 def _check_what_is_set(settings: Settings) -> Iterator[Finding]:
@@ -71,20 +71,20 @@ def _check_what_is_set(settings: Settings) -> Iterator[Finding]:
 
 
 def check_proxies(networks: Sequence[Network]) -> Finding:
-    """Check that not everybody is believed about whose request it is."""
+    """Check that the server does not trust X-Forwarded-For from every address."""
     everyone = [str(network) for network in networks if network.prefixlen == 0]
     if everyone:
         return unsure(
             "trusted proxies",
-            f"{', '.join(everyone)} is everybody: who claims new addresses meets no limit by address",
-            "name your own proxies alone in --trusted-proxies",
+            f"{', '.join(everyone)} trusts every address: a visitor can forge addresses to avoid limits",
+            "list only your own proxies in --trusted-proxies",
         )
-    believed = ", ".join(map(str, networks)) or "nobody"
-    return good("trusted proxies", f"believed in X-Forwarded-For: {believed}")
+    believed = ", ".join(map(str, networks)) or "none"
+    return good("trusted proxies", f"trusted for X-Forwarded-For: {believed}")
 
 
 def check_environment(environment: Mapping[str, str], known: Collection[str]) -> list[Finding]:
-    """Find variables that look like ours and that no command reads: misspelt, most likely."""
+    """Find `WR_` variables that no command reads: they are probably misspelt."""
     strangers = sorted(
         name
         for name in environment
@@ -93,6 +93,6 @@ def check_environment(environment: Mapping[str, str], known: Collection[str]) ->
     findings = []
     for name in strangers:
         near = difflib.get_close_matches(name, known, n=1)
-        mend = f"did you mean {near[0]}?" if near else "see `wr serve --help`"
-        findings.append(unsure("environment", f"{name} is set, but nothing reads it", mend))
-    return findings or [good("environment", "every WR_ variable is one that wr reads")]
+        fix = f"did you mean {near[0]}?" if near else "see `wr serve --help`"
+        findings.append(unsure("environment", f"{name} is set, but no command reads it", fix))
+    return findings or [good("environment", "commands read every WR_ variable that is set")]

@@ -1,48 +1,48 @@
-"""What a check found."""
+"""The result of a check: how severe it is, what was found, and how to fix it."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
 
 class Severity(StrEnum):
-    """How good a finding is."""
+    """How severe a finding is."""
 
     GOOD = "✓"
     UNSURE = "!"
-    """It works, but somebody should look at it; or nobody can tell."""
+    """A warning: it works but may cause trouble, or it cannot be checked."""
     BAD = "✗"
-    """It has to be mended."""
+    """An error that the operator must fix."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One line of the report: what was looked at, what was found and, when it is not good, what to mend."""
+    """One line of the report: the subject, what was found and, unless it is good, how to fix it."""
 
     verdict: Severity
     subject: str
     found: str
-    mend: str = ""
+    fix: str = ""
 
     @property
     def is_bad(self) -> bool:
-        """Whether it has to be mended."""
+        """Whether it is an error that the operator must fix."""
         return self.verdict is Severity.BAD
 
     def __str__(self) -> str:
-        mend = f" → {self.mend}" if self.mend else ""
-        return f"{self.verdict} {self.subject:<16} {self.found}{mend}"
+        fix = f" → {self.fix}" if self.fix else ""
+        return f"{self.verdict} {self.subject:<16} {self.found}{fix}"
 
 
 def good(subject: str, found: str) -> Finding:
-    """Find something good."""
+    """Make a finding without a problem."""
     return Finding(Severity.GOOD, subject, found)
 
 
-def unsure(subject: str, found: str, mend: str) -> Finding:
-    """Find something that somebody should look at."""
-    return Finding(Severity.UNSURE, subject, found, mend)
+def unsure(subject: str, found: str, fix: str) -> Finding:
+    """Make a warning."""
+    return Finding(Severity.UNSURE, subject, found, fix)
 
 
-def bad(subject: str, found: str, mend: str) -> Finding:
-    """Find something that has to be mended."""
-    return Finding(Severity.BAD, subject, found, mend)
+def bad(subject: str, found: str, fix: str) -> Finding:
+    """Make an error."""
+    return Finding(Severity.BAD, subject, found, fix)

@@ -1,4 +1,4 @@
-"""Whether a server does its work just now: what `wr health` says, for whoever restarts what does not."""
+"""Checks the health of a running server, for `wr health` and for the doctor."""
 
 import ssl
 
@@ -15,7 +15,7 @@ _ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared with,
 
 
 def own_url(settings: Settings) -> str:
-    """Spell how a server with these settings is reached from its own machine."""
+    """Return the URL under which a server with these settings is reached from its own machine."""
     host, port = split_bind(settings.bind)
     host = _ANYWHERE.get(host, host)
     scheme = "https" if settings.tls_certificate_file else "http"
@@ -23,13 +23,13 @@ def own_url(settings: Settings) -> str:
 
 
 def check_health(url: str, *, is_own: bool = False) -> Finding:
-    """Ask the server at `url` how it is; bad unless it can do its work.
+    """Ask the server at `url` for its health; an error unless it is healthy.
 
-    A server on this very machine, `is_own`, need not prove with its certificate who it is: that names what
-    visitors call it.
+    With `is_own`, the server runs on this machine, and its certificate is not verified: the certificate
+    contains the name that visitors use.
 
     Raises:
-        ValueError: it is not an http or https URL.
+        ValueError: `url` is not an http or https URL.
     """
     read_url(url)
     subject = "health"
@@ -40,22 +40,22 @@ def check_health(url: str, *, is_own: bool = False) -> Finding:
         return bad(subject, f"no server answers at {url} ({error})", "start one with `wr serve`")
     health = answer.read(HealthResponse)
     if health is None:
-        return bad(subject, f"what answers at {url} is no wr", "say with --url or --bind where one is")
+        return bad(subject, f"the server at {url} is not wr", "give its address with --url or --bind")
     if health.status != "healthy":
         parts = ", ".join(name for name, state in health.components.items() if state != "healthy")
         return bad(
             subject,
-            f"wr {health.version} at {url} is unhealthy: {parts or 'it does not say why'}",
-            "see its log",
+            f"wr {health.version} at {url} is unhealthy: {parts or 'it gives no reason'}",
+            "read its log",
         )
     trouble = trouble_of(health)
     if trouble:
-        return unsure(subject, f"wr {health.version} at {url} serves, but {trouble}", MORE_MEMORY)
+        return unsure(subject, f"wr {health.version} at {url} is healthy, but {trouble}", MORE_MEMORY)
     return good(subject, f"wr {health.version} at {url} is healthy")
 
 
 def trouble_of(health: HealthResponse) -> str:
-    """Tell what a server that serves visitors has to say all the same; empty where that is nothing."""
+    """Return the problem of a server that is healthy all the same; empty if there is none."""
     if health.components.get("dragonflydb") == Condition.FULL:
-        return "the store's memory is short: joins are refused"
+        return "the store's memory is nearly full: joins are refused"
     return ""

@@ -1,4 +1,4 @@
-"""The machines of a store: one server, or the primaries of a cluster, and whether these cover everything."""
+"""Finds the machines of a store (one server, or the primaries of a cluster) and checks them."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,21 +16,21 @@ _PATIENCE_S = 3.0
 
 
 class OddUrl(Exception):
-    """A URL makes no sense."""
+    """A store's URL cannot be used."""
 
 
 @dataclass(frozen=True)
 class Machines:
-    """A store's machines; each of these has a client."""
+    """The machines of a store, each with a client."""
 
     first: redis.Redis
     primaries: dict[str, redis.Redis] | None
-    """Those of a cluster that have slots, by address; None where there is one server only."""
+    """The machines of a cluster that have slots, by address; None if the store is not a cluster."""
     without_replica: list[str]
     missing_slots: int
 
     def each(self, name: str) -> list[tuple[str, redis.Redis]]:
-        """List the machines to look at; `name` is that of a single one."""
+        """List the machines to check; `name` is the name of the machine if there is only one."""
         return [(name, self.first)] if self.primaries is None else list(self.primaries.items())
 
 
@@ -39,8 +39,8 @@ def find_machines(url: str) -> Iterator[Machines]:
     """Find the machines of the store at `url`.
 
     Raises:
-        OddUrl: it makes no sense.
-        redis.RedisError, Unavailable: it does not answer.
+        OddUrl: the URL cannot be used.
+        redis.RedisError, Unavailable: the store does not answer.
     """
     try:
         address = read_store_url(url)
@@ -78,7 +78,7 @@ def _machines_of_cluster(address: StoreAddress, first: redis.Redis) -> Machines:
 
 
 def judge_machines(machines: Machines) -> list[Finding]:
-    """Judge whether a cluster serves every queue, and goes on when one machine dies."""
+    """Check that a cluster serves every queue, and survives the loss of one machine."""
     subject = "store's cluster"
     primaries = machines.primaries or {}
     found = f"{len(primaries)} primaries: {', '.join(primaries)}"
@@ -86,8 +86,8 @@ def judge_machines(machines: Machines) -> list[Finding]:
         return [
             bad(
                 subject,
-                f"{found}; {machines.missing_slots} slots have no machine",
-                "assign them, or fail over",
+                f"{found}; {machines.missing_slots} slots belong to no machine",
+                "assign the slots, or fail over to a replica",
             )
         ]
     findings = [good(subject, found)]
@@ -95,16 +95,16 @@ def judge_machines(machines: Machines) -> list[Finding]:
         findings.append(
             unsure(
                 subject,
-                f"no replica has what is on {', '.join(machines.without_replica)}",
-                "give each primary a replica on another machine",
+                f"without a replica: {', '.join(machines.without_replica)}",
+                "add a replica on another machine for each primary",
             )
         )
     if len(primaries) > 1 and any(_stops_as_a_whole(client) for client in primaries.values()):
         findings.append(
             unsure(
                 subject,
-                "while a part of it is away, all of it stops",
-                "set `cluster-require-full-coverage no`: then only the queues of that part wait",
+                "if one part is unreachable, the whole cluster stops",
+                "set `cluster-require-full-coverage no`: then only the queues of that part stop",
             )
         )
     return findings

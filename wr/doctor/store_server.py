@@ -1,4 +1,4 @@
-"""Checks of the store: the engine that would be embedded, or the server at an address."""
+"""Checks of the store: the engine that the server would embed, or the store at a URL."""
 
 import re
 import subprocess
@@ -25,12 +25,12 @@ _VERSION = re.compile(r"v=?(\d[\w.]*)")
 
 
 class NoStore(Exception):
-    """The store cannot be asked; the message says why and holds no secret."""
+    """The store cannot be checked. The message is the reason, without any secret."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class StoreFacts:
-    """What a store says of itself; None for what it does not tell, as managed ones often do not."""
+    """What a store reports about itself. None: it does not report that, as is common for managed stores."""
 
     engine: str
     version: str
@@ -39,21 +39,21 @@ class StoreFacts:
     save: str | None = None
     """Redis and Valkey: when snapshots are taken; empty for never."""
     snapshot_cron: str | None = None
-    """DragonflyDB: when snapshots are taken; empty for never but at a clean stop."""
+    """DragonflyDB: when snapshots are taken; empty for only at a clean stop."""
     snapshot_name: str | None = None
-    """DragonflyDB: the file of snapshots; empty for none at all."""
+    """DragonflyDB: the file of snapshots; empty for no snapshots."""
     policy: str | None = None
     used_bytes: int | None = None
     max_bytes: int | None = None
-    """How much memory it may use; 0 for any."""
+    """The store's memory limit; 0 for none."""
     machine_bytes: int | None = None
-    """How much its machine has."""
+    """The memory of the store's machine."""
     skew_s: float = 0.0
-    """How far its clock is ahead of ours."""
+    """How many seconds the store's clock is ahead of this machine's."""
 
 
 def check_engine(data_dir: Path) -> Finding:
-    """Check that there is a store to embed, that it runs, and that it reads what is in the data folder."""
+    """Check that there is a store to embed, that it runs, and that it can read the data folder."""
     subject = "embedded store"
     try:
         engine = find_engine()
@@ -73,15 +73,15 @@ def check_engine(data_dir: Path) -> Finding:
     if engine.name == "dragonfly":
         return unsure(
             subject,
-            f"{found}: a crash costs what happened since the last snapshot, up to a minute",
-            "if that is too much, give --store-url; or before anything is in the data folder: neither reads "
-            "the other's, take dragonfly off PATH for the Valkey that comes with wr",
+            f"{found}: a crash loses everything since the last snapshot, up to a minute",
+            "if that is too much, give --store-url; or, with an empty data folder, take dragonfly off PATH, "
+            "so that wr starts its own Valkey (neither reads the other's data)",
         )
     return good(subject, found)
 
 
 def redacted(url: str) -> str:
-    """Show where a store is without the secrets that its URL may hold, well-formed or not."""
+    """Return a store's URL without secrets, even if the URL is malformed."""
     scheme, _, rest = url.partition("://")
     if "password" in rest.lower():
         return f"{scheme}://***"
@@ -91,7 +91,7 @@ def redacted(url: str) -> str:
 
 
 def check_store(url: str) -> list[Finding]:
-    """Check the store at `url`: that it answers, keeps what it is told, and agrees with us about the time."""
+    """Check that the store at `url` answers, keeps its data, and has a correct clock."""
     try:
         with _explained(), find_machines(url) as machines:
             findings = [] if machines.primaries is None else judge_machines(machines)
@@ -118,16 +118,16 @@ def _check_machine(place: str, client: redis.Redis) -> list[Finding]:
 
 @contextmanager
 def _explained() -> Iterator[None]:
-    """Say why a store is not reached, or does not let us in."""
+    """Turn errors into `NoStore` with the reason why the store cannot be checked."""
     try:
         yield
     except OddUrl as error:
-        # The error may repeat a part of the URL that is a password.
+        # The error may contain a part of the URL that is a password.
         raise NoStore(
-            "this is no URL of a store; special characters in its password are written as %XX"
+            "this is not a valid URL of a store; write special characters in its password as %XX"
         ) from error
     except redis.AuthenticationError as error:
-        raise NoStore("it wants another user name or password") from error
+        raise NoStore("it refuses the user name or password") from error
     except redis.RedisError as error:
         raise NoStore(f"no answer: {error}") from error
     except Unavailable as error:
@@ -139,7 +139,12 @@ def _facts(client: redis.Redis, skew_s: float) -> StoreFacts:
     memory = _allowed(client.info, "memory")
     persistence = _allowed(client.info, "persistence")
     config: dict[str, str] = {}
-    for name in ("appendfsync", "save", "snapshot_cron", "dbfilename"):  # DragonflyDB takes one at a time
+    for name in (
+        "appendfsync",
+        "save",
+        "snapshot_cron",
+        "dbfilename",
+    ):  # DragonflyDB accepts one name per call
         config |= {_text(key): _text(value) for key, value in _allowed(client.config_get, name).items()}
     names = {"dragonfly_version": "DragonflyDB", "valkey_version": "Valkey", "redis_version": "Redis"}
     told = next((name for name in names if name in server), None)
@@ -165,7 +170,7 @@ def _facts(client: redis.Redis, skew_s: float) -> StoreFacts:
 
 
 def _allowed(ask: Callable[[str], Any], about: str) -> Mapping[str, Any]:
-    """Ask what some servers do not tell everybody; nothing then."""
+    """Ask for information that some stores do not give to every user; empty if the store refuses."""
     try:
         answer: Mapping[str, Any] = ask(about)
     except redis.ResponseError:
@@ -174,7 +179,7 @@ def _allowed(ask: Callable[[str], Any], about: str) -> Mapping[str, Any]:
 
 
 def _skew_s(client: redis.Redis) -> float:
-    client.ping()  # connects, so that what is measured is one round trip
+    client.ping()  # Connects, so that the measured time is one round trip.
     before_s = time.time()
     told: Any = client.time()
     after_s = time.time()
@@ -186,7 +191,7 @@ def _text(value: Any) -> str:
 
 
 def judge_version(facts: StoreFacts, place: str) -> Finding:
-    """Judge whether the server is one that the scripts run on."""
+    """Check that the store's version can run the scripts of wr."""
     found = f"{facts.engine} {facts.version} answers at {place}"
     major = facts.version.partition(".")[0]
     if facts.engine == "Redis" and major.isdecimal() and int(major) < OLDEST_REDIS:
@@ -195,73 +200,75 @@ def judge_version(facts: StoreFacts, place: str) -> Finding:
 
 
 def judge_persistence(facts: StoreFacts) -> Finding:
-    """Judge what a crash or restart of the store would lose."""
+    """Check what a crash or restart of the store would lose."""
     subject = "store's data"
     if facts.engine == "DragonflyDB":
         return _judge_snapshots(subject, facts)
-    mend = "set `appendonly yes` in its configuration"
+    fix = "set `appendonly yes` in its configuration"
     if facts.is_append_only:
         if facts.fsync == "no":
-            return unsure(subject, "appended to a file, on disk whenever", "set `appendfsync everysec`")
-        when = {"always": ", on disk at once", "everysec": ", on disk within a second"}
-        return good(subject, f"appended to a file{when.get(facts.fsync or '', '')}")
+            return unsure(
+                subject, "append-only file, written to disk at any time", "set `appendfsync everysec`"
+            )
+        when = {"always": ", written to disk at once", "everysec": ", written to disk every second"}
+        return good(subject, f"append-only file{when.get(facts.fsync or '', '')}")
     if facts.is_append_only is None or facts.save is None:
-        return unsure(subject, "it does not tell whether it keeps data on disk", "ask who runs it")
+        return unsure(subject, "it does not report whether it keeps data on disk", "ask its operator")
     if facts.save:
-        return unsure(subject, f"snapshots only (save {facts.save}): a crash loses the newest", mend)
-    return bad(subject, "kept in memory only: a restart of the store loses everyone", mend)
+        return unsure(subject, f"snapshots only (save {facts.save}): a crash loses the newest data", fix)
+    return bad(subject, "in memory only: a restart of the store loses all visitors", fix)
 
 
 def _judge_snapshots(subject: str, facts: StoreFacts) -> Finding:
-    mend = "start it with --snapshot_cron='* * * * *'"
+    fix = "start it with --snapshot_cron='* * * * *'"
     if facts.snapshot_name == "":
         return bad(
-            subject, "kept in memory only: a restart of the store loses everyone", f"{mend} --dbfilename=wr"
+            subject, "in memory only: a restart of the store loses all visitors", f"{fix} --dbfilename=wr"
         )
     if facts.snapshot_cron is None:
-        return unsure(subject, "it does not tell whether it keeps data on disk", "ask who runs it")
+        return unsure(subject, "it does not report whether it keeps data on disk", "ask its operator")
     if not facts.snapshot_cron:
-        return unsure(subject, "saved at a clean stop only: a crash loses everyone", mend)
-    return good(subject, f"saved as a snapshot on the schedule {facts.snapshot_cron}")
+        return unsure(subject, "saved at a clean stop only: a crash loses all visitors", fix)
+    return good(subject, f"snapshots on the schedule {facts.snapshot_cron}")
 
 
 def judge_memory(facts: StoreFacts) -> Finding:
-    """Judge what the store does when its memory is full, and how near that is."""
+    """Check what the store does when its memory is full, and how full it is."""
     subject = "store's memory"
     if facts.policy is None:
-        return unsure(subject, "it does not tell what it does when it is full", "ask who runs it")
+        return unsure(subject, "it does not report what it does when it is full", "ask its operator")
     if facts.policy == "noeviction":
         return _judge_fullness(subject, facts)
-    mend = (
+    fix = (
         "start it without --cache_mode"
         if facts.policy == "cache_mode"
         else "set `maxmemory-policy noeviction`"
     )
-    return bad(subject, f"when it is full it forgets people in line ({facts.policy})", mend)
+    return bad(subject, f"when it is full, it deletes places and sessions ({facts.policy})", fix)
 
 
 def _judge_fullness(subject: str, facts: StoreFacts) -> Finding:
     if facts.used_bytes is None or facts.max_bytes is None:
-        return unsure(subject, "it evicts nobody, and does not tell how full it is", "ask who runs it")
+        return unsure(subject, "it deletes nothing, but does not report how full it is", "ask its operator")
     used = f"{facts.used_bytes / _MIB:,.0f} MiB"
     if not facts.max_bytes:
         machine = f" of {facts.machine_bytes / _MIB:,.0f} MiB" if facts.machine_bytes else ""
         return unsure(
             subject,
-            f"it uses {used}{machine} and has no limit: when the machine has no more, it is killed",
-            "set `maxmemory`, to half of what the machine has: nearly full, it then refuses joins only",
+            f"it uses {used}{machine} without a limit: when the machine's memory is full, it is killed",
+            "set `maxmemory` to half of the machine's memory: when that is nearly full, joins are refused",
         )
     part = facts.used_bytes / facts.max_bytes
-    found = f"{used} of {facts.max_bytes / _MIB:,.0f} MiB used ({part:.0%}); it evicts nobody"
-    mend = "raise its `maxmemory`, and give the machine as much"
+    found = f"{used} of {facts.max_bytes / _MIB:,.0f} MiB used ({part:.0%}); it deletes nothing when full"
+    fix = "raise its `maxmemory`, and the machine's memory if necessary"
     if part >= SHORT_FROM:
-        return bad(subject, f"{found}: joins are refused", mend)
-    return unsure(subject, found, mend) if part >= WARN_AT else good(subject, found)
+        return bad(subject, f"{found}: joins are refused", fix)
+    return unsure(subject, found, fix) if part >= WARN_AT else good(subject, found)
 
 
 def judge_clock(facts: StoreFacts) -> Finding:
-    """Judge whether the store and this machine agree about the time; all of wr's times are the store's."""
+    """Check that the clocks of the store and this machine agree. wr takes all times from the store."""
     skew = f"{abs(facts.skew_s):.3f} s {'ahead of' if facts.skew_s > 0 else 'behind'} this machine's"
     if abs(facts.skew_s) > MOST_SKEW_S:
-        return bad("store's clock", skew, "keep both machines on time with NTP")
+        return bad("store's clock", skew, "synchronise both machines with NTP")
     return good("store's clock", skew)

@@ -1,4 +1,4 @@
-"""A visitor who gives back in the end what a gate gave: a session that is not ended takes somebody's room."""
+"""A test visitor that gives up every session and place it got, so that none is taken from a real visitor."""
 
 from collections.abc import Mapping, Sequence
 from urllib.parse import quote
@@ -17,17 +17,17 @@ PLACE_COOKIE = "wr-"
 
 
 class _Given(msgspec.Struct, frozen=True):
-    """A session or a place: how it is given up, below a waiting room's address, and with which token."""
+    """A session or place: the path that gives it up, under a waiting room's address, and its token."""
 
     path: str
     token: str
 
 
 class TrialVisitor:
-    """Asks as a stranger does, keeps no cookies, and remembers which sessions and places they stood for."""
+    """Sends each request as a new visitor, and remembers the sessions and places in the cookies it gets."""
 
     def __init__(self, name: str) -> None:
-        """Get ready; `name` is what the visitor is called in line: random, so that it is nobody else."""
+        """Prepare the visitor. `name` is random, so that no other visitor has it."""
         self.name = name
         self._given: list[_Given] = []
 
@@ -39,7 +39,7 @@ class TrialVisitor:
         headers: Mapping[str, str] | None = None,
         body: bytes | None = None,
     ) -> HttpAnswer:
-        """Ask once; raises what `http_probe.ask` raises."""
+        """Send one request. Raises the same errors as `http_probe.ask`."""
         answer = ask(url, method=method, headers=headers, body=body)
         for cookie in answer.headers.get("set-cookie", ()):
             given = _read(cookie)
@@ -48,11 +48,11 @@ class TrialVisitor:
         return answer
 
     def is_rid_of(self, token: str) -> None:
-        """Note that what a token stood for is given up already."""
+        """Record that a token's session or place is given up already."""
         self._given = [given for given in self._given if given.token != token]
 
     def give_back(self, rooms: Sequence[str]) -> int:
-        """Give up all that was given, at whichever waiting room knows it; returns how much is left."""
+        """Give up all sessions and places, at any of the waiting rooms. Returns how many are left."""
         self._given = [given for given in self._given if not any(_is_given_up(given, room) for room in rooms)]
         return len(self._given)
 
@@ -71,7 +71,7 @@ def _read(cookie: str) -> _Given | None:
 
 
 def _session_id(token: str) -> str:
-    """Read whose session a token is for; whether that is true, the waiting room knows."""
+    """Read the session's id from a token without verifying it: the waiting room verifies it."""
     try:
         claimed = jwt.decode(token, options={"verify_signature": False}).get("sub", "")
     except jwt.PyJWTError:

@@ -1,4 +1,5 @@
-"""A visitor's walk through a deployment: in line, let in, through the gate; and a forged address."""
+"""Walks through a deployment as a visitor: joins, waits, enters through the gate; then tries a forged
+address."""
 
 import secrets
 from collections.abc import Callable, Iterator
@@ -19,17 +20,17 @@ from wr.model.entry_url import entry_url
 from wr.model.tokens import ISSUER
 
 PATIENCE_S = 15.0
-"""For so long the visitor waits to be let in."""
+"""Longest time, in seconds, that the visitor waits to be admitted."""
 _LOOK_EVERY_S = 1.0
 _MOST_REDIRECTS = 5
 _AUDIENCE = "wr:session"
 _ALGORITHMS = ["RS256", "ES256", "EdDSA"]
-# Addresses that nobody has (RFC 5737).
+# Addresses that are reserved for documentation (RFC 5737): no visitor has them.
 _FORGED = ("198.51.100.1", "203.0.113.1")
 
 
 class _Told(msgspec.Struct, frozen=True):
-    """What any answer to a visitor may say; the rest is not looked at."""
+    """The fields of answers that the walk reads; others are ignored."""
 
     status: str = ""
     token: str = ""
@@ -40,9 +41,9 @@ class _Told(msgspec.Struct, frozen=True):
 
 
 class Walk:
-    """One visitor of one queue. Whoever joined leaves again.
+    """One visitor's walk through one queue. The visitor gives up every place that it gets.
 
-    Raises `NoAnswer` wherever the waiting room or the site does not answer.
+    All methods raise `NoAnswer` if the waiting room or the site does not answer.
     """
 
     def __init__(
@@ -57,10 +58,10 @@ class Walk:
         now_s: Callable[[], float],
         sleep: Callable[[float], None],
     ) -> None:
-        """Get ready.
+        """Prepare the walk.
 
-        `room` is where visitors find the waiting room, `keys_at` where it shows its keys; `is_gated` tells
-        whether a gate was seen.
+        `room` is the address at which visitors reach the waiting room, `keys_at` the one that publishes its
+        keys. `is_gated` tells whether the site has a gate.
         """
         self._visitor = visitor
         self._is_gated = is_gated
@@ -72,7 +73,7 @@ class Walk:
         self._sleep = sleep
 
     def take(self) -> Iterator[Finding]:
-        """Walk: join, wait, verify the session token, go through the gate, leave."""
+        """Join, wait, verify the session token, enter through the gate, and leave."""
         answer, told = self._join("visitor")
         if told is None:
             yield _not_joined(answer, self._queue_id)
@@ -84,22 +85,22 @@ class Walk:
             if not admitted.session_token:
                 yield unsure(
                     "walk",
-                    f"number {admitted.position:,} in line of {self._queue_id}, not let in within "
+                    f"joined {self._queue_id} at position {admitted.position:,}, not admitted within "
                     f"{PATIENCE_S:g} s",
-                    "try a --queue where nobody waits; the token and the way in are not checked until then",
+                    "try an empty --queue; the session token and the entry are not checked without one",
                 )
                 return
-            yield good("walk", f"joined {self._queue_id} and was let in")
+            yield good("walk", f"joined {self._queue_id} and was admitted")
             yield self._check_token(admitted.session_token)
             yield self._check_target(admitted.redirect_url)
             yield self._check_entry(admitted.session_token)
         finally:
             self._leave(told.token)
-            # The gate made a cookie of it, which stands for nothing any more.
+            # The gate set a cookie for this session, which has ended now.
             self._visitor.is_rid_of(session)
 
     def check_forging(self) -> Finding:
-        """Check that nobody gets new limits by claiming another address in `X-Forwarded-For`."""
+        """Check that a visitor cannot avoid limits with a forged address in `X-Forwarded-For`."""
         subject = "proxies"
         for _ in range(2):
             rows = [self._join(f"forged-{address}", address) for address in _FORGED]
@@ -108,40 +109,40 @@ class Walk:
                     self._leave(told.token)
             (one, two) = (answer for answer, _told in rows)
             if 429 in (one.status, two.status):
-                return unsure(subject, "the limit of joins is used up", "try again in a minute")
+                return unsure(subject, "the limit on joins is used up", "try again in a minute")
             left = [answer.header("x-ratelimit-remaining") for answer in (one, two)]
             is_counted = one.header("x-ratelimit-reset") != dict(UNCOUNTED)["X-RateLimit-Reset"]
             if not is_counted or not all(each.isdecimal() for each in left):
                 return unsure(
-                    subject, "joins bear no limit, so nobody can see by which address they count", "set one"
+                    subject,
+                    "joins have no limit, so the address that the server sees cannot be checked",
+                    "set --limit-enqueue",
                 )
-            # Between two minutes the limits begin anew, whoever asks.
+            # At the turn of a minute all limits start again; then the comparison says nothing.
             if one.header("x-ratelimit-reset") == two.header("x-ratelimit-reset"):
                 break
         if int(left[1]) < int(left[0]):
             return self._check_trust(subject)
         return bad(
             subject,
-            "a forged X-Forwarded-For is believed: who claims new addresses meets no limit",
-            "name your own proxies alone in --trusted-proxies, and have them add the address they see",
+            "the server trusts a forged X-Forwarded-For: visitors can avoid all limits",
+            "list only your own proxies in --trusted-proxies, and make them add the address that they see",
         )
 
     def _check_trust(self, subject: str) -> Finding:
-        """Check that the proxies on the way here are believed, as the waiting room tells those who ask."""
-        safe = "a forged X-Forwarded-For is not believed"
-        mend = "name each of your own proxies in --trusted-proxies"
+        """Check that the server trusts the proxies on the way, as it reports in a header."""
+        safe = "the server does not trust a forged X-Forwarded-For"
+        fix = "list each of your own proxies in --trusted-proxies"
         told = self._visitor.ask(self._queue).header("x-wr-forwarded")
         if told == Forwarding.BELIEVED:
-            return good(subject, f"{safe}, and what the proxy says is")
+            return good(subject, f"{safe}, and trusts your proxy")
         if told == Forwarding.IGNORED:
-            return bad(
-                subject, "the proxy on the way is not believed: all visitors count as its one address", mend
-            )
+            return bad(subject, "the server does not trust the proxy: all visitors count as one address", fix)
         if told == Forwarding.PARTLY:
-            return unsure(subject, "one of several proxies on the way here is not believed", mend)
+            return unsure(subject, "the server does not trust one of several proxies on the way", fix)
         if told == Forwarding.NONE:
-            return good(subject, f"{safe}; none comes from here, as where visitors reach wr without a proxy")
-        return unsure(subject, f"{safe}; whether your own proxy is, this waiting room does not tell", mend)
+            return good(subject, f"{safe}; there is no proxy on the way from here")
+        return unsure(subject, f"{safe}; it does not report whether it trusts your proxy", fix)
 
     def _join(self, who: str, address: str = "") -> tuple[HttpAnswer, _Told | None]:
         headers = {
@@ -165,7 +166,7 @@ class Walk:
         return latest
 
     def _leave(self, token: str) -> None:
-        # One who was let in leaves the session with it, so that it takes nobody's room.
+        # This also ends the session of an admitted visitor, so that it is free for others.
         self._visitor.ask(
             f"{self._queue}/position", method="DELETE", headers={"Authorization": f"Bearer {token}"}
         )
@@ -174,9 +175,11 @@ class Walk:
         subject = "session token"
         keys = self._visitor.ask(f"{self._keys_at}/.well-known/jwks.json")
         if keys.status != 200:
-            found = f"{self._keys_at} does not show the published keys ({keys.status})"
+            found = f"{self._keys_at} does not publish its keys ({keys.status})"
             return unsure(
-                subject, found, "pass /.well-known/jwks.json on, or say the room's own address with --url"
+                subject,
+                found,
+                "make the proxy forward /.well-known/jwks.json, or give the server's own address with --url",
             )
         try:
             published = jwt.PyJWKSet.from_json(keys.body.decode())
@@ -184,23 +187,25 @@ class Walk:
             key = next(key for key in published.keys if key.key_id == kid)
             jwt.decode(token, key, algorithms=_ALGORITHMS, audience=_AUDIENCE, issuer=ISSUER)
         except StopIteration:
-            return bad(subject, "is signed with a key that is not published", "see --session-algorithm")
+            return bad(subject, "is signed with a key that is not published", "check --session-algorithm")
         except (jwt.PyJWTError, UnicodeError, ValueError) as error:
-            return bad(subject, f"does not verify: {error}", "see /.well-known/jwks.json, and both clocks")
+            return bad(subject, f"does not verify: {error}", "check /.well-known/jwks.json and both clocks")
         return good(subject, "verifies with the keys at /.well-known/jwks.json")
 
     def _check_target(self, target: str) -> Finding:
         subject = "target"
         there, here = urlsplit(led_to(self._origin, target)).netloc, urlsplit(self._origin).netloc
         if there == here:
-            return good(subject, f"who is let in is sent to {there}")
-        mend = f"wr queue update {self._queue_id} --target-url {self._origin}"
-        return unsure(subject, f"who is let in is sent to {there or 'nowhere'}, not to {here}", mend)
+            return good(subject, f"admitted visitors are sent to {there}")
+        fix = f"wr queue update {self._queue_id} --target-url {self._origin}"
+        return unsure(
+            subject, f"admitted visitors are sent to {there or 'an invalid URL'}, not to {here}", fix
+        )
 
     def _check_entry(self, token: str) -> Finding:
-        """Go in as a browser does: with the token in the address, then with the cookies that are set."""
-        subject = "way in"
-        # Never to where the queue's target points: the token is for the site that was named.
+        """Enter like a browser: with the token in the URL, then with the cookies that the site sets."""
+        subject = "entry"
+        # Always to --origin, never to the queue's target: the token must not go to another site.
         url, cookies = entry_url(self._origin, token), dict[str, str]()
         for _ in range(_MOST_REDIRECTS):
             headers = {"Accept": "text/html"}
@@ -211,35 +216,39 @@ class Walk:
             if check_gate(seen)[1].room or seen.answer.status in (401, 403):
                 return bad(
                     subject,
-                    "the gate sends away who was let in",
-                    "see that it asks this waiting room, about this queue, and passes cookies and query on",
+                    "the gate does not let an admitted visitor in",
+                    "check that it asks this waiting room about this queue, and forwards cookies and query",
                 )
             if seen.answer.status >= 500:
-                return bad(subject, f"the site answers {seen.answer.status} to who was let in", "see its log")
+                return bad(
+                    subject, f"the site answers {seen.answer.status} to an admitted visitor", "read its log"
+                )
             location = led_to(url, seen.answer.header("location"))
             if not 300 <= seen.answer.status < 400 or urlsplit(location).netloc != urlsplit(url).netloc:
                 if not self._is_gated:
                     return unsure(
                         subject,
-                        f"the site answers {seen.answer.status} to who was let in, as to everybody",
-                        "see above: no gate was seen",
+                        f"the site answers {seen.answer.status} to an admitted visitor, and to all others",
+                        "see above: there is no gate",
                     )
-                return good(subject, f"the gate lets in who was let in: {seen.answer.status}")
+                return good(subject, f"the gate lets an admitted visitor in: {seen.answer.status}")
             for cookie in seen.answer.headers.get("set-cookie", ()):
                 name, _, value = cookie.partition(";")[0].partition("=")
                 cookies[name.strip()] = value.strip()
             url = location
-        return bad(subject, "the site redirects again and again", "see that the gate passes cookies on")
+        return bad(subject, "the site redirects endlessly", "check that the gate forwards cookies")
 
 
 def _not_joined(answer: HttpAnswer, queue_id: str) -> Finding:
     if answer.read(ErrorResponse) is None:
         return bad(
-            "walk", f"joining is answered {answer.status} by what is no wr", "say where it is with --url"
+            "walk",
+            f"a server that is not wr answers {answer.status} to a join",
+            "give its address with --url",
         )
     if answer.status == 404:
         return bad("walk", f"there is no queue {queue_id}", "name one with --queue")
     if answer.status in (429, 503):
-        mend = "try again later, or with another --queue"
-        return unsure("walk", f"{queue_id} takes nobody just now ({answer.status})", mend)
-    return bad("walk", f"joining {queue_id} is answered {answer.status}", "see the log of the waiting room")
+        fix = "try again later, or with another --queue"
+        return unsure("walk", f"visitors cannot join {queue_id} now ({answer.status})", fix)
+    return bad("walk", f"the answer to a join of {queue_id} is {answer.status}", "read the server's log")

@@ -1,1 +1,1 @@
-"""Pure data and rules of the waiting room: no I/O, no clock of its own (time comes in as an argument)."""
+"""Pure data and rules of the waiting room: no I/O and no clock; functions take the time as an argument."""

@@ -1,4 +1,4 @@
-"""The audit trail: who changed what, when, and from where; of bounded size whatever was changed."""
+"""The audit trail: which operator changed what, when, and from which address. Entries have a bounded size."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -12,7 +12,7 @@ from wr.model.whole_numbers import plain
 
 LONGEST_OPERATOR = 100
 LONGEST_TEXT = 200
-"""Characters that are kept of a text: all of a name, not all of an address or of a page."""
+"""Characters of a text that are kept: enough for a whole name, but not for a whole URL or template."""
 _KEPT_BY_STORE = {"created_ms", "updated_ms", "version"}
 
 Value = str | int | float
@@ -20,7 +20,7 @@ Fact = Value | list[str]
 
 
 class Action(StrEnum):
-    """What an operator can do that changes something."""
+    """An operator's action that changes something."""
 
     QUEUE_CREATED = "queue.created"
     QUEUE_UPDATED = "queue.updated"
@@ -40,23 +40,23 @@ class Action(StrEnum):
 
 
 class Actor(msgspec.Struct, frozen=True):
-    """Who calls, and from where. The name is claimed, not proved: all operators have the same key."""
+    """The caller of an admin operation. The name is claimed, not proved: all operators use the same key."""
 
     operator: str
-    """Empty when no name was given."""
+    """Empty if the caller gave no name."""
     address: str
     """The client's address; empty for the server itself."""
 
 
 class Change(msgspec.Struct, frozen=True):
-    """What one setting was, and what it became."""
+    """The old and the new value of one setting."""
 
     before: Value = msgspec.field(name="from")
     after: Value = msgspec.field(name="to")
 
 
 class AuditEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """One change, as it is kept."""
+    """One change, as kept in the store."""
 
     at_ms: int
     operator: str
@@ -68,10 +68,10 @@ class AuditEntry(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def read_operator(header: str) -> str:
-    """Read the value of `X-Operator`: a name, percent-encoded wherever it is not plain ASCII.
+    """Read the value of `X-Operator`: a name, with characters outside ASCII percent-encoded.
 
     Raises:
-        InvalidRequest: it is longer than 100 characters, not UTF-8, or has characters that are not printed.
+        InvalidRequest: it is longer than 100 characters, not UTF-8, or has unprintable characters.
     """
     text = header.strip(" ")
     if not text:
@@ -88,13 +88,13 @@ def read_operator(header: str) -> str:
 
 
 def settings_of(config: QueueConfig) -> dict[str, Value]:
-    """List what an operator sets about a queue, by name, in bounded size."""
+    """Return the settings of a queue that an operator can change, by name, with bounded texts."""
     values: dict[str, Value] = msgspec.to_builtins(config)
     return {name: bounded(value) for name, value in values.items() if name not in _KEPT_BY_STORE | {"id"}}
 
 
 def changes_between(before: QueueConfig, after: QueueConfig) -> dict[str, Change]:
-    """List the settings that differ."""
+    """Return the settings that differ."""
     old: Mapping[str, Value] = msgspec.to_builtins(before)
     new: Mapping[str, Value] = msgspec.to_builtins(after)
     return {
@@ -105,7 +105,7 @@ def changes_between(before: QueueConfig, after: QueueConfig) -> dict[str, Change
 
 
 def bounded(value: Value) -> Value:
-    """Cut a text of more than 200 characters, whose last one is `…` then; spell whole numbers as such."""
+    """Cut a text to 200 characters, the last of which is then `…`. Turn whole floats into integers."""
     if isinstance(value, float):
         return plain(value)
     if isinstance(value, str) and len(value) > LONGEST_TEXT:

@@ -1,4 +1,4 @@
-"""A bounded memory of what is worth not working out twice."""
+"""A cache of bounded size for results that are expensive to compute."""
 
 from typing import Generic, TypeVar
 
@@ -7,10 +7,10 @@ Value = TypeVar("Value")
 
 
 class BoundedCache(Generic[Key, Value]):
-    """Remembers between `most` / 2 and `most` things, those used lately among them.
+    """Keeps between `most` / 2 and `most` entries, including the recently used ones.
 
-    Two generations instead of an order of use: a thing that is found in the old one moves to the young one,
-    and when that is full it becomes the old. Finding costs one or two look-ups and nothing to keep in order.
+    Uses two generations: an entry that is found in the old one moves to the young one. When the young one is
+    full, it becomes the old one. A look-up costs one or two dictionary look-ups, and no order must be kept.
     """
 
     __slots__ = ("_generation", "_old", "_young")
@@ -21,7 +21,7 @@ class BoundedCache(Generic[Key, Value]):
         self._old: dict[Key, Value] = {}
 
     def get(self, key: Key) -> Value | None:
-        """Recall what was remembered under `key`; None when it was not, or is forgotten."""
+        """Return the value of `key`; None if there is none, or no longer."""
         value = self._young.get(key)
         if value is None:
             value = self._old.get(key)
@@ -30,7 +30,7 @@ class BoundedCache(Generic[Key, Value]):
         return value
 
     def put(self, key: Key, value: Value) -> None:
-        """Remember `value` under `key`."""
+        """Store `value` under `key`."""
         if len(self._young) >= self._generation:
             self._old, self._young = self._young, {}
         self._young[key] = value
@@ -40,7 +40,7 @@ class BoundedCache(Generic[Key, Value]):
         return key in self._young or key in self._old
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Remove all entries."""
         self._young, self._old = {}, {}
 
     def __len__(self) -> int:

@@ -1,4 +1,4 @@
-"""Which address a request really came from, when proxies stand between."""
+"""Determines a client's address, from the connection or from the `X-Forwarded-For` of trusted proxies."""
 
 import re
 from collections.abc import Sequence
@@ -8,50 +8,52 @@ from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_netw
 
 Network = IPv4Network | IPv6Network
 _BYTE = "(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
-# Nearly every address; the library takes ten times as long to say so.
+# Matches nearly every address; the library takes ten times as long.
 _USUAL_IPV4 = re.compile(rf"{_BYTE}\.{_BYTE}\.{_BYTE}\.{_BYTE}")
-# As Azure's gateways write it, and as RFC 7239 has it in `Forwarded`.
+# An address with a port, as Azure's gateways write it, and with quotes, as in `Forwarded` (RFC 7239).
 _SPELLED_OUT = re.compile(
     r'(?P<quote>"?)(?:(?P<v4>[0-9.]+)|\[(?P<v6>[0-9A-Fa-f]*:[0-9A-Fa-f:.]+)\])(?::[0-9]{1,5})?(?P=quote)'
 )
 UNIX_SOCKET_PEER = "127.0.0.1"
-"""A peer on a Unix socket has no address; it is on this machine, so it counts as loopback."""
+"""The address of a peer on a Unix socket: it is on this machine, so it counts as loopback."""
 
 
 def parse_networks(text: str) -> tuple[Network, ...]:
     """Read a comma-separated list of addresses and CIDRs: `127.0.0.0/8, 10.1.2.3`.
 
     Raises:
-        ValueError: one of them is neither.
+        ValueError: a part is neither an address nor a network.
     """
     return tuple(ip_network(part.strip(), strict=False) for part in text.split(",") if part.strip())
 
 
 def client_address(peer: str, forwarded_for: str, trusted: Sequence[Network]) -> str:
-    """Name the client: the rightmost hop that no trusted proxy vouches for. About 2 µs behind one proxy.
+    """Return the client's address: the rightmost hop that is not a trusted proxy.
 
-    `X-Forwarded-For` is believed only as far as trusted proxies wrote it: from the right, hop by hop, until
-    one is not trusted. A hop may have a port, brackets and quotes: `203.0.113.9:443`, `"[2001:db8::1]:443"`.
-    A hop that is no address ends the walk at the last one that was.
+    About 2 µs behind one proxy.
+
+    `X-Forwarded-For` counts only as far as trusted proxies wrote it: from the right, hop by hop, until a hop
+    is not trusted. A hop may have a port, brackets and quotes: `203.0.113.9:443`, `"[2001:db8::1]:443"`. If a
+    hop is not an address, the result is the last hop before it.
     """
     return _walk(peer, forwarded_for, trusted)[0]
 
 
 class Forwarding(StrEnum):
-    """What became of an `X-Forwarded-For`."""
+    """How much of an `X-Forwarded-For` counts."""
 
     NONE = "none"
-    """There was none."""
+    """The request has none."""
     BELIEVED = "believed"
-    """All of it, so the client is who stands first in it."""
+    """All of it: the client is the first address in it."""
     PARTLY = "partly"
-    """What trusted proxies wrote, and not what stood there before."""
+    """Only the part that trusted proxies wrote."""
     IGNORED = "ignored"
-    """Who sent it is no trusted proxy."""
+    """None of it: the sender is not a trusted proxy."""
 
 
 def forwarding(peer: str, forwarded_for: str, trusted: Sequence[Network]) -> Forwarding:
-    """Tell how far `X-Forwarded-For` is believed."""
+    """Return how much of `X-Forwarded-For` counts."""
     if not forwarded_for:
         return Forwarding.NONE
     if not is_trusted(peer, trusted):
@@ -60,7 +62,7 @@ def forwarding(peer: str, forwarded_for: str, trusted: Sequence[Network]) -> For
 
 
 def _walk(peer: str, forwarded_for: str, trusted: Sequence[Network]) -> tuple[str, bool]:
-    """Go back hop by hop as far as they are trusted; returns who stands there, and whether no hop is left."""
+    """Go from right to left while hops are trusted. Returns the last hop, and whether no hop is left."""
     current = _address(peer)
     if current is None:
         return UNIX_SOCKET_PEER, False
@@ -74,19 +76,19 @@ def _walk(peer: str, forwarded_for: str, trusted: Sequence[Network]) -> tuple[st
 
 
 def canonical_address(text: str) -> str | None:
-    """Spell an address the usual way, without a port or brackets; None when it is none."""
+    """Normalise an address without port or brackets; None if it is not an address."""
     return _address(text.strip())
 
 
 def limited_address(address: str) -> str:
-    """Name what a limit per address counts: an IPv4 address, or the /64 an IPv6 client can roam in."""
+    """Return what a limit per address counts by: the IPv4 address, or the /64 of an IPv6 address."""
     if ":" in address and _address(address) is not None:
         return str(ip_network((address, 64), strict=False))
     return address
 
 
 def is_within(address: str, networks: Sequence[Network]) -> bool:
-    """Whether an address, as `client_address` names it, is in one of the networks."""
+    """Whether an address, as `client_address` returns it, is in one of the networks."""
     return any(ip_address(address) in network for network in networks)
 
 
@@ -99,14 +101,14 @@ def _is_trusted(address: str, trusted: Sequence[Network]) -> bool:
     return any(_contains(network, address) for network in trusted)
 
 
-# Asked about proxies, of which there are few, for every request that comes through them.
+# Called for each request through a proxy; proxies are few, so a small cache is enough.
 @lru_cache(maxsize=1024)
 def _contains(network: Network, address: str) -> bool:
     return ip_address(address) in network
 
 
 def _hop(text: str) -> str | None:
-    """Read one hop of `X-Forwarded-For`, which may have a port, brackets and quotes; None when it is none."""
+    """Read one hop of `X-Forwarded-For`, with or without port, brackets and quotes; None if it is invalid."""
     if _USUAL_IPV4.fullmatch(text) is not None:
         return text
     spelled = _SPELLED_OUT.fullmatch(text)
@@ -114,7 +116,7 @@ def _hop(text: str) -> str | None:
 
 
 def _address(text: str) -> str | None:
-    """Spell an address the usual way; None when it is none."""
+    """Normalise an address; None if it is not an address."""
     if _USUAL_IPV4.fullmatch(text) is not None:
         return text
     try:

@@ -1,4 +1,4 @@
-"""Derived tokens: signed notes that only this waiting room reads, each kind with a secret of its own."""
+"""Derived tokens: short signed data that only servers of this room read. Each kind has its own secret."""
 
 import hmac
 from functools import lru_cache
@@ -9,12 +9,12 @@ from wr.model.tokens import MAX_TOKEN_LENGTH
 
 
 def sign_derived(kind: str, payload: bytes, keys: KeyRing, now_ms: int) -> str:
-    """Sign a token of that kind; about 5 µs. The store is not asked."""
+    """Sign a token of that kind. About 5 µs, without the store."""
     return _signer(kind, keys.signing(Purpose.POSITION, now_ms).key).sign(payload)
 
 
 def derived_payload(kind: str, token: str, keys: KeyRing) -> bytes | None:
-    """Return what a token of that kind says; None if it is none of ours."""
+    """Return the payload of a token of that kind; None if this room did not sign it."""
     if len(token) > MAX_TOKEN_LENGTH:
         return None
     header = token.partition(".")[0]
@@ -29,6 +29,6 @@ def derived_payload(kind: str, token: str, keys: KeyRing) -> bytes | None:
 
 @lru_cache(maxsize=64)
 def _signer(kind: str, key: SigningKey) -> CompactSigner:
-    """Derive what signs one kind of token from a key that all servers share: it signs another kind itself."""
+    """Derive the signer of one kind of token from a shared key, which itself signs another kind."""
     secret = hmac.digest(key.secret.encode(), f"wr {kind} pass".encode(), "sha256")
     return CompactSigner(f"{kind}-{key.kid}", secret)

@@ -1,4 +1,4 @@
-"""The way in: where somebody who was let in is sent."""
+"""The URL to which an admitted visitor is sent: the queue's target with the session token."""
 
 from urllib.parse import quote, urlsplit
 
@@ -8,11 +8,12 @@ _LEFT_AS_THEY_ARE = "%/:?#[]@!$&'()*+,;=~-._"
 
 
 def entry_url(target_url: str, session_token: str, back: str = "") -> str:
-    """Add the session token to the target, in place of one that is there; the rest stays as it is.
+    """Add the session token to the target. Replaces a token that is there; the rest stays as it is.
 
-    `back`, a path with a query, takes the place of the target's own where it stays on the target's site.
+    `back`, a path with a query, replaces the target's path and query if it is a path of the target's site.
 
-    What is not ASCII is encoded, as a header must have it: the host as IDNA, the rest in percent.
+    Characters outside ASCII are encoded, so that the URL fits a header: the host as IDNA, the rest in
+    percent.
     """
     target = urlsplit(target_url)
     if is_way_back(back):
@@ -30,7 +31,10 @@ def entry_url(target_url: str, session_token: str, back: str = "") -> str:
 
 
 def is_way_back(back: str) -> bool:
-    """Whether this is a path of the same site: to browsers two slashes, or a backslash, begin another's."""
+    """Whether this is a path of the same site.
+
+    For browsers, two slashes or a backslash start another host.
+    """
     return (
         back.startswith("/")
         and not back.startswith("//")

@@ -1,4 +1,4 @@
-"""What events say, as a schema. Loaded when somebody asks: most servers need not keep it in memory."""
+"""JSON Schema of events. Imported only when a client asks for it: most servers never need it in memory."""
 
 from typing import Annotated, Any, Literal
 
@@ -13,7 +13,7 @@ SessionId = Annotated[Uuid, Meta(description="The session that the place became"
 
 
 class Enqueued(msgspec.Struct, forbid_unknown_fields=True):
-    """Somebody new is in line."""
+    """A visitor joined a queue."""
 
     position_id: PositionId
     position: Annotated[int, Meta(ge=1, description="Place in line at that moment, from 1")]
@@ -31,7 +31,7 @@ class Enqueued(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Admitted(msgspec.Struct, forbid_unknown_fields=True):
-    """Somebody was let in; `session.started` tells the rest."""
+    """A visitor was admitted; `session.started` follows with the session."""
 
     position_id: PositionId
     session_id: SessionId
@@ -39,14 +39,14 @@ class Admitted(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Expired(msgspec.Struct, forbid_unknown_fields=True):
-    """Somebody in line was silent for too long and lost the place."""
+    """A waiting visitor sent no heartbeat for too long and lost the place."""
 
     position_id: PositionId
     reason: Literal["heartbeat_timeout"]
 
 
 class Cancelled(msgspec.Struct, forbid_unknown_fields=True):
-    """Somebody in line gave up the place, or was sent away with the whole line."""
+    """A waiting visitor gave up the place, or an operator flushed the queue."""
 
     position_id: PositionId
     reason: Literal["cancelled", "flushed"]
@@ -61,7 +61,7 @@ class Started(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Ended(msgspec.Struct, forbid_unknown_fields=True):
-    """A session ended: its time was over, the visitor left, or an operator ended it."""
+    """A session ended: it expired, the visitor left, or an operator ended it."""
 
     session_id: SessionId
     position_id: PositionId
@@ -69,7 +69,7 @@ class Ended(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Created(msgspec.Struct, forbid_unknown_fields=True):
-    """An operator made a queue."""
+    """An operator created a queue."""
 
     settings: Annotated[
         dict[str, str | int | float], Meta(description="By name; texts are cut at 200 characters")
@@ -83,30 +83,30 @@ class Updated(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Paused(msgspec.Struct, forbid_unknown_fields=True):
-    """Nobody is let in any more; comes beside `queue.updated`."""
+    """An operator stopped admission; comes together with `queue.updated`."""
 
     status: Literal["paused", "maintenance"]
 
 
 class Resumed(msgspec.Struct, forbid_unknown_fields=True):
-    """People are let in again; comes beside `queue.updated`."""
+    """An operator resumed admission; comes together with `queue.updated`."""
 
     status: Literal["active"]
 
 
 class Deleted(msgspec.Struct, forbid_unknown_fields=True):
-    """An operator deleted a queue; the people in it have no events of their own."""
+    """An operator deleted a queue. There are no events for its visitors."""
 
 
 class Recovering(msgspec.Struct, forbid_unknown_fields=True):
-    """The store came back without places that it had acknowledged; they come back from visitors' tokens."""
+    """The store lost acknowledged places; the servers restore them from visitors' tokens."""
 
     acknowledged: Annotated[int, Meta(ge=0, description="How many waited at the last pass before")]
     restored: Annotated[int, Meta(ge=0, description="Places and sessions that have come back so far")]
 
 
 class Recovered(msgspec.Struct, forbid_unknown_fields=True):
-    """The line has formed again, and visitors are let in."""
+    """The queue is restored, and admission goes on."""
 
     acknowledged: Annotated[int, Meta(ge=0, description="How many waited at the last pass before")]
     restored: Annotated[int, Meta(ge=0, description="Places and sessions that have come back so far")]
@@ -127,11 +127,11 @@ DATA: dict[EventType, type[msgspec.Struct]] = {
     EventType.QUEUE_RECOVERING: Recovering,
     EventType.QUEUE_RECOVERED: Recovered,
 }
-"""What the `data` of each kind are: made as plain dictionaries, described here, compared by the tests."""
+"""The form of `data` for each type. Servers build plain dictionaries; tests compare them with these types."""
 
 
 def event_schema() -> dict[str, Any]:
-    """Describe every event as JSON Schema (2020-12), one alternative for each type."""
+    """Return the JSON Schema (2020-12) of all events, with one alternative for each type."""
     _, components = msgspec.json.schema_components([Event, *DATA.values()], ref_template="#/$defs/{name}")
     whole = components.pop(Event.__name__)
     components.pop(EventType.__name__)

@@ -1,4 +1,4 @@
-"""Events: what happens in the waiting room, as other systems are told of it."""
+"""Events: what happens in the waiting room, in the form in which other systems receive it."""
 
 from collections.abc import Iterator, Sequence
 from enum import StrEnum
@@ -13,15 +13,15 @@ from wr.model.times import rfc3339_ms
 from wr.model.whole_numbers import plain
 
 VERSION: Literal[1] = 1
-"""Of the form of events; what is added later does not change it."""
+"""Version of the event format. New fields do not change it."""
 SUBJECT_ROOT = "waitingroom"
 MOST_METADATA_BYTES = 1024
-"""Of a visitor's metadata in an event, as JSON; longer ones are left out. While a receiver is away, many
-events are kept in memory, and what a visitor sends is not to decide how much they take."""
+"""The most JSON bytes of a visitor's metadata in an event; larger metadata are left out. While a receiver is
+unreachable, many events stay in memory, so visitors must not determine their size."""
 
 
 class EventType(StrEnum):
-    """What can happen; people are called `position` while they wait and `session` once they are in."""
+    """Type of an event. A visitor is a `position` while waiting and a `session` after admission."""
 
     POSITION_ENQUEUED = "position.enqueued"
     POSITION_ADMITTED = "position.admitted"
@@ -39,7 +39,7 @@ class EventType(StrEnum):
 
     @property
     def subject(self) -> str:
-        """Where it is published: `waitingroom.position.admitted.v1`."""
+        """The NATS subject: `waitingroom.position.admitted.v1`."""
         return f"{SUBJECT_ROOT}.{self.value}.v{VERSION}"
 
 
@@ -55,7 +55,7 @@ Time = Annotated[
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing that happened, as it is published."""
+    """One event, as it is published."""
 
     id: Annotated[Uuid, Meta(description="The same however often it is sent: what to recognise repeats by")]
     version: Literal[1] = VERSION
@@ -67,30 +67,30 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class EventNote(msgspec.Struct, frozen=True):
-    """That something happened, at one moment, to some people of a queue or to the queue itself.
+    """A compact record of events of one type and time, for some visitors of a queue or for the queue itself.
 
-    Cheap to make where thousands are let in at once: the events it stands for are made when they are sent.
+    Cheap to create when thousands are admitted at once: the events themselves are created when they are sent.
     """
 
     kind: EventType
     queue_id: str
     at_ms: int
     people: Sequence[bytes] = ()
-    """Ids of positions; empty when it happened to the queue."""
+    """Ids of the visitors' positions; empty for an event of the queue itself."""
     facts: dict[str, Any] | None = None
-    """What `data` say beside who it was; the same for all."""
+    """Further fields of `data`, the same for all visitors."""
     waits_ms: Sequence[int] = ()
-    """How long each of the people had waited, in their order; empty where that is nothing to tell."""
+    """How long each visitor had waited, in the same order; empty if the event does not say that."""
     mark: bytes = b""
-    """What tells two events of one queue, kind and moment apart."""
+    """Distinguishes two events of the same queue, type and time."""
 
     @property
     def size(self) -> int:
-        """How many events it stands for."""
+        """Number of events in the record."""
         return len(self.people) or 1
 
     def split(self, first: int) -> tuple["EventNote", "EventNote"]:
-        """Divide it: the first so many people, and the others."""
+        """Split the record: the first `first` visitors, and the others."""
         return (
             msgspec.structs.replace(self, people=self.people[:first], waits_ms=self.waits_ms[:first]),
             msgspec.structs.replace(self, people=self.people[first:], waits_ms=self.waits_ms[first:]),
@@ -98,7 +98,7 @@ class EventNote(msgspec.Struct, frozen=True):
 
 
 def events_of(note: EventNote, source: str) -> Iterator[tuple[bytes, Event]]:
-    """Make the events a note stands for, each with whose it is (empty: the queue's). About 5 µs each."""
+    """Create the events of a record, each with its position id (empty for the queue). About 5 µs each."""
     timestamp = rfc3339_ms(note.at_ms)
     for index, who in enumerate(note.people or (b"",)):
         data = _data(note, who)
@@ -118,8 +118,9 @@ def events_of(note: EventNote, source: str) -> Iterator[tuple[bytes, Event]]:
 
 
 def event_id(kind: EventType, queue_id: str, at_ms: int, whose: bytes) -> str:
-    """Name an event by what it is: whoever reports it, and however often, gives it the same id (UUID 8)."""
-    # No queue id and no kind contains a slash.
+    """Compute an event's id (UUID 8) from its content, so that every server gives it the same id each
+    time."""
+    # Neither queue ids nor types contain a slash.
     facts = f"{kind.value}/{queue_id}/{at_ms}/".encode() + whose
     raw = bytearray(blake2b(facts, digest_size=16, person=b"wr event").digest())
     raw[6] = raw[6] & 0x0F | 0x80

@@ -1,4 +1,4 @@
-"""A queue's history: what notes taken at the beginning of each step make of the time between them."""
+"""A queue's history for charts: computes rates from counts that were noted at the start of each time step."""
 
 from collections.abc import Iterable
 from enum import StrEnum
@@ -7,7 +7,7 @@ import msgspec
 
 
 class HistorySpan(StrEnum):
-    """How far back a history goes, and in which steps."""
+    """The length of a history and of its steps."""
 
     QUARTER_HOUR = "15m"
     """90 steps of 10 seconds."""
@@ -16,17 +16,17 @@ class HistorySpan(StrEnum):
 
     @property
     def step_s(self) -> int:
-        """Seconds that one step lasts."""
+        """Length of a step in seconds."""
         return 10 if self is HistorySpan.QUARTER_HOUR else 300
 
     @property
     def most_points(self) -> int:
-        """Steps that the span has."""
+        """Number of steps in the span."""
         return 90 if self is HistorySpan.QUARTER_HOUR else 288
 
 
 class HistoryNote(msgspec.Struct, frozen=True):
-    """How a queue stood at one moment: `at_ms` since 1970, and counts since the queue was made."""
+    """The state of a queue at one time (`at_ms` since 1970), and its counts since it was created."""
 
     at_ms: int
     waiting: int
@@ -36,14 +36,14 @@ class HistoryNote(msgspec.Struct, frozen=True):
     expired: int
     cancelled: int
     waited_ms: int
-    """What all those admitted waited, together."""
+    """Total waiting time of all admitted visitors."""
 
 
 class Point(msgspec.Struct, frozen=True, kw_only=True):
-    """One step: how it began, and what happened in it, per second."""
+    """One step: the state at its start, and its rates per second."""
 
     at_ms: int
-    """When the step begins; a multiple of its length."""
+    """Start of the step, a multiple of its length."""
     waiting: int
     active: int
     joined_per_s: float
@@ -51,15 +51,15 @@ class Point(msgspec.Struct, frozen=True, kw_only=True):
     expired_per_s: float
     cancelled_per_s: float
     average_wait_s: float | None
-    """Of those admitted in this step; None when nobody was."""
+    """Average wait of the visitors admitted in this step; None if there were none."""
 
 
 def points_of(notes: Iterable[HistoryNote], now_ms: int, span: HistorySpan) -> list[Point]:
-    """Make the points of all steps that are over and within the span, oldest first.
+    """Compute the points of all finished steps within the span, oldest first.
 
-    A step is left out when it has no note or the next has none (no server ran when they began), when less
-    than half of it lies between the two (servers had just started, and a rate of so little means nothing), or
-    when a count fell (the store was set back). A step that is told once is told the same ever after.
+    A step is left out in three cases: it or the next step has no note (no server ran then); less than half of
+    the step lies between the two notes (a server had just started, so rates would mean little); or a count
+    fell (the store was set back). Once a step is returned, it never changes.
     """
     step_ms = span.step_s * 1000
     by_step = {note.at_ms // step_ms: note for note in notes}
@@ -81,7 +81,7 @@ def _between(at_ms: int, begin: HistoryNote, end: HistoryNote) -> Point | None:
     cancelled = end.cancelled - begin.cancelled
     if min(joined, admitted, expired, cancelled) < 0:
         return None
-    # What passed between the notes, not the step's length: a pass comes a little after a step begins.
+    # The time between the notes, not the length of the step: notes are taken shortly after a step starts.
     lasted_s = (end.at_ms - begin.at_ms) / 1000
     return Point(
         at_ms=at_ms,

@@ -1,4 +1,4 @@
-"""Joins that may be tried again: the key by which a join whose answer was lost finds its place."""
+"""Idempotency keys: let a visitor repeat a join whose answer was lost, and get the same place."""
 
 import re
 from collections.abc import Mapping
@@ -14,10 +14,10 @@ _KEY = re.compile(rf"[\x21-\x7e]{{{SHORTEST},{LONGEST}}}")
 
 
 def retry_of(key: str, meaning: Mapping[str, object]) -> bytes:
-    """Give what stands in the store for a join with this `Idempotency-Key`: 16 bytes for the key and 8 for
-    what the join asks for. No key can be read from them. About 3 µs.
+    """Return the store's record of a join with this `Idempotency-Key`: digests of the key (16 bytes) and of
+    the request (8 bytes). The key cannot be read from them. About 3 µs.
 
-    The key may stand in quotes, as the header's draft has it, or without.
+    The key may be in quotes, as in the draft of the header, or without.
 
     Raises:
         InvalidRequest: the key is not 16 to 128 visible ASCII characters.

@@ -1,5 +1,4 @@
-"""Identities as the store knows them: digests of who a visitor is, or claims to be, and of where a visitor
-comes from."""
+"""Digests that stand for visitors, clients, addresses and passes in the store, instead of the plain data."""
 
 from hashlib import blake2b
 
@@ -8,22 +7,22 @@ import msgspec
 from wr.model.queue import UniqueBy
 
 NO_ADDRESS = bytes(4)
-"""The tag of a place that counts for no address."""
+"""The tag of a place that does not count for an address."""
 Scalar = str | int | float | bool
 
 
 def subject_digest(subject: Scalar) -> bytes:
-    """Digest whom the site means: the `sub` of a pass, or the user id of the site's own call. 16 bytes."""
+    """Digest a visitor that the site names: `sub` of a pass, or user id in the site's own call. 16 bytes."""
     return _digest("subject", _text(subject))
 
 
 def client_digest(user_id: Scalar, address: str, user_agent: str) -> bytes:
-    """Digest a client that proves nothing: a user id, an address and a browser. 16 bytes."""
+    """Digest a client without proof of identity: user id, address and browser. 16 bytes."""
     return _digest(UniqueBy.CLIENT, user_id, address, user_agent)
 
 
 def address_digest(limited: str) -> bytes:
-    """Digest an address, as `limited_address` names it, that may hold one place. 16 bytes."""
+    """Digest an address, as `limited_address` returns it, that may hold one place. 16 bytes."""
     return _digest(UniqueBy.IP, limited)
 
 
@@ -33,11 +32,11 @@ def pass_digest(pass_id: str) -> bytes:
 
 
 def address_tag(queue_id: str, limited: str, key: bytes) -> bytes:
-    """Digest an address, as `limited_address` names it, to the 4 bytes that the ids of its places in a queue
-    carry; never those of no address. About 1 µs.
+    """Digest an address, as `limited_address` returns it, to the 4 bytes in the ids of its places in a queue.
 
-    With the key, which only servers of this room have: ids are seen by others, and are to tell no address. Of
-    two addresses one in four thousand million has the same tag as the other.
+    Never returns `NO_ADDRESS`. About 1 µs. Uses a key that only servers of this room have, because others see
+    ids and must not learn addresses from them. Two addresses have the same tag with a chance of 1 in 4
+    thousand million.
     """
     tag = blake2b(f"{queue_id}/{limited}".encode(), digest_size=4, key=key).digest()
     return tag if tag != NO_ADDRESS else b"\1" + NO_ADDRESS[1:]

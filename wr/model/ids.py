@@ -1,8 +1,8 @@
-"""Identifiers: what a queue may be called, and how positions and sessions are numbered.
+"""Identifiers of queues, positions and sessions.
 
-A position is 16 random bytes in the store and a version-4 UUID at the edge. A session is the same bytes
-with version digit 8 instead of 4, so that either can be found from the other without storing a mapping,
-and an operator sees at a glance which visit a session came from.
+A position id is 16 random bytes in the store and a version-4 UUID in the API. A session has the same bytes
+with version digit 8 instead of 4. So each can be computed from the other without a stored mapping, and an
+operator sees at once which visit a session belongs to.
 """
 
 import re
@@ -14,15 +14,15 @@ _CANONICAL_UUID = re.compile(r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9
 
 
 def is_queue_id(text: str) -> bool:
-    """Tell whether `text` may name a queue: 1 to 64 of A-Z a-z 0-9 . _ -."""
+    """Whether `text` is a valid queue id: 1 to 64 characters of A-Z a-z 0-9 . _ -."""
     return _QUEUE_ID.fullmatch(text) is not None
 
 
 def new_position_id(random_bytes: Callable[[int], bytes], address_tag: bytes = b"") -> bytes:
-    """Make a position id: 16 bytes, a version-4 UUID with 122 random bits drawn from `random_bytes`.
+    """Generate a position id: 16 bytes, a version-4 UUID with 122 random bits from `random_bytes`.
 
-    With a tag of 4 bytes, those are the last four, which leaves 90 random bits: the store then knows which
-    address a place counts for without keeping it.
+    A tag of 4 bytes replaces the last four bytes, which leaves 90 random bits. The store can then count an
+    address's places without keeping the address.
     """
     raw = bytearray(random_bytes(16))
     raw[6] = raw[6] & 0x0F | 0x40
@@ -39,22 +39,22 @@ def id_text(raw: bytes) -> str:
 
 
 def session_id_bytes(position_id: bytes) -> bytes:
-    """Turn the 16 bytes of a position into those of the session it became."""
+    """Turn the 16 bytes of a position id into those of its session id."""
     return position_id[:6] + bytes([position_id[6] & 0x0F | 0x80]) + position_id[7:]
 
 
 def session_id_text(position_id: bytes) -> str:
-    """Spell the id of the session that the position with these 16 bytes became."""
+    """Return the session id, as text, for the 16 bytes of a position id."""
     return id_text(session_id_bytes(position_id))
 
 
 def parse_position_id(text: str) -> bytes | None:
-    """Read a position id; None when it is not a canonical version-4 UUID."""
+    """Read a position id; None if it is not a canonical version-4 UUID."""
     return _parse(text, version=4)
 
 
 def parse_session_id(text: str) -> bytes | None:
-    """Read a session id; returns the 16 bytes of its position, or None when it is no session id."""
+    """Read a session id; returns the 16 bytes of its position id, or None if it is not a session id."""
     raw = _parse(text, version=8)
     return None if raw is None else raw[:6] + bytes([raw[6] & 0x0F | 0x40]) + raw[7:]
 

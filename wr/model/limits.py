@@ -1,4 +1,4 @@
-"""Rate limits: how many requests a fixed window allows, and what a client has used of it."""
+"""Rate limits: how many requests a fixed time window allows, and how many of them a client has used."""
 
 import re
 
@@ -8,7 +8,7 @@ _LIMIT = re.compile(r"(\d{1,9})/(\d{1,6})")
 
 
 class Limit(msgspec.Struct, frozen=True):
-    """At most `count` requests in each fixed window of `window_s` seconds; a count of 0 means no limit."""
+    """At most `count` requests in each fixed window of `window_s` seconds. A count of 0 means no limit."""
 
     count: int
     window_s: int = 60
@@ -26,7 +26,7 @@ class Usage(msgspec.Struct, frozen=True):
 
     @property
     def told(self) -> tuple[int, int, int]:
-        """What a response tells: the limit, what remains of it, and when the next window begins."""
+        """The values for a response's headers: limit, remaining requests, and start of the next window."""
         count, window_s = self.limit.count, self.limit.window_s
         remaining = count - self.used
         return count, remaining if remaining > 0 else 0, (self.now_ms // (window_s * 1000) + 1) * window_s
@@ -47,7 +47,7 @@ def parse_limit(text: str) -> Limit:
     """Read `10/60` (10 requests in 60 seconds) or `0` (no limit).
 
     Raises:
-        ValueError: it is neither.
+        ValueError: the text is neither.
     """
     if text.strip() == "0":
         return Limit(0)

@@ -1,4 +1,5 @@
-"""Outage passes: by them every server knows who was let in on a budget while the store is away."""
+"""Outage passes: mark visitors that a server let in while the store is unreachable, so that all servers know
+it."""
 
 import msgspec
 
@@ -10,7 +11,7 @@ _AUDIENCE = "wr:outage"
 
 
 class _Payload(msgspec.Struct, frozen=True, kw_only=True):
-    """A pass as it is spelled."""
+    """The payload of a pass as JSON."""
 
     queue_id: str
     exp: int
@@ -21,13 +22,13 @@ _DECODER = msgspec.json.Decoder(_Payload)
 
 
 def sign_outage_pass(queue_id: str, expires_s: int, keys: KeyRing, now_ms: int) -> str:
-    """Sign a pass for a queue's site, good until `expires_s`; about 5 µs. The store is not asked."""
+    """Sign a pass for a queue's site, valid until `expires_s`. About 5 µs, without the store."""
     payload = msgspec.json.encode(_Payload(queue_id=queue_id, exp=expires_s, aud=_AUDIENCE))
     return sign_derived(_KIND, payload, keys, now_ms)
 
 
 def is_outage_pass(token: str, queue_id: str, keys: KeyRing, now_ms: int) -> bool:
-    """Whether this is a pass of ours for that queue's site, and not over."""
+    """Whether this room signed the token for that queue's site, and it has not expired."""
     raw = derived_payload(_KIND, token, keys)
     try:
         payload = None if raw is None else _DECODER.decode(raw)

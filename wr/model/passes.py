@@ -1,4 +1,4 @@
-"""Passes: what a site says of a visitor, signed: who it is, for which queue, and how high it may stand."""
+"""Passes: signed statements of a site, or of this room, about a visitor's name, queue and priority."""
 
 from collections.abc import Mapping
 from typing import Annotated
@@ -18,11 +18,11 @@ PUBLIC_ALGORITHMS = (
     *("RS256", "RS384", "RS512", "PS256", "PS384", "PS512"),
     *("ES256", "ES384", "ES512", "EdDSA"),
 )
-"""What a pass may be signed with that is checked with a public key."""
+"""Algorithms with a public key with which a pass may be signed."""
 
 
 class BadPass(Exception):
-    """It gives no place; `reason` says why, in a word that may be shown."""
+    """The pass gives no place. `reason` says why, in one word that may be shown."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(f"the pass gives no place: {reason}")
@@ -35,11 +35,11 @@ class Pass(msgspec.Struct, frozen=True, kw_only=True):
     pass_id: str
     """Its `jti`."""
     subject: str
-    """Its `sub`: the visitor, with one place in the queue."""
+    """Its `sub`: the visitor, who can hold one place in the queue."""
     queue_id: str
     priority: int
     uses: int
-    """How many places it gives, one after the other; 0 is any number."""
+    """Number of places that it gives, one after the other; 0 means any number."""
     expires_s: int
 
 
@@ -47,7 +47,7 @@ _Time = Annotated[int, Meta(ge=0, le=2**53)] | Annotated[float, Meta(ge=0, le=2*
 
 
 class _Payload(msgspec.Struct, frozen=True, kw_only=True):
-    """A pass's payload as it is spelled."""
+    """The payload of a pass as JSON."""
 
     sub: Annotated[str, Meta(min_length=1, max_length=256)]
     queue: Annotated[str, Meta(min_length=1, max_length=64)]
@@ -78,10 +78,10 @@ def sign_pass(made: Pass, keys: KeyRing, now_ms: int) -> str:
 
 
 def key_name(token: str) -> str | None:
-    """Read which key a pass claims to be signed with; None when it names none.
+    """Return the name of the key that a pass claims to be signed with; None if it names none.
 
     Raises:
-        BadPass: it is no JWT at all, or too long for one.
+        BadPass: it is not a JWT, or is too long.
     """
     if len(token) > MAX_TOKEN_LENGTH:
         raise BadPass("invalid")
@@ -94,7 +94,7 @@ def key_name(token: str) -> str | None:
 
 
 def own_verifier(kid: str | None, keys: KeyRing) -> Verifier | None:
-    """Find what checks a pass that this waiting room has signed; None when it is not one."""
+    """Return the verifier of a pass that this room signed; None if another party signed it."""
     if kid is None or not is_kid(kid, Purpose.PASS):
         return None
     loaded = keys.find(kid, Purpose.PASS)
@@ -102,10 +102,12 @@ def own_verifier(kid: str | None, keys: KeyRing) -> Verifier | None:
 
 
 def read_pass(token: str, verifier: Verifier | None, queue_id: str, now_ms: int) -> Pass:
-    """Verify a pass for a queue; 50 to 150 µs. Without a verifier no key is known that would check it.
+    """Verify a pass for a queue. 50 to 150 µs.
+
+    Without a verifier no key is known, and the pass is invalid.
 
     Raises:
-        BadPass: `invalid` (false, or not of the form of a pass), `expired`, `not_yet` before its `nbf`, or
+        BadPass: `invalid` (wrong signature or form), `expired`, `not_yet` (before its `nbf`), or
             `other_queue`.
     """
     if verifier is None:
@@ -123,10 +125,10 @@ def read_pass(token: str, verifier: Verifier | None, queue_id: str, now_ms: int)
         said = msgspec.convert(payload, _Payload)
     except (jwt.PyJWTError, msgspec.ValidationError, UnicodeError, ValueError) as error:
         raise BadPass("invalid") from error
-    # A token of the site that is for somebody else to read is no pass, though it may say the same things.
+    # A token that the site signed for another audience is not a pass, even if it has the same claims.
     if said.aud is not None and AUDIENCE not in ([said.aud] if isinstance(said.aud, str) else said.aud):
         raise BadPass("invalid")
-    # Spelled so that a number that is none counts as past its time.
+    # Written with `not` so that NaN counts as expired.
     if not said.exp * 1000 > now_ms:
         raise BadPass("expired")
     if not said.nbf * 1000 <= now_ms:
@@ -135,20 +137,19 @@ def read_pass(token: str, verifier: Verifier | None, queue_id: str, now_ms: int)
 
 
 def unverified_pass(token: str, queue_id: str) -> Pass:
-    """Read what a pass says without asking whether that is true, or whether its time is over: to take it
-    back.
+    """Read a pass without verifying its signature or expiry, in order to revoke it.
 
     Raises:
-        BadPass: `invalid` (not of the form of a pass), or `other_queue`.
+        BadPass: `invalid` (not the form of a pass), or `other_queue`.
     """
     return _of_queue(_unverified(token), queue_id)
 
 
 def unverified_queue(token: str) -> str:
-    """Read which queue a pass is for, without asking whether that is true.
+    """Return the queue of a pass without verifying its signature.
 
     Raises:
-        BadPass: `invalid`, not of the form of a pass.
+        BadPass: `invalid`, not the form of a pass.
     """
     return _unverified(token).queue
 

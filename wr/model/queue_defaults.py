@@ -1,4 +1,4 @@
-"""What a new queue gets where its operator says nothing. A queue of the second API has times of its own."""
+"""Creates the settings of a new queue, with other defaults for the second API (`concert-1` and so on)."""
 
 import re
 from collections.abc import Mapping
@@ -11,10 +11,10 @@ _CONCERT_QUEUE = re.compile(r"concert-[1-9]\d*")
 
 
 def new_queue(queue_id: str, given: Mapping[str, object]) -> QueueConfig:
-    """Make the settings of a new queue. A setting that is not given gets its default in such a queue.
+    """Create the settings of a new queue. A setting that is not given gets the default of this kind.
 
     Raises:
-        msgspec.ValidationError: a setting is missing or has a value that it cannot have.
+        msgspec.ValidationError: a setting is missing or has a value that is not allowed.
     """
     settings: dict[str, object] = {"id": queue_id, "name": queue_id}
     if _CONCERT_QUEUE.fullmatch(queue_id):

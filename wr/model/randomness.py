@@ -1,4 +1,4 @@
-"""Randomness drawn in larger pieces: to ask the system for each identifier took longer than to use it."""
+"""Draws random bytes from the system in large pieces: one system call per identifier would take too long."""
 
 from collections.abc import Callable
 
@@ -6,7 +6,7 @@ _DRAWN_AT_ONCE = 4096
 
 
 class RandomPool:
-    """Hands out random bytes, each once; `draw` is where they come from."""
+    """Returns random bytes, each only once. `draw` is their source."""
 
     __slots__ = ("_at", "_draw", "_pool")
 
@@ -16,7 +16,7 @@ class RandomPool:
         self._at = 0
 
     def __call__(self, count: int) -> bytes:
-        """Hand out `count` bytes that were never handed out before."""
+        """Return `count` bytes that were never returned before."""
         at = self._at
         self._at = at + count
         if self._at > len(self._pool):

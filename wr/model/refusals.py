@@ -1,10 +1,13 @@
-"""Every way the waiting room says no, as one exception class each (their wire form: `wr.api.errors`)."""
+"""One exception class for each error answer of the API (`wr.api.errors` turns them into responses)."""
 
 from wr.model.limits import Usage
 
 
 class Refusal(Exception):
-    """A request that is answered with an error. `details` holds facts for the client, never secrets."""
+    """The server answers the request with an error.
+
+    `details` contains facts for the client, never secrets.
+    """
 
     def __init__(self, message: str, *, usage: Usage | None = None, **details: object) -> None:
         super().__init__(message)
@@ -14,27 +17,27 @@ class Refusal(Exception):
 
 
 class InvalidRequest(Refusal):
-    """What was sent is not what the contract allows."""
+    """The contract does not allow this request."""
 
 
 class TooLarge(Refusal):
-    """The body is longer than any request needs."""
+    """The body is too long."""
 
 
 class TooManyHeaders(Refusal):
-    """The request has more headers than any client sends."""
+    """The request has too many headers."""
 
 
 class TooSlow(Refusal):
-    """The request has not arrived in full in the time that is given."""
+    """The request did not arrive completely in time."""
 
 
 class UnknownCoding(Refusal):
-    """The body comes in a transfer coding that the server does not know."""
+    """The server does not support the body's transfer coding."""
 
 
 class Unauthorized(Refusal):
-    """A token is missing, or not one that this queue or session can accept."""
+    """A token is missing, or is not valid for this queue or session."""
 
 
 class Forbidden(Refusal):
@@ -46,7 +49,7 @@ class NotFound(Refusal):
 
 
 class MethodNotAllowed(Refusal):
-    """The path exists, the method does not; `allow` lists those that do."""
+    """The path does not have this method. `allow` lists its methods."""
 
     def __init__(self, message: str, allow: tuple[str, ...]) -> None:
         super().__init__(message)
@@ -54,7 +57,7 @@ class MethodNotAllowed(Refusal):
 
 
 class UpgradeRequired(Refusal):
-    """The path is there for WebSockets only."""
+    """The path accepts only WebSockets."""
 
 
 class Conflict(Refusal):
@@ -62,60 +65,60 @@ class Conflict(Refusal):
 
 
 class PositionExpired(Refusal):
-    """The position has ended: silence, leaving, a flush, or the end of the session it became."""
+    """The position has ended: by silence, leaving, a flush, or the end of its session."""
 
 
 class SessionExpired(Refusal):
-    """The session has ended: its time is over, or an operator or the visitor ended it."""
+    """The session has ended: it expired, or an operator or the visitor ended it."""
 
 
 class RateLimited(Refusal):
-    """Too many requests in this window; `usage` says when the next one begins."""
+    """Too many requests in this window. `usage` says when the next window starts."""
 
 
 class IdentityTaken(Refusal):
-    """Somebody else holds a place under the identity that the request names."""
+    """Another visitor holds a place under the identity that the request names."""
 
 
 class KeyReused(Refusal):
-    """The `Idempotency-Key` of the join was used for a join that asked for something else."""
+    """The `Idempotency-Key` was already used for a join with other content."""
 
 
 class TooManyPlaces(Refusal):
-    """The address holds as many places in this line as it may."""
+    """The address already holds the most places that it may hold in this queue."""
 
 
 class Blocked(Refusal):
-    """An operator or the site keeps this visitor, or this address, out of the line for a while."""
+    """An operator or the site blocks this visitor, or this address, from the queue for a while."""
 
 
 class PassRequired(Refusal):
-    """The queue takes only visitors that bring a pass."""
+    """The queue accepts only visitors with a pass."""
 
 
 class PassInvalid(Refusal):
-    """The pass is false, of another queue, past its time, used up or revoked; `details` says which."""
+    """The pass is invalid, for another queue, expired, used up or revoked; `details` says which."""
 
 
 class TooManyStreams(Refusal):
-    """The client's address holds as many live streams as it may."""
+    """The client's address already holds the most live streams that it may hold."""
 
 
 class QueueFull(Refusal):
-    """The line is as long as it may be."""
+    """The queue has reached its maximum size."""
 
 
 class StoreFull(Refusal):
-    """The store has no memory for another place. Places and sessions that are held are served."""
+    """The store has no memory for another place. Existing places and sessions still work."""
 
 
 class Maintenance(Refusal):
-    """The queue takes nobody new for now."""
+    """The queue is in maintenance: visitors cannot join."""
 
 
 class Unavailable(Refusal):
-    """The store cannot be reached or has too much to do: nothing was promised, ask again shortly."""
+    """The store is unreachable or overloaded. Nothing was acknowledged; the client may try again."""
 
 
 class OutOfMemory(Unavailable):
-    """The store has no memory for what was asked of it; nothing was done."""
+    """The store has no memory for the operation. Nothing was changed."""

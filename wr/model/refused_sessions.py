@@ -1,4 +1,4 @@
-"""Notes of the gate for the waiting page: this visitor was refused a session, and has to join anew."""
+"""Signed notes from the gate to the waiting page: this session was refused, the visitor must join again."""
 
 import msgspec
 
@@ -6,13 +6,13 @@ from wr.model.derived_tokens import derived_payload, sign_derived
 from wr.model.signing import KeyRing
 
 REFUSED_PARAMETER = "wr_refused"
-"""What brings the note in the address of the waiting page."""
+"""Query parameter of the waiting page that contains the note."""
 _KIND = "refused"
 _LASTS_MS = 600_000
 
 
 class _Payload(msgspec.Struct, frozen=True, kw_only=True):
-    """A note as it is spelled."""
+    """The payload of a note as JSON."""
 
     position_id: bytes
     expires_ms: int
@@ -22,13 +22,13 @@ _DECODER = msgspec.json.Decoder(_Payload)
 
 
 def sign_refused(position_id: bytes, keys: KeyRing, now_ms: int) -> str:
-    """Sign a note that the session of this position was refused, good for ten minutes; about 5 µs."""
+    """Sign a note that the session of this position was refused. Valid for ten minutes. About 5 µs."""
     payload = _Payload(position_id=position_id, expires_ms=now_ms + _LASTS_MS)
     return sign_derived(_KIND, msgspec.json.encode(payload), keys, now_ms)
 
 
 def read_refused(note: str, keys: KeyRing, now_ms: int) -> bytes | None:
-    """Name the position whose session was refused; None if the note is none of ours, or over."""
+    """Return the position whose session was refused; None if the note is invalid or expired."""
     raw = derived_payload(_KIND, note, keys)
     try:
         payload = None if raw is None else _DECODER.decode(raw)

@@ -1,4 +1,4 @@
-"""Signing keys: made, spelled for the store, and put together as a ring that signs with the newest."""
+"""Signing keys: generates them, defines their form in the store, and selects the one that signs now."""
 
 import base64
 import re
@@ -16,7 +16,7 @@ from wr.model.compact_tokens import CompactSigner
 
 
 class Purpose(StrEnum):
-    """What a key signs; a key never signs two kinds of token."""
+    """The kind of token that a key signs. A key never signs two kinds."""
 
     POSITION = "position"
     SESSION = "session"
@@ -24,7 +24,7 @@ class Purpose(StrEnum):
 
 
 class Algorithm(StrEnum):
-    """The JWT algorithms that may be chosen."""
+    """The JWT algorithms that settings may select."""
 
     HS256 = "HS256"
     RS256 = "RS256"
@@ -41,25 +41,25 @@ class SigningKey(msgspec.Struct, frozen=True, kw_only=True):
     secret: str
     created_ms: int
     active_ms: int
-    """From when on it signs: a little after its creation, so that every replica knows it by then."""
+    """When it starts to sign: a little after its creation, so that every server knows it by then."""
 
     def __repr__(self) -> str:
         return f"<SigningKey {self.kid} {self.purpose} {self.algorithm}>"
 
 
 class LoadedKey(msgspec.Struct, frozen=True):
-    """A key parsed once: what signs, what verifies, what is published (None for a shared secret)."""
+    """A parsed key: its signing key, its verifying key, and its published form (None for a shared secret)."""
 
     key: SigningKey
     signer: Any
     verifier: Any
     jwk: dict[str, Any] | None
     compact: CompactSigner | None = None
-    """What signs and verifies HS256 tokens of ours in a few steps; none for other algorithms."""
+    """The fast signer for HS256; None for other algorithms."""
 
 
 class KeyRing:
-    """All keys of one moment. Immutable: a change makes a new ring."""
+    """All keys at one time. Immutable: a change creates a new ring."""
 
     def __init__(self, keys: Iterable[SigningKey]) -> None:
         self._by_kid = {key.kid: load_key(key) for key in keys}
@@ -87,19 +87,19 @@ class KeyRing:
         return [loaded.key for loaded in self._newest_first]
 
     def find(self, kid: str, purpose: Purpose) -> LoadedKey | None:
-        """Find the key of that name if it signs that kind of token."""
+        """Return the key with that name if it signs that kind of token, else None."""
         loaded = self._by_kid.get(kid)
         return loaded if loaded is not None and loaded.key.purpose == purpose else None
 
     def compact_signer(self, header: str, purpose: Purpose) -> CompactSigner | None:
-        """Find what signed the compact tokens that begin so, if it signs that kind of token."""
+        """Return the signer of compact tokens with that header if it signs that kind of token, else None."""
         return self._by_header[purpose].get(header)
 
     def signing(self, purpose: Purpose, now_ms: int) -> LoadedKey:
-        """Pick the key that signs now: the newest that is active, else the oldest there is.
+        """Return the key that signs now: the newest active one, or the oldest if none is active.
 
         Raises:
-            LookupError: there is none for that purpose.
+            LookupError: there is no key for that purpose.
         """
         candidates = self._by_purpose[purpose]
         for loaded in candidates:
@@ -110,7 +110,7 @@ class KeyRing:
         return candidates[-1]
 
     def jwks(self) -> dict[str, list[dict[str, Any]]]:
-        """Publish what verifies session tokens (RFC 7517); shared secrets are left out."""
+        """Return the key set that verifies session tokens (RFC 7517), without shared secrets."""
         return {
             "keys": [
                 loaded.jwk
@@ -128,7 +128,7 @@ def make_key(
     active_ms: int,
     random_bytes: Callable[[int], bytes],
 ) -> SigningKey:
-    """Make a new key. RS256 (2048 bits) takes about a tenth of a second: call it off the event loop."""
+    """Generate a key. RS256 (2048 bits) takes about a tenth of a second: call it in a thread."""
     private: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
     if algorithm is Algorithm.HS256:
         secret = base64.b64encode(random_bytes(32)).decode()
@@ -153,21 +153,21 @@ def make_key(
 
 
 def make_kid(purpose: Purpose, random_bytes: Callable[[int], bytes]) -> str:
-    """Make the name of a key: what it signs, and twelve hexadecimal digits."""
+    """Generate the name of a key: its purpose and twelve hexadecimal digits."""
     return f"{purpose}-{random_bytes(6).hex()}"
 
 
 def is_kid(name: object, purpose: Purpose) -> bool:
-    """Whether a key of ours, for that kind of token, may have this name."""
+    """Whether the name has the form of a key of this room for that kind of token."""
     return isinstance(name, str) and re.fullmatch(f"{purpose}-[0-9a-f]{{12}}", name) is not None
 
 
 @lru_cache(maxsize=64)
 def load_key(key: SigningKey) -> LoadedKey:
-    """Parse a key; once, because an RSA key takes 40 ms, and every rotation makes the ring anew.
+    """Parse a key. Cached, because an RSA key takes 40 ms and every rotation creates a new ring.
 
     Raises:
-        ValueError: its secret is not what its algorithm needs.
+        ValueError: the secret does not fit the algorithm.
     """
     if key.algorithm is Algorithm.HS256:
         shared = base64.b64decode(key.secret, validate=True)
@@ -181,8 +181,8 @@ def load_key(key: SigningKey) -> LoadedKey:
     elif isinstance(private, ed25519.Ed25519PrivateKey):
         jwk = OKPAlgorithm.to_jwk(private.public_key(), as_dict=True)
     else:
-        raise ValueError(  # noqa: TRY004 - the file holds a wrong key; no caller passed a wrong type
-            f"key {key.kid} is of a kind that signs no {key.algorithm} tokens"
+        raise ValueError(  # noqa: TRY004 - the file contains a wrong key; the caller's types are right
+            f"key {key.kid} has a type that cannot sign {key.algorithm} tokens"
         )
     jwk.pop("key_ops", None)
     jwk.update(kid=key.kid, use="sig", alg=str(key.algorithm))

@@ -1,4 +1,4 @@
-"""Tokens: what a position or session token says, how it is signed, and when it is believed."""
+"""Position and session tokens: their claims, and how they are signed and verified."""
 
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -13,7 +13,7 @@ from wr.model.signing import KeyRing, Purpose, is_kid
 ISSUER: Literal["wr"] = "wr"
 MAX_TOKEN_LENGTH = 4096
 _AUDIENCE = {Purpose.POSITION: "wr:position", Purpose.SESSION: "wr:session"}
-# What is past its time is told apart from what is false, so the time is checked here and not by the library.
+# Expired tokens must be told apart from invalid ones, so this module checks the expiry, not the library.
 _DECODE_OPTIONS: Any = {
     "require": ["exp", "iat", "sub", "aud", "iss"],
     "verify_exp": False,
@@ -23,7 +23,7 @@ _DECODE_OPTIONS: Any = {
 
 
 class _PositionPayload(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A position token's payload as it is spelled."""
+    """The payload of a position token as JSON."""
 
     sub: str
     queue_id: str
@@ -39,11 +39,11 @@ class _PositionPayload(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
 
 
 class _SessionPayload(msgspec.Struct, frozen=True, kw_only=True):
-    """A session token's payload as it is spelled."""
+    """The payload of a session token as JSON."""
 
     sub: str
     session_id: str = ""
-    """The same as `sub`, under the name that the API has for it; tokens of before do not have it."""
+    """Same as `sub`, under the API's name for it. Older tokens do not have it."""
     position_id: str
     queue_id: str
     admitted_ms: int
@@ -61,15 +61,15 @@ Payload = TypeVar("Payload", _PositionPayload, _SessionPayload)
 
 
 class InvalidToken(Exception):
-    """It is not a token of ours, or not of the kind asked for. The message is safe to show."""
+    """The token is not from this room, or not of the required kind. The message is safe to show."""
 
 
 class UnknownKey(InvalidToken):
-    """It names a key that this ring does not hold; a newer ring may."""
+    """The token names a key that is not in this ring. A newer ring may have it."""
 
 
 class ExpiredToken(Exception):
-    """It is truly ours, but its time is over. `claims` are what it said."""
+    """The token is valid but expired. `claims` are its claims."""
 
     def __init__(self, claims: "PositionClaims | SessionClaims") -> None:
         super().__init__("the token has expired")
@@ -77,7 +77,7 @@ class ExpiredToken(Exception):
 
 
 class PositionClaims(msgspec.Struct, frozen=True, kw_only=True):
-    """What a position token says; nothing of it is kept in the store for someone who waits."""
+    """The claims of a position token. The store does not keep them for a waiting visitor."""
 
     position_id: bytes
     queue_id: str
@@ -86,14 +86,14 @@ class PositionClaims(msgspec.Struct, frozen=True, kw_only=True):
     issued_s: int
     expires_s: int
     enqueued_part: int = 0
-    """256ths of a millisecond after `enqueued_ms` at which the place was taken: they make the order exact."""
+    """Time of the join after `enqueued_ms`, in 256ths of a millisecond, which makes the order exact."""
     holder: bytes = b""
-    """The identity that holds the place: its kind (`IdentityKind` in `wr.store.enqueue`) and 16 bytes. Empty
-    for none. With it a store that has forgotten the place still gives the identity no second one."""
+    """The identity that holds the place: its kind (`IdentityKind` in `wr.store.enqueue`) and 16 bytes; empty
+    if there is none. It keeps a store that has lost the place from giving the identity a second one."""
 
     @property
     def half_over_ms(self) -> int:
-        """When it is time to hand out a fresh one."""
+        """When the visitor should get a new token."""
         return (self.issued_s + self.expires_s) * 500
 
 
@@ -105,7 +105,7 @@ class PositionProof(msgspec.Struct, frozen=True):
 
 
 class SessionClaims(msgspec.Struct, frozen=True, kw_only=True):
-    """What a session token says to the origin that verifies it."""
+    """The claims of a session token, for the site that verifies it."""
 
     position_id: bytes
     queue_id: str
@@ -114,7 +114,7 @@ class SessionClaims(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def sign_position(claims: PositionClaims, keys: KeyRing, now_ms: int) -> str:
-    """Sign a position token; about 4 µs with HS256."""
+    """Sign a position token. About 4 µs with HS256."""
     return _sign(
         _PositionPayload(
             sub=id_text(claims.position_id),
@@ -136,7 +136,7 @@ def sign_position(claims: PositionClaims, keys: KeyRing, now_ms: int) -> str:
 
 
 def sign_session(claims: SessionClaims, keys: KeyRing, now_ms: int) -> str:
-    """Sign a session token; about 230 µs with RS256, so off the event loop and once per admission."""
+    """Sign a session token. About 230 µs with RS256: call it in a thread, once per admission."""
     return _sign(
         _SessionPayload(
             sub=session_id_text(claims.position_id),
@@ -157,11 +157,11 @@ def sign_session(claims: SessionClaims, keys: KeyRing, now_ms: int) -> str:
 
 
 def read_position(token: str, keys: KeyRing, now_ms: int) -> PositionClaims:
-    """Verify a position token; about 5 µs with HS256.
+    """Verify a position token. About 5 µs with HS256.
 
     Raises:
-        InvalidToken: malformed, unsigned, signed with a key or algorithm not ours, or a session token.
-        ExpiredToken: ours, and over.
+        InvalidToken: malformed, unsigned, signed with a foreign key or algorithm, or a session token.
+        ExpiredToken: valid but expired.
     """
     payload = _verified(token, Purpose.POSITION, keys, _PositionPayload)
     position_id = parse_position_id(payload.sub)
@@ -183,11 +183,11 @@ def read_position(token: str, keys: KeyRing, now_ms: int) -> PositionClaims:
 
 
 def read_session(token: str, keys: KeyRing, now_ms: int) -> SessionClaims:
-    """Verify a session token; about 60 µs with RS256.
+    """Verify a session token. About 60 µs with RS256.
 
     Raises:
-        InvalidToken: malformed, unsigned, signed with a key or algorithm not ours, or a position token.
-        ExpiredToken: ours, and over.
+        InvalidToken: malformed, unsigned, signed with a foreign key or algorithm, or a position token.
+        ExpiredToken: valid but expired.
     """
     payload = _verified(token, Purpose.SESSION, keys, _SessionPayload)
     position_id = parse_session_id(payload.sub)
@@ -226,10 +226,11 @@ def _verified(token: str, purpose: Purpose, keys: KeyRing, kind: type[Payload]) 
         kid = jwt.get_unverified_header(token).get("kid")
         loaded = keys.find(kid, purpose) if isinstance(kid, str) else None
         if loaded is None:
-            # One that names no key of ours, such as the site's own, is not worth looking for its key.
+            # If the name is not one of this room's keys (such as the site's own key), a newer ring cannot
+            # help.
             kind_of_error = UnknownKey if is_kid(kid, purpose) else InvalidToken
             raise kind_of_error(f"The token is not signed as a {purpose} token of this waiting room")
-        # Only the key's own algorithm: whatever the token claims for itself is not asked.
+        # Only the key's own algorithm counts, whatever the token claims.
         payload: dict[str, Any] = jwt.decode(
             token,
             loaded.verifier,
@@ -244,7 +245,7 @@ def _verified(token: str, purpose: Purpose, keys: KeyRing, kind: type[Payload]) 
 
 
 def _verified_compact(token: str, compact: CompactSigner, kind: type[Payload]) -> Payload:
-    """Read a token that begins as ours do."""
+    """Verify a token whose header belongs to one of this room's keys."""
     try:
         payload = compact.verified_payload(token)
         if payload is None:

@@ -1,4 +1,4 @@
-"""What checks signatures of the site: a key, and the only algorithms that count with it."""
+"""Keys that verify signatures of the site, each with the only algorithms that are accepted with it."""
 
 from typing import Any
 
@@ -12,18 +12,18 @@ _OF_CURVE = {"secp256r1": "ES256", "secp384r1": "ES384", "secp521r1": "ES512"}
 
 
 class Verifier(msgspec.Struct, frozen=True):
-    """A key of the site, or of this waiting room, and how what it checks must be signed."""
+    """A key of the site, or of this room, and the algorithms that are accepted with it."""
 
     key: Any
-    """As PyJWT takes it: bytes of a shared secret, or a public key."""
+    """In PyJWT's form: the bytes of a shared secret, or a public key."""
     algorithms: tuple[str, ...]
 
 
 def read_verifier(content: bytes) -> Verifier:
-    """Read what checks tokens of the site: a PEM public key, or a shared secret of at least 32 bytes.
+    """Read a key of the site: a PEM public key, or a shared secret of at least 32 bytes.
 
     Raises:
-        ValueError: it is neither.
+        ValueError: the content is neither.
     """
     content = content.strip()
     if not content.startswith(b"-----BEGIN"):
@@ -37,4 +37,4 @@ def read_verifier(content: bytes) -> Verifier:
         return Verifier(key, (_OF_CURVE[key.curve.name],))
     if isinstance(key, ed25519.Ed25519PublicKey):
         return Verifier(key, ("EdDSA",))
-    raise ValueError("it holds no public key of RSA, Ed25519, or the curves P-256, P-384 and P-521")
+    raise ValueError("not a public key of RSA, Ed25519, or the curves P-256, P-384 and P-521")

@@ -1,4 +1,5 @@
-"""How fast people really get in, and what that makes of a place in line."""
+"""Estimates waiting times from a queue's settings and from the admissions and session ends of the last
+minute."""
 
 import math
 from collections.abc import Iterable
@@ -9,11 +10,11 @@ from wr.model.queue import QueueConfig
 
 WINDOW_S = 60
 LONGEST_WAIT_S = 2**31 - 1
-"""More than any estimate can mean; a rate of almost nothing would make it more than clients can read."""
+"""Upper bound of estimates: with a rate near 0, an estimate would be larger than clients can read."""
 
 
 class Second(msgspec.Struct, frozen=True):
-    """What happened in one second: people let in, sessions ended."""
+    """Admissions and session ends in one second."""
 
     second: int
     admitted: int
@@ -21,20 +22,20 @@ class Second(msgspec.Struct, frozen=True):
 
 
 class Pace(msgspec.Struct, frozen=True):
-    """What the last minute showed."""
+    """The rates of the last minute."""
 
     admitted_per_s: float = 0.0
     ending_per_s: float = 0.0
-    """How many of the sessions that are on end per second: 0.01 where one lasts 100 s on average."""
+    """Part of the active sessions that end per second: 0.01 if a session lasts 100 s on average."""
 
 
 def observe(seconds: Iterable[Second], now_ms: int, since_ms: int, active: int = 0) -> Pace:
-    """Average what happened over the last minute, or since `since_ms` (the queue's creation) if later.
+    """Compute the rates of the last minute, or since `since_ms` (the queue's creation) if that is later.
 
-    The second that is still running counts, both what happened in it and the part of it that is over. How
-    long sessions last is measured by the time that people spent inside, so that it is known as soon as some
-    have ended, and not diluted by the time when nobody was there: `active`, the sessions that are on now,
-    followed backwards, is how many were inside in each second.
+    The current second counts too, with the part of it that has passed. The length of sessions is measured by
+    the time that visitors spent in them. So it is known as soon as some sessions have ended, and times
+    without sessions do not distort it. The number of sessions in each second is computed backwards from
+    `active`, the number of active sessions now.
     """
     now_s = now_ms / 1000
     span_s = min(WINDOW_S, max(1.0, now_s - since_ms / 1000))
@@ -55,17 +56,17 @@ def observe(seconds: Iterable[Second], now_ms: int, since_ms: int, active: int =
 
 
 class Forecast(msgspec.Struct, frozen=True):
-    """How people will get in from now on: what is the same for every position in line."""
+    """The expected admissions from now on, as far as they are the same for every position."""
 
     entry: float
-    """People let in per second while the room has space."""
+    """Admissions per second while sessions are free."""
     turnover: float
-    """Sessions that end per second in a full room."""
+    """Session ends per second when all sessions are taken."""
     fills_in_s: float
-    """Seconds until the room is full; infinity if it never will be."""
+    """Seconds until all sessions are taken; infinity if that never happens."""
 
     def wait_s(self, position: float) -> int:
-        """Estimate the whole seconds until the admission at `position` (from 1) from now on; at least 1."""
+        """Estimate the whole seconds until `position` (from 1) is admitted; at least 1."""
         wait_s = position / self.entry
         if wait_s <= self.fills_in_s:
             return _whole(wait_s)
@@ -73,12 +74,12 @@ class Forecast(msgspec.Struct, frozen=True):
 
 
 def forecast(config: QueueConfig, active: int, pace: Pace) -> Forecast:
-    """Foresee how people get in.
+    """Compute the expected admissions.
 
-    People get in at the admission rate while the room has space. Sessions end meanwhile, the more the fuller
-    it is, each with the chance that the last minute showed, or that their time-out alone gives. Where a full
-    room would free places more slowly than people get in, it fills up; from then on one gets in when one
-    leaves. A pause is not foreseen: the estimate is what it would be if people were let in from now on.
+    While sessions are free, visitors are admitted at the admission rate. Meanwhile sessions end, each with
+    the probability that the last minute showed, or with that of the session timeout. If fewer sessions end
+    than visitors are admitted, all sessions are taken at some time; from then on, one visitor is admitted
+    when one session ends. A paused queue is treated as if its admission went on now.
     """
     entry = config.admission_rate
     ending = max(pace.ending_per_s, 1 / config.session_timeout_seconds)

@@ -1,4 +1,4 @@
-"""Which addresses may be called: what an IPv6 address holds of an IPv4 address counts as that one too."""
+"""Decides which addresses webhooks may call. An IPv6 address that contains an IPv4 address counts as both."""
 
 from collections.abc import Iterator, Sequence
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
@@ -7,18 +7,18 @@ from wr.model.client_address import Network
 
 _HOLDS_IPV4 = (
     IPv6Network("64:ff9b::/96"),  # NAT64
-    IPv6Network("64:ff9b:1::/48"),  # NAT64 of one's own
+    IPv6Network("64:ff9b:1::/48"),  # NAT64, local use
     IPv6Network("::/96"),  # IPv4-compatible
 )
-"""Where a router takes the last 32 bits for the address that is meant."""
+"""Networks in which routers use the last 32 bits as the IPv4 address to call."""
 _NO_IPV4 = (IPv6Address("::"), IPv6Address("::1"))
 
 
 def is_forbidden(address: str, forbidden: Sequence[Network]) -> bool:
-    """Whether an address, or one that it leads to by way of a translation, is in one of the networks.
+    """Whether an address, or an IPv4 address that it is translated to, is in one of the networks.
 
     Raises:
-        ValueError: it is no address.
+        ValueError: the text is not an address.
     """
     parsed = ip_address(address.partition("%")[0])
     return any(each in network for each in (parsed, *_inside(parsed)) for network in forbidden)

@@ -1,4 +1,4 @@
-"""Webhooks: who is told of which events, how a delivery is signed, and when it is tried again."""
+"""Webhooks: which URL gets which events, how a delivery is signed, and when it is tried again."""
 
 import hmac
 from collections.abc import Iterable
@@ -15,32 +15,33 @@ LONGEST_URL = 2048
 
 
 class Webhook(msgspec.Struct, frozen=True, kw_only=True):
-    """Somebody who wants to be told, as kept in the store."""
+    """A URL that receives events, as kept in the store."""
 
     id: str
     url: str
     events: list[str]
     """Types or patterns such as `position.*`."""
     queue_id: str = ""
-    """Only events of this queue; empty: of all."""
+    """Only events of this queue; empty for all queues."""
     secret: str
-    """What deliveries are signed with; shown once."""
+    """The secret that signs deliveries; shown only once."""
     created_ms: int
 
     @property
     def kinds(self) -> frozenset[EventType]:
-        """The kinds of events it is told."""
+        """The types of events that it receives."""
         return kinds_of(self.events)
 
     @property
     def shown_url(self) -> str:
-        """The URL for logs and the audit trail: its origin alone, for path and query may hold a secret."""
+        """The URL for logs and the audit trail: only its origin, because path and query may contain a
+        secret."""
         scheme, _, rest = self.url.partition("://")
         return f"{scheme}://{rest.partition('?')[0].partition('/')[0]}"
 
 
 class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
-    """A delivery that was given up, as kept in the store."""
+    """A delivery that failed at every try, as kept in the store."""
 
     webhook_id: str
     event_id: str
@@ -51,26 +52,26 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
     body: str
     attempts: int
     error: str
-    """What went wrong the last time."""
+    """The error of the last try."""
     died_ms: int
 
 
 def kinds_of(patterns: Iterable[str]) -> frozenset[EventType]:
-    """List the kinds that the patterns mean: a type, `*`, or a beginning and `*` such as `position.*`."""
+    """Return the types that the patterns match: a type, `*`, or a prefix with `*` such as `position.*`."""
     return frozenset(kind for kind in EventType for pattern in patterns if _matches(pattern, kind))
 
 
 def check_webhook(url: str, patterns: Iterable[str]) -> None:
-    """Refuse what could never be delivered.
+    """Refuse a webhook that could never receive anything.
 
     Raises:
-        InvalidRequest: the URL is not http(s) with a host, or holds a name and password; a pattern means no
-            event; `details` names the field.
+        InvalidRequest: the URL is not http(s) with a host, or contains a name and password; or a pattern
+            matches no event. `details` names the field.
     """
     try:
         parts = urlsplit(url)
         sound = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-        # Sent in clear with every delivery and shown in lists; a signature proves more.
+        # A password in the URL would be shown in lists; the signature of deliveries is the better proof.
         sound = sound and parts.username is None and parts.password is None and not parts.fragment
         if parts.hostname:
             parts.hostname.encode("idna")
@@ -98,9 +99,9 @@ def signature(secret: str, timestamp: str, body: bytes) -> str:
 
 
 def retry_pause_s(failures: int, first_s: float, draw: float) -> float:
-    """How long to wait after so many failures (from 1): doubled each time, a quarter more or less.
+    """Return the seconds to wait after so many failures (from 1): doubled each time, plus or minus a quarter.
 
-    `draw` is a random number from 0 to 1; without it all deliveries that failed together would come back
+    `draw` is a random number from 0 to 1. Without it, deliveries that failed together would be tried again
     together.
     """
     return first_s * 2.0 ** (failures - 1) * (0.75 + draw / 2)

@@ -1,1 +1,1 @@
-"""Recovery: what a server remembers of what it acknowledged, and how a store that forgot it is told again."""
+"""Recovery: restores to the store what it lost, from what the servers remember of their acknowledgements."""

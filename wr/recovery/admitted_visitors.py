@@ -1,4 +1,4 @@
-"""The visitors that were let in lately, 16 bytes each, and when their sessions end or have ended."""
+"""Remembers the recently admitted visitors of a queue, 16 bytes each, and when their sessions end."""
 
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -9,22 +9,22 @@ from wr.store.recall import AdmittedVisitor
 
 _ID_BYTES = 16
 _LEAST_MS = 3_600_000
-"""How long a visitor is remembered at least: so long the token of the place may be shown."""
+"""Milliseconds for which a visitor is remembered at least: as long as the place's token may still be used."""
 
 
 class _Admission(msgspec.Struct, frozen=True):
-    """Visitors that one pass let in."""
+    """The visitors that one pass admitted."""
 
     started_ms: int
     ends_ms: int
     ids: bytes
-    """Their position ids, one after the other."""
+    """Their position ids, concatenated."""
 
 
 class AdmittedVisitors:
-    """Remembers the visitors of one queue that were let in: for an hour, and while their session may be on.
+    """The admitted visitors of one queue: of the last hour, and those whose session may be active.
 
-    At most `most` of them, the newest.
+    Keeps the newest `most` visitors.
     """
 
     def __init__(self, most: int) -> None:
@@ -35,7 +35,7 @@ class AdmittedVisitors:
         self._ended_count = 0
 
     def let_in(self, ids: Sequence[bytes], started_ms: int, ends_ms: int) -> None:
-        """Take in whom a pass let in."""
+        """Record the visitors that a pass admitted."""
         if ids:
             self._admissions.append(_Admission(started_ms, ends_ms, b"".join(ids)))
             self._count += len(ids)
@@ -45,7 +45,7 @@ class AdmittedVisitors:
                 self._count -= len(self._admissions.popleft().ids) // _ID_BYTES
 
     def ended(self, ids: Sequence[bytes], at_ms: int) -> None:
-        """Take in whose session is over."""
+        """Record the visitors whose session ended."""
         if ids and self._admissions:
             self._ended.append(_Admission(at_ms, at_ms, b"".join(ids)))
             self._ended_count += len(ids)
@@ -54,8 +54,7 @@ class AdmittedVisitors:
                 self._ended_count -= len(self._ended.popleft().ids) // _ID_BYTES
 
     def listed(self, now_ms: int) -> list[AdmittedVisitor]:
-        """List them; a session that was seen to end, or whose time is over, has an end in the past. 1 µs for
-        each that is remembered."""
+        """List the visitors. A session that has ended has an end in the past. Costs 1 µs per visitor."""
         gone = {position_id for each in self._ended for position_id in _ids(each)}
         return [
             AdmittedVisitor(position_id, each.started_ms, 0 if position_id in gone else each.ends_ms)
@@ -65,7 +64,7 @@ class AdmittedVisitors:
         ]
 
     def recent(self, since_ms: int, most: int) -> list[AdmittedVisitor]:
-        """List the newest `most` of those let in after `since_ms`, as `listed` does. 1 µs for each."""
+        """List the newest `most` visitors who were admitted after `since_ms`, as `listed` does. 1 µs each."""
         gone: set[bytes] = set()
         for each in reversed(self._ended):
             if each.started_ms <= since_ms:

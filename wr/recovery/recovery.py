@@ -1,4 +1,7 @@
-"""Recovery: notices that the store has forgotten, and tells it again what this server has acknowledged."""
+"""Notices that the store has lost data, and restores what this server has acknowledged.
+
+A store without persistence, or one that was set back, may lose acknowledged places, queues and keys.
+"""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -20,30 +23,33 @@ from wr.store.store import Store
 log = structlog.get_logger("wr.recovery")
 
 KEEP_S = 1.0
-"""Seconds between two looks at whether the recovery file is to be written."""
+"""Seconds between two checks whether the recovery file must be written."""
 _COUNTS_EVERY = 10
-"""Looks between two files of which only the counts differ."""
+"""Number of checks after which the file is written even if only the counts changed."""
 _LISTS_EVERY = 2
-"""Looks between two readings of blocks and of passes that were taken back."""
+"""Number of checks after which blocks and revoked passes are read again."""
 _LISTS_AT_ONCE = 32
-"""Queues whose blocks are read at once; the others have their turn."""
+"""Number of queues whose blocks are read each time, in turn."""
 _LAST_WRITE_S = 2.0
 _RECENT_MS = 120_000
 _MOST_RECENT = 5_000
 
 
 class Keys(Protocol):
-    """What recovery needs of the keeper of signing keys."""
+    """The part of the signing keys that recovery needs."""
 
     address_key: bytes
 
     def signing_keys(self) -> Sequence[SigningKey]:
-        """List the keys at hand."""
+        """List the loaded keys."""
         ...
 
 
 class Recovery:
-    """Keeps what a store must not lose, and puts it back. Also the list of queues of the admission loop."""
+    """Keeps what the store must not lose, and restores it.
+
+    Also gives the admission loop its list of queues.
+    """
 
     def __init__(
         self,
@@ -64,30 +70,31 @@ class Recovery:
         self._folder = folder
         self._store_mark = store_mark
         self.admin_key = ""
-        """The operators' key, where it is one of ours that servers share through the store."""
+        """The admin key, if it is a generated one that servers share through the store."""
         self._forgot_ms: int | None = None
         self._owes = False
-        """Whether what was forgotten is still to be put back."""
+        """Whether lost data must still be restored."""
         self._earlier = KeptSecrets()
         self._webhooks: Sequence[Webhook] = ()
-        """As of the last round in which the store had forgotten nothing."""
+        """The webhooks as of the last round without a loss of data."""
         self._written: RecoveryContents | None = None
         self._cannot_write = False
         self.times = 0
-        """How often this server noticed that the store had forgotten."""
+        """How often this server noticed that the store had lost data."""
 
     async def open(self) -> None:
-        """Begin with what the data folder kept, and put it back if the store has forgotten it. To be called
-        before keys are made or read.
+        """Load the recovery file from the data folder, and restore its content if the store has lost it.
+
+        Call it before keys are created or read.
 
         Raises:
-            Unavailable: the store is away.
+            Unavailable: the store is unreachable.
         """
         try:
             kept = await trio.to_thread.run_sync(read_kept, self._folder, self._store_mark)
         except (OSError, ValueError) as error:
             log.error(  # noqa: TRY400 - no traceback for operators
-                "what was kept for a store that forgets cannot be read",
+                "the recovery file cannot be read; if the store has lost data, this server cannot restore it",
                 folder=str(self._folder),
                 error=str(error),
             )
@@ -99,9 +106,9 @@ class Recovery:
         await self.names()
 
     async def names(self) -> list[str]:
-        """Begin a round of admission passes: list the ids of all queues.
+        """Start a round of admission passes: list the ids of all queues.
 
-        Notices whether the store has forgotten, and puts back what it has. One round trip when it has not.
+        Notices whether the store has lost data, and restores it. One round trip if it has not.
         """
         found = await self._begin()
         is_first = self._forgot_ms is None
@@ -118,25 +125,25 @@ class Recovery:
             self._memory.keep_only(found.queue_ids)
             self._webhooks = self._webhooks_seen()
             for record in self._memory.lost(found.queue_ids):
-                # Its machine alone has forgotten: what is of all queues is on another.
+                # In a cluster, only this queue's machine lost its data; keys and webhooks are on another.
                 await self._put_queue_back(record)
         await self._recall()
         return found.queue_ids
 
     async def restore(self, queue_ids: Sequence[str]) -> list[str]:
-        """List those of these queues again that exist; which these are."""
+        """Add existing queues to the store's list of queues again; returns which of these exist."""
         return await self._store.queues.restore(queue_ids)
 
     async def _begin(self) -> Round:
         return await self._store.recovery.begin_round(self._store.now_ms(), self._memory.rounds)
 
     async def _put_back(self, found: Round) -> None:
-        """Write back definitions, keys, webhooks, blocks and passes that were taken back."""
+        """Restore queues, keys, webhooks, blocks and revoked passes."""
         records = self._memory.records()
         if found.has_forgotten:
             self.times += 1
             log.error(
-                "the store has forgotten what it had acknowledged, and is told again",
+                "the store has lost acknowledged data; this server restores it",
                 queues=len(records),
                 known_rounds=self._memory.rounds,
             )
@@ -150,17 +157,17 @@ class Recovery:
     async def _put_queue_back(self, record: QueueRecord) -> None:
         repository = self._store.recovery
         if await repository.reinstate(record.config, record.blocks, record.revoked):
-            log.warning("a queue's settings were put back", queue_id=record.config.id)
+            log.warning("a queue's settings were restored", queue_id=record.config.id)
 
     async def _recall(self) -> None:
-        """Tell the store whom this server saw let in, once for each time that it forgot."""
+        """Tell the store which visitors this server saw admitted, once for each loss of data."""
         for queue_id, forgot_ms in self._memory.to_recall():
             people = self._memory.admitted(queue_id, self._clock_ms())
             await self._store.recovery.recall(queue_id, self._store.now_ms(), people)
             self._memory.was_recalled(queue_id, forgot_ms)
 
     async def keep_for_ever(self) -> None:
-        """Read what is kept of blocks and passes now and then, and write the recovery file, for ever."""
+        """Until cancelled: regularly read blocks and revoked passes, and write the recovery file."""
         looks = 0
         while True:
             await trio.sleep(KEEP_S)
@@ -169,11 +176,11 @@ class Recovery:
                 try:
                     await self._read_lists(looks // _LISTS_EVERY)
                 except Unavailable:
-                    log.debug("blocks cannot be read while the store is away")
+                    log.debug("blocks cannot be read while the store is unreachable")
             await self._write(even_counts=looks % _COUNTS_EVERY == 0)
 
     async def keep_last(self) -> None:
-        """Write the recovery file when the server stops, after its last admission pass; takes 2 s at most."""
+        """Write the recovery file a last time, after the last admission pass. Takes at most 2 s."""
         with trio.move_on_after(_LAST_WRITE_S, shield=True):
             await self._write(even_counts=True)
 
@@ -200,7 +207,7 @@ class Recovery:
         except OSError as error:
             if not self._cannot_write:
                 log.warning(
-                    "what a store that forgets would be told after a restart cannot be kept",
+                    "the recovery file cannot be written; lost data would not be restored after a restart",
                     folder=str(self._folder),
                     error=str(error),
                 )

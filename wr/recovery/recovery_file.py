@@ -1,4 +1,5 @@
-"""The recovery file: what a server keeps in its data folder, in case it ends together with the store."""
+"""The recovery file in the data folder: lets a server restore lost data even if it ended together with the
+store."""
 
 from collections.abc import Sequence
 from hashlib import blake2b
@@ -17,7 +18,7 @@ FILE_NAME = "recovery.json"
 
 
 class KeptSecrets(msgspec.Struct, frozen=True, kw_only=True):
-    """Keys that tokens, passes and addresses are signed with, and the operators' key where it is ours."""
+    """Keys that sign tokens, passes and addresses, and the admin key if it is a generated one."""
 
     signing_keys: Sequence[SigningKey] = ()
     admin_key: str = ""
@@ -25,29 +26,32 @@ class KeptSecrets(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RecoveryContents(msgspec.Struct, frozen=True, kw_only=True):
-    """What the file says."""
+    """The content of the file."""
 
     form: Literal[1] = 1
     store: str
-    """Which store it is about (see `store_mark`)."""
+    """The store that the file belongs to (see `store_mark`)."""
     rounds: int = 0
     queues: Sequence[QueueRecord] = ()
     secrets: KeptSecrets = KeptSecrets()
     webhooks: Sequence[Webhook] = ()
     admitted: dict[str, Sequence[AdmittedVisitor]] = {}
-    """The visitors of each queue that were let in last."""
+    """The last admitted visitors of each queue."""
 
 
 def store_mark(url: str, prefix: str) -> str:
-    """Name a store, without its password: what was kept about one is told to no other."""
+    """Return a hash that identifies a store without revealing its password.
+
+    Data of one store must never be restored to another.
+    """
     return blake2b(f"{url}\n{prefix}".encode(), digest_size=12).hexdigest()
 
 
 def read_kept(folder: Path, store: str) -> RecoveryContents | None:
-    """Read the file of a data folder; None when there is none, or it is about another store.
+    """Read the recovery file of a data folder; None if there is none, or it belongs to another store.
 
     Raises:
-        OSError, ValueError: it cannot be read, or makes no sense.
+        OSError, ValueError: the file cannot be read or decoded.
     """
     try:
         text = (folder / FILE_NAME).read_bytes()
@@ -58,10 +62,10 @@ def read_kept(folder: Path, store: str) -> RecoveryContents | None:
 
 
 def write_kept(folder: Path, kept: RecoveryContents) -> None:
-    """Write the file, whole or not at all; only its owner can read it.
+    """Write the recovery file atomically. Only its owner can read it.
 
     Raises:
-        OSError: it cannot be written.
+        OSError: the file cannot be written.
     """
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     temporary = folder / f"{FILE_NAME}.new"

@@ -1,1 +1,1 @@
-"""Rehearsal: a whole sale, played over HTTP against a running server and judged from outside."""
+"""Rehearsal: simulated visitors go through a sale over HTTP; checks compare what they saw with the promises."""

@@ -1,4 +1,4 @@
-"""What all that was seen proves, put together once for every judgement. Pure."""
+"""Computes from all observations what they prove, once for all checks. Pure."""
 
 from collections import Counter
 from typing import Any
@@ -8,66 +8,66 @@ import msgspec
 from wr.rehearse.measurements import Admission, Entrant, Offset, clock_offset, inversions, most_at_once
 from wr.rehearse.observations import Observations
 from wr.rehearse.plan import QueueFacts
-from wr.rehearse.visitor_history import Loss, Story, tell, why_lost
+from wr.rehearse.visitor_history import Loss, VisitorHistory, history_of, why_lost
 
 _LAG_S = 0.25
-"""What this machine may be late beyond what it noticed."""
+"""Seconds by which this machine may be late without having measured it."""
 
 
 class Evidence(msgspec.Struct, frozen=True):
-    """What is proved."""
+    """What the observations of a run prove."""
 
     seen: Observations
     facts: QueueFacts
     is_changed: bool
-    """Whether the settings were changed meanwhile, so that none of them held all the time."""
-    stories: tuple[Story, ...]
-    """Of everybody who got in line."""
+    """Whether the queue's settings changed during the run, so that no check can rely on them."""
+    histories: tuple[VisitorHistory, ...]
+    """One for each visitor who got a place."""
     offset: Offset | None
-    """None when nobody was let in."""
-    losses: tuple[tuple[Story, Loss], ...]
+    """None if no visitor was admitted."""
+    losses: tuple[tuple[VisitorHistory, Loss], ...]
     entrants: tuple[Entrant, ...]
-    """Empty when nobody was let in."""
+    """Empty if no visitor was admitted."""
     inversions: int
-    """Pairs of one priority in which the later one was let in first."""
+    """Pairs of visitors with the same priority of which the later one was admitted first."""
     most_active: int
-    """Sessions that surely went on at once."""
+    """The most sessions that were certainly active at the same time."""
     admitted_ms: tuple[int, ...]
-    """When people were let in, sorted."""
+    """The times of all admissions, sorted."""
     faults: Counter[tuple[Any, int, str]]
-    """Answers that nobody should get, by outcome, status and reason."""
+    """Answers that no visitor should get, counted by outcome, status and reason."""
 
 
 def gather(seen: Observations, known_offset: Offset | None = None) -> Evidence:
-    """Put together what was seen.
+    """Compute what the observations prove.
 
-    `known_offset` is what the server's clock is ahead of this machine's, where that is known; else it is
-    concluded from what was seen.
+    `known_offset` is how far the server's clock is ahead of this machine's, if that is known. Otherwise it is
+    computed from the observations.
     """
     facts = seen.plan.facts
-    stories = tuple(story for story in map(tell, seen.visits) if story is not None)
+    histories = tuple(history for history in map(history_of, seen.visits) if history is not None)
     admissions = [
-        Admission(story.entry.admitted_ms, story.waiting_until_s, story.heard_s)
-        for story in stories
-        if story.entry is not None
+        Admission(history.entry.admitted_ms, history.waiting_until_s, history.heard_s)
+        for history in histories
+        if history.entry is not None
     ]
     offset = clock_offset(admissions)
     if offset is not None and known_offset is not None:
         offset = known_offset
-    entrants = tuple(_entrant(story, offset) for story in stories) if offset else ()
+    entrants = tuple(_entrant(history, offset) for history in histories) if offset else ()
     lag_s = seen.effort.worst_lag_s + _LAG_S
-    reasons = ((story, why_lost(story, facts, lag_s)) for story in stories)
+    reasons = ((history, why_lost(history, facts, lag_s)) for history in histories)
     return Evidence(
         seen=seen,
         facts=facts,
         is_changed=seen.facts_after is not None
         and msgspec.structs.replace(seen.facts_after, status=facts.status) != facts,
-        stories=stories,
+        histories=histories,
         offset=offset,
-        losses=tuple((story, loss) for story, loss in reasons if loss is not None),
+        losses=tuple((history, loss) for history, loss in reasons if loss is not None),
         entrants=entrants,
         inversions=inversions(entrants),
-        most_active=most_at_once(_session_span(story, offset) for story in stories if story.entry),
+        most_active=most_at_once(_session_span(history, offset) for history in histories if history.entry),
         admitted_ms=tuple(sorted(admission.admitted_ms for admission in admissions)),
         faults=Counter(
             (answer.outcome, answer.status, answer.reason)
@@ -78,30 +78,30 @@ def gather(seen: Observations, known_offset: Offset | None = None) -> Evidence:
     )
 
 
-def _entrant(story: Story, offset: Offset) -> Entrant:
-    entry = story.entry
-    waiting_until_ms = story.waiting_until_s * 1000 + offset.earliest_ms
+def _entrant(history: VisitorHistory, offset: Offset) -> Entrant:
+    entry = history.entry
+    waiting_until_ms = history.waiting_until_s * 1000 + offset.earliest_ms
     return Entrant(
-        priority=story.visit.priority,
-        join_sent_s=story.join_sent_s,
-        join_received_s=story.join_received_s,
+        priority=history.visit.priority,
+        join_sent_s=history.join_sent_s,
+        join_received_s=history.join_received_s,
         not_before_ms=entry.admitted_ms if entry else waiting_until_ms,
         admitted_ms=entry.admitted_ms if entry else None,
-        gone_by_ms=_gone_by_s(story) * 1000 + offset.latest_ms,
+        gone_by_ms=_gone_by_s(history) * 1000 + offset.latest_ms,
     )
 
 
-def _gone_by_s(story: Story) -> float:
-    """Tell until when somebody may have been let in unseen; infinite where that is not known."""
-    if story.lost is None:
-        return story.left_s
-    # Who was dropped from the line had not been let in.
-    return story.waiting_until_s if story.lost.reason == "heartbeat_timeout" else story.lost.received_s
+def _gone_by_s(history: VisitorHistory) -> float:
+    """Return until when the visitor may have been admitted unnoticed; infinite if that is unknown."""
+    if history.lost is None:
+        return history.left_s
+    # A visitor who was dropped from the queue was not admitted before.
+    return history.waiting_until_s if history.lost.reason == "heartbeat_timeout" else history.lost.received_s
 
 
-def _session_span(story: Story, offset: Offset | None) -> tuple[float, float]:
-    """Tell from when to when a session surely went on, on the server's clock in milliseconds."""
-    if story.entry is None or offset is None:
-        raise AssertionError("only who was let in has a session, and then the offset is known")
-    seen_until_ms = story.active_until_s * 1000 + offset.earliest_ms
-    return story.entry.admitted_ms, max(story.entry.admitted_ms, seen_until_ms)
+def _session_span(history: VisitorHistory, offset: Offset | None) -> tuple[float, float]:
+    """Return from when to when a session was certainly active, on the server's clock in milliseconds."""
+    if history.entry is None or offset is None:
+        raise AssertionError("a session needs an admission, and an admission makes the offset known")
+    seen_until_ms = history.active_until_s * 1000 + offset.earliest_ms
+    return history.entry.admitted_ms, max(history.entry.admitted_ms, seen_until_ms)

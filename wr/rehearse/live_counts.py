@@ -1,30 +1,30 @@
-"""Live counts of a rehearsal, for the eye; the judgement takes nothing from here."""
+"""Live counts of a rehearsal for the progress display. The checks do not use them."""
 
 from dataclasses import dataclass
 
 
 @dataclass
-class Tally:
-    """What has happened so far."""
+class LiveCounts:
+    """How many visitors have reached each state so far."""
 
     joined: int = 0
     admitted: int = 0
     left: int = 0
-    """Gave their place up."""
+    """Gave up their place."""
     expired: int = 0
-    """Not in line any more, and not by their own wish."""
+    """Lost their place without giving it up."""
     finished: int = 0
-    """Used a session to its end."""
+    """Used a session and then ended it."""
     over: int = 0
-    """Visitors whose visit has ended, whatever way."""
+    """Visitors whose visit has ended, in any way."""
     errors: int = 0
 
     @property
     def waiting(self) -> int:
-        """How many are in line."""
+        """Number of waiting visitors."""
         return self.joined - self.admitted - self.left - self.expired
 
     @property
     def moves(self) -> int:
-        """Grows whenever somebody's standing changes."""
+        """A number that grows whenever the state of a visitor changes."""
         return self.joined + self.admitted + self.left + self.expired + self.over

@@ -1,4 +1,4 @@
-"""Measures over a whole sale. Pure, and none slower than O(n log n)."""
+"""Measures admissions of a whole run: order, shares, rates, concurrency. Pure; at most O(n log n)."""
 
 import math
 from bisect import bisect_left, bisect_right
@@ -8,26 +8,26 @@ from itertools import accumulate, groupby
 import msgspec
 
 _DRIFT_MS = 50.0
-"""How far two clocks may drift apart during a sale: 500 parts per million for 100 s."""
+"""How far two clocks may drift apart during a run: 500 parts per million for 100 s."""
 
 
 class Offset(msgspec.Struct, frozen=True):
-    """What the server's clock is ahead of this machine's, in milliseconds: somewhere between these."""
+    """Bounds of how far the server's clock is ahead of this machine's, in milliseconds."""
 
     earliest_ms: float
     latest_ms: float
     contradiction_ms: float = 0.0
-    """How far what was seen early and late does not fit together: a clock was set, or a token says a false
-    time."""
+    """By how much the two bounds contradict each other. Above 0, a clock was set during the run, or a token
+    contains a wrong time."""
 
     @property
     def middle_ms(self) -> float:
-        """The best guess."""
+        """The best estimate."""
         return (self.earliest_ms + self.latest_ms) / 2
 
 
 class Admission(msgspec.Struct, frozen=True):
-    """What is known of when somebody was let in."""
+    """What is known about the time of one admission."""
 
     admitted_ms: int
     not_before_s: float
@@ -35,46 +35,51 @@ class Admission(msgspec.Struct, frozen=True):
 
 
 class Entrant(msgspec.Struct, frozen=True):
-    """One person in line, as far as the order goes."""
+    """What matters about one visitor for the order of admissions."""
 
     priority: int
     join_sent_s: float
     join_received_s: float
     not_before_ms: float
-    """Let in then by a session token, or not before then."""
+    """The time of admission in the session token; without one, the visitor was not admitted before this."""
     admitted_ms: int | None
     gone_by_ms: float = math.inf
-    """Of somebody who was not seen to be let in: not let in after this either."""
+    """If no admission was observed: the visitor was not admitted after this either."""
 
 
 class ShareFit(msgspec.Struct, frozen=True):
-    """How well admissions fit a queue's `priority_share`. A server, which lets in whole people, is at most 1
-    off."""
+    """How well admissions match a queue's `priority_share`.
+
+    A correct server admits whole visitors, so it deviates by at most 1.
+    """
 
     judged: int
-    """People that were let in while it could be judged."""
+    """Admissions for which the share could be checked."""
     above: float
-    """How many more than its share a priority got at most, while lower ones waited."""
+    """The most admissions that a priority got above its share while lower priorities waited."""
     below: float
-    """How many more than what the share leaves them the lower priorities got at most, while it waited."""
+    """The most admissions that lower priorities got above their part while a higher priority waited."""
 
 
 class _Pass(msgspec.Struct, frozen=True):
-    """All that were let in at one moment."""
+    """All admissions with the same time."""
 
     at_ms: int
     let_in: tuple[int, ...]
-    """How many of each priority."""
+    """Number of admissions for each priority."""
     waiting: tuple[bool, ...]
-    """Whether of each priority somebody was surely waiting before and after."""
+    """For each priority: whether a visitor was certainly waiting before and after."""
 
 
 def clock_offset(admissions: Iterable[Admission]) -> Offset | None:
-    """Bound the offset: each admission lies between the last «waiting» and the first «admitted» answer."""
+    """Compute bounds of the offset; None without admissions.
+
+    Each admission happened between the visitor's last «waiting» answer and the first «admitted» answer.
+    """
     earliest_ms, latest_ms = -math.inf, math.inf
     for admission in admissions:
         earliest_ms = max(earliest_ms, admission.admitted_ms - admission.not_after_s * 1000)
-        # The server's milliseconds are rounded down.
+        # The server rounds milliseconds down.
         latest_ms = min(latest_ms, admission.admitted_ms + 1 - admission.not_before_s * 1000)
     if math.isinf(earliest_ms):
         return None
@@ -86,11 +91,11 @@ def clock_offset(admissions: Iterable[Admission]) -> Offset | None:
 
 
 def inversions(entrants: Iterable[Entrant]) -> int:
-    """Count pairs of one priority in which the later one was let in first.
+    """Count pairs of visitors with the same priority of which the later one was admitted first.
 
-    A was before B only if the answer to A's join was there before B's request to join left: joins that
-    overlap have no order. B was let in first only if B's token names an earlier time than A's, or A was seen
-    waiting after it.
+    A joined before B only if A received the answer to the join before B sent its join. Joins that overlap
+    have no order. B was admitted first only if B's token has an earlier time than A's, or if A was observed
+    waiting after that time.
     """
     by_priority = sorted(entrants, key=lambda entrant: entrant.priority)
     return sum(
@@ -99,7 +104,7 @@ def inversions(entrants: Iterable[Entrant]) -> int:
 
 
 def _inversions(entrants: list[Entrant]) -> int:
-    """Go through the joins in time, with a Fenwick tree that counts by when people were let in."""
+    """Go through the joins in order of time, and count earlier joins by admission time in a Fenwick tree."""
     times = sorted(entrant.not_before_ms for entrant in entrants)
     tree = [0] * (len(times) + 1)
     earlier = iter(sorted(entrants, key=lambda entrant: entrant.join_received_s))
@@ -124,7 +129,7 @@ def _inversions(entrants: list[Entrant]) -> int:
 
 
 def passed_over(entrants: Sequence[Entrant], offset: Offset) -> int:
-    """Count people who were let in while somebody of a higher priority was surely waiting."""
+    """Count admissions during which a visitor of a higher priority was certainly waiting."""
     waiting = iter(sorted(entrants, key=lambda entrant: entrant.join_received_s))
     ahead = next(waiting, None)
     latest_by_priority: dict[int, float] = {}
@@ -142,11 +147,11 @@ def passed_over(entrants: Sequence[Entrant], offset: Offset) -> int:
 
 
 def share_fit(entrants: Sequence[Entrant], offset: Offset, share: float) -> ShareFit:
-    """Measure how far admissions were from the part that `priority_share` gives each priority.
+    """Measure how far admissions deviate from the part that `priority_share` gives each priority.
 
-    Of the admissions that higher priorities leave, each priority gets at most `share` while lower ones wait,
-    and no less than that while it waits itself. Somebody who may have been let in unseen counts as let in
-    where that is better for the server.
+    Of the admissions that higher priorities leave over, a priority gets at most `share` while lower ones
+    wait, and at least that while it waits itself. A visitor who may have been admitted unnoticed counts as
+    admitted if that is better for the server.
     """
     passes = _passes(entrants, offset)
     unseen = _maybe_let_in(entrants)
@@ -171,7 +176,7 @@ def share_fit(entrants: Sequence[Entrant], offset: Offset, share: float) -> Shar
 
 
 def _passes(entrants: Sequence[Entrant], offset: Offset) -> list[_Pass]:
-    """List the moments at which people were let in, and who surely waited then."""
+    """List the times of admissions, and the priorities of which a visitor was certainly waiting then."""
     highest = max((entrant.priority for entrant in entrants), default=0)
     coming = iter(sorted(entrants, key=lambda entrant: entrant.join_received_s))
     ahead = next(coming, None)
@@ -190,8 +195,10 @@ def _passes(entrants: Sequence[Entrant], offset: Offset) -> list[_Pass]:
 
 
 def _maybe_let_in(entrants: Sequence[Entrant]) -> list[Entrant]:
-    """List who may have been let in unseen: not those who were gone while somebody surely before them, of the
-    same priority, was still waiting."""
+    """List the visitors who may have been admitted unnoticed.
+
+    A visitor was not admitted if the visitor was gone while an earlier one of the same priority still waited.
+    """
     by_priority = sorted(entrants, key=lambda entrant: entrant.priority)
     found = []
     for _, group in groupby(by_priority, key=lambda entrant: entrant.priority):
@@ -211,7 +218,7 @@ def _maybe_let_in(entrants: Sequence[Entrant]) -> list[Entrant]:
 
 
 def _runs(passes: Sequence[_Pass], held: Sequence[bool]) -> list[list[_Pass]]:
-    """Split off the longest rows of passes for each of which something held."""
+    """Return the longest runs of consecutive passes for which `held` is true."""
     rows = groupby(zip(passes, held, strict=True), key=lambda each: each[1])
     return [[each for each, _ in row] for is_held, row in rows if is_held]
 
@@ -219,14 +226,16 @@ def _runs(passes: Sequence[_Pass], held: Sequence[bool]) -> list[list[_Pass]]:
 def _most_in_a_row(
     run: Sequence[_Pass], steps: Sequence[float], unseen: Sequence[Entrant], weight: float
 ) -> float:
-    """Find the row within a run whose steps add up to most, less `weight` for each who may have been let in
-    unseen meanwhile."""
+    """Find the largest sum of consecutive steps within a run.
+
+    Each visitor who may have been admitted unnoticed meanwhile reduces the sum by `weight`.
+    """
     begins = sorted(e.not_before_ms for e in unseen)
     ends = sorted(max(e.gone_by_ms, e.not_before_ms) for e in unseen)
     total = most = 0.0
     least = math.inf
     for each, step in zip(run, steps, strict=True):
-        # Those who were gone before the row began are not among those who may be in it.
+        # Visitors who were gone before the first step cannot have been admitted within the steps.
         least = min(least, total - weight * bisect_left(ends, each.at_ms))
         total += step
         most = max(most, total - weight * bisect_right(begins, each.at_ms) - least)
@@ -234,9 +243,9 @@ def _most_in_a_row(
 
 
 def most_at_once(spans: Iterable[tuple[float, float]]) -> int:
-    """Count how many spans from start to end overlap at most; one that ends where another starts does not.
+    """Count the most spans (start, end) that overlap. A span does not overlap one that starts where it ends.
 
-    A span of no length still counts at its instant.
+    A span without length counts at its instant.
     """
     events: list[tuple[float, int]] = []
     for start, end in spans:
@@ -250,14 +259,14 @@ def most_at_once(spans: Iterable[tuple[float, float]]) -> int:
 
 
 def most_beyond(times_ms: Iterable[int], rate: float) -> tuple[float, float]:
-    """Find the window in which most people came beyond what `rate` per second allows, burst aside.
+    """Find the time window with the most admissions above `rate` per second, without counting the burst.
 
-    Returns how many beyond rate times its length, and that length in seconds.
+    Returns the number of admissions above rate × length, and the length in seconds.
     """
     most, length_s = 0.0, 0.0
     least, least_at_ms = math.inf, 0
     for count, time_ms in enumerate(sorted(times_ms)):
-        # In the window from i to j there are j - i + 1, and rate * (time j - time i) are allowed.
+        # The window from i to j has j - i + 1 admissions; rate * (time j - time i) are allowed.
         level = count - rate * time_ms / 1000
         if level < least:
             least, least_at_ms = level, time_ms
@@ -267,7 +276,7 @@ def most_beyond(times_ms: Iterable[int], rate: float) -> tuple[float, float]:
 
 
 def most_within(times_ms: Iterable[int], window_ms: int) -> int:
-    """Count how many came within any window of that length."""
+    """Count the most times within any window of that length."""
     times = sorted(times_ms)
     first = most = 0
     for last, time_ms in enumerate(times):
@@ -278,7 +287,7 @@ def most_within(times_ms: Iterable[int], window_ms: int) -> int:
 
 
 def quantile(values: Sequence[float], share: float) -> float:
-    """Give the value that `share` of the sorted values do not exceed; nan for none."""
+    """Return the value that `share` of the sorted values do not exceed; nan if there are no values."""
     if not values:
         return math.nan
     return values[min(len(values) - 1, max(0, math.ceil(share * len(values)) - 1))]

@@ -1,4 +1,4 @@
-"""What was seen from outside: every answer that every visitor got, with the client's clock around it.
+"""Records of a run as seen from outside: every answer that every visitor got, with the client's times.
 
 Times that end in `_s` are the client's, in seconds from some start; times that end in `_ms` are the server's,
 in milliseconds since 1970, and come from session tokens only.
@@ -12,7 +12,7 @@ from wr.rehearse.plan import Behaviour, Plan, QueueFacts
 
 
 class RequestKind(Enum):
-    """What a visitor asked."""
+    """Kind of a visitor's request."""
 
     JOIN = "join"
     HEARTBEAT = "heartbeat"
@@ -21,49 +21,49 @@ class RequestKind(Enum):
     SESSION = "session"
     ACTIVITY = "activity"
     STREAM = "stream"
-    """To be told on a live stream; opening one, and each message on it, is an answer."""
+    """Updates on a live stream. Opening a stream and each message on it count as answers."""
 
 
-BEATS = (RequestKind.JOIN, RequestKind.HEARTBEAT, RequestKind.STREAM)
-"""What counts as a sign of life."""
+SIGNS_OF_LIFE = (RequestKind.JOIN, RequestKind.HEARTBEAT, RequestKind.STREAM)
+"""Requests after which the server knows that the visitor is there."""
 
 
 class Outcome(Enum):
-    """What came of it."""
+    """Result of a request."""
 
     WAITING = "waiting"
     ADMITTED = "admitted"
     ACTIVE = "active"
-    """The session goes on."""
+    """The session is active."""
     LEFT = "left"
-    """The place, or the session it had become, is given up."""
+    """The visitor gave up the place, or the session that it had become."""
     EXPIRED = "expired"
-    """410: the place or the session is over."""
+    """410: the place or the session has ended."""
     UNKNOWN = "unknown"
     """404: there is no such place or session."""
     TURNED_AWAY = "turned away"
-    """503 as the contract has it: the queue is full, or in maintenance."""
+    """503 as the contract defines it: the queue is full, or in maintenance."""
     REFUSED = "refused"
-    """Any other answer below 500 than the contract leads one to expect."""
+    """Any other unexpected answer with a status below 500."""
     FAILED = "failed"
-    """Any other answer from 500 on."""
+    """Any other answer with status 500 or above."""
     UNANSWERED = "unanswered"
     CLOSED = "closed"
-    """A live stream that was open until then has ended, and not by the visitor's wish."""
+    """An open live stream ended, and the visitor did not close it."""
 
     @property
     def is_gone(self) -> bool:
-        """Whether there is no such place or session any more."""
+        """Whether the place or session no longer exists."""
         return self in (Outcome.EXPIRED, Outcome.UNKNOWN)
 
     @property
     def is_fault(self) -> bool:
-        """Whether a visitor who does everything right should never meet it."""
+        """Whether a visitor who follows the contract should never get it."""
         return self in (Outcome.REFUSED, Outcome.FAILED, Outcome.UNANSWERED)
 
 
 class ObservedEntry(msgspec.Struct, frozen=True, gc=False):
-    """What a session token says."""
+    """The claims of a session token."""
 
     session_id: str
     position_id: str
@@ -74,77 +74,77 @@ class ObservedEntry(msgspec.Struct, frozen=True, gc=False):
 
 
 class ObservedAnswer(msgspec.Struct, frozen=True):
-    """One request and what came of it."""
+    """One request and its result."""
 
     asked: RequestKind
     outcome: Outcome
     sent_s: float
-    """Not later than the first byte of the request left."""
+    """A time at or before the first byte of the request was sent."""
     received_s: float
-    """Not earlier than the last byte of the answer came, or when the visitor gave up."""
+    """A time at or after the last byte of the answer arrived, or the visitor gave up."""
     silent_s: float = 0.0
-    """For how long no heartbeat had been under way when this left; 0 after one that got no proper answer,
-    which may have arrived all the same."""
+    """Seconds without a heartbeat before this request was sent. 0 after a heartbeat without a proper answer,
+    because the server may have received it all the same."""
     status: int = 0
     reason: str = ""
-    """The error's code, for a 410 the reason in its details; what went wrong when nothing came."""
+    """The code of the error; for a 410, the reason in its details; without an answer, what went wrong."""
     position: int = 0
     estimated_wait_s: int = 0
     entry: ObservedEntry | None = None
     told_since_s: float | None = None
-    """Of what was told unasked on a live stream: when that was opened. It was true at some moment since then;
-    how long it was under way cannot be known."""
+    """For a message on a live stream: when the stream was opened. The message was true at some moment since
+    then; how long it took to arrive cannot be known."""
 
     @property
     def true_since_s(self) -> float:
-        """What it says was true at this moment or later."""
+        """The content of the answer was true at this time or later."""
         return self.sent_s if self.told_since_s is None else self.told_since_s
 
 
 class ObservedVisit(msgspec.Struct, frozen=True):
-    """One visitor's whole visit, as far as it got."""
+    """One visitor's whole visit, up to its end or the end of the run."""
 
     number: int
     priority: int
-    """That the place has, says the server; what was asked for where it says nothing."""
+    """The priority that the server reported; if it reported none, the one that the visitor asked for."""
     behaviour: Behaviour
     position_id: str
-    """Empty for somebody who never got in line."""
+    """Empty if the visitor never got a place."""
     answers: tuple[ObservedAnswer, ...]
-    """In the order in which they were asked for. Of a long row of heartbeats answered «waiting» only some are
-    kept, the first and the last always."""
+    """In the order of the requests. Of many heartbeats in a row that were answered «waiting», only some are
+    kept, always including the first and the last."""
     session_token: str = ""
-    """Of some visitors only."""
+    """Kept for some visitors only."""
 
 
 class Effort(msgspec.Struct, frozen=True):
-    """How well this machine kept up: what it did late must not be blamed on the server."""
+    """How late this machine was, so that the checks do not blame the server for it."""
 
     requests: int = 0
     latest_join_s: float = 0.0
-    """How much later than planned somebody joined at the worst."""
-    beats: int = 0
-    late_beats: int = 0
-    """Heartbeats that left more than a second after they should have."""
-    latest_beat_s: float = 0.0
+    """The longest delay of a join behind its plan."""
+    heartbeats: int = 0
+    late_heartbeats: int = 0
+    """Heartbeats that were sent more than a second late."""
+    latest_heartbeat_s: float = 0.0
     worst_lag_s: float = 0.0
-    """The longest that anything here had to wait for its turn."""
+    """The longest time that a task had to wait for the event loop."""
 
 
 class Observations(msgspec.Struct, frozen=True):
-    """Everything that was seen."""
+    """Everything that was observed in one run."""
 
     plan: Plan
     visits: tuple[ObservedVisit, ...]
     effort: Effort
     duration_s: float
     facts_after: QueueFacts | None = None
-    """The queue's settings at the end; None when they could not be read."""
+    """The queue's settings at the end; None if they could not be read."""
     waiting_before: int = 0
     active_before: int = 0
-    """Other people in line and in the room at the start."""
+    """Other visitors waiting, and other sessions, at the start."""
     published_keys: dict[str, object] | None = None
-    """The key set for session tokens (RFC 7517); None when it could not be read."""
+    """The key set for session tokens (RFC 7517); None if it could not be read."""
     is_interrupted: bool = False
     stalled_s: float = 0.0
-    """How long nothing had moved when the rehearsal was given up; 0 when it was not."""
+    """If the run was given up: for how long no visitor's state had changed. Otherwise 0."""

@@ -1,4 +1,4 @@
-"""What is going to be played: how many visitors, when each comes, and what each will do. Pure."""
+"""Plans a run: how many visitors come, when each of them comes, and what each of them does. Pure."""
 
 import math
 from collections.abc import Iterator
@@ -9,17 +9,17 @@ from random import Random
 import msgspec
 
 MARGIN_S = 2.0
-"""How long after the timeout a silent visitor must be gone at the latest. How often a server looks cannot be
-known from outside; one that takes longer than this is called late."""
+"""Seconds after the timeout by which a silent visitor must be dropped. From outside one cannot know how often
+a server checks; a server that takes longer than this is late."""
 
 MOST_VISITORS = 2**17
-"""One for each address of 198.18.0.0/15, which is set aside for tests like this (RFC 2544): no real visitor
+"""One visitor for each address of 198.18.0.0/15. RFC 2544 reserves this network for tests, so no real visitor
 has such an address."""
 
 _BENCHMARK_NETWORK = IPv4Address("198.18.0.0")
 
 _HEARD_AFTER_S = 1.0
-"""About how long a session has begun before its visitor hears of it."""
+"""About how many seconds a session has been active before its visitor learns of it."""
 
 _PRIORITIES = (0, 1, 2, 3)
 _PRIORITY_WEIGHTS = (70, 15, 10, 5)
@@ -27,16 +27,16 @@ _CAMPAIGNS = ("newsletter", "search", "radio", "poster")
 
 
 class Behaviour(Enum):
-    """What a visitor means to do while waiting. Who is let in before, uses the session."""
+    """What a visitor plans to do while waiting. A visitor who is admitted before that uses the session."""
 
     STAYS = "stays"
-    """Sends heartbeats until let in."""
+    """Sends heartbeats until admitted."""
     LEAVES = "leaves"
-    """Gives the place up."""
+    """Gives up the place."""
     RETURNS = "returns"
-    """Falls silent once, for less than the timeout."""
+    """Sends no heartbeats once, for less than the timeout."""
     VANISHES = "vanishes"
-    """Falls silent for good, and looks in once long after the timeout."""
+    """Stops sending heartbeats, and checks the status once after the timeout."""
 
 
 _BEHAVIOUR_WEIGHTS = {
@@ -48,7 +48,7 @@ _BEHAVIOUR_WEIGHTS = {
 
 
 class QueueFacts(msgspec.Struct, frozen=True):
-    """A queue's settings, as the admin API tells them."""
+    """A queue's settings, as the admin API returns them."""
 
     id: str
     status: str
@@ -64,12 +64,12 @@ class QueueFacts(msgspec.Struct, frozen=True):
 
     @property
     def unused_timeout_seconds(self) -> int:
-        """How long a place is kept whose token is never used."""
+        """Seconds for which the server keeps a place whose token is never used."""
         return min(self.heartbeat_timeout_seconds, max(3 * self.heartbeat_interval_seconds, 30))
 
     @property
     def burst(self) -> float:
-        """How many may be let in at once after a lull: one second's worth, at least one."""
+        """How many visitors may be admitted at once after a pause: one second's worth, at least one."""
         return max(self.admission_rate, 1.0)
 
     def takes_pass(self, priority: int) -> bool:
@@ -78,36 +78,38 @@ class QueueFacts(msgspec.Struct, frozen=True):
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """One rehearsal."""
+    """The plan of one run."""
 
     facts: QueueFacts
     visitors: int
     join_rate: float
     """Visitors who come per second, on average."""
     seed: int
-    """The same seed plays the same sale."""
+    """The same seed gives the same plan."""
     run_id: str
-    """Unlike any other run's, so that nobody is taken for a visitor of an earlier one."""
+    """Different for each run, so that the server does not confuse visitors of two runs."""
     is_live: bool = False
-    """Whether visitors wait on WebSockets instead of asking again and again."""
+    """Whether all visitors wait on WebSockets instead of polling."""
     stream_patience_s: float = math.inf
-    """How long a live stream may bring nothing, not even a ping, before its visitor opens another."""
+    """Seconds without any data on a live stream, not even a ping, after which a visitor opens another."""
     most_tries: int = 10
-    """How often a visitor asks for what it needs and gets no proper answer to."""
+    """How often a visitor repeats a necessary request that gets no proper answer."""
     keeps_all_answers: bool = False
-    """Whether every answer is kept, also of a long row of heartbeats answered «waiting»."""
+    """Whether to keep every answer, even of many heartbeats in a row that were answered «waiting»."""
 
     @property
     def mean_dwell_s(self) -> float:
-        """How long a session is used on average: so long that the room is nearly full at the full rate, but
-        short enough for a rehearsal."""
+        """Average seconds that a visitor uses a session.
+
+        Long enough to nearly fill the queue's sessions at the full admission rate, short enough for a test.
+        """
         facts = self.facts
         full_s = facts.max_active_users / facts.admission_rate
         return min(max(full_s / 4, 0.8 * full_s - _HEARD_AFTER_S), 5.0, facts.session_timeout_seconds / 8)
 
     @property
     def expected_s(self) -> float:
-        """Roughly how long it will take: the joining, or the letting in if that is slower, and the end."""
+        """Roughly how many seconds the run takes: joins or admissions, whichever is slower, and the end."""
         facts = self.facts
         turnover = facts.max_active_users / (self.mean_dwell_s + _HEARD_AFTER_S)
         share_let_in = (
@@ -117,39 +119,41 @@ class Plan(msgspec.Struct, frozen=True):
         return max(self.visitors / self.join_rate, letting_in_s) + self.mean_dwell_s + 2.0
 
     def is_far_back(self, position: int, seconds: float) -> bool:
-        """Whether somebody at that position will hardly be let in within so many seconds, even if a quarter
-        of those before them give up."""
+        """Whether a visitor at that position is unlikely to be admitted within so many seconds.
+
+        That still holds if a quarter of the visitors ahead give up.
+        """
         facts = self.facts
         return position > 1.33 * facts.admission_rate * seconds + facts.burst
 
 
-class Script(msgspec.Struct, frozen=True):
-    """What one visitor will do."""
+class VisitPlan(msgspec.Struct, frozen=True):
+    """What one visitor does, and when."""
 
     number: int
     comes_at_s: float
     """Seconds after the start."""
     priority: int
-    """What the visitor asks for, with a pass where that takes one."""
+    """The priority that the visitor asks for, with a pass if it needs one."""
     behaviour: Behaviour
     address: str
     metadata: dict[str, str | int | float | bool]
     acts_after_s: float
-    """When, after joining, a visitor who means to leave or to fall silent does so."""
+    """Seconds after joining at which the visitor leaves or stops sending heartbeats, if that is planned."""
     silence_s: float
-    """For how long a visitor who returns is silent: more than the interval, less than the timeout."""
+    """Seconds without heartbeats of a visitor who returns: more than the interval, less than the timeout."""
     page_views: int
     dwell_s: float
-    looks_back: bool
-    """Whether the visitor asks once more after having left."""
+    checks_after_leaving: bool
+    """Whether the visitor checks the status once more after leaving."""
     used_pass: str = ""
-    """The pass that the visitor brings; empty for none."""
+    """The pass that the visitor presents; empty for none."""
     is_live: bool = False
-    """Whether this visitor waits on a WebSocket although others poll."""
+    """Whether this visitor waits on a WebSocket even if others poll."""
 
 
-def scripts(plan: Plan, random: Random) -> Iterator[Script]:
-    """Write every visitor's script, in the order they come: a Poisson stream at the join rate."""
+def make_visit_plans(plan: Plan, random: Random) -> Iterator[VisitPlan]:
+    """Plan every visitor, in order of arrival. Arrivals are a Poisson process with the join rate."""
     facts = plan.facts
     interval_s, timeout_s = facts.heartbeat_interval_seconds, facts.heartbeat_timeout_seconds
     first_address = random.randrange(MOST_VISITORS)
@@ -159,7 +163,7 @@ def scripts(plan: Plan, random: Random) -> Iterator[Script]:
         (behaviour,) = random.choices(list(_BEHAVIOUR_WEIGHTS), list(_BEHAVIOUR_WEIGHTS.values()))
         (priority,) = random.choices(_PRIORITIES, _PRIORITY_WEIGHTS)
         address = _BENCHMARK_NETWORK + (first_address + number) % MOST_VISITORS
-        yield Script(
+        yield VisitPlan(
             number=number,
             comes_at_s=comes_at_s,
             priority=priority,
@@ -175,5 +179,5 @@ def scripts(plan: Plan, random: Random) -> Iterator[Script]:
             silence_s=interval_s + (timeout_s - interval_s) * random.uniform(0.3, 0.6),
             page_views=random.randint(1, 3),
             dwell_s=min(random.expovariate(1 / plan.mean_dwell_s), 3 * plan.mean_dwell_s),
-            looks_back=random.random() < (0.5 if behaviour is Behaviour.LEAVES else 0.1),
+            checks_after_leaving=random.random() < (0.5 if behaviour is Behaviour.LEAVES else 0.1),
         )

@@ -1,7 +1,7 @@
-"""The promises, one function each. Pure.
+"""Checks each promise of the waiting room against the observations, one function per promise. Pure.
 
-Each is judged so that a server that keeps it is never called false, whatever the network and this machine
-did: what cannot be known from outside counts for the server.
+A check never accuses a correct server, whatever the network and this machine did. If something cannot be
+known from outside, the check assumes what is better for the server.
 """
 
 from collections import Counter
@@ -14,57 +14,57 @@ from wr.rehearse import measurements
 from wr.rehearse.evidence import Evidence
 from wr.rehearse.observations import ObservedAnswer, Outcome, RequestKind
 from wr.rehearse.plan import MARGIN_S, Behaviour
-from wr.rehearse.visitor_history import Loss, Story, ended_early
+from wr.rehearse.visitor_history import Loss, VisitorHistory, ended_early
 
 _SESSION_AUDIENCE = "wr:session"
 _ROUNDING = 0.01
-"""Of a person: what a server may lose or gain by adding up fractions."""
+"""The part of an admission by which a server may be off because it adds fractions."""
 _BLAMED = {
-    Loss.TOO_EARLY: "dropped before the timeout was over",
-    Loss.TOO_SLOW: "dropped because the server was too slow to take their heartbeats",
+    Loss.TOO_EARLY: "dropped before the timeout had passed",
+    Loss.TOO_SLOW: "dropped because the server was too slow with their heartbeats",
     Loss.LIMITED: "dropped because the server refused heartbeats as too many (429)",
 }
 _IN = (Outcome.WAITING, Outcome.ADMITTED, Outcome.ACTIVE)
 
 
 class Promise(msgspec.Struct, frozen=True):
-    """One promise, and what was seen of it."""
+    """The result of checking one promise."""
 
     name: str
     is_kept: bool | None
-    """None when nothing was seen that could tell."""
+    """None if the observations do not decide it."""
     detail: str
 
 
 def order(evidence: Evidence) -> Promise:
-    """First come, first served inside each priority."""
-    name = "First come, first served inside a priority"
+    """First come, first served within each priority."""
+    name = "First come, first served within a priority"
     let_in = len(evidence.admitted_ms)
     if let_in < 2:
-        return Promise(name, None, "fewer than two were let in")
+        return Promise(name, None, "fewer than two admissions")
     count = evidence.inversions
-    return Promise(name, count == 0, f"{let_in:,} let in, {count:,} pairs in the wrong order")
+    return Promise(name, count == 0, f"{let_in:,} admitted, {count:,} pairs in the wrong order")
 
 
 def priorities(evidence: Evidence) -> Promise:
-    """Higher priority first, each with its share while lower ones wait."""
+    """Higher priorities first, each with its share while lower ones wait."""
     share = evidence.facts.priority_share
     name = "Higher priority first" if share >= 1 else f"Higher priority first, {share * 100:g} % at most"
     if evidence.offset is None or len({entrant.priority for entrant in evidence.entrants}) < 2:
         return Promise(name, None, "no two priorities to compare")
     if share >= 1:
         count = measurements.passed_over(evidence.entrants, evidence.offset)
-        return Promise(name, count == 0, f"{count:,} let in while somebody of a higher priority waited")
-    # Shares are parts of all admissions, and strangers' are not seen here.
+        return Promise(name, count == 0, f"{count:,} admitted while a visitor of a higher priority waited")
+    # Shares are parts of all admissions, and the admissions of other visitors are not observed.
     if evidence.seen.waiting_before:
-        return Promise(name, None, "other people were in line, and what they got is not known")
+        return Promise(name, None, "other visitors were waiting, and their admissions are not known")
     if any(_is_join_in_doubt(answer) for visit in evidence.seen.visits for answer in visit.answers):
-        return Promise(name, None, "joins got no proper answer: who was in line is not known")
+        return Promise(name, None, "some joins got no proper answer, so the waiting visitors are not known")
     fit = measurements.share_fit(evidence.entrants, evidence.offset, share)
     if not fit.judged:
-        return Promise(name, None, "no two priorities waited at once")
+        return Promise(name, None, "no two priorities waited at the same time")
     off = max(fit.above, fit.below)
-    detail = f"{fit.judged:,} let in while several waited, at the most {off:.1f} off; 1 is allowed"
+    detail = f"{fit.judged:,} admitted while several waited, at most {off:.1f} off; 1 is allowed"
     return Promise(name, off <= 1 + _ROUNDING, detail)
 
 
@@ -73,51 +73,49 @@ def _is_join_in_doubt(answer: ObservedAnswer) -> bool:
 
 
 def cap(evidence: Evidence) -> Promise:
-    """Never more sessions at once than allowed."""
+    """Never more sessions at the same time than allowed."""
     most = evidence.facts.max_active_users
-    name = f"Never more than {most:,} sessions at once"
+    name = f"Never more than {most:,} sessions at the same time"
     if not evidence.admitted_ms:
-        return Promise(name, None, "nobody was let in")
+        return Promise(name, None, "no visitor was admitted")
     seen = evidence.most_active
-    return Promise(name, seen <= most, f"{seen:,} surely active at once")
+    return Promise(name, seen <= most, f"{seen:,} certainly active at the same time")
 
 
 def rate(evidence: Evidence) -> Promise:
-    """Never faster than the admission rate, one second's burst aside."""
+    """Never faster than the admission rate, apart from a burst of one second."""
     facts = evidence.facts
     name = f"Never faster than {facts.admission_rate:g}/s, with a burst of {facts.burst:g}"
     if not evidence.admitted_ms:
-        return Promise(name, None, "nobody was let in")
+        return Promise(name, None, "no visitor was admitted")
     beyond, length_s = measurements.most_beyond(evidence.admitted_ms, facts.admission_rate)
     steady = facts.admission_rate * length_s
-    detail = (
-        f"at the most {steady + beyond:,.0f} in {length_s:.2f} s; {steady + facts.burst:,.0f} are allowed"
-    )
+    detail = f"at most {steady + beyond:,.0f} in {length_s:.2f} s; {steady + facts.burst:,.0f} are allowed"
     return Promise(name, beyond <= facts.burst + _ROUNDING, detail)
 
 
 def faithful(evidence: Evidence) -> Promise:
-    """Who keeps beating keeps the place."""
-    name = "Who sends heartbeats in time keeps the place"
+    """A visitor who sends heartbeats in time keeps the place."""
+    name = "A visitor who sends heartbeats in time keeps the place"
     blamed = Counter(loss for _, loss in evidence.losses if loss in _BLAMED)
     if blamed:
         return Promise(name, False, "; ".join(f"{count:,} {_BLAMED[loss]}" for loss, count in blamed.items()))
-    lost = {id(story) for story, _ in evidence.losses}
-    kept = [story for story in evidence.stories if id(story) not in lost]
+    lost = {id(history) for history, _ in evidence.losses}
+    kept = [history for history in evidence.histories if id(history) not in lost]
     if not kept:
-        return Promise(name, None, "nobody sent heartbeats in time")
-    returned = sum(story.visit.behaviour is Behaviour.RETURNS for story in kept)
-    return Promise(name, True, f"{len(kept):,} did, {returned:,} of them meant to fall silent for a while")
+        return Promise(name, None, "no visitor sent heartbeats in time")
+    returned = sum(history.visit.behaviour is Behaviour.RETURNS for history in kept)
+    return Promise(name, True, f"{len(kept):,} did; {returned:,} of them planned a silence")
 
 
 def silent(evidence: Evidence) -> Promise:
-    """Who stays silent beyond the timeout is dropped."""
+    """A visitor who stays silent beyond the timeout is dropped."""
     limit_s = evidence.facts.heartbeat_timeout_seconds + MARGIN_S
-    name = f"Who is silent for {evidence.facts.heartbeat_timeout_seconds:,} s is dropped"
+    name = f"A visitor who is silent for {evidence.facts.heartbeat_timeout_seconds:,} s is dropped"
     dropped = kept = forgotten = let_in = 0
-    for story in evidence.stories:
-        for answer in story.visit.answers:
-            if answer.silent_s < limit_s or answer.sent_s > min(story.left_s, story.heard_s):
+    for history in evidence.histories:
+        for answer in history.visit.answers:
+            if answer.silent_s < limit_s or answer.sent_s > min(history.left_s, history.heard_s):
                 continue
             if answer.outcome is Outcome.WAITING:
                 kept += 1
@@ -126,54 +124,57 @@ def silent(evidence: Evidence) -> Promise:
             elif answer.outcome is Outcome.EXPIRED:
                 dropped += 1
             elif answer.outcome is Outcome.ADMITTED:
-                let_in += _let_in_too_late(evidence, story, answer.sent_s - answer.silent_s + limit_s)
-    parts = [f"{dropped:,} were"]
+                let_in += _let_in_too_late(evidence, history, answer.sent_s - answer.silent_s + limit_s)
+    parts = [f"{dropped:,} were dropped"]
     parts += [f"{kept:,} kept the place"] if kept else []
-    parts += [f"{let_in:,} were let in all the same"] if let_in else []
+    parts += [f"{let_in:,} were admitted all the same"] if let_in else []
     parts += [f"{forgotten:,} got 404 instead of 410"] if forgotten else []
     if kept or let_in or forgotten:
         return Promise(name, False, ", ".join(parts))
-    return Promise(name, True if dropped else None, parts[0] if dropped else "nobody was silent for so long")
+    detail = parts[0] if dropped else "no visitor was silent for that long"
+    return Promise(name, True if dropped else None, detail)
 
 
-def _let_in_too_late(evidence: Evidence, story: Story, dropped_by_s: float) -> bool:
-    """Whether somebody was surely let in after having to be dropped."""
-    if story.entry is None or evidence.offset is None:
+def _let_in_too_late(evidence: Evidence, history: VisitorHistory, dropped_by_s: float) -> bool:
+    """Whether a visitor was certainly admitted after the time by which the server had to drop it."""
+    if history.entry is None or evidence.offset is None:
         return False
-    return story.entry.admitted_ms > dropped_by_s * 1000 + evidence.offset.latest_ms
+    return history.entry.admitted_ms > dropped_by_s * 1000 + evidence.offset.latest_ms
 
 
 def once(evidence: Evidence) -> Promise:
-    """Nobody gets in twice, no two share a place, and who has left stays out."""
-    name = "Nobody gets in twice, and who has left stays out"
+    """No visitor is admitted twice, no two visitors share a place, and a visitor who left stays out."""
+    name = "No visitor is admitted twice, and a visitor who left stays out"
     twice = back = looked = 0
-    for story in evidence.stories:
-        answers = story.visit.answers
+    for history in evidence.histories:
+        answers = history.visit.answers
         twice += len({(a.entry.session_id, a.entry.admitted_ms) for a in answers if a.entry is not None}) > 1
-        later = [answer for answer in answers if answer.sent_s > story.left_s]
+        later = [answer for answer in answers if answer.sent_s > history.left_s]
         looked += bool(later)
         back += any(answer.outcome in _IN for answer in later)
-    places = Counter(story.visit.position_id for story in evidence.stories)
-    sessions = Counter(story.entry.session_id for story in evidence.stories if story.entry is not None)
+    places = Counter(history.visit.position_id for history in evidence.histories)
+    sessions = Counter(
+        history.entry.session_id for history in evidence.histories if history.entry is not None
+    )
     shared = sum(count > 1 for count in (places | sessions).values())
     if twice or back or shared:
         return Promise(
             name,
             False,
-            f"{twice:,} got in twice, {back:,} were still in after leaving, {shared:,} places shared",
+            f"{twice:,} admitted twice, {back:,} still in after leaving, {shared:,} places shared",
         )
-    if not evidence.stories:
-        return Promise(name, None, "nobody got in line")
-    return Promise(name, True, f"{len(evidence.stories):,} places, {looked:,} looked back after leaving")
+    if not evidence.histories:
+        return Promise(name, None, "no visitor got a place")
+    return Promise(name, True, f"{len(evidence.histories):,} places, {looked:,} checked after leaving")
 
 
 def lasting(evidence: Evidence) -> Promise:
-    """Sessions last as long as their tokens say."""
-    name = "Sessions last as long as their tokens say"
+    """Sessions last until the time in their tokens."""
+    name = "Sessions last until the time in their tokens"
     if evidence.offset is None:
-        return Promise(name, None, "nobody was let in")
+        return Promise(name, None, "no visitor was admitted")
     latest_ms = evidence.offset.latest_ms
-    early = sum(ended_early(story, latest_ms) for story in evidence.stories)
+    early = sum(ended_early(history, latest_ms) for history in evidence.histories)
     return Promise(name, early == 0, f"{len(evidence.admitted_ms):,} sessions, {early:,} ended early")
 
 
@@ -181,31 +182,30 @@ def tokens(evidence: Evidence) -> Promise:
     """Session tokens verify with the published keys, and name their visitor."""
     name = "Session tokens verify with the published keys"
     strangers = sum(
-        story.entry.position_id != story.visit.position_id or story.entry.queue_id != evidence.facts.id
-        for story in evidence.stories
-        if story.entry is not None
+        history.entry.position_id != history.visit.position_id or history.entry.queue_id != evidence.facts.id
+        for history in evidence.histories
+        if history.entry is not None
     )
     if strangers:
         return Promise(name, False, f"{strangers:,} name another place or queue than their visitor's")
     sample = [visit.session_token for visit in evidence.seen.visits if visit.session_token]
     if not sample:
-        return Promise(name, None, "nobody was let in")
+        return Promise(name, None, "no visitor was admitted")
     if evidence.seen.published_keys is None:
         return Promise(name, None, "the published keys could not be read")
     if _algorithm(sample[0]).startswith("HS"):
-        return Promise(name, None, "they are signed with a secret, for which no key is published")
+        return Promise(name, None, "the tokens are signed with a secret, which is not published")
     verify = _verifier(evidence.seen.published_keys)
     false = sum(not verify(token) for token in sample)
-    return Promise(name, false == 0, f"{len(sample):,} verified" if not false else f"{false:,} do not")
+    return Promise(name, false == 0, f"{len(sample):,} verified" if not false else f"{false:,} do not verify")
 
 
 def _verifier(published: dict[str, object]) -> Callable[[str], bool]:
-    """Make what a site in front of which the queue stands would do with a token, its time aside: that may be
-    over by now."""
+    """Return a function that verifies a token as the site would, but ignores its expiry."""
     try:
         keys = {key.key_id: key for key in jwt.PyJWKSet.from_dict(published).keys}
     except jwt.PyJWTError:
-        # No key that one can use is no key: then nothing verifies.
+        # Without a usable key no token verifies.
         keys = {}
 
     def verify(token: str) -> bool:
@@ -233,9 +233,9 @@ def _algorithm(token: str) -> str:
 
 
 def served(evidence: Evidence) -> Promise:
-    """No request fails: no 5xx, no silence, no refusal that the contract does not give."""
+    """No request fails: no 5xx, no missing answer, no refusal that the contract does not define."""
     name = "No request fails"
-    # Too many requests are answered as they should be; whether the limit suits the queue is another question.
+    # 429 is a correct answer to too many requests. Whether the limit suits the queue is another question.
     faults = {fault: count for fault, count in evidence.faults.items() if fault[1] != 429}
     total = f"{evidence.seen.effort.requests:,} requests"
     if not evidence.facts.max_queue_size:
@@ -256,17 +256,19 @@ def _is_full(answer: ObservedAnswer) -> bool:
 
 
 def moving(evidence: Evidence) -> Promise:
-    """People in line are let in sooner or later."""
-    name = "The line moves"
+    """Waiting visitors are admitted sooner or later."""
+    name = "The queue moves"
     seen = evidence.seen
     if not seen.stalled_s:
-        return Promise(name, True if evidence.admitted_ms else None, f"{len(evidence.admitted_ms):,} let in")
-    waiting = sum(story.is_still_waiting for story in evidence.stories)
-    detail = f"nothing moved for {seen.stalled_s:.0f} s with {waiting:,} in line"
+        return Promise(
+            name, True if evidence.admitted_ms else None, f"{len(evidence.admitted_ms):,} admitted"
+        )
+    waiting = sum(history.is_still_waiting for history in evidence.histories)
+    detail = f"no change for {seen.stalled_s:.0f} s with {waiting:,} waiting"
     if seen.facts_after is not None and seen.facts_after.status != "active":
-        return Promise(name, None, f"{detail}, but the queue had been set to {seen.facts_after.status}")
+        return Promise(name, None, f"{detail}, but the queue's status is {seen.facts_after.status}")
     if seen.active_before >= evidence.facts.max_active_users:
-        return Promise(name, None, f"{detail}, but other people had filled the room before")
+        return Promise(name, None, f"{detail}, but other visitors held all sessions before")
     return Promise(name, False, detail)
 
 
@@ -284,4 +286,4 @@ ALL: tuple[Callable[[Evidence], Promise], ...] = (
     moving,
 )
 DEPENDS_ON_SETTINGS = (priorities, cap, rate, faithful, silent)
-"""These cannot be judged when the settings were changed meanwhile."""
+"""Checks that cannot decide anything if the queue's settings changed during the run."""

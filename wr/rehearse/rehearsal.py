@@ -1,4 +1,4 @@
-"""The sale itself: visitors come, everything is watched, and what was seen is handed over to be judged."""
+"""Runs all simulated visitors of a rehearsal and collects the observations for the checks."""
 
 import signal
 from collections.abc import Awaitable, Callable, Iterable
@@ -8,66 +8,66 @@ import trio
 
 from wr.client.admin_client import AdminClient
 from wr.rehearse.client import Client
-from wr.rehearse.live_counts import Tally
-from wr.rehearse.machine_watch import Watch
+from wr.rehearse.live_counts import LiveCounts
+from wr.rehearse.machine_watch import MachineWatch
 from wr.rehearse.observations import Observations
-from wr.rehearse.operator import CannotPlay, Look, look_at, published_keys
-from wr.rehearse.plan import Plan, Script
-from wr.rehearse.visitor import play
-from wr.rehearse.visitor_requests import Conversation
+from wr.rehearse.operator import CannotRehearse, QueueState, published_keys, read_queue_state
+from wr.rehearse.plan import Plan, VisitPlan
+from wr.rehearse.visitor import run_visit
+from wr.rehearse.visitor_requests import VisitorRequests
 
 MOST_VERIFIED = 500
-"""Of so many visitors, evenly spread, the session token is kept to be verified."""
+"""Number of visitors, evenly spread, whose session tokens are kept to be verified."""
 
-_LAST_WORD_S = 10.0
+_FINAL_READ_S = 10.0
 
 
 class Rehearsal:
-    """One sale, played once."""
+    """One run of a rehearsal."""
 
     def __init__(
         self,
         plan: Plan,
-        cast: Iterable[Script],
+        visit_plans: Iterable[VisitPlan],
         client: Client,
         admin: AdminClient,
         clock: Callable[[], float],
         *,
-        before_last_word: Callable[[], Awaitable[None]] = trio.lowlevel.checkpoint,
+        before_final_read: Callable[[], Awaitable[None]] = trio.lowlevel.checkpoint,
         patience_s: float | None = None,
     ) -> None:
-        """Nothing is played yet.
+        """Prepare the run; `run` starts it.
 
-        `before_last_word` is awaited when the last visitor has gone, before the server is looked at again.
-        `patience_s` is how long nothing may move: unless given, two minutes, or as long as letting in five
-        or dropping one takes.
+        `before_final_read` is awaited after the last visit, before the queue's settings are read again.
+        `patience_s` is how many seconds may pass without any change of a visitor's state. By default two
+        minutes, or longer if five admissions or one timeout take longer.
         """
         self.plan = plan
-        self.tally = Tally()
-        self._cast = cast
+        self.counts = LiveCounts()
+        self._mixed_visit_plans = visit_plans
         self._client = client
         self._admin = admin
         self._clock = clock
-        self._before_last_word = before_last_word
+        self._before_final_read = before_final_read
         facts = plan.facts
         self.patience_s = patience_s or max(
             120.0, 5 / facts.admission_rate, facts.heartbeat_timeout_seconds + 60.0
         )
-        self._watch = Watch(clock)
-        self._talks: list[Conversation] = []
+        self._watch = MachineWatch(clock)
+        self._visitor_requests: list[VisitorRequests] = []
         self._is_interrupted = False
         self._stalled_s = 0.0
 
     @property
     def requests(self) -> int:
-        """How many requests have been sent."""
+        """Number of requests sent so far."""
         return self._client.requests
 
-    async def play(self, before: Look) -> Observations:
-        """Play until every visit is over, Ctrl-C, or nothing has moved for `patience_s`.
+    async def run(self, before: QueueState) -> Observations:
+        """Run until every visit has ended, Ctrl-C, or no visitor's state has changed for `patience_s`.
 
         Raises:
-            CannotPlay: the server takes all visitors for one; perhaps inside an exception group.
+            CannotRehearse: the server gives all visitors the same address; may be inside an exception group.
         """
         started_s = self._clock()
         async with trio.open_nursery() as around:
@@ -75,17 +75,17 @@ class Rehearsal:
             around.start_soon(self._stop_on_signal, around.cancel_scope)
             around.start_soon(self._stop_when_stalled, around.cancel_scope)
             async with trio.open_nursery() as visitors:
-                await self._let_them_come(visitors, started_s)
+                await self._start_visitors(visitors, started_s)
             around.cancel_scope.cancel()
         duration_s = self._clock() - started_s
-        await self._before_last_word()
+        await self._before_final_read()
         keys = after = None
-        with trio.move_on_after(_LAST_WORD_S), suppress(CannotPlay):
+        with trio.move_on_after(_FINAL_READ_S), suppress(CannotRehearse):
             keys = await published_keys(self._client)
-            after = await look_at(self._admin, self.plan.facts.id)
+            after = await read_queue_state(self._admin, self.plan.facts.id)
         return Observations(
             plan=self.plan,
-            visits=tuple(talk.visit() for talk in self._talks),
+            visits=tuple(requests.visit() for requests in self._visitor_requests),
             effort=self._watch.effort(self._client.requests),
             duration_s=duration_s,
             facts_after=after.facts if after else None,
@@ -96,23 +96,23 @@ class Rehearsal:
             stalled_s=self._stalled_s,
         )
 
-    async def _let_them_come(self, visitors: trio.Nursery, started_s: float) -> None:
+    async def _start_visitors(self, visitors: trio.Nursery, started_s: float) -> None:
         keeps_every = -(-self.plan.visitors // MOST_VERIFIED)
-        for script in self._cast:
-            due_s = started_s + script.comes_at_s
+        for visit_plan in self._mixed_visit_plans:
+            due_s = started_s + visit_plan.comes_at_s
             await trio.sleep_until(due_s)
-            talk = Conversation(
-                self._client.for_visitor(script.number),
+            requests = VisitorRequests(
+                self._client.for_visitor(visit_plan.number),
                 self.plan,
-                script,
-                self.tally,
-                keeps_token=script.number % keeps_every == 0,
+                visit_plan,
+                self.counts,
+                keeps_token=visit_plan.number % keeps_every == 0,
             )
-            self._talks.append(talk)
-            visitors.start_soon(play, self.plan, script, due_s, talk, self.tally, self._watch)
+            self._visitor_requests.append(requests)
+            visitors.start_soon(run_visit, self.plan, visit_plan, due_s, requests, self.counts, self._watch)
 
     async def _stop_on_signal(self, scope: trio.CancelScope) -> None:
-        """End at the first Ctrl-C or SIGTERM, with what has been seen; a second one ends the process."""
+        """End the run at the first Ctrl-C or SIGTERM and keep its observations; a second ends the process."""
         with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
             async for _ in signals:
                 self._is_interrupted = True
@@ -122,8 +122,8 @@ class Rehearsal:
     async def _stop_when_stalled(self, scope: trio.CancelScope) -> None:
         moves, moved_s = -1, self._clock()
         while True:
-            if self.tally.moves != moves:
-                moves, moved_s = self.tally.moves, self._clock()
+            if self.counts.moves != moves:
+                moves, moved_s = self.counts.moves, self._clock()
             elif self._clock() - moved_s > self.patience_s:
                 self._stalled_s = self._clock() - moved_s
                 scope.cancel()

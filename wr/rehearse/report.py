@@ -1,4 +1,4 @@
-"""What the operator sees: what will be played, how it goes, and what came of it."""
+"""Prints a rehearsal for the operator: the plan, the progress and the result."""
 
 import math
 from collections.abc import Callable
@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from wr.rehearse.operator import Look
+from wr.rehearse.operator import QueueState
 from wr.rehearse.plan import Plan
 from wr.rehearse.rehearsal import Rehearsal
 from wr.rehearse.verdict import RehearsalFigures, Verdict
@@ -17,34 +17,35 @@ _REFRESH_S = 0.25
 _LINE_EVERY_S = 10.0
 
 
-def announce(console: Console, plan: Plan, before: Look, url: str) -> None:
-    """Say what will be played, and roughly how long it will take."""
+def announce(console: Console, plan: Plan, before: QueueState, url: str) -> None:
+    """Print the plan of the run, and roughly how long it takes."""
     facts = plan.facts
     console.print(
         f"{plan.visitors:,} visitors join queue [bold]{facts.id}[/] at {url}, {plan.join_rate:g} a second.\n"
-        f"It lets in {facts.admission_rate:g} a second and holds {facts.max_active_users:,} sessions; each "
-        f"will be used for about {plan.mean_dwell_s:.1f} s.\n"
-        f"Heartbeats are due every {facts.heartbeat_interval_seconds:,} s, and who is silent for "
+        f"It admits {facts.admission_rate:g} per second and allows {facts.max_active_users:,} sessions. Each "
+        f"session is used for about {plan.mean_dwell_s:.1f} s.\n"
+        f"Heartbeats are due every {facts.heartbeat_interval_seconds:,} s. A visitor who is silent for "
         f"{facts.heartbeat_timeout_seconds:,} s is dropped.\n"
-        f"That takes about {_duration(plan.expected_s)}. Ctrl-C ends it early, with what was seen by then. "
-        f"The seed is {plan.seed}.",
+        f"The run takes about {_duration(plan.expected_s)}. Ctrl-C ends it early; the checks then cover what "
+        f"was observed. The seed is {plan.seed}.",
         highlight=False,
     )
     if before.waiting or before.active:
         console.print(
-            f"[yellow]The queue is not empty: {before.waiting:,} other people are in line and "
-            f"{before.active:,} in the room. This can take longer.[/]",
+            f"[yellow]The queue is not empty: {before.waiting:,} other visitors wait and "
+            f"{before.active:,} have sessions. The run may take longer.[/]",
             highlight=False,
         )
     if facts.max_queue_size and plan.visitors > facts.max_queue_size:
         console.print(
-            f"[yellow]The queue takes {facts.max_queue_size:,} in line: some may be turned away.[/]",
+            f"[yellow]At most {facts.max_queue_size:,} visitors can wait in the queue: some may be turned "
+            "away.[/]",
             highlight=False,
         )
 
 
 async def show_progress(console: Console, rehearsal: Rehearsal, clock: Callable[[], float]) -> None:
-    """Show live counts until cancelled: a bar on a terminal, elsewhere a line now and then."""
+    """Show live counts until cancelled: a bar on a terminal, otherwise a line every ten seconds."""
     if not console.is_terminal:
         await _show_lines(console, rehearsal, clock)
         return
@@ -64,7 +65,7 @@ async def show_progress(console: Console, rehearsal: Rehearsal, clock: Callable[
             await trio.sleep(_REFRESH_S)
             pace = (rehearsal.requests - requests) / (clock() - at_s)
             requests, at_s = rehearsal.requests, clock()
-            progress.update(bar, completed=rehearsal.tally.over, description=_counts(rehearsal, pace))
+            progress.update(bar, completed=rehearsal.counts.over, description=_counts(rehearsal, pace))
             progress.refresh()
 
 
@@ -79,18 +80,18 @@ async def _show_lines(console: Console, rehearsal: Rehearsal, clock: Callable[[]
 
 
 def _counts(rehearsal: Rehearsal, requests_per_s: float) -> str:
-    tally = rehearsal.tally
+    counts = rehearsal.counts
     return (
-        f"joined {tally.joined:,}  waiting {tally.waiting:,}  admitted {tally.admitted:,}  "
-        f"left {tally.left:,}  expired {tally.expired:,}  errors {tally.errors:,}  "
+        f"joined {counts.joined:,}  waiting {counts.waiting:,}  admitted {counts.admitted:,}  "
+        f"left {counts.left:,}  expired {counts.expired:,}  errors {counts.errors:,}  "
         f"{requests_per_s:,.0f} requests/s"
     )
 
 
 def report(console: Console, plan: Plan, verdict: Verdict) -> None:
-    """Print the figures, the promises and the notes, and whether any promise was broken."""
+    """Print the figures, the results of the checks, the notes, and whether any promise was broken."""
     console.print(_figures(plan, verdict.figures))
-    promises = Table(title="What was promised", title_justify="left", show_header=False, box=None)
+    promises = Table(title="Promises", title_justify="left", show_header=False, box=None)
     signs = {True: "[green]✓[/]", False: "[red]✗[/]", None: "[dim]–[/]"}
     for promise in verdict.promises:
         promises.add_row(signs[promise.is_kept], promise.name, f"[dim]{promise.detail}[/]")
@@ -101,7 +102,7 @@ def report(console: Console, plan: Plan, verdict: Verdict) -> None:
         console.print(f"[red bold]BROKEN[/]  {promise.name}: {promise.detail}", highlight=False)
     if not verdict.broken:
         unseen = sum(promise.is_kept is None for promise in verdict.promises)
-        rest = f" ({unseen} could not be judged, marked –)" if unseen else ""
+        rest = f" ({unseen} could not be checked, marked –)" if unseen else ""
         console.print(f"[green bold]No promise was broken[/]{rest}.", highlight=False)
 
 
@@ -109,30 +110,30 @@ def _figures(plan: Plan, figures: RehearsalFigures) -> Table:
     facts = plan.facts
     table = Table(title=f"Queue {facts.id}, {_duration(figures.duration_s)}", title_justify="left")
     table.add_column("")
-    table.add_column("seen", justify="right")
-    table.add_column("set")
+    table.add_column("observed", justify="right")
+    table.add_column("setting")
     rows = [
         ("joined", f"{figures.joined:,}", f"{plan.visitors:,}"),
         ("  per second", _number(figures.joins_per_s), f"{plan.join_rate:g}"),
         ("admitted", f"{figures.admitted:,}", ""),
         ("  and finished", f"{figures.finished:,}", ""),
-        ("left the line", f"{figures.left:,}", ""),
+        ("left the queue", f"{figures.left:,}", ""),
         ("expired", f"{figures.expired:,}", f"after {facts.heartbeat_timeout_seconds:,} s of silence"),
     ]
     rare = (
-        ("lost the place otherwise", figures.lost),
+        ("lost the place for another reason", figures.lost),
         ("turned away", figures.turned_away),
-        ("still in line at the end", figures.unfinished),
+        ("still waiting at the end", figures.unfinished),
     )
     rows += [(name, f"{count:,}", "") for name, count in rare if count]
     rows += [
-        ("order inversions inside a priority", f"{figures.inversions:,}", "0"),
-        ("most sessions active at once", f"{figures.most_active:,}", f"at most {facts.max_active_users:,}"),
+        ("order inversions within a priority", f"{figures.inversions:,}", "0"),
+        ("most sessions at the same time", f"{figures.most_active:,}", f"at most {facts.max_active_users:,}"),
         ("admissions per second", _number(figures.admitted_per_s), f"at most {facts.admission_rate:g}"),
         ("  in the busiest second", f"{figures.busiest_second:,}", f"and a burst of {facts.burst:g}"),
         ("error of the estimated wait, median", _seconds(figures.estimate_median_s), ""),
         ("  90th percentile", _seconds(figures.estimate_p90_s), ""),
-        ("time to an answer, median", _short(figures.answer_median_s), ""),
+        ("response time, median", _short(figures.answer_median_s), ""),
         ("  99th percentile", _short(figures.answer_p99_s), ""),
         ("requests", f"{figures.requests:,}", ""),
         ("  per second", _number(figures.requests / figures.duration_s), ""),

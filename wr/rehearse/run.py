@@ -1,4 +1,4 @@
-"""A rehearsal from the first look at the queue to the printed verdict."""
+"""Runs a whole rehearsal: reads the queue, plans and runs the visitors, checks and prints the result."""
 
 import gc
 import os
@@ -15,21 +15,27 @@ from rich.console import Console
 from wr.client.admin_client import AdminClient, find_admin_key
 from wr.rehearse.client import Origin, open_client, parse_origin
 from wr.rehearse.observations import Observations
-from wr.rehearse.operator import CannotPlay, Look, check_playable, issue_passes, look_at
-from wr.rehearse.plan import Plan, Script, scripts
+from wr.rehearse.operator import (
+    CannotRehearse,
+    QueueState,
+    check_queue_admits,
+    issue_passes,
+    read_queue_state,
+)
+from wr.rehearse.plan import Plan, VisitPlan, make_visit_plans
 from wr.rehearse.rehearsal import Rehearsal
 from wr.rehearse.report import announce, report, show_progress
 from wr.rehearse.verdict import Verdict, judge
 
-__all__ = ["CannotPlay", "perform"]
+__all__ = ["CannotRehearse", "run_rehearsal"]
 
 _SPARE_DESCRIPTORS = 64
 _PATIENCE_S = 30.0
 _WIDTH = 110
-"""Characters on a line of a file; a terminal has its own width."""
+"""Characters per line if the output is not a terminal."""
 
 
-def perform(
+def run_rehearsal(
     queue_id: str,
     visitors: int,
     join_rate: float,
@@ -40,10 +46,10 @@ def perform(
     *,
     is_live: bool = False,
 ) -> Verdict:
-    """Play a sale, show how it goes and print the verdict.
+    """Run a rehearsal on a running server, show its progress and print the result.
 
     Raises:
-        CannotPlay: it cannot be played.
+        CannotRehearse: it cannot run.
     """
     console = Console(highlight=False)
     if not console.is_terminal:
@@ -52,14 +58,15 @@ def perform(
         admin = AdminClient(url, find_admin_key(admin_key, data_dir))
         origin = parse_origin(admin.url)
     except ValueError as error:
-        raise CannotPlay(str(error)) from error
+        raise CannotRehearse(str(error)) from error
     failure: BaseException | None = None
     with garbage_collected_rarely():
         try:
-            seen = trio.run(_play, console, admin, origin, queue_id, visitors, join_rate, seed, is_live)
-        except* CannotPlay as group:
+            seen = trio.run(_run, console, admin, origin, queue_id, visitors, join_rate, seed, is_live)
+        except* CannotRehearse as group:
             failure = _first(group)
-        # Not raised in there: Python before 3.11.4, such as Debian 12's, would put it into another group.
+        # Raised out here because Python before 3.11.4 (Debian 12) would wrap it in a group in an except*
+        # block.
         if failure is not None:
             raise failure
         verdict = judge(seen)
@@ -69,8 +76,11 @@ def perform(
 
 @contextmanager
 def garbage_collected_rarely() -> Iterator[None]:
-    """Spare the collector from looking through everything that was seen again and again: with 4,000 visitors
-    that took more than half of each request's time (667 µs instead of 296)."""
+    """Make Python's garbage collector run rarely within the block.
+
+    With 4,000 visitors, scanning all observations again and again took more than half of each request's time
+    (667 µs instead of 296).
+    """
     thresholds = gc.get_threshold()
     gc.set_threshold(100_000, 50, 100)
     try:
@@ -79,7 +89,7 @@ def garbage_collected_rarely() -> Iterator[None]:
         gc.set_threshold(*thresholds)
 
 
-async def _play(
+async def _run(
     console: Console,
     admin: AdminClient,
     origin: Origin,
@@ -90,46 +100,52 @@ async def _play(
     is_live: bool,
 ) -> Observations:
     clock = trio.current_time
-    before = await look_at(admin, queue_id)
-    check_playable(before.facts)
+    before = await read_queue_state(admin, queue_id)
+    check_queue_admits(before.facts)
     plan = Plan(before.facts, visitors, join_rate, seed, run_id=new_run_id(), is_live=is_live)
     announce(console, plan, before, admin.url)
 
-    def scripted() -> Iterator[Script]:
-        return scripts(plan, Random(seed))  # noqa: S311 - a play that can be repeated, not a secret
+    def planned_visits() -> Iterator[VisitPlan]:
+        return make_visit_plans(plan, Random(seed))  # noqa: S311 - a repeatable plan, not a secret
 
-    passes = await issue_passes(admin, plan, scripted(), tell=console.print)
-    cast = (msgspec.structs.replace(script, used_pass=passes.get(script.number, "")) for script in scripted())
+    passes = await issue_passes(admin, plan, planned_visits(), tell=console.print)
+    visit_plans = (
+        msgspec.structs.replace(visit_plan, used_pass=passes.get(visit_plan.number, ""))
+        for visit_plan in planned_visits()
+    )
     async with open_client(
         origin, most_connections=connections(visitors), patience_s=_PATIENCE_S, clock=clock
     ) as client:
-        return await play_out(console, Rehearsal(plan, cast, client, admin, clock), before, clock)
+        return await run_with_progress(
+            console, Rehearsal(plan, visit_plans, client, admin, clock), before, clock
+        )
 
 
-async def play_out(
-    console: Console, rehearsal: Rehearsal, before: Look, clock: Callable[[], float]
+async def run_with_progress(
+    console: Console, rehearsal: Rehearsal, before: QueueState, clock: Callable[[], float]
 ) -> Observations:
-    """Play a rehearsal and show how it goes.
+    """Run a rehearsal and show its progress.
 
     Raises:
-        CannotPlay: the server takes all visitors for one; perhaps inside an exception group.
+        CannotRehearse: the server gives all visitors the same address; may be inside an exception group.
     """
     async with trio.open_nursery() as nursery:
         nursery.start_soon(show_progress, console, rehearsal, clock)
-        seen = await rehearsal.play(before)
+        seen = await rehearsal.run(before)
         nursery.cancel_scope.cancel()
     return seen
 
 
 def new_run_id() -> str:
-    """Make a name that no other run has."""
+    """Generate a unique name for a run."""
     return os.urandom(6).hex()
 
 
 def connections(visitors: int) -> int:
-    """Let this process open a connection for each visitor, or as many as the system grants.
+    """Return how many connections this process may open: one per visitor, or as many as the system allows.
 
-    A server that answers at once needs few; but nobody must wait here because it is slow with others.
+    Raises the limit on open files if necessary. A fast server needs few connections; but with a slow one, a
+    visitor must not wait for another visitor's connection.
     """
     limit, granted = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = visitors + _SPARE_DESCRIPTORS
@@ -139,6 +155,6 @@ def connections(visitors: int) -> int:
     return visitors if limit == resource.RLIM_INFINITY else max(1, min(wanted, limit) - _SPARE_DESCRIPTORS)
 
 
-def _first(group: BaseExceptionGroup[CannotPlay]) -> CannotPlay:
+def _first(group: BaseExceptionGroup[CannotRehearse]) -> CannotRehearse:
     (error, *_) = group.exceptions
     return _first(error) if isinstance(error, BaseExceptionGroup) else error

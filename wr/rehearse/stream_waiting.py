@@ -1,4 +1,4 @@
-"""Waiting in line on a live stream: the server tells, the visitor only has to be there."""
+"""Waits on a WebSocket: the server sends updates, and the open stream counts as heartbeats."""
 
 import math
 from typing import Any
@@ -6,36 +6,36 @@ from typing import Any
 import trio
 
 from wr.rehearse.observations import ObservedAnswer, Outcome, RequestKind
-from wr.rehearse.plan import MARGIN_S, Behaviour, Plan, Script
-from wr.rehearse.visitor_requests import Conversation
+from wr.rehearse.plan import MARGIN_S, Behaviour, Plan, VisitPlan
+from wr.rehearse.visitor_requests import VisitorRequests
 from wr.rehearse.websocket import WebSocket
 
 _TO_BE_SURE_S = 0.05
 
 
-class Listening:
-    """One visitor's wait on a WebSocket, put away and taken out again as the script says."""
+class StreamWaiting:
+    """One visitor's wait on a WebSocket, which the visitor closes and opens again as the visit plan says."""
 
-    def __init__(self, plan: Plan, script: Script, talk: Conversation) -> None:
+    def __init__(self, plan: Plan, visit_plan: VisitPlan, requests: VisitorRequests) -> None:
         self._plan = plan
-        self._script = script
-        self._talk = talk
-        self._acts_s = math.inf
-        """When a visitor does not only want to wait any more."""
+        self._visit_plan = visit_plan
+        self._requests = requests
+        self._acts_at_s = math.inf
+        """When the visitor leaves or closes the stream."""
         self._position = 0
         self._has_lost_stream = False
 
     async def wait(self, joined: ObservedAnswer) -> ObservedAnswer:
-        """Behave as the script says until no longer in line; returns the answer that said so."""
-        if self._script.behaviour is not Behaviour.STAYS:
-            self._acts_s = joined.received_s + self._script.acts_after_s
+        """Follow the visit plan until the visitor no longer waits; returns the answer that says so."""
+        if self._visit_plan.behaviour is not Behaviour.STAYS:
+            self._acts_at_s = joined.received_s + self._visit_plan.acts_after_s
         self._position = joined.position
         while True:
-            answer, socket = await self._talk.open_stream()
+            answer, socket = await self._requests.open_stream()
             if socket is None:
                 if not answer.outcome.is_fault:
                     return answer
-                await trio.sleep(self._talk.retry_s)
+                await trio.sleep(self._requests.retry_s)
                 continue
             try:
                 final = await self._listen(answer, socket)
@@ -43,42 +43,45 @@ class Listening:
                 await socket.aclose()
             if final is not None:
                 return final
-            if not self._has_lost_stream and self._script.behaviour in (
+            if not self._has_lost_stream and self._visit_plan.behaviour in (
                 Behaviour.RETURNS,
                 Behaviour.VANISHES,
             ):
-                self._acts_s = math.inf
-                self._talk.hung_up()
-                if self._script.behaviour is Behaviour.VANISHES:
-                    return await self._look_in_after_the_timeout()
-                await trio.sleep(self._script.silence_s)
+                self._acts_at_s = math.inf
+                self._requests.hung_up()
+                if self._visit_plan.behaviour is Behaviour.VANISHES:
+                    return await self._check_status_after_the_timeout()
+                await trio.sleep(self._visit_plan.silence_s)
             else:
-                # The server has closed, as it does when it stops: the place is kept, so open another.
-                await trio.sleep(self._talk.retry_s)
+                # The server closed the stream, as it does when it stops. The place still exists.
+                await trio.sleep(self._requests.retry_s)
 
     async def _listen(self, opened: ObservedAnswer, socket: WebSocket) -> ObservedAnswer | None:
-        """Listen until the server has said the last word, or something is to be done; then None."""
+        """Listen until the wait ends, and return the last answer.
+
+        None if the visitor leaves the stream, or if the stream is lost.
+        """
         answer = opened
         self._has_lost_stream = False
         while True:
             if answer.outcome is not Outcome.WAITING:
                 return answer
             self._position = answer.position
-            acts_s = self._acts_s if self._may_act() else math.inf
+            acts_s = self._acts_at_s if self._may_act() else math.inf
             messages = await self._messages(socket, acts_s)
             if messages is None:
-                if self._script.behaviour is Behaviour.LEAVES:
+                if self._visit_plan.behaviour is Behaviour.LEAVES:
                     return await self._leave()
                 return None
             if not messages:
                 self._has_lost_stream = True
-                self._talk.lost_stream(socket.heard_s)
+                self._requests.lost_stream(socket.heard_s)
                 return None
             for message in messages:
-                answer = self._talk.heard(message) or answer
+                answer = self._requests.heard(message) or answer
 
     async def _messages(self, socket: WebSocket, acts_s: float) -> list[Any] | None:
-        """Wait for the next messages; none when the stream is lost, None when it is time to act."""
+        """Wait for the next messages. An empty list: the stream is lost. None: it is time to act."""
         while True:
             quiet_s = socket.heard_s + self._plan.stream_patience_s
             with trio.move_on_at(min(acts_s, quiet_s)) as until:
@@ -90,26 +93,28 @@ class Listening:
 
     async def _leave(self) -> ObservedAnswer:
         while True:
-            answer = await self._talk.ask(RequestKind.LEAVE)
+            answer = await self._requests.ask(RequestKind.LEAVE)
             if not answer.outcome.is_fault:
                 return answer
-            await trio.sleep(self._talk.retry_s)
+            await trio.sleep(self._requests.retry_s)
 
     def _may_act(self) -> bool:
-        """Whether a silence would be over, or noticed, before the turn comes. Otherwise a session would be
-        kept from others by somebody who is not there."""
-        behaviour = self._script.behaviour
+        """Whether a silence would end, or cost the place, before the visitor is admitted.
+
+        Otherwise an absent visitor would hold a session that others could use.
+        """
+        behaviour = self._visit_plan.behaviour
         if behaviour is Behaviour.LEAVES:
             return True
-        silence_s = self._script.silence_s
+        silence_s = self._visit_plan.silence_s
         if behaviour is Behaviour.VANISHES:
             silence_s = self._plan.facts.heartbeat_timeout_seconds + MARGIN_S
         return self._plan.is_far_back(self._position, silence_s)
 
-    async def _look_in_after_the_timeout(self) -> ObservedAnswer:
+    async def _check_status_after_the_timeout(self) -> ObservedAnswer:
         await trio.sleep(self._plan.facts.heartbeat_timeout_seconds + MARGIN_S + _TO_BE_SURE_S)
         while True:
-            answer = await self._talk.ask(RequestKind.STATUS)
+            answer = await self._requests.ask(RequestKind.STATUS)
             if not answer.outcome.is_fault:
                 return answer
-            await trio.sleep(self._talk.retry_s)
+            await trio.sleep(self._requests.retry_s)

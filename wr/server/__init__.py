@@ -1,1 +1,1 @@
-"""The server as a process: settings, start and stop in order, and what is made of what."""
+"""The server process: settings, start-up, shutdown, and which objects it creates from which."""

@@ -1,23 +1,18 @@
-"""The process: what starts, in which order, and what stops, in the other. Read from top to bottom."""
+"""Runs the server: starts its parts in order and stops them in the reverse order. Read from top to bottom."""
 
 import gc
 import os
-import resource
 import secrets
 import socket
-import ssl
 import time
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from functools import partial
-from pathlib import Path
 
 import msgspec
 import structlog
 import trio
-from cryptography.exceptions import UnsupportedAlgorithm
 
-from wr.api.user_queue.user_tokens import UserTokens, read_user_key
 from wr.events.delivery import telling
 from wr.events.event_bus import EventBus
 from wr.events.store_events import StoreEvents
@@ -27,63 +22,46 @@ from wr.metrics.event_loop_delay import watch_event_loop
 from wr.metrics.instruments import Level
 from wr.metrics.process_metrics import ProcessMetrics
 from wr.model.address_shares import AddressShares
-from wr.model.audit import Actor
-from wr.model.queue import QueueConfig
-from wr.model.queue_defaults import new_queue
-from wr.model.refusals import Conflict
 from wr.room.admission import run_admission
-from wr.room.operators import OperatorService
-from wr.room.pass_reader import SiteKeys, open_site_keys
-from wr.room.signing_keys import SigningKeys
+from wr.server.demo_queues import create_demo_queues
+from wr.server.listening import (
+    bound_socket,
+    cannot_listen,
+    connection_limits,
+    raise_open_files_limit,
+    socket_url,
+    tls_context,
+)
 from wr.server.settings import Settings
 from wr.server.shutdown import Grace
+from wr.server.start_keys import (
+    load_signing_keys,
+    read_site_keys,
+    read_user_tokens,
+    shared_admin_key,
+    warn_of_short_keys,
+)
 from wr.server.startup import StartUpFailure, opened, unless_stopped
 from wr.server.wiring import PRODUCTION_CLOCKS, Clocks, Wiring, assemble
 from wr.store.embedded_store import embedded_store
 from wr.store.memory_watch import watch_memory
-from wr.store.private_files import write_private
-from wr.store.store import Store, open_store
+from wr.store.store import open_store
 from wr.supervision.loops import keep_running
 from wr.tracing.setup import TracesFailure, close_tracer, open_tracer
 from wr.tracing.tracer import Tracer
 
 log = structlog.get_logger("wr")
 
-ADMIN_KEY_FILE = "admin-key"
-_SHORTEST_KEY = 16
-"""Characters under which the start warns of a key."""
-_MOST_FILES = 1_000_000
-_LEAST_SHARE = 64
-"""Connections that one address may hold on a server however small, because people behind one NAT share it."""
-_FILES_KEPT = 100
-"""Descriptors that are not for connections: the store's, the log, threads' pipes."""
-
-DEMO_QUEUE = QueueConfig(
-    id="demo",
-    name="Demo sale",
-    target_url="https://example.com/checkout",
-    max_active_users=150,
-    max_queue_size=100_000,
-    admission_rate=50.0,
-    session_timeout_seconds=60,
-    heartbeat_interval_seconds=20,
-    heartbeat_timeout_seconds=50,
-)
-DEMO_QUEUES = (
-    DEMO_QUEUE,
-    # Those that the examples of both API documents name, so that they work as they stand.
-    QueueConfig(id="concert-tickets", name="Concert Ticket Sale", target_url="https://example.com/checkout"),
-    new_queue("concert-1", {"name": "Concert 1", "target_url": "https://example.com/checkout"}),
-)
-
 
 class Ready(msgspec.Struct, frozen=True):
-    """Where a server that has started is reached, and its admin key: ours or the operator's, new or not."""
+    """What a started server reports: its address, and its admin key."""
 
     url: str
     admin_key: str
     admin_key_is_ours: bool
+    """The server generated the key, now or at an earlier start; the operator did not set one."""
     admin_key_is_new: bool
+    """The server generated the key at this start."""
 
 
 async def run(
@@ -94,19 +72,21 @@ async def run(
     environment: Mapping[str, str] = os.environ,
     task_status: trio.TaskStatus[Ready] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Serve until `stop` is set, then end in order and return. `environment` says whether to trace.
+    """Serve until `stop` is set, then stop in order and return.
+
+    The `OTEL_*` variables in `environment` turn tracing on.
 
     Raises:
-        StartUpFailure, StoreFailure: the server cannot start; perhaps inside an exception group.
+        StartUpFailure, StoreFailure: the server cannot start. Either may be inside an exception group.
     """
     started_at = trio.current_time()
-    _warn_of_short_keys(settings)
-    limits = _connection_limits(settings, _allow_many_files())
-    tls = _tls_context(settings)
+    warn_of_short_keys(settings)
+    limits = connection_limits(settings, raise_open_files_limit())
+    tls = tls_context(settings)
     metrics = ProcessMetrics(time.perf_counter)
     event_bus = EventBus()
     async with (
-        _bound(settings.bind) as listener,
+        bound_socket(settings.bind) as listener,
         _tracer(environment) as tracer,
         _store_url(settings, stop) as url,
         open_store(
@@ -126,13 +106,13 @@ async def run(
             clocks,
             metrics,
             event_bus,
-            _site_keys(settings),
+            read_site_keys(settings),
             most_streams_per_address=limits.most_per_address,
             uptime_s=lambda: trio.current_time() - started_at,
         )
-        user_tokens = _user_tokens(settings)
+        user_tokens = read_user_tokens(settings)
         async with unless_stopped(stop):
-            admin_key, admin_key_is_new = await _use_store(wiring, settings)
+            admin_key, admin_key_is_new = await _prepare_store(wiring, settings)
         lanes = Lanes(
             wiring.api(settings, admin_key, user_tokens, tracer),
             limits,
@@ -141,126 +121,79 @@ async def run(
             tls=tls,
             takes_prior_knowledge=settings.http2 == "on",
         )
-        events = wiring.events
-        grace = Grace(settings.grace, trio.current_time)
-        # Outside of all that notes events, inside of the store that keeps what could not be delivered.
-        async with (
-            telling(events.hooks, events.link, patience_s=grace.for_events_s),
-            trio.open_nursery() as tasks,
-        ):
-            tasks.start_soon(keep_running, "keys", lambda _status: wiring.signing_keys.keep_fresh())
-            tasks.start_soon(keep_running, "gate", lambda _status: wiring.gate_sessions.report_for_ever())
-            tasks.start_soon(keep_running, "positions", lambda _status: wiring.live.look_in_turn())
-            tasks.start_soon(keep_running, "news", lambda _status: wiring.live.look_at_once())
-            tasks.start_soon(keep_running, "telling", lambda _status: wiring.announcer.announce_for_ever())
-            tasks.start_soon(keep_running, "memory", lambda _status: watch_memory(store.probe))
-            tasks.start_soon(keep_running, "recovery", lambda _status: wiring.recovery.keep_for_ever())
-            delays = metrics.event_loop
-            tasks.start_soon(keep_running, "event loop", lambda _status: watch_event_loop(delays))
-            hearing = partial(store.announcements.listen, wiring.registry.hurry)
-            async with unless_stopped(stop):
-                await tasks.start(keep_running, "hearing", hearing)
-                await tasks.start(_admission, wiring, settings.admission_interval)
-            async with trio.open_nursery() as serving:
-                try:
-                    await serving.start(_serve, lanes, listener, limits, settings, stop, metrics.connections)
-                except OSError as error:
-                    raise _cannot_listen(settings.bind, error) from error
-                task_status.started(
-                    Ready(
-                        _url(listener, "https" if tls else "http"),
-                        admin_key,
-                        not settings.admin_key,
-                        admin_key_is_new,
-                    )
-                )
-                await stop.wait()
-                grace.begin()
-                log.info("stopping: no new requests, those under way are answered", grace_s=settings.grace)
-                wiring.registry.close()
-            # Nobody asks any more: now the loops may end, then the batches, then the store.
-            tasks.cancel_scope.cancel()
+        ready = Ready(
+            socket_url(listener, "https" if tls else "http"),
+            admin_key,
+            not settings.admin_key,
+            admin_key_is_new,
+        )
+        serve = partial(_serve, lanes, listener, limits, settings, stop, metrics.connections)
+        await _run_until_stopped(wiring, serve, settings, stop, partial(task_status.started, ready))
         await wiring.recovery.keep_last()
     log.info("stopped")
 
 
-def collect_rarely() -> None:
-    """Have the garbage collector look at what is new only, and not after every few hundred objects.
+async def _run_until_stopped(
+    wiring: Wiring,
+    serve: Callable[..., Awaitable[None]],
+    settings: Settings,
+    stop: trio.Event,
+    report_ready: Callable[[], None],
+) -> None:
+    """Start event delivery, the loops and the lanes, in that order; after `stop`, end them in reverse."""
+    events = wiring.events
+    grace = Grace(settings.grace, trio.current_time)
+    # Event delivery stops after every part that emits events, and before the store, which keeps
+    # undelivered ones.
+    async with (
+        telling(events.hooks, events.link, patience_s=grace.for_events_s),
+        trio.open_nursery() as tasks,
+    ):
+        _start_loops(tasks, wiring)
+        async with unless_stopped(stop):
+            hearing = partial(wiring.store.announcements.listen, wiring.registry.hurry)
+            await tasks.start(keep_running, "hearing", hearing)
+            await tasks.start(_admission, wiring, settings.admission_interval)
+        async with trio.open_nursery() as serving:
+            try:
+                await serving.start(serve)
+            except OSError as error:
+                raise cannot_listen(settings.bind, error) from error
+            report_ready()
+            await stop.wait()
+            grace.begin()
+            log.info("stopping: open requests are answered, new ones are not", grace_s=settings.grace)
+            wiring.registry.close()
+        # No request is left: the loops stop first, then the batches, then the store.
+        tasks.cancel_scope.cancel()
 
-    Thousands of connections are hundreds of thousands of objects that live long; looking through all of them
-    again and again took a third of each request's time with 1,500 connections (2.7 ms instead of 1.7).
+
+def collect_rarely() -> None:
+    """Make Python's garbage collector run rarely, and never over the objects that exist now.
+
+    Thousands of connections hold hundreds of thousands of objects that live long. With 1,500 connections,
+    scanning them again and again took a third of each request's time (2.7 ms instead of 1.7).
     """
     gc.freeze()
     gc.set_threshold(50_000, 50, 100)
 
 
-def _allow_many_files() -> int:
-    """Use all the descriptors the system grants: the usual soft limit would turn a crowd away at 1,024.
-
-    Returns how many that is.
-    """
-    _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with suppress(OSError, ValueError):
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    granted = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-    return _MOST_FILES if granted == resource.RLIM_INFINITY else min(granted, _MOST_FILES)
-
-
-def _connection_limits(settings: Settings, files: int) -> ConnectionLimits:
-    most = settings.max_connections or max(1, files - _FILES_KEPT)
-    return ConnectionLimits(
-        most_connections=most,
-        most_per_address=settings.connections_per_address or max(_LEAST_SHARE, most // 10),
-        most_requests=settings.requests_per_connection,
-        idle_patience_s=settings.idle_timeout,
-        head_patience_s=settings.head_timeout,
-        body_patience_s=settings.body_timeout,
-        send_patience_s=settings.send_timeout,
-    )
-
-
-def _tls_context(settings: Settings) -> ssl.SSLContext | None:
-    """Set up TLS where there is a certificate; HTTP/2 is offered only where the operator wants it."""
-    if not settings.tls_certificate_file:
-        return None
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.set_alpn_protocols(["http/1.1"] if settings.http2 == "off" else ["h2", "http/1.1"])
-    try:
-        context.load_cert_chain(settings.tls_certificate_file, settings.tls_key_file or None, password="")
-    except OSError as error:
-        files = f"{settings.tls_certificate_file} {settings.tls_key_file}".strip()
-        raise StartUpFailure(f"tls_certificate_file {files}: {error}") from error
-    return context
-
-
-@asynccontextmanager
-async def _bound(bind: str) -> AsyncIterator[socket.socket]:
-    """Take the address before anything else is started, so that a taken port costs nothing."""
-    host, _, port = bind.rpartition(":")
-    host = host.strip("[]")
-    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as listener:
-        try:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            listener.bind((host, int(port)))
-        except OSError as error:
-            raise _cannot_listen(bind, error) from error
-        yield listener
-
-
-def _cannot_listen(bind: str, error: OSError) -> StartUpFailure:
-    return StartUpFailure(f"cannot listen on {bind}: {error.strerror or error}")
-
-
-def _url(listener: socket.socket, scheme: str) -> str:
-    host, port = listener.getsockname()[:2]
-    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
+def _start_loops(tasks: trio.Nursery, wiring: Wiring) -> None:
+    """Start the loops that run as long as the server; one that fails is logged and restarted."""
+    tasks.start_soon(keep_running, "keys", lambda _status: wiring.signing_keys.keep_fresh())
+    tasks.start_soon(keep_running, "gate", lambda _status: wiring.gate_sessions.report_for_ever())
+    tasks.start_soon(keep_running, "positions", lambda _status: wiring.live.look_in_turn())
+    tasks.start_soon(keep_running, "news", lambda _status: wiring.live.look_at_once())
+    tasks.start_soon(keep_running, "telling", lambda _status: wiring.announcer.announce_for_ever())
+    tasks.start_soon(keep_running, "memory", lambda _status: watch_memory(wiring.store.probe))
+    tasks.start_soon(keep_running, "recovery", lambda _status: wiring.recovery.keep_for_ever())
+    delays = wiring.metrics.event_loop
+    tasks.start_soon(keep_running, "event loop", lambda _status: watch_event_loop(delays))
 
 
 @asynccontextmanager
 async def _store_url(settings: Settings, stop: trio.Event) -> AsyncIterator[str]:
-    """Start the embedded store, unless another one is to be used; stopped last of all."""
+    """Give the URL of the store; without one in the settings, run the embedded store meanwhile."""
     if settings.store_url:
         yield settings.store_url
         return
@@ -275,7 +208,7 @@ async def _store_url(settings: Settings, stop: trio.Event) -> AsyncIterator[str]
 
 @asynccontextmanager
 async def _tracer(environment: Mapping[str, str]) -> AsyncIterator[Tracer | None]:
-    """Trace, if that is asked for; what is left is sent when nobody asks any more."""
+    """Trace if the environment asks for it. The last spans are sent after the last request."""
     try:
         tracer = await open_tracer(environment)
     except TracesFailure as error:
@@ -287,91 +220,26 @@ async def _tracer(environment: Mapping[str, str]) -> AsyncIterator[Tracer | None
             await close_tracer(tracer)
 
 
-async def _open_keys(signing_keys: SigningKeys, settings: Settings) -> None:
-    try:
-        await signing_keys.open(settings.session_key_file)
-    except (OSError, TypeError, ValueError, UnsupportedAlgorithm) as error:
-        what = (
-            f"session_key_file {settings.session_key_file}" if settings.session_key_file else "signing keys"
-        )
-        raise StartUpFailure(f"{what}: {error}") from error
+async def _prepare_store(wiring: Wiring, settings: Settings) -> tuple[str, bool]:
+    """Wait for the store and load from it what a start needs.
 
-
-def _user_tokens(settings: Settings) -> UserTokens | None:
-    if settings.waiting_queue_auth == "none":
-        return None
-    path = settings.waiting_queue_key_file
-    try:
-        return read_user_key(Path(path))
-    except (OSError, TypeError, ValueError, UnsupportedAlgorithm) as error:
-        raise StartUpFailure(f"waiting_queue_key_file {path}: {error}") from error
-
-
-def _site_keys(settings: Settings) -> SiteKeys:
-    try:
-        return open_site_keys(settings.pass_key)
-    except (OSError, TypeError, ValueError, UnsupportedAlgorithm) as error:
-        raise StartUpFailure(f"pass_key {settings.pass_key}: {error}") from error
-
-
-def _warn_of_short_keys(settings: Settings) -> None:
-    """Warn of keys that could be guessed: attempts are limited for each address, and addresses are many."""
-    for name in ("admin_key", "origin_key", "metrics_token"):
-        if 0 < len(getattr(settings, name)) < _SHORTEST_KEY:
-            log.warning(
-                "a key is short enough to be guessed: let it have 16 characters or more", setting=name
-            )
-
-
-async def _use_store(wiring: Wiring, settings: Settings) -> tuple[str, bool]:
-    """Wait for the store, and do what a start does there; returns the admin key and whether it is new."""
-    # Made once: the answer to a try that stored it may get lost.
+    Returns the admin key, and whether it is new.
+    """
+    # Generated once, outside of the retries: the store may keep the key of a try whose reply is lost.
     generated = secrets.token_urlsafe(24)
 
     async def use() -> tuple[str, bool]:
         await wiring.store.probe.ping()
         await wiring.recovery.open()
-        await _open_keys(wiring.signing_keys, settings)
-        key = await _admin_key(wiring.store, settings, generated)
+        await load_signing_keys(wiring.signing_keys, settings)
+        key = await shared_admin_key(wiring.store, settings, generated)
         if not settings.admin_key:
             wiring.recovery.admin_key = key[0]
         if settings.demo_queue:
-            await _make_demo_queues(wiring.store, wiring.operators)
+            await create_demo_queues(wiring.store, wiring.operators)
         return key
 
     return await opened(use, patience_s=settings.store_patience)
-
-
-async def _admin_key(store: Store, settings: Settings, generated: str) -> tuple[str, bool]:
-    """Find the admin key: the operator's, or one of ours that all replicas share and the data folder repeats
-    for the commands that run beside the server."""
-    if settings.admin_key:
-        return settings.admin_key, False
-    key = await store.secrets.first_admin_key(generated)
-    await trio.to_thread.run_sync(_note_admin_key, settings.data_dir, key)
-    return key, key == generated
-
-
-def _note_admin_key(data_dir: Path, key: str) -> None:
-    path = data_dir / ADMIN_KEY_FILE
-    try:
-        data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-        write_private(path, key + "\n")
-    except OSError as error:
-        log.warning(
-            "the admin key could not be noted for local commands; if nobody knows it, give --admin-key",
-            file=str(path),
-            error=str(error),
-        )
-
-
-async def _make_demo_queues(store: Store, operators: OperatorService) -> None:
-    if not await store.queues.names():
-        for config in DEMO_QUEUES:
-            try:
-                await operators.create_queue(Actor("wr serve", ""), config)
-            except Conflict:
-                log.info("another replica made a demo queue", queue_id=config.id)
 
 
 async def _admission(

@@ -1,4 +1,4 @@
-"""How values of settings are read from text; each reader raises `ValueError`, which says what it takes."""
+"""Readers that turn the text of a setting into its value. Each raises `ValueError` with what is allowed."""
 
 from typing import Any
 from urllib.parse import urlsplit
@@ -7,14 +7,14 @@ from wr.model.signing import Algorithm
 
 
 def origin(text: str) -> str:
-    """Read an origin, as browsers spell it; empty stays empty."""
+    """Read an origin and spell it as browsers do. Empty text stays empty."""
     if not text:
         return ""
     parts = urlsplit(text)
     is_origin = parts.scheme in ("http", "https") and parts.hostname and "@" not in parts.netloc
     if not is_origin or parts.path not in ("", "/") or parts.query or parts.fragment:
-        raise ValueError(f"'{text}' is no origin such as https://wait.example.com")
-    # As browsers spell it: in small letters, without the port that goes without saying.
+        raise ValueError(f"'{text}' is not an origin such as https://wait.example.com")
+    # Browsers spell an origin in lower case and without the default port of its scheme.
     usual = {"http": 80, "https": 443}[parts.scheme]
     host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
     return (
@@ -23,13 +23,13 @@ def origin(text: str) -> str:
 
 
 def origins(text: str) -> tuple[str, ...]:
-    """Read origins separated by commas; `*` stands for all of them."""
+    """Read origins separated by commas. `*` means all origins."""
     parts = tuple(part.strip() for part in text.split(",") if part.strip())
     return tuple(part if part == "*" else origin(part) for part in parts)
 
 
 def boolean(text: str) -> bool:
-    """Read a yes or a no."""
+    """Read yes or no, in the usual spellings (1, true, on; 0, false, off)."""
     if text.lower() in ("1", "true", "yes", "on"):
         return True
     if text.lower() in ("", "0", "false", "no", "off"):
@@ -38,7 +38,10 @@ def boolean(text: str) -> bool:
 
 
 def on_or_off(text: str) -> bool:
-    """As a switch that is on unless it is turned off, so it takes a word."""
+    """Read on or off.
+
+    Same as `boolean`, but the setting is an option with a value, not a switch: its default may be on.
+    """
     return boolean(text)
 
 
@@ -74,15 +77,15 @@ def count(text: str) -> int:
 def positive_count(text: str) -> int:
     """Read a whole number from 1."""
     if count(text) == 0:
-        raise ValueError("0 would be none at all")
+        raise ValueError("0 is not a whole number from 1")
     return int(text)
 
 
 def split_bind(bind: str) -> tuple[str, int]:
-    """Split an address to listen on into host (an IPv6 one without its brackets) and port.
+    """Split an address to listen on into host and port. An IPv6 host loses its brackets.
 
     Raises:
-        ValueError: it is not ADDRESS:PORT.
+        ValueError: the text is not ADDRESS:PORT.
     """
     host, _, port = bind.rpartition(":")
     if not host or not port.isdecimal() or int(port) > 65535:
@@ -91,48 +94,48 @@ def split_bind(bind: str) -> tuple[str, int]:
 
 
 def bind(text: str) -> str:
-    """Read an address to listen on, which stays text."""
+    """Check an address to listen on. The value stays text."""
     split_bind(text)
     return text
 
 
 def nats_url(text: str) -> str:
-    """Read the addresses of NATS servers, separated by commas; they stay text."""
+    """Check the addresses of NATS servers, separated by commas. The value stays text."""
     for server in filter(None, text.split(",")):
-        # It may hold a password, so it is not repeated, and neither is what the library says of it.
+        # The URL may contain a password, so no message repeats it or the library's own message.
         try:
             parts = urlsplit(server.strip())
             is_address = bool(parts.hostname) and parts.port != 0
         except ValueError:
             is_address = False
         if is_address and parts.scheme in ("ws", "wss"):
-            raise ValueError("NATS is not reached by WebSocket: give nats:// or tls://")
+            raise ValueError("NATS over WebSocket is not supported: use nats:// or tls://")
         if not is_address or parts.scheme not in ("nats", "tls"):
-            raise ValueError("it is no URL such as nats://host:4222, with a port from 1 to 65535 if any")
+            raise ValueError("not a URL such as nats://host:4222; a port must be from 1 to 65535")
     return text
 
 
 def choice(*choices: str) -> Any:
-    """Make a reader of one of these words."""
+    """Return a reader that accepts only these words."""
 
     def read(text: str) -> str:
         if text not in choices:
-            raise ValueError(f"'{text}' is none of {', '.join(choices)}")
+            raise ValueError(f"'{text}' is not one of {', '.join(choices)}")
         return text
 
     return read
 
 
 def log_level(text: str) -> str:
-    """Read a level of the log, in any case; `trace`, `warn`, `critical` and `fatal` are understood too."""
+    """Read a log level, in upper or lower case. Also accepts `trace`, `warn`, `critical` and `fatal`."""
     spelled = text.strip().lower()
     levels = {"trace": "debug", "warn": "warning", "critical": "error", "fatal": "error"}
     level = levels.get(spelled, spelled)
     if level not in ("debug", "info", "warning", "error"):
-        raise ValueError(f"'{text}' is none of debug, info, warning, error")
+        raise ValueError(f"'{text}' is not one of debug, info, warning, error")
     return level
 
 
 def algorithm(text: str) -> Algorithm:
-    """Read a signing algorithm's name."""
+    """Read the name of a signing algorithm."""
     return Algorithm(choice(*Algorithm)(text))

@@ -1,4 +1,4 @@
-"""How a server is told to stop, and how long it may take."""
+"""Shutdown: reacts to SIGTERM and Ctrl-C, and divides the grace period among what has to finish."""
 
 import os
 import signal
@@ -7,8 +7,8 @@ from collections.abc import Callable
 import trio
 
 IMPATIENCE_S = 1.0
-"""A signal that comes sooner after the first one is the same wish: a terminal and systemd signal every
-process of a group, and one that hands its own signal on makes two of it."""
+"""A second signal within this time, in seconds, is ignored. A terminal and systemd signal every process of a
+group, and a parent that forwards its own signal makes the server receive it twice."""
 _LEAST_FOR_EVENTS_S = 1.0
 
 
@@ -18,7 +18,7 @@ async def stop_on_signal(
     now_s: Callable[[], float] = trio.current_time,
     end_at_once: Callable[[int], None] = os._exit,
 ) -> None:
-    """Set `stop` at the first SIGTERM or Ctrl-C; one at least a second later ends the process."""
+    """Set `stop` at the first SIGTERM or Ctrl-C. A later one, after a second or more, ends the process."""
     first_s: float | None = None
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
         async for number in signals:
@@ -30,7 +30,7 @@ async def stop_on_signal(
 
 
 class Grace:
-    """The time that a stop may take, shared by all that has something to finish."""
+    """The time that a shutdown may take: open requests use it first, the last events get the rest."""
 
     def __init__(self, grace_s: float, now_s: Callable[[], float]) -> None:
         self._grace_s = grace_s
@@ -38,10 +38,10 @@ class Grace:
         self._ends_s: float | None = None
 
     def begin(self) -> None:
-        """Count from now on."""
+        """Start to count the time."""
         self._ends_s = self._now_s() + self._grace_s
 
     def for_events_s(self) -> float:
-        """Give what is left of it to the last events; a second of it they get in any case."""
+        """Return how many seconds the last events may take: the rest, and at least one second."""
         left_s = self._grace_s if self._ends_s is None else self._ends_s - self._now_s()
         return max(left_s, min(_LEAST_FOR_EVENTS_S, self._grace_s))

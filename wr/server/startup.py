@@ -1,4 +1,4 @@
-"""How a start waits for its store, and what ends it."""
+"""Waits for the store at the start: retries until the store answers, and decides when to give up."""
 
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -18,23 +18,23 @@ log = structlog.get_logger("wr")
 _SAID_EVERY_S = 10.0
 _FIRST_PAUSE_S = 0.1
 _LONGEST_PAUSE_S = 1.0
-# Mistakes in a setting, or in the store's: no wait mends them.
+# Mistakes in the settings of the server or of the store: waiting does not help.
 _NO_OUTAGE = (AuthenticationError, NoPermissionError, InvalidResponse, ssl.SSLCertVerificationError)
 
 
 class StartUpFailure(Exception):
-    """The server cannot start; the message is one line that says why."""
+    """The server cannot start. The message is one line with the reason."""
 
 
 async def opened(use: Callable[[], Awaitable[T]], *, patience_s: float) -> T:
-    """Do with the store what a start does, as soon as the store answers; what `use` returns.
+    """Call `use` until it succeeds, and return its result.
 
-    `use` is tried again from its beginning for `patience_s` seconds, as long as the store cannot be reached
-    or cannot serve yet (it loads its data, its name is not known yet). The log says so at once, and every ten
-    seconds.
+    Retries from the beginning of `use`, for `patience_s` seconds, while the store is unreachable or not ready
+    (it still loads its data, or its host name does not resolve yet). Logs the first failure at once, then one
+    every ten seconds.
 
     Raises:
-        StartUpFailure: the store did not answer in time, does not let us in, or is no store.
+        StartUpFailure: the store did not answer in time, refused the login, or is not a store.
     """
     began = trio.current_time()
     pause_s = _FIRST_PAUSE_S
@@ -63,11 +63,15 @@ async def opened(use: Callable[[], Awaitable[T]], *, patience_s: float) -> T:
 
 @asynccontextmanager
 async def unless_stopped(stop: trio.Event) -> AsyncIterator[None]:
-    """End a start that waits for the store when the server is told to stop meanwhile."""
+    """Run the block, and end it if `stop` is set meanwhile.
+
+    Raises:
+        StartUpFailure: `stop` was set; inside an exception group.
+    """
 
     async def give_up() -> None:
         await stop.wait()
-        raise StartUpFailure("told to stop before the store was ready")
+        raise StartUpFailure("stopped before the store was ready")
 
     async with trio.open_nursery() as patience:
         patience.start_soon(give_up)
@@ -76,7 +80,7 @@ async def unless_stopped(stop: trio.Event) -> AsyncIterator[None]:
 
 
 def _is_no_outage(error: BaseException | None) -> bool:
-    """Whether what the store, or the way to it, says will be the same after any wait."""
+    """Tell whether an error, or one of its causes, stays the same however long the server waits."""
     while error is not None:
         if isinstance(error, _NO_OUTAGE):
             return True

@@ -1,4 +1,4 @@
-"""The assembly: what is made of what, for one store and one set of settings."""
+"""Wiring: creates every object of the server and connects them, for one store and one set of settings."""
 
 import os
 import random
@@ -63,13 +63,14 @@ if TYPE_CHECKING:
 
 
 class Clocks(msgspec.Struct, frozen=True):
-    """Where the time comes from: production takes the store's for all state, and its own for tokens."""
+    """Sources of time: production uses the store's clock for all state and the process's clock for tokens."""
 
     store_ms: Callable[[], int] = store_clock
     token_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000
     least_gap_ms: Callable[[float], int] = least_gap_ms
-    """How long no admission pass must have run for visitors not to have been heard, by the seconds between
-    two. For a clock that is moved by hand, it is longer than any of its leaps."""
+    """Takes the seconds between two admission passes; returns the shortest gap, in ms, that counts as
+    an outage. During an outage the server could not receive heartbeats, so silent visitors keep their places.
+    Tests that move the clock by hand set it longer than any of their steps."""
 
 
 PRODUCTION_CLOCKS = Clocks()
@@ -77,20 +78,20 @@ PRODUCTION_CLOCKS = Clocks()
 
 @dataclass(frozen=True)
 class Events:
-    """What other systems are told with; `link` is None where no NATS server is set."""
+    """Publishers of events to other systems. `link` is None if no NATS server is set."""
 
     hooks: WebhookDispatcher
     link: "NatsPublisher | None"
 
     @property
     def nats_health(self) -> str:
-        """What the health check says of NATS."""
+        """The state of NATS in the health check."""
         return "disabled" if self.link is None else self.link.health
 
 
 @dataclass(frozen=True)
 class Wiring:
-    """Everything that is made once and lives as long as the process."""
+    """The objects that are created once and live as long as the process."""
 
     store: Store
     signing_keys: SigningKeys
@@ -114,7 +115,7 @@ class Wiring:
         user_tokens: UserTokens | None,
         tracer: Tracer | None = None,
     ) -> Api:
-        """Open the API, once the keys are known."""
+        """Create the API. Call it when the admin key and the signing keys are loaded."""
         guard = RequestGuard(
             self.store,
             self.signing_keys,
@@ -157,13 +158,8 @@ def assemble(
     most_streams_per_address: int,
     uptime_s: Callable[[], float],
 ) -> Wiring:
-    """Make everything that works on `store`, which notes what it does in `event_bus`; does no I/O."""
-    signing_keys = SigningKeys(
-        store.secrets,
-        clocks.token_ms,
-        os.urandom,
-        {Purpose.POSITION: settings.position_algorithm, Purpose.SESSION: settings.session_algorithm},
-    )
+    """Create everything that works on `store`. The store reports its events to `event_bus`. Does no I/O."""
+    signing_keys = _signing_keys(store, settings, clocks)
     queue_cache = QueueCache(store.queues)
     registry = Registry(AddressShares(most_streams_per_address, settings.trusted_proxies))
     announcer = Announcer(registry, store.announcements)
@@ -181,17 +177,7 @@ def assemble(
         random_bytes=RandomPool(os.urandom),
         token_lifetime_s=settings.position_token_lifetime,
     )
-    memory = AcknowledgedState(time.monotonic)
-    store.remember_with(memory, settings.recovery_wait)
-    recovery = Recovery(
-        store,
-        memory,
-        signing_keys,
-        webhooks_seen=events.hooks.webhooks,
-        clock_ms=clocks.token_ms,
-        folder=settings.data_dir,
-        store_mark=store_mark(settings.store_url, settings.store_prefix),
-    )
+    recovery = _recovery(store, settings, clocks, signing_keys, events)
     assets = own_assets()
     observer = AdmissionObserver(queue_cache, announcer.tell, metrics.queues)
     gate_sessions = GateSessionService(store, queue_cache, visitors, observer, announcer.tell, time.monotonic)
@@ -214,12 +200,7 @@ def assemble(
         ),
         passes=PassReader(signing_keys, site_keys, guesses, clocks.token_ms),
         signing_keys=signing_keys,
-        cookies=PlaceCookies(
-            lifetime_s=settings.position_token_lifetime,
-            serves_https=bool(settings.tls_certificate_file),
-            trusted_proxies=settings.trusted_proxies,
-            public_url=settings.public_url,
-        ),
+        cookies=_place_cookies(settings),
         trusted_proxies=settings.trusted_proxies,
         health=ServerHealth(StoreHealth(store.probe, time.monotonic), events, queue_cache, uptime_s),
         metrics=MetricsExposition(metrics, queue_cache, registry, recovery, store.space),
@@ -249,12 +230,47 @@ def assemble(
     )
 
 
-def _events(store: Store, settings: Settings, metrics: EventMetrics, queue_cache: EventBus) -> Events:
-    """Make what tells other systems; nothing is noted unless somebody is to be told."""
+def _signing_keys(store: Store, settings: Settings, clocks: Clocks) -> SigningKeys:
+    return SigningKeys(
+        store.secrets,
+        clocks.token_ms,
+        os.urandom,
+        {Purpose.POSITION: settings.position_algorithm, Purpose.SESSION: settings.session_algorithm},
+    )
+
+
+def _recovery(
+    store: Store, settings: Settings, clocks: Clocks, signing_keys: SigningKeys, events: Events
+) -> Recovery:
+    """Create the recovery, and make the store report what it acknowledges."""
+    memory = AcknowledgedState(time.monotonic)
+    store.remember_with(memory, settings.recovery_wait)
+    return Recovery(
+        store,
+        memory,
+        signing_keys,
+        webhooks_seen=events.hooks.webhooks,
+        clock_ms=clocks.token_ms,
+        folder=settings.data_dir,
+        store_mark=store_mark(settings.store_url, settings.store_prefix),
+    )
+
+
+def _place_cookies(settings: Settings) -> PlaceCookies:
+    return PlaceCookies(
+        lifetime_s=settings.position_token_lifetime,
+        serves_https=bool(settings.tls_certificate_file),
+        trusted_proxies=settings.trusted_proxies,
+        public_url=settings.public_url,
+    )
+
+
+def _events(store: Store, settings: Settings, metrics: EventMetrics, event_bus: EventBus) -> Events:
+    """Create the publishers of events. Without NATS and webhooks, no event is recorded."""
     source = settings.event_source or socket.gethostname()
     hooks = WebhookDispatcher(
         store.webhooks,
-        queue_cache,
+        event_bus,
         metrics.webhooks,
         DeliveryPolicy(
             post=HttpClient(settings.webhook_forbidden, timeout_s=settings.webhook_timeout),
@@ -268,8 +284,8 @@ def _events(store: Store, settings: Settings, metrics: EventMetrics, queue_cache
     link = None
     if settings.nats_url:
         outbox = Outbox("nats", metrics.nats, settings.event_buffer)
-        queue_cache.add(outbox)
-        # With asyncio's side of it 65 KiB, and with the client that it loads two megabytes.
+        event_bus.add(outbox)
+        # Imported only when needed: the module needs 65 KiB with asyncio, and 2 MB with the NATS client.
         from wr.events.nats_publisher import NatsPublisher  # noqa: PLC0415
 
         link = NatsPublisher(settings.nats_url, outbox, metrics.nats, source=source, draw=random.random)

@@ -1,1 +1,1 @@
-"""Faults during a rehearsal: its own servers and store, killed and frozen mid-sale; the same judgement."""
+"""Rehearsals with faults: kills and freezes servers and a store of its own, and makes the same checks."""

@@ -1,4 +1,4 @@
-"""Visitors that know several servers: each talks to one, and goes to the next when that does not answer."""
+"""HTTP clients for several servers: a visitor uses one, and the next one if that does not answer."""
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -9,19 +9,19 @@ from wr.rehearse.websocket import Headers, Refused, WebSocket
 _UNAVAILABLE = 503
 
 
-class RoamingClient:
-    """The clients of all servers, of which each visitor gets its own view."""
+class FailoverClient:
+    """The clients of all servers. Each visitor gets its own view of them."""
 
     def __init__(self, clients: Sequence[HttpClient]) -> None:
         self.clients = clients
 
-    def for_visitor(self, number: int) -> "RoamingVisitor":
-        """Give a visitor a client of its own; visitors begin with the servers in turn."""
-        return RoamingVisitor(self.clients, number % len(self.clients))
+    def for_visitor(self, number: int) -> "FailoverVisitor":
+        """Return a client for one visitor. Visitors start at the servers in turn."""
+        return FailoverVisitor(self.clients, number % len(self.clients))
 
     @property
     def requests(self) -> int:
-        """How many requests have been sent."""
+        """Number of requests sent so far."""
         return sum(client.requests for client in self.clients)
 
     def make(self, method: bytes, path: bytes, headers: Headers = (), body: bytes = b"") -> Request:
@@ -29,10 +29,10 @@ class RoamingClient:
         return self.clients[0].make(method, path, headers, body)
 
     async def send(self, request: Request) -> Response:
-        """Send a request to the first server that answers it.
+        """Send a request to each server until one answers.
 
         Raises:
-            Unanswered: none does.
+            Unanswered: no server answers.
         """
         for client in self.clients[:-1]:
             try:
@@ -42,10 +42,10 @@ class RoamingClient:
         return await self.clients[-1].send(request)
 
 
-class RoamingVisitor:
-    """One visitor's client. The servers have one name, as behind a load balancer: that of the first.
+class FailoverVisitor:
+    """One visitor's client. All requests name the first server as host, as behind a load balancer.
 
-    A request is sent to one server only: whether it is tried again, and when, is the visitor's to decide.
+    A request goes to one server only: the visitor decides whether and when to try again.
     """
 
     def __init__(self, clients: Sequence[HttpClient], at: int) -> None:
@@ -54,7 +54,7 @@ class RoamingVisitor:
 
     @property
     def now_s(self) -> float:
-        """The clock that all times are told by, in seconds."""
+        """The clock of all times of this client, in seconds."""
         return self._clients[0].now_s
 
     def make(self, method: bytes, path: bytes, headers: Headers = (), body: bytes = b"") -> Request:
@@ -62,10 +62,12 @@ class RoamingVisitor:
         return self._clients[0].make(method, path, headers, body)
 
     async def send(self, request: Request) -> Response:
-        """Send a request to the server of this visitor; the next one goes to the next if that is in trouble.
+        """Send a request to this visitor's server.
+
+        If it does not answer, or with 503, the next request goes to the next server.
 
         Raises:
-            Unanswered: it did not answer.
+            Unanswered: the server did not answer.
         """
         try:
             response = await self._clients[self._at].send(request)
@@ -77,11 +79,11 @@ class RoamingVisitor:
         return response
 
     async def open_websocket(self, path: bytes, headers: Headers = ()) -> WebSocket:
-        """Open a WebSocket to the server of this visitor; the next one goes to the next if that fails.
+        """Open a WebSocket to this visitor's server. If that fails, the next request goes to the next server.
 
         Raises:
-            Refused: the server answered with something else, or not within the patience.
-            OSError: nobody is there.
+            Refused: the server refused the WebSocket, or did not answer in time.
+            OSError: the connection failed.
         """
         try:
             return await self._clients[self._at].open_websocket(path, headers)
@@ -90,7 +92,7 @@ class RoamingVisitor:
             raise
 
     def give_up_on_server(self) -> None:
-        """Go to the next server: this one's stream was lost."""
+        """Go on to the next server, because the stream from this one was lost."""
         self._go_on()
 
     def _go_on(self) -> None:
@@ -98,10 +100,10 @@ class RoamingVisitor:
 
 
 @asynccontextmanager
-async def open_roaming_client(
+async def open_failover_client(
     origins: Sequence[Origin], *, most_connections: int, patience_s: float, clock: Callable[[], float]
-) -> AsyncIterator[RoamingClient]:
-    """Open a client of several servers; connections are closed at the end of the block."""
+) -> AsyncIterator[FailoverClient]:
+    """Open a client for several servers. The end of the block closes its connections."""
     async with AsyncExitStack() as stack:
         clients = [
             await stack.enter_async_context(
@@ -109,4 +111,4 @@ async def open_roaming_client(
             )
             for origin in origins
         ]
-        yield RoamingClient(clients)
+        yield FailoverClient(clients)

@@ -1,4 +1,4 @@
-"""The director: has each fault happen at its time, undoes it, and notes when all was well again."""
+"""Injects each fault at its time, undoes it, and records when every server was healthy again."""
 
 import math
 from collections.abc import Callable, Iterable
@@ -10,25 +10,25 @@ import trio
 from wr.rehearse.chaos.faults import Fault, FaultKind
 from wr.rehearse.chaos.incidents import HEALS_WITHIN_S, RATE_HOLDS_S, Incident, RateChange, Record
 from wr.rehearse.chaos.own_processes import OwnProcess
-from wr.rehearse.chaos.own_servers import Stage, is_healthy
+from wr.rehearse.chaos.own_servers import OwnServers, is_healthy
 from wr.rehearse.client import HttpClient, Unanswered
 
 _LOOKS_EVERY_S = 0.05
 
 
-class Director:
-    """Plays the faults of one rehearsal."""
+class FaultInjector:
+    """Injects the faults of one run."""
 
     def __init__(
         self,
-        stage: Stage,
+        own_servers: OwnServers,
         probes: list[HttpClient],
         queue_id: str,
         admission_rate: float,
         tell: Callable[[str], None],
         clock: Callable[[], float],
     ) -> None:
-        self._stage = stage
+        self._own_servers = own_servers
         self._probes = probes
         self._path = f"/api/v1/admin/queues/{quote(queue_id, safe='')}".encode()
         self._admission_rate = admission_rate
@@ -36,45 +36,40 @@ class Director:
         self._clock = clock
         self._incidents: list[Incident] = []
         self._changes: list[RateChange] = []
-        self._locks = {process.name: trio.Lock() for process in stage.processes}
+        self._locks = {process.name: trio.Lock() for process in own_servers.processes}
         self._rate_lock = trio.Lock()
         self._scope = trio.CancelScope()
         self._wanted = 0
         self._cut_short: set[int] = set()
-        """Faults that were still under way when the sale was over."""
+        """Numbers of the faults that were not yet undone when the last visit ended."""
         self._is_over = trio.Event()
 
-    @property
-    def happened(self) -> int:
-        """How many faults have happened and were undone."""
-        return len(self._incidents)
-
     def record(self) -> Record:
-        """Tell what was done."""
+        """Return the record of all faults."""
         incidents = sorted(self._incidents, key=lambda incident: incident.began_s)
-        return Record(tuple(incidents), tuple(self._changes), tuple(self._stage.deaths), self._wanted)
+        return Record(tuple(incidents), tuple(self._changes), tuple(self._own_servers.deaths), self._wanted)
 
-    async def play(self, faults: Iterable[Fault], started_s: float) -> None:
-        """Have every fault happen. Faults of different processes may overlap."""
+    async def run(self, faults: Iterable[Fault], started_s: float) -> None:
+        """Inject every fault at its time. Faults of different processes may overlap."""
         try:
             with self._scope:
                 async with trio.open_nursery() as nursery:
                     for fault in faults:
                         await trio.sleep_until(started_s + fault.at_s)
                         self._wanted += 1
-                        nursery.start_soon(self._happen, fault)
+                        nursery.start_soon(self._inject, fault)
                 async with self._rate_lock:
                     await self._restore_rate()
         finally:
             self._is_over.set()
 
     async def finish(self) -> None:
-        """End with the faults that are under way, have all processes run, and wait until they serve."""
+        """Stop injecting faults, start all processes again, and wait until every server is healthy."""
         self._scope.cancel()
         await self._is_over.wait()
-        self._stage.thaw_all()
-        for process in self._stage.processes:
-            self._stage.start_again(process)
+        self._own_servers.thaw_all()
+        for process in self._own_servers.processes:
+            self._own_servers.start_again(process)
         healed_s = await self._healed_s()
         self._incidents = [
             msgspec.structs.replace(each, undone_s=min(each.undone_s, healed_s), healed_s=healed_s)
@@ -84,27 +79,27 @@ class Director:
         ]
         await self._restore_rate()
 
-    async def _happen(self, fault: Fault) -> None:
+    async def _inject(self, fault: Fault) -> None:
         if fault.kind is FaultKind.CHANGE_RATE:
             async with self._rate_lock:
                 await self._change_rate(fault)
             return
-        befallen = self._befallen(fault)
-        for process in befallen:
+        targets = self._targets(fault)
+        for process in targets:
             await self._locks[process.name].acquire()
         began_s = self._clock()
         undone_s = healed_s = math.inf
         lost_since_s = math.inf
         try:
-            lost_since_s = self._begin(fault, befallen)
-            self._tell(_announced(fault, befallen))
-            if not await self._lasted(fault, befallen):
+            lost_since_s = self._begin(fault, targets)
+            self._tell(_announced(fault, targets))
+            if not await self._lasted(fault, targets):
                 return
-            self._undo(fault, befallen)
+            self._undo(fault, targets)
             undone_s = self._clock()
             healed_s = await self._healed_s()
         finally:
-            for process in befallen:
+            for process in targets:
                 self._locks[process.name].release()
             if math.isinf(healed_s) and self._scope.cancel_called:
                 self._cut_short.add(fault.number)
@@ -116,28 +111,32 @@ class Director:
                     undone_s=undone_s,
                     healed_s=healed_s,
                     lost_since_s=lost_since_s,
-                    detail=", ".join(process.name for process in befallen),
+                    detail=", ".join(process.name for process in targets),
                 )
             )
 
-    def _befallen(self, fault: Fault) -> list[OwnProcess]:
-        """List whom a fault befalls, always in the same order, so that no two wait for each other."""
+    def _targets(self, fault: Fault) -> list[OwnProcess]:
+        """List the processes that a fault affects, always in the same order, to avoid deadlocks."""
         if fault.kind is FaultKind.POWER_CUT:
-            return self._stage.processes
-        return [self._stage.servers[fault.server] if fault.kind.is_of_servers else self._stage.store.process]
+            return self._own_servers.processes
+        return [
+            self._own_servers.servers[fault.server]
+            if fault.kind.is_of_servers
+            else self._own_servers.store.process
+        ]
 
-    def _begin(self, fault: Fault, befallen: list[OwnProcess]) -> float:
-        """Do it; returns from when on the store may forget what it took in, infinity for nothing.
+    def _begin(self, fault: Fault, targets: list[OwnProcess]) -> float:
+        """Inject a fault. Returns the time since which the store may lose data; infinity if it loses none.
 
-        One step for the event loop: the store is emptied or set back while it is dead.
+        Never yields to the event loop, so that the store stays stopped while it is emptied or set back.
         """
-        kind, store = fault.kind, self._stage.store
+        kind, store = fault.kind, self._own_servers.store
         if kind in (FaultKind.FREEZE_SERVER, FaultKind.FREEZE_STORE):
-            for process in befallen:
+            for process in targets:
                 process.freeze()
             return math.inf
-        for process in befallen:
-            self._stage.hold(process)
+        for process in targets:
+            self._own_servers.hold(process)
             if kind is FaultKind.STOP_SERVER:
                 process.ask_to_stop()
             else:
@@ -150,26 +149,25 @@ class Director:
         kills_store = kind in (FaultKind.KILL_STORE, FaultKind.POWER_CUT)
         return -math.inf if kills_store and not store.keeps_all else math.inf
 
-    async def _lasted(self, fault: Fault, befallen: list[OwnProcess]) -> bool:
-        """Wait until it is to be undone; returns whether it is."""
+    async def _lasted(self, fault: Fault, targets: list[OwnProcess]) -> bool:
+        """Wait until the fault is to be undone. False if a server that was asked to stop did not stop."""
         await trio.sleep(fault.lasts_s)
         if fault.kind is FaultKind.STOP_SERVER:
-            return await trio.to_thread.run_sync(befallen[0].wait, abandon_on_cancel=True)
+            return await trio.to_thread.run_sync(targets[0].wait, abandon_on_cancel=True)
         return True
 
-    def _undo(self, fault: Fault, befallen: list[OwnProcess]) -> None:
-        for process in befallen:
+    def _undo(self, fault: Fault, targets: list[OwnProcess]) -> None:
+        for process in targets:
             if fault.kind in (FaultKind.FREEZE_SERVER, FaultKind.FREEZE_STORE):
                 process.thaw()
             else:
-                self._stage.start_again(process)
+                self._own_servers.start_again(process)
 
     async def _healed_s(self) -> float:
-        """Wait until every server has been healthy again; returns when that was, infinity for later than
-        `HEALS_WITHIN_S`."""
+        """Wait until every server is healthy again, and return that time; infinity after `HEALS_WITHIN_S`."""
 
         async def until_healthy(probe: HttpClient) -> None:
-            while not await is_healthy(probe):  # noqa: ASYNC110 - no event tells of another process's health
+            while not await is_healthy(probe):  # noqa: ASYNC110 - another process's health sends no event
                 await trio.sleep(_LOOKS_EVERY_S)
 
         with trio.move_on_after(HEALS_WITHIN_S):
@@ -194,8 +192,8 @@ class Director:
             await self._set_rate(self._admission_rate)
 
     async def _set_rate(self, rate: float) -> bool:
-        """Change the rate at the first server that takes it; returns whether one said so."""
-        key = (b"X-Admin-Key", self._stage.admin_key.encode())
+        """Change the rate through the first server that accepts it. Returns whether one confirmed it."""
+        key = (b"X-Admin-Key", self._own_servers.admin_key.encode())
         body = msgspec.json.encode({"admission_rate": rate})
         for probe in self._probes:
             sent_s = self._clock()
@@ -209,16 +207,16 @@ class Director:
         return False
 
 
-def _announced(fault: Fault, befallen: list[OwnProcess]) -> str:
-    names = " and ".join(process.name for process in befallen) if len(befallen) < 3 else "everything"
+def _announced(fault: Fault, targets: list[OwnProcess]) -> str:
+    names = " and ".join(process.name for process in targets) if len(targets) < 3 else "everything"
     what = {
         FaultKind.KILL_SERVER: "is killed",
-        FaultKind.FREEZE_SERVER: "stands still",
+        FaultKind.FREEZE_SERVER: "is frozen",
         FaultKind.STOP_SERVER: "is stopped",
         FaultKind.KILL_STORE: "is killed",
-        FaultKind.FREEZE_STORE: "stands still",
-        FaultKind.FORGET_STORE: "is killed and forgets everything",
+        FaultKind.FREEZE_STORE: "is frozen",
+        FaultKind.FORGET_STORE: "is killed and loses all data",
         FaultKind.REWIND_STORE: "is killed and set back to an older snapshot",
-        FaultKind.POWER_CUT: "is killed at once",
+        FaultKind.POWER_CUT: "is killed at the same time",
     }[fault.kind]
     return f"fault {fault.number}: {names} {what} for {fault.lasts_s:.1f} s"

@@ -1,4 +1,4 @@
-"""What can go wrong on purpose, and when: kinds of faults and a schedule that a seed repeats. Pure."""
+"""Kinds of faults, and their schedule, which a seed repeats. Pure."""
 
 from collections.abc import Iterator, Sequence
 from enum import Enum
@@ -17,56 +17,56 @@ class FaultKind(Enum):
     """One kind of fault. The value is its name on the command line."""
 
     KILL_SERVER = "kill-server"
-    """`kill -9` of one server, started again after a while."""
+    """`kill -9` of one server, which starts again after a while."""
     FREEZE_SERVER = "freeze-server"
-    """One server stands still for a while, with its connections open."""
+    """SIGSTOP of one server for a while; its connections stay open."""
     STOP_SERVER = "stop-server"
-    """One server is asked to stop, and started again after a while."""
+    """SIGTERM to one server, which starts again after a while."""
     KILL_STORE = "kill-store"
-    """`kill -9` of the store, started again after a while with what it had on disk."""
+    """`kill -9` of the store, which starts again after a while with its data on disk."""
     FREEZE_STORE = "freeze-store"
-    """The store stands still for a while."""
+    """SIGSTOP of the store for a while."""
     FORGET_STORE = "forget-store"
-    """`kill -9` of the store, started again with nothing: a store without persistence."""
+    """`kill -9` of the store, which starts again empty, like a store without persistence."""
     REWIND_STORE = "rewind-store"
-    """`kill -9` of the store, started again from an older snapshot."""
+    """`kill -9` of the store, which starts again from an older snapshot."""
     POWER_CUT = "power-cut"
-    """`kill -9` of the store and all servers, all started again at once."""
+    """`kill -9` of the store and all servers, which all start again at the same time."""
     CHANGE_RATE = "change-rate"
     """The operator changes the queue's admission rate."""
 
     @property
     def is_of_servers(self) -> bool:
-        """Whether it befalls one server."""
+        """Whether the fault affects one server."""
         return self in (FaultKind.KILL_SERVER, FaultKind.FREEZE_SERVER, FaultKind.STOP_SERVER)
 
     @property
     def may_be_long(self) -> bool:
-        """Whether it may last longer than visitors may be silent."""
+        """Whether the fault may last longer than the heartbeat timeout."""
         return self not in (FaultKind.CHANGE_RATE, FaultKind.FORGET_STORE, FaultKind.REWIND_STORE)
 
 
 class Fault(msgspec.Struct, frozen=True):
-    """One fault that is going to happen."""
+    """One planned fault."""
 
     number: int
     """From 1 on."""
     kind: FaultKind
     at_s: float
-    """Seconds after the start; later where what it befalls still suffers from an earlier one."""
+    """Seconds after the start; later if an earlier fault of the same process is not undone yet."""
     server: int
-    """Which server, from 0 on; 0 where it befalls none."""
+    """Index of the server, from 0; also 0 if the fault does not affect a server."""
     lasts_s: float
-    """How long until it is undone."""
+    """Seconds until the fault is undone."""
     factor: float
-    """What the admission rate of the sale is multiplied by; 1 where it is not changed."""
+    """Factor for the admission rate of the run; 1 if the fault does not change the rate."""
 
 
 def parse_kinds(text: str) -> tuple[FaultKind, ...]:
     """Read `kill-store,freeze-server`, or `all`.
 
     Raises:
-        ValueError: there is no such kind.
+        ValueError: a name is not a kind of fault.
     """
     if text.strip() == "all":
         return tuple(FaultKind)
@@ -89,9 +89,9 @@ def schedule(
     heartbeat_timeout_s: float,
     random: Random,
 ) -> Iterator[Fault]:
-    """Write down all faults, in the order in which they begin.
+    """Plan all faults, in the order in which they begin.
 
-    Kinds take turns in a shuffled order, so that each happens about equally often, in a short run too.
+    Kinds take turns in a shuffled order, so that each kind happens about equally often even in a short run.
     """
     turn: list[FaultKind] = []
     at_s = 0.0

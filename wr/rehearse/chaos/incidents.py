@@ -1,6 +1,6 @@
-"""What was done during a rehearsal, and what that excuses. Pure.
+"""Records the faults of a run, and computes which deviations of the server they excuse. Pure.
 
-Times that end in `_s` are the rehearsal's clock, the one that answers are noted by.
+Times that end in `_s` are on the rehearsal's clock, as the times of answers are.
 """
 
 import math
@@ -15,10 +15,10 @@ from wr.rehearse.chaos.faults import FaultKind
 _ENDS_SERVERS = (FaultKind.KILL_SERVER, FaultKind.STOP_SERVER, FaultKind.POWER_CUT)
 
 RATE_HOLDS_S = 2.0
-"""How long a changed rate may take to hold at every server: far more than one admission interval."""
+"""Seconds within which a changed rate takes effect on every server: far more than one admission interval."""
 
 HEALS_WITHIN_S = 30.0
-"""How long after a fault was undone every server must be healthy again."""
+"""Seconds after the end of a fault within which every server must be healthy again."""
 
 
 class Incident(msgspec.Struct, frozen=True):
@@ -27,23 +27,23 @@ class Incident(msgspec.Struct, frozen=True):
     number: int
     kind: FaultKind
     began_s: float
-    """Not later than it was done."""
+    """A time at or before the fault was injected."""
     undone_s: float
-    """Not earlier than it was undone; infinite if the rehearsal ended before."""
+    """A time at or after the fault was undone; infinite if the run ended before."""
     healed_s: float
-    """When every server said again that it is healthy; infinite if none of that was seen."""
+    """When every server reported again that it is healthy; infinite if that was not observed."""
     lost_since_s: float = math.inf
-    """What the store took in after this may be forgotten; infinite where it forgets nothing."""
+    """The store may have lost what it stored after this time; infinite if it loses nothing."""
     detail: str = ""
 
     @property
     def forgets(self) -> bool:
-        """Whether the store came back without all that it had taken in."""
+        """Whether the store may have lost data."""
         return self.lost_since_s < math.inf
 
 
 class RateChange(msgspec.Struct, frozen=True):
-    """A change of the admission rate. One that got no answer may or may not have been made."""
+    """A change of the admission rate. Without an answer, it may or may not have taken effect."""
 
     sent_s: float
     answered_s: float
@@ -52,7 +52,7 @@ class RateChange(msgspec.Struct, frozen=True):
 
 
 class Death(msgspec.Struct, frozen=True):
-    """A process that ended although nothing had been done to it."""
+    """A process that ended without a fault."""
 
     name: str
     at_s: float
@@ -60,24 +60,24 @@ class Death(msgspec.Struct, frozen=True):
 
 
 class Record(msgspec.Struct, frozen=True):
-    """All that was done, and all that happened by itself."""
+    """All faults of a run, and all processes that ended without one."""
 
     incidents: tuple[Incident, ...]
     rate_changes: tuple[RateChange, ...] = ()
     deaths: tuple[Death, ...] = ()
     wanted: int = 0
-    """How many faults were to happen."""
+    """Number of planned faults whose time came."""
     clock_ahead_ms: float | None = None
-    """What the system's clock is ahead of the rehearsal's; None where it was not measured. Servers and store
-    are on this machine, so it is theirs, too."""
+    """By how much the system's clock is ahead of the rehearsal's; None if not measured. Servers and store run
+    on this machine, so they use the system's clock."""
 
     @property
     def forgetting(self) -> tuple[Incident, ...]:
-        """The faults after which the store may have forgotten something."""
+        """The faults after which the store may have lost data."""
         return tuple(incident for incident in self.incidents if incident.forgets)
 
     def during(self, from_s: float, until_s: float, slack_s: float) -> bool:
-        """Whether something was amiss at any moment of a span, or up to `slack_s` before it."""
+        """Whether a fault was in effect at any moment of a span, or up to `slack_s` before it."""
         return any(
             incident.kind is not FaultKind.CHANGE_RATE
             and incident.began_s <= until_s
@@ -86,18 +86,18 @@ class Record(msgspec.Struct, frozen=True):
         )
 
     def server_ended(self, from_s: float, until_s: float) -> bool:
-        """Whether a server was ended in a span, or was down at some moment of it."""
+        """Whether a server was killed or stopped within a span, or was down at some moment of it."""
         return any(
             incident.kind in _ENDS_SERVERS and incident.began_s <= until_s and incident.healed_s >= from_s
             for incident in self.incidents
         )
 
     def dropped_by_s(self, heard_s: float, timeout_s: float, margin_s: float) -> float:
-        """Tell when a visitor that fell silent must be gone at the latest.
+        """Return the time by which a visitor who fell silent must be dropped.
 
-        Nobody is dropped until one whole timeout after an outage, and after a store forgot, what was dropped
-        may reappear for one timeout. The store counts whole outages, so each begins the time anew. After a
-        store forgot, the line may form for one timeout before the timeout counts.
+        The server drops no visitor until one whole timeout after an outage; each outage starts that time
+        again. After the store lost data, dropped visitors may reappear for one timeout, and the queue may
+        take one timeout to form again before the timeout counts.
         """
         limit_s = heard_s + timeout_s + margin_s
         for incident in sorted(self.incidents, key=lambda each: each.began_s):
@@ -108,7 +108,7 @@ class Record(msgspec.Struct, frozen=True):
 
 
 class Rates:
-    """The fastest admission that may have been set at each moment, in the server's milliseconds."""
+    """The highest admission rate that may have been in effect at each moment, on the server's clock."""
 
     def __init__(
         self,
@@ -118,10 +118,10 @@ class Rates:
         to_latest_ms: float,
         slack_s: float,
     ) -> None:
-        """Put together what was set.
+        """Combine the first rate and its changes.
 
-        `to_earliest_ms` and `to_latest_ms` bound what the server's clock is ahead of the rehearsal's, and
-        `slack_s` is how long a change takes to hold everywhere.
+        `to_earliest_ms` and `to_latest_ms` bound how far the server's clock is ahead of the rehearsal's.
+        `slack_s` is how many seconds a change takes to reach every server.
         """
         self._first = first
         steps: list[tuple[float, float]] = [(-math.inf, first)]
@@ -130,8 +130,8 @@ class Rates:
         for change in changes:
             begins_ms = change.sent_s * 1000 + to_earliest_ms
             steps.append((begins_ms, max(*possible, change.rate)))
-            # What was in force before a change that is sure is over when all servers know of it. One
-            # that got no answer may lie with a server that stands still, and be carried out later.
+            # A confirmed change replaces the earlier rates when all servers know it. A frozen server may hold
+            # a change that got no answer, and carry it out later.
             if not change.is_sure:
                 unsure.append(change.rate)
             possible = [*unsure, change.rate] if change.is_sure else [*possible, change.rate]
@@ -146,11 +146,11 @@ class Rates:
 
     @property
     def fastest(self) -> float:
-        """The highest rate that was ever set."""
+        """The highest rate of the run."""
         return max(self._rates)
 
     def allowed_until(self, time_ms: float) -> float:
-        """How many may have been let in by then, counted from some moment that stays the same."""
+        """Number of admissions allowed until then, counted from a fixed moment."""
         index = bisect_right(self._starts, time_ms) - 1
         start_ms = self._starts[index]
         if math.isinf(start_ms):
@@ -159,7 +159,7 @@ class Rates:
         return self._sums[index] + self._rates[index] * (time_ms - start_ms) / 1000
 
     def most_beyond(self, times_ms: Sequence[int]) -> float:
-        """How many more than allowed were let in within any window that begins and ends with an admission."""
+        """The most admissions above what is allowed, in any window that begins and ends with an admission."""
         most, least = 0.0, math.inf
         for count, time_ms in enumerate(sorted(times_ms)):
             level = count - self.allowed_until(time_ms)

@@ -1,7 +1,7 @@
-"""Processes that a rehearsal may kill and freeze: those that it started itself, and no others.
+"""Starts, kills and freezes the processes of a rehearsal with faults. Never touches any other process.
 
-Nothing here takes a process id from anywhere: a signal goes to a child that was started by the same object
-and that has not been waited for, so the number cannot have become another process's.
+No function takes a process id: an object signals only the child that it started itself and has not waited
+for, so the id cannot belong to another process meanwhile.
 """
 
 import ctypes
@@ -17,7 +17,7 @@ _STOP_S = 15.0
 
 
 class OwnProcess:
-    """One child, started again and again with the same command; what it writes goes to a file."""
+    """One child process, always started with the same command. Its output goes to a file."""
 
     def __init__(
         self, name: str, command: Sequence[str], log_file: Path, environment: Mapping[str, str]
@@ -29,13 +29,12 @@ class OwnProcess:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Start it. It ends with this process, however that ends, and Ctrl-C is not for it.
+        """Start the process. It ends when this process ends, in whatever way, and does not receive Ctrl-C.
 
-        Call this from the main thread: the kernel's promise to end a child with its parent is tied to the
-        thread that started it.
+        Call this from the main thread: the kernel ends a child with the thread that started it.
 
         Raises:
-            OSError: it cannot be started.
+            OSError: the process cannot be started.
         """
         if self._running() is not None:
             return
@@ -52,37 +51,37 @@ class OwnProcess:
 
     @property
     def exit_code(self) -> int | None:
-        """How it ended; None while it runs or was never started."""
+        """The exit code; None if the process runs or was never started."""
         return None if self._process is None else self._process.poll()
 
     def send(self, number: int) -> None:
-        """Send it a signal, if it still runs."""
+        """Send a signal, if the process still runs."""
         process = self._running()
         if process is not None:
-            # `send_signal` looks once more, so the number is never another process's.
+            # `send_signal` checks again that the process runs, so the id never belongs to another process.
             process.send_signal(number)
 
     def kill(self) -> None:
-        """End it as the kernel does when memory runs out; frozen or not."""
+        """Kill the process with SIGKILL, even if it is frozen."""
         process = self._running()
         if process is not None:
             process.kill()
             process.wait()
 
     def freeze(self) -> None:
-        """Have it stand still."""
+        """Freeze the process with SIGSTOP."""
         self.send(signal.SIGSTOP)
 
     def thaw(self) -> None:
-        """Have it go on."""
+        """Let a frozen process go on."""
         self.send(signal.SIGCONT)
 
     def ask_to_stop(self) -> None:
-        """Ask it to end in order."""
+        """Ask the process to stop, with SIGTERM."""
         self.send(signal.SIGTERM)
 
     def wait(self) -> bool:
-        """Wait until it has ended, for 15 s at most; returns whether it has."""
+        """Wait at most 15 s for the process to end. Returns whether it ended."""
         if self._process is None:
             return True
         try:
@@ -98,7 +97,7 @@ class OwnProcess:
 
 
 def own_environment() -> dict[str, str]:
-    """Copy the environment without the settings of `wr`, which are for the operator's own server."""
+    """Copy the environment without settings of `wr`, which are meant for the operator's own server."""
     return {name: value for name, value in os.environ.items() if not name.startswith(("WR_", "OTEL_"))}
 
 

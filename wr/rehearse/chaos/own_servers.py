@@ -1,4 +1,4 @@
-"""The stage of a rehearsal with faults: a store and servers of its own on loopback, in a throwaway folder."""
+"""Runs the store and servers of a rehearsal with faults, on loopback, in a temporary folder."""
 
 import secrets
 import shutil
@@ -14,7 +14,7 @@ from wr.rehearse.chaos.incidents import Death
 from wr.rehearse.chaos.own_processes import OwnProcess, own_environment
 from wr.rehearse.chaos.own_store import BadCommand, OwnStore, free_ports
 from wr.rehearse.client import HttpClient, Unanswered
-from wr.rehearse.operator import CannotPlay
+from wr.rehearse.operator import CannotRehearse
 from wr.store.engines import StoreFailure
 
 _LOOKS_EVERY_S = 0.05
@@ -23,8 +23,8 @@ _STARTS_WITHIN_S = 30.0
 _ADMIN_KEY_BYTES = 24
 
 
-class Stage:
-    """Own processes, and how they fare."""
+class OwnServers:
+    """The store and servers of one run, and a record of those that ended without a fault."""
 
     def __init__(
         self,
@@ -34,15 +34,15 @@ class Stage:
         ping_interval_s: float,
         clock: Callable[[], float],
     ) -> None:
-        """Lay everything out; nothing is started yet.
+        """Prepare all processes; `started` starts them.
 
         Raises:
-            CannotPlay: no store can be started here.
+            CannotRehearse: no store can be started on this machine.
         """
         try:
             self.store = OwnStore(folder, store_command)
         except (BadCommand, StoreFailure) as failure:
-            raise CannotPlay(str(failure)) from failure
+            raise CannotRehearse(str(failure)) from failure
         self.folder = folder
         self.admin_key = secrets.token_urlsafe(_ADMIN_KEY_BYTES)
         ports = free_ports(servers)
@@ -51,7 +51,7 @@ class Stage:
         self.deaths: list[Death] = []
         self._clock = clock
         self._held: set[str] = set()
-        """Processes that a fault has ended and will start again."""
+        """Names of the processes that a fault has ended and will start again."""
 
     def _server(self, number: int, port: int, ping_interval_s: float) -> OwnProcess:
         data_dir = self.folder / f"server-{number + 1}"
@@ -62,7 +62,7 @@ class Stage:
             "data-dir": str(data_dir),
             "ping-interval": f"{ping_interval_s:g}",
             "live-interval": "1",
-            # Heartbeats come once a second here, and more often while something is down.
+            # Visitors send heartbeats once a second, and more often during a fault.
             "limit-admin": "0",
             "limit-status": "0",
             "limit-heartbeat": "0",
@@ -81,16 +81,17 @@ class Stage:
         return [self.store.process, *self.servers]
 
     def hold(self, process: OwnProcess) -> None:
-        """Say that a fault ends this process, and will start it again."""
+        """Note that a fault ends this process and will start it again."""
         self._held.add(process.name)
 
     def start_again(self, process: OwnProcess) -> None:
-        """Start what a fault has ended."""
+        """Start a process that a fault has ended."""
         process.start()
         self._held.discard(process.name)
 
     async def watch(self) -> None:
-        """Start again for ever what ended by itself, as a supervisor would, and note it."""
+        """Until cancelled: restart processes that ended without a fault, as a supervisor would, and record
+        it."""
         while True:
             for process in self.processes:
                 code = process.exit_code
@@ -103,79 +104,79 @@ class Stage:
             await trio.sleep(_LOOKS_EVERY_S)
 
     async def keep_snapshots(self, every_s: float) -> None:
-        """Keep copies of what the store has on disk, for ever."""
+        """Until cancelled: take snapshots of the store's data on disk."""
         while True:
             if self.store.process.name not in self._held:
-                # Not on a thread: the copy is small, and no fault may come between.
+                # Not on a thread: the copy is small, and no fault may happen during it.
                 self.store.take_snapshot(self._clock())
             await trio.sleep(every_s)
 
     def thaw_all(self) -> None:
-        """Have everything go on that was frozen."""
+        """Let all frozen processes go on."""
         for process in self.processes:
             process.thaw()
 
     def kill_all(self) -> None:
-        """End all processes at once."""
+        """Kill all processes."""
         for process in self.processes:
             process.kill()
 
 
 async def is_healthy(client: HttpClient) -> bool:
-    """Ask a server whether it can do its work."""
+    """Ask a server whether it is healthy."""
     try:
         return (await client.send(client.make(b"GET", b"/health"))).status == 200
     except Unanswered:
         return False
 
 
-async def started(stage: Stage, probes: list[HttpClient]) -> None:
-    """Start everything, and wait until every server serves.
+async def started(own_servers: OwnServers, probes: list[HttpClient]) -> None:
+    """Start all processes, and wait until every server is healthy.
 
     Raises:
-        CannotPlay: one does not.
+        CannotRehearse: the store or a server does not start.
     """
-    stage.store.process.start()
-    for server in stage.servers:
+    own_servers.store.process.start()
+    for server in own_servers.servers:
         server.start()
-    for server, probe in zip(stage.servers, probes, strict=True):
+    for server, probe in zip(own_servers.servers, probes, strict=True):
         with trio.move_on_after(_STARTS_WITHIN_S) as patience:
             while not await is_healthy(probe):
-                if stage.store.process.exit_code is not None:
-                    raise CannotPlay(f"the store does not start: {_last_line(stage.store.process)}")
+                if own_servers.store.process.exit_code is not None:
+                    raise CannotRehearse(f"the store does not start: {_last_line(own_servers.store.process)}")
                 if server.exit_code is not None:
                     server.start()
                 await trio.sleep(_LOOKS_EVERY_S)
         if patience.cancelled_caught:
-            raise CannotPlay(f"{server.name} does not start: {_last_line(server)}")
+            raise CannotRehearse(f"{server.name} does not start: {_last_line(server)}")
 
 
 def _last_line(process: OwnProcess) -> str:
     lines = process.log_file.read_text(errors="replace").split("\n") if process.log_file.exists() else []
     said = [line.strip() for line in lines if line.strip()]
-    return said[-1] if said else "it said nothing"
+    return said[-1] if said else "it wrote nothing to its log"
 
 
 @asynccontextmanager
-async def open_stage(
+async def open_own_servers(
     servers: int, store_command: str, ping_interval_s: float, clock: Callable[[], float]
-) -> AsyncIterator[Stage]:
-    """Make a throwaway folder and a stage in it; all processes have ended when the block has.
+) -> AsyncIterator[OwnServers]:
+    """Prepare a store and servers in a temporary folder. The end of the block ends all their processes.
 
     Raises:
-        CannotPlay: no store can be started here.
+        CannotRehearse: no store can be started on this machine.
     """
     folder = Path(tempfile.mkdtemp(prefix="wr-chaos-"))
-    stage: Stage | None = None
+    own_servers: OwnServers | None = None
     try:
-        stage = Stage(folder, servers, store_command, ping_interval_s, clock)
-        yield stage
+        own_servers = OwnServers(folder, servers, store_command, ping_interval_s, clock)
+        yield own_servers
     except BaseException:
-        # The logs of a sale are kept until it is judged; what was not played is not judged.
-        if stage is not None:
-            stage.kill_all()
+        # After a complete run, the caller still needs the logs. After a failure, no one does.
+        if own_servers is not None:
+            own_servers.kill_all()
         shutil.rmtree(folder, ignore_errors=True)
         raise
     finally:
-        if stage is not None:
-            stage.kill_all()
+        if own_servers is not None:
+            own_servers.kill_all()

@@ -1,4 +1,4 @@
-"""The store of a rehearsal with faults: started, killed, emptied, and set back to an older snapshot."""
+"""Runs the store of a rehearsal with faults, empties it, and sets it back to older snapshots."""
 
 import shlex
 import shutil
@@ -13,21 +13,22 @@ _LONGEST_SOCKET_PATH = 100
 
 
 class BadCommand(Exception):
-    """The operator's command for a store cannot be used; the message says why."""
+    """The operator's command for a store cannot be used. The message is the reason."""
 
 
 class OwnStore:
-    """A store in a folder of its own.
+    """A store with its own folder.
 
-    By default it is the engine that `wr serve` embeds, with its append-only file if it is Valkey. With a
-    command of the operator's it is that.
+    By default it is the engine that `wr serve` embeds; Valkey then writes its append-only file. The operator
+    may give a command that starts another store.
     """
 
     def __init__(self, folder: Path, command: str) -> None:
-        """Lay it out; `command` starts a store, with `{port}` or `{socket}` and `{folder}` in it.
+        """Prepare the store. `command` contains `{folder}`, and `{port}` or `{socket}`; empty for the
+        default.
 
         Raises:
-            BadCommand: it cannot be used.
+            BadCommand: the command cannot be used.
         """
         self._data = folder / "store"
         self._data.mkdir()
@@ -45,7 +46,7 @@ class OwnStore:
         else:
             engine = find_engine()
             words = engine.command(self._data, address, "everysec")
-            # DragonflyDB has no append-only file: a kill costs what came since its last snapshot.
+            # DragonflyDB has no append-only file: a kill loses everything since its last snapshot.
             self.keeps_all = engine.name == "valkey"
             self.name = engine.name
         if len(str(address)) > _LONGEST_SOCKET_PATH and self.url.startswith("unix:"):
@@ -53,11 +54,11 @@ class OwnStore:
         self.process = OwnProcess("the store", words, folder / "store.log", own_environment())
 
     def take_snapshot(self, now_s: float) -> None:
-        """Keep a copy of what is on disk, and of the two newest the older for `rewind`."""
+        """Copy the data on disk. Keeps the two newest copies; `rewind` uses the older one."""
         newest = self._snapshots[len(self._taken_s) % _SNAPSHOTS_KEPT]
         shutil.rmtree(newest, ignore_errors=True)
-        # The store may be writing: of an append-only file it cuts off a last command that is not whole. A
-        # file that was renamed meanwhile makes the copy useless, and the one before stays.
+        # The store may be writing. It cuts off an incomplete last command of an append-only file when it
+        # loads it. If a file was renamed meanwhile, the copy is useless, and the earlier one stays.
         try:
             shutil.copytree(self._data, newest)
         except (OSError, shutil.Error):
@@ -66,12 +67,15 @@ class OwnStore:
         self._taken_s.append(now_s)
 
     def forget(self) -> None:
-        """Empty the folder of a store that was killed."""
+        """Empty the folder. The store must not be running."""
         shutil.rmtree(self._data)
         self._data.mkdir()
 
     def rewind(self) -> float:
-        """Put the older snapshot back under a store that was killed; returns its time, -inf for none."""
+        """Restore the older snapshot. The store must not be running.
+
+        Returns the time of the snapshot. Without one, empties the folder and returns -inf.
+        """
         if not self._taken_s:
             self.forget()
             return float("-inf")
@@ -84,7 +88,7 @@ class OwnStore:
 
 def _filled(command: str, port: int, address: Path, data: Path) -> list[str]:
     if "{folder}" not in command or ("{port}" not in command and "{socket}" not in command):
-        raise BadCommand("the command for a store must have {folder} in it, and {port} or {socket}")
+        raise BadCommand("the command for a store must contain {folder}, and {port} or {socket}")
     try:
         words = [
             word.replace("{port}", str(port)).replace("{socket}", str(address)).replace("{folder}", str(data))
@@ -106,7 +110,7 @@ def _free_port() -> int:
 
 
 def free_ports(count: int) -> list[int]:
-    """Find so many ports of loopback that nothing listens on."""
+    """Find `count` free ports on loopback."""
     ports: set[int] = set()
     while len(ports) < count:
         ports.add(_free_port())

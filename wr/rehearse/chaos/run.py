@@ -1,4 +1,4 @@
-"""A rehearsal with faults, from the first process that is started to the printed verdict."""
+"""Runs a whole rehearsal with faults: starts servers and store, runs visitors, prints the result."""
 
 import math
 import shutil
@@ -13,89 +13,90 @@ import trio
 from rich.console import Console
 
 from wr.client.admin_client import AdminClient, AdminFailure, AdminKey
-from wr.rehearse.chaos.failover_client import open_roaming_client
-from wr.rehearse.chaos.fault_injector import Director
-from wr.rehearse.chaos.faults import FaultKind, schedule
+from wr.rehearse.chaos.failover_client import open_failover_client
+from wr.rehearse.chaos.fault_injector import FaultInjector
+from wr.rehearse.chaos.faults import Fault, FaultKind, schedule
 from wr.rehearse.chaos.incidents import Record
-from wr.rehearse.chaos.own_servers import Stage, open_stage, started
+from wr.rehearse.chaos.own_servers import OwnServers, open_own_servers, started
 from wr.rehearse.chaos.verdict import judge
 from wr.rehearse.client import open_client, parse_origin
 from wr.rehearse.observations import Observations
-from wr.rehearse.operator import CannotPlay, look_at
-from wr.rehearse.plan import Plan, Script, scripts
+from wr.rehearse.operator import CannotRehearse, read_queue_state
+from wr.rehearse.plan import Plan, QueueFacts, VisitPlan, make_visit_plans
 from wr.rehearse.rehearsal import Rehearsal
 from wr.rehearse.report import report
-from wr.rehearse.run import connections, garbage_collected_rarely, new_run_id, play_out
+from wr.rehearse.run import connections, garbage_collected_rarely, new_run_id, run_with_progress
 from wr.rehearse.verdict import Verdict
 
 QUEUE_ID = "chaos"
 VISITORS_PER_FAULT = 6
-"""How many visitors come unless the operator says."""
+"""Default number of visitors, per fault."""
 
 _TIMEOUT_INTERVALS = 6
 _LET_IN_SHARE = 0.87
-"""Of the visitors, those that stay until they are let in."""
+"""Part of the visitors who wait until they are admitted."""
 _COMING_SHARE = 0.5
-"""Of the time of all faults, the part in which visitors come: then a line forms, and stays for all of it."""
+"""Part of the run in which visitors join. A shorter part than the whole makes a queue form and last."""
 _ROOM_S = 3.5
 _SESSION_S = 600
 _PATIENCES = 4
 _LIVE_EVERY = 3
 _MOST_TRIES = 100
 _PATIENCE_S = 60.0
-"""How long nothing may move; the longest fault is much shorter."""
+"""Seconds without any change of a visitor's state after which the run is given up. Faults are much shorter.
+"""
 
 
 class Chaos(msgspec.Struct, frozen=True):
-    """What the operator asked for."""
+    """The options of a rehearsal with faults."""
 
     kinds: tuple[FaultKind, ...]
     faults: int
     every_s: float
     """Seconds between the beginnings of two faults, on average."""
     longest_s: float
-    """How long a fault lasts at most."""
+    """The longest duration of a fault, in seconds."""
     servers: int
     store_command: str
-    """Starts another store than the one that `wr serve` embeds; empty for that."""
+    """Command that starts the store; empty for the store that `wr serve` embeds."""
     visitors: int
     seed: int
 
     @property
     def lasts_s(self) -> float:
-        """How long the faults take."""
+        """Seconds that all faults take together."""
         return self.faults * self.every_s
 
     @property
     def heartbeat_interval_s(self) -> int:
-        """The interval of the queue: short, so that long silences fit into a short run."""
+        """The queue's heartbeat interval: short, so that long silences fit into a short run."""
         return 1
 
     @property
     def heartbeat_timeout_s(self) -> int:
-        """The timeout of the queue."""
+        """The queue's heartbeat timeout."""
         return self.heartbeat_interval_s * _TIMEOUT_INTERVALS
 
     @property
     def admission_rate(self) -> float:
-        """So slow that the last visitors get in when the last fault is over."""
+        """The queue's admission rate: so low that the last visitors are admitted after the last fault."""
         return max(0.5, round(self.visitors * _LET_IN_SHARE / self.lasts_s, 2))
 
 
-def perform(chaos: Chaos) -> Verdict:
-    """Play a sale on servers and a store of its own, with faults, and print the verdict.
+def run_rehearsal(chaos: Chaos) -> Verdict:
+    """Run a rehearsal with faults on its own servers and store, and print the result.
 
     Raises:
-        CannotPlay: it cannot be played.
+        CannotRehearse: it cannot run.
     """
     console = Console(highlight=False)
     if not console.is_terminal:
         console.width = 110
-    failures: list[CannotPlay] = []
+    failures: list[CannotRehearse] = []
     with garbage_collected_rarely():
         try:
-            seen, record, folder = trio.run(_play, console, chaos)
-        except* CannotPlay as group:
+            seen, record, folder = trio.run(_run, console, chaos)
+        except* CannotRehearse as group:
             failures = list(_flat(group))
         if failures:
             raise failures[0]
@@ -104,7 +105,7 @@ def perform(chaos: Chaos) -> Verdict:
     if verdict.broken:
         (folder / "seen.json").write_bytes(msgspec.json.encode({"faults": record, "visits": seen.visits}))
         console.print(
-            f"What the servers and the store wrote, and what each visitor saw (seen.json), is in {folder}",
+            f"Logs of servers and store, and all answers of each visitor (seen.json), are in {folder}",
             highlight=False,
         )
     else:
@@ -112,43 +113,34 @@ def perform(chaos: Chaos) -> Verdict:
     return verdict
 
 
-async def _play(console: Console, chaos: Chaos) -> tuple[Observations, Record, Path]:
+async def _run(console: Console, chaos: Chaos) -> tuple[Observations, Record, Path]:
     clock = trio.current_time
     patience_s = chaos.heartbeat_timeout_s / _PATIENCES
     async with AsyncExitStack() as stack:
-        stage = await stack.enter_async_context(
-            open_stage(chaos.servers, chaos.store_command, chaos.heartbeat_interval_s, clock)
+        own_servers = await stack.enter_async_context(
+            open_own_servers(chaos.servers, chaos.store_command, chaos.heartbeat_interval_s, clock)
         )
-        origins = [parse_origin(url) for url in stage.urls]
+        origins = [parse_origin(url) for url in own_servers.urls]
         probes = [
             await stack.enter_async_context(
                 open_client(origin, most_connections=4, patience_s=patience_s, clock=clock)
             )
             for origin in origins
         ]
-        await started(stage, probes)
-        admin = AdminClient(stage.urls[0], AdminKey(stage.admin_key, "this rehearsal"))
+        await started(own_servers, probes)
+        admin = AdminClient(own_servers.urls[0], AdminKey(own_servers.admin_key, "this rehearsal"))
         await _make_queue(admin, chaos)
-        before = await look_at(admin, QUEUE_ID)
-        plan = Plan(
-            before.facts,
-            chaos.visitors,
-            chaos.visitors / (chaos.lasts_s * _COMING_SHARE),
-            chaos.seed,
-            run_id=new_run_id(),
-            stream_patience_s=2.0 * chaos.heartbeat_interval_s,
-            keeps_all_answers=True,
-            most_tries=_MOST_TRIES,
-        )
-        _announce(console, chaos, plan, stage)
+        before = await read_queue_state(admin, QUEUE_ID)
+        plan = _plan(chaos, before.facts)
+        _announce(console, chaos, plan, own_servers)
         client = await stack.enter_async_context(
-            open_roaming_client(
+            open_failover_client(
                 origins, most_connections=connections(chaos.visitors), patience_s=patience_s, clock=clock
             )
         )
         started_s = clock()
-        director = Director(
-            stage,
+        injector = FaultInjector(
+            own_servers,
             probes,
             QUEUE_ID,
             plan.facts.admission_rate,
@@ -157,36 +149,52 @@ async def _play(console: Console, chaos: Chaos) -> tuple[Observations, Record, P
         )
         rehearsal = Rehearsal(
             plan,
-            _cast(plan),
+            _mixed_visit_plans(plan),
             client,
             admin,
             clock,
-            before_last_word=director.finish,
+            before_final_read=injector.finish,
             patience_s=_PATIENCE_S,
         )
-        faults = schedule(
-            chaos.kinds,
-            faults=chaos.faults,
-            every_s=chaos.every_s,
-            longest_s=chaos.longest_s,
-            servers=chaos.servers,
-            heartbeat_timeout_s=chaos.heartbeat_timeout_s,
-            random=Random(f"faults {chaos.seed}"),  # noqa: S311 - a play that can be repeated, not a secret
-        )
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(stage.watch)
-            nursery.start_soon(stage.keep_snapshots, chaos.every_s / 2)
-            nursery.start_soon(director.play, faults, started_s)
-            seen = await play_out(console, rehearsal, before, clock)
+            nursery.start_soon(own_servers.watch)
+            nursery.start_soon(own_servers.keep_snapshots, chaos.every_s / 2)
+            nursery.start_soon(injector.run, _faults(chaos), started_s)
+            seen = await run_with_progress(console, rehearsal, before, clock)
             nursery.cancel_scope.cancel()
-        record = msgspec.structs.replace(director.record(), clock_ahead_ms=(time.time() - clock()) * 1000)
-        return seen, record, stage.folder
+        record = msgspec.structs.replace(injector.record(), clock_ahead_ms=(time.time() - clock()) * 1000)
+        return seen, record, own_servers.folder
 
 
-def _cast(plan: Plan) -> Iterator[Script]:
-    """Write the scripts; every third visitor waits on a WebSocket."""
-    for script in scripts(plan, Random(plan.seed)):  # noqa: S311 - a play that can be repeated, not a secret
-        yield msgspec.structs.replace(script, is_live=script.number % _LIVE_EVERY == 0)
+def _plan(chaos: Chaos, facts: QueueFacts) -> Plan:
+    return Plan(
+        facts,
+        chaos.visitors,
+        chaos.visitors / (chaos.lasts_s * _COMING_SHARE),
+        chaos.seed,
+        run_id=new_run_id(),
+        stream_patience_s=2.0 * chaos.heartbeat_interval_s,
+        keeps_all_answers=True,
+        most_tries=_MOST_TRIES,
+    )
+
+
+def _faults(chaos: Chaos) -> Iterator[Fault]:
+    return schedule(
+        chaos.kinds,
+        faults=chaos.faults,
+        every_s=chaos.every_s,
+        longest_s=chaos.longest_s,
+        servers=chaos.servers,
+        heartbeat_timeout_s=chaos.heartbeat_timeout_s,
+        random=Random(f"faults {chaos.seed}"),  # noqa: S311 - a repeatable plan, not a secret
+    )
+
+
+def _mixed_visit_plans(plan: Plan) -> Iterator[VisitPlan]:
+    """Plan the visitors. Every third one waits on a WebSocket."""
+    for visit_plan in make_visit_plans(plan, Random(plan.seed)):  # noqa: S311 - a repeatable plan, not a secret
+        yield msgspec.structs.replace(visit_plan, is_live=visit_plan.number % _LIVE_EVERY == 0)
 
 
 async def _make_queue(admin: AdminClient, chaos: Chaos) -> None:
@@ -205,26 +213,26 @@ async def _make_queue(admin: AdminClient, chaos: Chaos) -> None:
     try:
         await trio.to_thread.run_sync(admin.create_queue, settings, abandon_on_cancel=True)
     except AdminFailure as failure:
-        raise CannotPlay(str(failure)) from failure
+        raise CannotRehearse(str(failure)) from failure
 
 
-def _announce(console: Console, chaos: Chaos, plan: Plan, stage: Stage) -> None:
+def _announce(console: Console, chaos: Chaos, plan: Plan, own_servers: OwnServers) -> None:
     facts = plan.facts
     servers = "one server" if chaos.servers == 1 else f"{chaos.servers} servers"
     console.print(
-        f"{chaos.visitors:,} visitors join {plan.join_rate:.1f} a second, on {servers} and a store "
-        f"({stage.store.name}) of their own on this machine. {chaos.faults:,} faults happen, one every "
+        f"{chaos.visitors:,} visitors join, {plan.join_rate:.1f} a second, on {servers} and a store "
+        f"({own_servers.store.name}) of their own on this machine. {chaos.faults:,} faults happen, one every "
         f"{chaos.every_s:g} s: {', '.join(kind.value for kind in chaos.kinds)}.\n"
-        f"{facts.admission_rate:g} a second are let in, {facts.max_active_users:,} at once. Heartbeats are "
-        f"due every {facts.heartbeat_interval_seconds:,} s, and who is silent for "
+        f"{facts.admission_rate:g} a second are admitted, with at most {facts.max_active_users:,} sessions. "
+        f"Heartbeats are due every {facts.heartbeat_interval_seconds:,} s. A visitor who is silent for "
         f"{facts.heartbeat_timeout_seconds:,} s is dropped.\n"
-        f"That takes about {chaos.lasts_s / 60 + 0.5:.1f} minutes. Ctrl-C ends it early. "
+        f"The run takes about {chaos.lasts_s / 60 + 0.5:.1f} minutes. Ctrl-C ends it early. "
         f"The seed is {chaos.seed}.",
         highlight=False,
     )
 
 
-def _flat(group: BaseExceptionGroup[CannotPlay]) -> Iterator[CannotPlay]:
+def _flat(group: BaseExceptionGroup[CannotRehearse]) -> Iterator[CannotRehearse]:
     for error in group.exceptions:
         if isinstance(error, BaseExceptionGroup):
             yield from _flat(error)

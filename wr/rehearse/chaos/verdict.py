@@ -1,4 +1,4 @@
-"""The judgement of a rehearsal with faults. Pure."""
+"""Computes the result of a rehearsal with faults. Pure."""
 
 from collections import Counter
 
@@ -12,16 +12,16 @@ from wr.rehearse.observations import Observations
 from wr.rehearse.verdict import Verdict, verdict_on
 
 _UNSURE_MS = 20.0
-"""How far two looks at a clock, and what drifts meanwhile, may be apart."""
+"""Error of the measured difference between two clocks, in milliseconds, including their drift."""
 
 
 def judge(seen: Observations, record: Record) -> Verdict:
-    """Judge a rehearsal by what was seen of it, and by what had been done meanwhile."""
+    """Check all promises against the observations of a run and its faults."""
     ahead_ms = record.clock_ahead_ms
-    # What visitors saw does not tell the clock: a store that forgot may tell a visitor to wait, for a moment,
-    # that was let in.
+    # The observations do not give the server's clock: for a moment, a store that lost data may tell an
+    # admitted visitor to wait.
     offset = Offset(ahead_ms - _UNSURE_MS, ahead_ms + _UNSURE_MS) if ahead_ms is not None else None
-    # Rates change on purpose, and what they were is in the record.
+    # Faults change the rate on purpose; the record contains the changes.
     evidence = msgspec.structs.replace(gather(seen, offset), is_changed=False)
     verdict = verdict_on(evidence, (promise(evidence, record) for promise in promises.ALL))
     return msgspec.structs.replace(verdict, notes=(*_notes(record), *verdict.notes))
@@ -32,5 +32,5 @@ def _notes(record: Record) -> list[str]:
     kinds = ", ".join(f"{count:,} × {kind}" for kind, count in sorted(counts.items()))
     notes = [f"{len(record.incidents):,} faults happened: {kinds or 'none'}."]
     if len(record.incidents) < record.wanted:
-        notes.append(f"{record.wanted - len(record.incidents):,} more had not come to their turn.")
+        notes.append(f"{record.wanted - len(record.incidents):,} more were planned but did not happen.")
     return notes
