@@ -1,1 +1,1 @@
-"""Rehearsal: simulated visitors go through a sale over HTTP; checks compare what they saw with the promises."""
+"""Rehearsals: play a whole sale over HTTP against a running server, and judge it from outside."""
