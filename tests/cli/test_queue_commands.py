@@ -122,7 +122,7 @@ def test_figures_are_the_api_s_own(wr: Wr, server: Ready, queue_id: str) -> None
     )
     (line,) = [line for line in wr("queue", "stats", queue_id).stdout.splitlines() if "waiting" in line]
     assert line.split()[:3] == ["current", "waiting", "1"]
-    assert "People in line now" in line
+    assert "Visitors in line now" in line
 
 
 def test_a_queue_is_deleted_only_when_the_question_is_answered_with_yes(

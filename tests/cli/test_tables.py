@@ -93,7 +93,7 @@ def test_a_name_cannot_give_orders_to_the_terminal() -> None:
 
 def test_numbers_are_written_for_people() -> None:
     shown = rendered(STATS)
-    assert re.search(r"current waiting +1,234,567 +People in line now", shown)
+    assert re.search(r"current waiting +1,234,567 +Visitors in line now", shown)
     assert re.search(r"admission rate actual +9\.5 ", shown)
 
 

@@ -126,8 +126,8 @@ async def queue_facts(services: Services, request: AuthenticatedRequest[None]) -
             estimated_wait_seconds=view.estimated_wait_s(view.waiting + 1),
         ),
     )
-    told = forwarding(request.http.peer, forwarded_for, services.trusted_proxies)
-    response.extra_headers.append((FORWARDED, told))
+    trust = forwarding(request.http.peer, forwarded_for, services.trusted_proxies)
+    response.extra_headers.append((FORWARDED, trust))
     return response
 
 
