@@ -1,2 +1,1 @@
-"""Rehearsal: simulated visitors go through a whole sale over HTTP; checks compare what they saw with the
-promises."""
+"""Rehearsal: simulated visitors go through a sale over HTTP; checks tell whether the server kept its promises."""

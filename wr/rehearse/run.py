@@ -106,7 +106,7 @@ async def _run(
     announce(console, plan, before, admin.url)
 
     def planned_visits() -> Iterator[VisitPlan]:
-        return make_visit_plans(plan, Random(seed))  # noqa: S311 - a play that can be repeated, not a secret
+        return make_visit_plans(plan, Random(seed))  # noqa: S311 - a repeatable plan, not a secret
 
     passes = await issue_passes(admin, plan, planned_visits(), tell=console.print)
     visit_plans = (

@@ -159,12 +159,7 @@ def assemble(
     uptime_s: Callable[[], float],
 ) -> Wiring:
     """Create everything that works on `store`. The store reports its events to `event_bus`. Does no I/O."""
-    signing_keys = SigningKeys(
-        store.secrets,
-        clocks.token_ms,
-        os.urandom,
-        {Purpose.POSITION: settings.position_algorithm, Purpose.SESSION: settings.session_algorithm},
-    )
+    signing_keys = _signing_keys(store, settings, clocks)
     queue_cache = QueueCache(store.queues)
     registry = Registry(AddressShares(most_streams_per_address, settings.trusted_proxies))
     announcer = Announcer(registry, store.announcements)
@@ -182,17 +177,7 @@ def assemble(
         random_bytes=RandomPool(os.urandom),
         token_lifetime_s=settings.position_token_lifetime,
     )
-    memory = AcknowledgedState(time.monotonic)
-    store.remember_with(memory, settings.recovery_wait)
-    recovery = Recovery(
-        store,
-        memory,
-        signing_keys,
-        webhooks_seen=events.hooks.webhooks,
-        clock_ms=clocks.token_ms,
-        folder=settings.data_dir,
-        store_mark=store_mark(settings.store_url, settings.store_prefix),
-    )
+    recovery = _recovery(store, settings, clocks, signing_keys, events)
     assets = own_assets()
     observer = AdmissionObserver(queue_cache, announcer.tell, metrics.queues)
     gate_sessions = GateSessionService(store, queue_cache, visitors, observer, announcer.tell, time.monotonic)
@@ -215,12 +200,7 @@ def assemble(
         ),
         passes=PassReader(signing_keys, site_keys, guesses, clocks.token_ms),
         signing_keys=signing_keys,
-        cookies=PlaceCookies(
-            lifetime_s=settings.position_token_lifetime,
-            serves_https=bool(settings.tls_certificate_file),
-            trusted_proxies=settings.trusted_proxies,
-            public_url=settings.public_url,
-        ),
+        cookies=_place_cookies(settings),
         trusted_proxies=settings.trusted_proxies,
         health=ServerHealth(StoreHealth(store.probe, time.monotonic), events, queue_cache, uptime_s),
         metrics=MetricsExposition(metrics, queue_cache, registry, recovery, store.space),
@@ -247,6 +227,41 @@ def assemble(
         metrics=metrics,
         events=events,
         guesses=guesses,
+    )
+
+
+def _signing_keys(store: Store, settings: Settings, clocks: Clocks) -> SigningKeys:
+    return SigningKeys(
+        store.secrets,
+        clocks.token_ms,
+        os.urandom,
+        {Purpose.POSITION: settings.position_algorithm, Purpose.SESSION: settings.session_algorithm},
+    )
+
+
+def _recovery(
+    store: Store, settings: Settings, clocks: Clocks, signing_keys: SigningKeys, events: Events
+) -> Recovery:
+    """Create the recovery, and make the store report what it acknowledges."""
+    memory = AcknowledgedState(time.monotonic)
+    store.remember_with(memory, settings.recovery_wait)
+    return Recovery(
+        store,
+        memory,
+        signing_keys,
+        webhooks_seen=events.hooks.webhooks,
+        clock_ms=clocks.token_ms,
+        folder=settings.data_dir,
+        store_mark=store_mark(settings.store_url, settings.store_prefix),
+    )
+
+
+def _place_cookies(settings: Settings) -> PlaceCookies:
+    return PlaceCookies(
+        lifetime_s=settings.position_token_lifetime,
+        serves_https=bool(settings.tls_certificate_file),
+        trusted_proxies=settings.trusted_proxies,
+        public_url=settings.public_url,
     )
 
 

@@ -15,14 +15,14 @@ from rich.console import Console
 from wr.client.admin_client import AdminClient, AdminFailure, AdminKey
 from wr.rehearse.chaos.failover_client import open_failover_client
 from wr.rehearse.chaos.fault_injector import FaultInjector
-from wr.rehearse.chaos.faults import FaultKind, schedule
+from wr.rehearse.chaos.faults import Fault, FaultKind, schedule
 from wr.rehearse.chaos.incidents import Record
 from wr.rehearse.chaos.own_servers import OwnServers, open_own_servers, started
 from wr.rehearse.chaos.verdict import judge
 from wr.rehearse.client import open_client, parse_origin
 from wr.rehearse.observations import Observations
 from wr.rehearse.operator import CannotRehearse, read_queue_state
-from wr.rehearse.plan import Plan, VisitPlan, make_visit_plans
+from wr.rehearse.plan import Plan, QueueFacts, VisitPlan, make_visit_plans
 from wr.rehearse.rehearsal import Rehearsal
 from wr.rehearse.report import report
 from wr.rehearse.run import connections, garbage_collected_rarely, new_run_id, run_with_progress
@@ -131,16 +131,7 @@ async def _run(console: Console, chaos: Chaos) -> tuple[Observations, Record, Pa
         admin = AdminClient(own_servers.urls[0], AdminKey(own_servers.admin_key, "this rehearsal"))
         await _make_queue(admin, chaos)
         before = await read_queue_state(admin, QUEUE_ID)
-        plan = Plan(
-            before.facts,
-            chaos.visitors,
-            chaos.visitors / (chaos.lasts_s * _COMING_SHARE),
-            chaos.seed,
-            run_id=new_run_id(),
-            stream_patience_s=2.0 * chaos.heartbeat_interval_s,
-            keeps_all_answers=True,
-            most_tries=_MOST_TRIES,
-        )
+        plan = _plan(chaos, before.facts)
         _announce(console, chaos, plan, own_servers)
         client = await stack.enter_async_context(
             open_failover_client(
@@ -165,28 +156,44 @@ async def _run(console: Console, chaos: Chaos) -> tuple[Observations, Record, Pa
             before_final_read=injector.finish,
             patience_s=_PATIENCE_S,
         )
-        faults = schedule(
-            chaos.kinds,
-            faults=chaos.faults,
-            every_s=chaos.every_s,
-            longest_s=chaos.longest_s,
-            servers=chaos.servers,
-            heartbeat_timeout_s=chaos.heartbeat_timeout_s,
-            random=Random(f"faults {chaos.seed}"),  # noqa: S311 - a play that can be repeated, not a secret
-        )
         async with trio.open_nursery() as nursery:
             nursery.start_soon(own_servers.watch)
             nursery.start_soon(own_servers.keep_snapshots, chaos.every_s / 2)
-            nursery.start_soon(injector.run, faults, started_s)
+            nursery.start_soon(injector.run, _faults(chaos), started_s)
             seen = await run_with_progress(console, rehearsal, before, clock)
             nursery.cancel_scope.cancel()
         record = msgspec.structs.replace(injector.record(), clock_ahead_ms=(time.time() - clock()) * 1000)
         return seen, record, own_servers.folder
 
 
+def _plan(chaos: Chaos, facts: QueueFacts) -> Plan:
+    return Plan(
+        facts,
+        chaos.visitors,
+        chaos.visitors / (chaos.lasts_s * _COMING_SHARE),
+        chaos.seed,
+        run_id=new_run_id(),
+        stream_patience_s=2.0 * chaos.heartbeat_interval_s,
+        keeps_all_answers=True,
+        most_tries=_MOST_TRIES,
+    )
+
+
+def _faults(chaos: Chaos) -> Iterator[Fault]:
+    return schedule(
+        chaos.kinds,
+        faults=chaos.faults,
+        every_s=chaos.every_s,
+        longest_s=chaos.longest_s,
+        servers=chaos.servers,
+        heartbeat_timeout_s=chaos.heartbeat_timeout_s,
+        random=Random(f"faults {chaos.seed}"),  # noqa: S311 - a repeatable plan, not a secret
+    )
+
+
 def _mixed_visit_plans(plan: Plan) -> Iterator[VisitPlan]:
     """Plan the visitors. Every third one waits on a WebSocket."""
-    for visit_plan in make_visit_plans(plan, Random(plan.seed)):  # noqa: S311 - a play that can be repeated, not a secret
+    for visit_plan in make_visit_plans(plan, Random(plan.seed)):  # noqa: S311 - a repeatable plan, not a secret
         yield msgspec.structs.replace(visit_plan, is_live=visit_plan.number % _LIVE_EVERY == 0)
 
 
