@@ -11,7 +11,7 @@ _READ_IN_TWO_WAYS = re.compile(r"//|/\.\.?(/|$)|[\\%;#?]")
 
 
 class OutagePolicy(StrEnum):
-    """Who passes the gate without a session while the store is away."""
+    """Which visitors without a session pass the gate while the store is unreachable."""
 
     CLOSED = "closed"
     """Nobody."""

@@ -27,14 +27,14 @@ QueueId = Annotated[
 
 
 class QueueStatus(StrEnum):
-    """What a queue is doing just now."""
+    """What a queue does right now."""
 
     ACTIVE = "active"
-    """People join and are let in."""
+    """Visitors join and are let in."""
     PAUSED = "paused"
-    """People join and keep their places; nobody is let in."""
+    """Visitors join and keep their places, but are not let in."""
     MAINTENANCE = "maintenance"
-    """Nobody new may join and nobody is let in; places are kept."""
+    """Visitors cannot join and are not let in. Places are kept."""
 
 
 class UniqueBy(StrEnum):
@@ -58,14 +58,14 @@ class UniqueBy(StrEnum):
 class QueueSettings(msgspec.Struct, frozen=True, kw_only=True):
     """What an operator sets about a queue.
 
-    A new setting takes two things: a field here, and the code that obeys it. Messages, command line, console
-    and README have it then. It comes last, because the order is that of the fields in messages.
+    To add a setting, add a field here, as the last one, and write the code that obeys it. Messages, command
+    line, console and README follow. The order of fields is their order in messages.
     """
 
     id: QueueId
     name: Annotated[
         str,
-        Meta(min_length=1, max_length=200, description="What people see", examples=["Concert"]),
+        Meta(min_length=1, max_length=200, description="What visitors see", examples=["Concert"]),
         Setting(Group.PEOPLE, "Name", is_public=True, is_in_every_answer=True, default_in_words="the id"),
     ]
     target_url: Annotated[
@@ -160,9 +160,9 @@ class QueueSettings(msgspec.Struct, frozen=True, kw_only=True):
             "Status",
             control=Control.BUTTONS,
             choices={
-                "active": "people join and are let in",
-                "paused": "people join, nobody is let in",
-                "maintenance": "nobody joins, nobody is let in, places are kept",
+                "active": "visitors join and are let in",
+                "paused": "visitors join, but are not let in",
+                "maintenance": "visitors cannot join and are not let in; places are kept",
             },
             is_public=True,
             is_later=True,
@@ -252,9 +252,9 @@ class QueueSettings(msgspec.Struct, frozen=True, kw_only=True):
         str,
         Meta(
             max_length=4000,
-            description="Paths of the site that nobody has to wait for, separated by spaces; `/assets/*` is "
-            "all that begins so. A path that sites may read in two ways, with `%`, `;`, `//` or `..`, is "
-            "never open",
+            description="Paths of the site for which visitors need no session, separated by spaces; "
+            "`/assets/*` stands for every path that begins with `/assets/`. A path that sites may read in "
+            "two ways, with `%`, `;`, `//` or `..`, is never open",
             examples=["/robots.txt /assets/*"],
         ),
         Setting(
@@ -269,7 +269,7 @@ class QueueSettings(msgspec.Struct, frozen=True, kw_only=True):
         str,
         Meta(
             max_length=4000,
-            description="Addresses or networks that do not have to wait, separated by spaces",
+            description="Addresses or networks whose visitors do not have to wait, separated by spaces",
             examples=["10.0.0.0/8 192.0.2.7"],
         ),
         Setting(
@@ -283,9 +283,9 @@ class QueueSettings(msgspec.Struct, frozen=True, kw_only=True):
         str,
         Meta(
             max_length=1000,
-            description="How the user agents of health checkers begin, separated by spaces; they pass with "
-            "GET and HEAD. Anybody can claim one: prefer `open_addresses`, or `open_paths`, where they will "
-            "do",
+            description="The beginnings of the user agents of health checkers, separated by spaces; they "
+            "pass with GET and HEAD. Any client can claim a user agent: prefer `open_addresses` or "
+            "`open_paths` if they are enough",
             examples=["kube-probe/ ELB-HealthChecker/"],
         ),
         Setting(
@@ -312,12 +312,20 @@ class QueueSettings(msgspec.Struct, frozen=True, kw_only=True):
     ] = OutagePolicy.CLOSED
     outage_grace_seconds: Annotated[
         int,
-        Meta(ge=0, le=86_400, description="Seconds for which the gate stays shut when the store goes away"),
+        Meta(
+            ge=0,
+            le=86_400,
+            description="Seconds for which the gate stays shut when the store becomes unreachable",
+        ),
         Setting(Group.GATE, "Time in an outage before the gate opens", unit="seconds"),
     ] = 30
     outage_rate: Annotated[
         float,
-        Meta(ge=0, le=1_000_000, description="People let in per second and server while the store is away"),
+        Meta(
+            ge=0,
+            le=1_000_000,
+            description="People let in per second and server while the store is unreachable",
+        ),
         Setting(Group.GATE, "Rate in an outage", unit="per second and server", hint="0: no new visitor"),
     ] = 1.0
     entry: Annotated[
@@ -334,8 +342,8 @@ class QueueSettings(msgspec.Struct, frozen=True, kw_only=True):
         Meta(
             ge=0,
             le=HIGHEST_PRIORITY,
-            description="The highest priority that a visitor may simply ask for; a higher one takes a pass, "
-            "or a call by the site itself, and is lowered to this otherwise",
+            description="The highest priority that counts without a proof. A higher one needs a pass, or a "
+            "call by the site itself; without that, it is lowered to this",
         ),
         Setting(
             Group.ENTRY,
@@ -349,8 +357,9 @@ class QueueSettings(msgspec.Struct, frozen=True, kw_only=True):
         Meta(
             gt=0,
             le=1,
-            description="Part of the admissions that a priority gets at most while lower ones wait, and so "
-            "on among these: with 0.8, two of ten admissions are of lower priorities; 1 is strict order",
+            description="Part of the admissions that a priority gets at most while lower ones wait. The same "
+            "holds among the lower ones. With 0.8, two of ten admissions are of lower priorities; 1 is "
+            "strict order",
         ),
         Setting(Group.ENTRY, "Share for higher priorities", hint="Above 0, up to 1", is_later=True),
     ] = 0.8
