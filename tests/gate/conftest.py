@@ -1,5 +1,6 @@
 """A real proxy with its example's configuration, in front of a small site, with a waiting room beside it."""
 
+import itertools
 import re
 import threading
 from collections.abc import Iterator
@@ -10,11 +11,14 @@ from pathlib import Path
 
 import pytest
 
+from tests.contract.helpers import wait_until
 from tests.gate.proxies import ORIGIN_KEY, running_proxy
 from tests.support.clock import HandClock
 from tests.support.engines import Engine
 from tests.support.server import running_server
 from tests.support.site import Site
+
+_visitors = itertools.count(1)
 
 
 @dataclass
@@ -38,6 +42,25 @@ class Gated:
     """Of the proxy."""
     room: Site
     shop: Shop
+    data_dir: Path
+    """Where the waiting room keeps its data."""
+    visitor: str = "127.0.0.2"
+    """The address that visitors come from: the proxy itself is at 127.0.0.1."""
+
+    def begin_anew(self) -> None:
+        """Put a new queue «demo» in the place of the one there is, and forget what the shop has seen.
+
+        Visitors come from another address: whoever walked in a moment ago is not let in again at once.
+        """
+        found = self.room.admin("GET", "/queues/demo").json()
+        settings = {name: found[name] for name in ("id", "name", "target_url", "admission_rate")}
+        assert self.room.admin("DELETE", "/queues/demo").status_code == 200
+        assert self.room.admin("POST", "/queues", settings).status_code == 201
+        self.shop.seen.clear()
+        self.shop.upgrades.clear()
+        self.shop.command = ""
+        self.visitor = f"127.0.1.{next(_visitors)}"
+        wait_until(lambda: self.room.call("GET", "/queues/demo").json()["queue_length"] == 0)
 
 
 @contextmanager
@@ -97,7 +120,7 @@ def running_gated(folder: Path, proxy: str) -> Iterator[Gated]:
         room = Site(ready.url, ready.admin_key, HandClock(), store, "wr")
         (found,) = re.findall(r":(\d+)$", ready.url)
         with running_proxy(proxy, folder, int(found), shop.port) as url, room.http:
-            yield Gated(url, room, shop)
+            yield Gated(url, room, shop, folder / "data")
 
 
 @pytest.fixture

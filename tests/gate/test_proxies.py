@@ -11,24 +11,35 @@ import httpx
 import pytest
 
 from tests.contract.helpers import terminate, wait_until
-from tests.gate.conftest import Gated, running_shop
+from tests.gate.conftest import Gated, running_gated, running_shop
 from tests.gate.proxies import ORIGIN_KEY, PROXIES, running_proxy
 from tests.support.engines import free_port
 
-VISITOR = "127.0.0.2"
-"""Where visitors come from: the proxy itself is at 127.0.0.1."""
 
-
-@pytest.fixture(params=PROXIES)
+@pytest.fixture(scope="module", params=PROXIES)
 def proxy(request: pytest.FixtureRequest) -> str:
     name: str = request.param
     return name
 
 
+@pytest.fixture(scope="module")
+def gate(tmp_path_factory: pytest.TempPathFactory, proxy: str) -> Iterator[Gated]:
+    """One gate for each proxy."""
+    with running_gated(tmp_path_factory.mktemp("gate"), proxy) as running:
+        yield running
+
+
+@pytest.fixture
+def gated(gate: Gated) -> Gated:
+    """The gate, with a queue that no test has used."""
+    gate.begin_anew()
+    return gate
+
+
 @contextmanager
 def visitor(gated: Gated, **headers: str) -> Iterator[httpx.Client]:
     """A browser, with these headers in all it asks."""
-    way = httpx.HTTPTransport(local_address=VISITOR)
+    way = httpx.HTTPTransport(local_address=gated.visitor)
     sent = {"Accept": "text/html", **{name.replace("_", "-"): value for name, value in headers.items()}}
     with httpx.Client(base_url=gated.url, transport=way, headers=sent, timeout=20) as client:
         yield client
@@ -50,12 +61,12 @@ def walk_in(browser: httpx.Client, path: str = "/tickets?row=1") -> None:
 
 
 @contextmanager
-def frozen_store(tmp_path: Path) -> Iterator[None]:
+def frozen_store(gated: Gated) -> Iterator[None]:
     """Freeze the embedded store for a while: killed, it would be started again."""
     (pid,) = [
         int(each.name)
         for each in Path("/proc").iterdir()
-        if each.name.isdecimal() and str(tmp_path / "data" / "store.sock") in _command(each)
+        if each.name.isdecimal() and str(gated.data_dir / "store.sock") in _command(each)
     ]
     os.kill(pid, signal.SIGSTOP)
     try:
@@ -110,7 +121,7 @@ def test_who_walks_in_is_known_to_the_site_and_out_within_two_seconds_of_being_t
         assert urlsplit(browser.get("/tickets").headers["Location"]).path == "/wait/demo"
 
 
-@pytest.mark.parametrize("proxy", ["nginx", "envoy"])
+@pytest.mark.parametrize("proxy", ["nginx", "envoy"], indirect=True, scope="module")
 def test_the_site_ends_a_session_with_a_header_of_its_answer(gated: Gated) -> None:
     with visitor(gated) as browser:
         walk_in(browser)
@@ -178,20 +189,20 @@ def test_nobody_says_where_they_come_from_or_whose_session_they_have(gated: Gate
             attacker.get(httpx.URL(gated.url).copy_with(raw_path=path.encode()))
     # Some proxies mend a path before they ask and before they pass it on, which is as good.
     assert set(gated.shop.seen) == {("/robots.txt", "")}
-    gated.room.admin("PATCH", "/queues/demo", {"open_addresses": f"{VISITOR}/32"})
+    gated.room.admin("PATCH", "/queues/demo", {"open_addresses": f"{gated.visitor}/32"})
     with visitor(gated) as checker:
         assert checker.get("/tickets").status_code == 200
 
 
 def test_while_the_store_is_away_who_is_in_stays_in_and_the_policy_decides_on_others(
-    gated: Gated, tmp_path: Path
+    gated: Gated,
 ) -> None:
     policies = {"outage_policy": "budget", "outage_grace_seconds": 0, "outage_rate": 0.001}
     gated.room.admin("PATCH", "/queues/demo", policies)
     with visitor(gated) as inside, visitor(gated) as lucky, visitor(gated) as stranger:
         walk_in(inside)
         hold(gated)
-        with frozen_store(tmp_path):
+        with frozen_store(gated):
             wait_until(lambda: "wr_outage-demo" in lucky.get("/a").headers.get("Set-Cookie", ""), seconds=20)
             # On the budget of this server, with all that belongs to the page; the next has to wait.
             assert [lucky.get(path).status_code for path in ("/a", "/a.css", "/a.js")] == [200, 200, 200]

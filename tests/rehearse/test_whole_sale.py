@@ -143,5 +143,5 @@ def test_ctrl_c_ends_it_with_what_has_been_seen_and_exit_code_130(server: Ready)
         output, _ = process.communicate(timeout=20)
     assert process.returncode == 130, output
     assert "The run was interrupted" in output
-    assert "still in line at the end" in output
+    assert "still waiting at the end" in output
     assert "Traceback" not in output
