@@ -112,7 +112,7 @@ async def _open_all(
                 stream = await trio.open_tcp_stream(str(target.hostname), target.port or 80)
                 headers = [(b"Authorization", b"Bearer " + token.encode())]
                 listener = await upgrade(
-                    stream, target.netloc.encode(), f"/ws/queues/{QUEUE}".encode(), headers
+                    nursery, stream, target.netloc.encode(), f"/ws/queues/{QUEUE}".encode(), headers
                 )
                 nursery.start_soon(_listen, number, listener, heard)
                 progress.advance(bar)
@@ -122,16 +122,15 @@ async def _open_all(
 
 
 async def _listen(number: int, listener: WebSocket, heard: Heard) -> None:
-    while messages := await listener.messages():
+    while (message := await listener.message()) is not None:
         now_ms = time.time() * 1000
-        for message in messages:
-            if message["type"] == "admitted":
-                token = message["data"]["session_token"]
-                claims = jwt.decode(token, options={"verify_signature": False})
-                heard.latencies_ms.append(now_ms - claims["admitted_ms"])
-                heard.admitted[number] = heard.admitted.get(number, 0) + 1
-            else:
-                heard.updates += 1
+        if message["type"] == "admitted":
+            token = message["data"]["session_token"]
+            claims = jwt.decode(token, options={"verify_signature": False})
+            heard.latencies_ms.append(now_ms - claims["admitted_ms"])
+            heard.admitted[number] = heard.admitted.get(number, 0) + 1
+        else:
+            heard.updates += 1
     if number not in heard.admitted:
         heard.lost += 1
     heard.close_codes[listener.close_code] = heard.close_codes.get(listener.close_code, 0) + 1

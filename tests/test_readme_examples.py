@@ -5,8 +5,7 @@ import re
 import subprocess
 from pathlib import Path
 
-import httpx
-
+from tests.support import plain_http
 from tests.support.clock import HandClock
 from tests.support.readme import README
 from tests.support.server import running_server
@@ -37,4 +36,4 @@ def test_the_first_two_calls_of_the_readme_work(tmp_path: Path) -> None:
         joined = run(join)
         assert joined["position"] == 1
         assert run(status, TOKEN=str(joined["token"]))["status"] in ("waiting", "admitted")
-        assert httpx.get(f"{ready.url}/.well-known/jwks.json").json()["keys"]
+        assert plain_http.get(f"{ready.url}/.well-known/jwks.json").json()["keys"]

@@ -4,8 +4,7 @@ import re
 import tomllib
 from pathlib import Path
 
-import httpx
-
+from tests.support import plain_http
 from tests.support.clock import HandClock
 from tests.support.server import running_server
 
@@ -18,5 +17,5 @@ def test_the_package_its_change_log_and_what_it_serves_are_of_one_version(tmp_pa
     assert newest is not None
     assert newest[1] == version
     with running_server(HandClock(), data_dir=str(tmp_path)) as ready:
-        assert httpx.get(f"{ready.url}/health").json()["version"] == version
-        assert httpx.get(f"{ready.url}/api/v1/openapi.json").json()["info"]["version"] == version
+        assert plain_http.get(f"{ready.url}/health").json()["version"] == version
+        assert plain_http.get(f"{ready.url}/api/v1/openapi.json").json()["info"]["version"] == version

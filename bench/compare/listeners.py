@@ -86,7 +86,7 @@ class Crowd:
                     str(target.hostname), target.port or 80, local_address=self._orders.source
                 )
                 headers = [(b"Authorization", b"Bearer " + token.encode())]
-                listener = await upgrade(stream, target.netloc.encode(), path, headers)
+                listener = await upgrade(nursery, stream, target.netloc.encode(), path, headers)
             except (OSError, Refused):
                 self._refused += 1
                 continue
@@ -98,13 +98,12 @@ class Crowd:
     async def _follow(self, listener: WebSocket) -> None:
         diary = Diary()
         self._diaries.append(diary)
-        while messages := await listener.messages():
-            for message in messages:
-                if message["type"] == "position_update":
-                    self._updates += 1
-                    gap = diary.told(message["data"]["position"], trio.current_time(), self._since)
-                    if gap is not None:
-                        self._gaps.append(gap)
+        while (message := await listener.message()) is not None:
+            if message["type"] == "position_update":
+                self._updates += 1
+                gap = diary.told(message["data"]["position"], trio.current_time(), self._since)
+                if gap is not None:
+                    self._gaps.append(gap)
         self._dropped += 1
         await listener.aclose()
 

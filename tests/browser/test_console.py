@@ -1,9 +1,9 @@
 """GET /admin: signing in, queues at a glance, making one and steering it."""
 
-import httpx
 import pytest
 from playwright.sync_api import Page, Route, expect
 
+from tests.support import plain_http
 from tests.support.browser import Watch, screenshot
 from tests.support.console import (
     OPERATOR,
@@ -228,7 +228,7 @@ def test_the_address_of_the_waiting_page_can_be_copied(page: Page, visited: Site
 
 def test_the_page_itself_names_no_queue_and_needs_no_key(visited: Site) -> None:
     queue_id = visited.make_queue()
-    answer = httpx.get(f"{visited.url}/admin")
+    answer = plain_http.get(f"{visited.url}/admin")
     assert answer.status_code == 200
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
     assert "frame-ancestors 'none'" in answer.headers["content-security-policy"]

@@ -3,12 +3,12 @@
 from collections.abc import Callable
 from urllib.parse import parse_qs, urlsplit
 
-import httpx
 import jwt
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
 from tests.browser.waiting import at_position, crowd, shows, texts
+from tests.support import plain_http
 from tests.support.browser import Watch, screenshot, wait_until
 from tests.support.site import Site
 from tests.support.target_site import TargetSite
@@ -39,7 +39,7 @@ def test_a_visitor_joins_moves_up_is_let_in_and_lands_on_the_site(
     query = parse_qs(urlsplit(page.url).query)
     (token,) = query["wr_token"]
     assert query["a"] == ["1"]
-    claims = httpx.get(f"{visited.url}/.well-known/jwks.json").json()
+    claims = plain_http.get(f"{visited.url}/.well-known/jwks.json").json()
     assert claims["keys"]
     session = visited.call("GET", f"/sessions/{_subject(token)}", token)
     assert session.json()["status"] == "active"

@@ -3,11 +3,11 @@
 import base64
 from collections.abc import Callable
 
-import httpx
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
 from tests.browser.waiting import CODES, Crowd, at_position, crowd, shows, texts
+from tests.support import plain_http
 from tests.support.browser import Watch, axe, screenshot
 from tests.support.site import Site
 
@@ -183,7 +183,7 @@ def test_an_operators_own_template_is_shown_and_works(page: Page, visited: Site)
 def test_the_first_load_is_small(visited: Site) -> None:
     line = crowd(visited)
     loaded = 0
-    with httpx.Client(base_url=visited.url, headers={"Accept-Encoding": "gzip"}) as client:
+    with plain_http.client(base_url=visited.url, headers={"Accept-Encoding": "gzip"}) as client:
         for path in (
             line.path,
             "/wr-assets/waiting.css",
@@ -220,7 +220,7 @@ def test_nothing_but_these_files_is_loaded(page: Page, visited: Site) -> None:
 
 def test_the_qr_code_is_a_picture_of_the_address(page: Page, visited: Site) -> None:
     line = crowd(visited)
-    drawn = httpx.get(f"{visited.url}{line.path}/qr.svg").text
+    drawn = plain_http.get(f"{visited.url}{line.path}/qr.svg").text
     page.goto("/")
     page.set_viewport_size({"width": 320, "height": 320})
     page.set_content(

@@ -8,6 +8,7 @@ import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
 from tests.browser.waiting import CODES, at_position, crowd, shows, texts
+from tests.support import plain_http
 from tests.support.browser import Watch, axe, screenshot, wait_until
 from tests.support.site import Site
 from tests.support.target_site import TargetSite
@@ -103,7 +104,9 @@ def test_the_bar_only_moves_forward(page: Page, visited: Site) -> None:
 
 def test_a_crowd_does_not_refresh_in_step(visited: Site) -> None:
     line = crowd(visited, heartbeat_interval_seconds=40, heartbeat_timeout_seconds=90)
-    seconds = {int(httpx.get(f"{visited.url}{line.path}", **PLAIN).headers["Refresh"]) for _ in range(30)}  # type: ignore[arg-type]
+    seconds = {
+        int(plain_http.get(f"{visited.url}{line.path}", **PLAIN).headers["Refresh"]) for _ in range(30)
+    }  # type: ignore[arg-type]
     assert len(seconds) > 5
     assert 24 <= min(seconds) <= max(seconds) <= 40
 
@@ -111,9 +114,9 @@ def test_a_crowd_does_not_refresh_in_step(visited: Site) -> None:
 @pytest.mark.parametrize("headers", [{"Sec-Purpose": "prefetch"}, {"Purpose": "prefetch"}])
 def test_a_browser_that_fetches_ahead_takes_no_place(visited: Site, headers: dict[str, str]) -> None:
     line = crowd(visited)
-    assert httpx.get(f"{visited.url}{line.path}", headers=headers, **PLAIN).status_code == 200  # type: ignore[arg-type]
+    assert plain_http.get(f"{visited.url}{line.path}", headers=headers, **PLAIN).status_code == 200  # type: ignore[arg-type]
     assert httpx.head(f"{visited.url}{line.path}", **PLAIN).status_code == 200  # type: ignore[arg-type]
-    assert httpx.get(f"{visited.url}{line.path}").status_code == 200
+    assert plain_http.get(f"{visited.url}{line.path}").status_code == 200
     assert line.waiting == 0
 
 

@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from tests.cli.conftest import run_wr
+from tests.support import plain_http
 from tests.support.certificate import make_certificate
 from tests.support.engines import free_port
 from tests.support.gated_site import running_gated_site, running_narrow_proxy
@@ -46,7 +47,7 @@ def look(origin: str, room: str = "", queue_id: str = "") -> dict[str, Finding]:
 
 def admin(room: Ready, method: str, path: str, **body: object) -> httpx.Response:
     headers = {"X-Admin-Key": room.admin_key}
-    return httpx.request(method, f"{room.url}/api/v1/admin{path}", headers=headers, json=body or None)
+    return plain_http.request(method, f"{room.url}/api/v1/admin{path}", headers=headers, json=body or None)
 
 
 def test_a_sound_deployment_has_a_good_line_for_each_check(room: Ready) -> None:
@@ -224,7 +225,7 @@ def test_a_session_that_a_gate_gave_is_given_back_by_whoever_only_looked(tmp_pat
 def test_a_place_that_a_gate_gave_is_given_back_to_the_room_that_knows_it(tmp_path: Path) -> None:
     with running_server(None, data_dir=str(tmp_path / "data"), **QUIET) as ready:
         admin(ready, "PATCH", "/queues/demo", status="paused")
-        token = httpx.post(f"{ready.url}/api/v1/queues/demo/enqueue").json()["token"]
+        token = plain_http.post(f"{ready.url}/api/v1/queues/demo/enqueue").json()["token"]
         head = f"HTTP/1.1 303 See Other\r\nSet-Cookie: wr-demo={token}; Path=/\r\nContent-Length: 0\r\n\r\n"
         visitor = TrialVisitor("doctor")
         with speaking(head.encode()) as gated, running_target_site() as no_room:

@@ -3,16 +3,15 @@
 import json
 from pathlib import Path
 
-import httpx
-
 from tests.cli.conftest import run_wr
+from tests.support import plain_http
 from wr.server.lifecycle import Ready
 
 
 def test_it_prints_the_document_that_the_server_serves(server: Ready) -> None:
     result = run_wr("openapi")
     assert result.exit_code == 0
-    assert json.loads(result.stdout) == httpx.get(f"{server.url}/api/v1/openapi.json").json()
+    assert json.loads(result.stdout) == plain_http.get(f"{server.url}/api/v1/openapi.json").json()
 
 
 def test_it_writes_the_same_document_to_a_file(tmp_path: Path) -> None:

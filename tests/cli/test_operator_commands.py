@@ -6,11 +6,11 @@ import secrets
 import socket
 from typing import Any
 
-import httpx
 import pytest
 
 from tests.cli.conftest import Wr
 from tests.contract.helpers import wait_until
+from tests.support import plain_http
 from wr.cli.options import operator_here
 from wr.server.lifecycle import Ready
 
@@ -24,7 +24,7 @@ def queue_id(wr: Wr) -> str:
 
 
 def join(server: Ready, queue_id: str) -> dict[str, Any]:
-    return dict(httpx.post(f"{server.url}/api/v1/queues/{queue_id}/enqueue").json())
+    return dict(plain_http.post(f"{server.url}/api/v1/queues/{queue_id}/enqueue").json())
 
 
 def test_changes_are_listed_newest_first_with_who_made_them(wr: Wr, queue_id: str) -> None:
@@ -69,7 +69,7 @@ def test_somebody_in_line_is_found_by_the_id_of_the_position(wr: Wr, server: Rea
 
 def test_what_a_visitor_sent_is_shown_and_commands_no_terminal(wr: Wr, server: Ready, queue_id: str) -> None:
     sent = {"campaign": "[red]sale[/red]", "\x1b[2Jname": "\x1b]0;title\x07", "age": 4}
-    joined = httpx.post(f"{server.url}/api/v1/queues/{queue_id}/enqueue", json={"metadata": sent}).json()
+    joined = plain_http.post(f"{server.url}/api/v1/queues/{queue_id}/enqueue", json={"metadata": sent}).json()
     shown = wr("find", joined["position_id"]).stdout
     assert "campaign: [red]sale[/red]" in shown
     assert "age: 4" in shown
@@ -82,7 +82,7 @@ def test_somebody_inside_is_found_by_the_id_of_the_session(wr: Wr, server: Ready
     joined = join(server, queue_id)
     headers = {"Authorization": f"Bearer {joined['token']}"}
     status = f"{server.url}/api/v1/queues/{queue_id}/status"
-    wait_until(lambda: httpx.get(status, headers=headers).json()["status"] == "admitted")
+    wait_until(lambda: plain_http.get(status, headers=headers).json()["status"] == "admitted")
     by_position = json.loads(wr("find", joined["position_id"], "--json").stdout)
     by_session = json.loads(wr("find", by_position["session_id"], "--json").stdout)
     assert (by_session["position_id"], by_session["status"]) == (joined["position_id"], "active")

@@ -14,6 +14,7 @@ import pytest
 
 from tests.cli.conftest import Wr, run_wr
 from tests.contract.helpers import assert_refused, wait_until
+from tests.support import plain_http
 from tests.support.server import running_server
 from wr.server.lifecycle import Ready
 
@@ -32,7 +33,7 @@ def queue_id(wr: Wr) -> str:
 
 def join(server: Ready, queue_id: str, pass_: str = "", address: str = "192.0.2.1") -> httpx.Response:
     headers = {"X-Forwarded-For": address, **({"X-WR-Pass": pass_} if pass_ else {})}
-    return httpx.post(f"{server.url}/api/v1/queues/{queue_id}/enqueue", headers=headers)
+    return plain_http.post(f"{server.url}/api/v1/queues/{queue_id}/enqueue", headers=headers)
 
 
 def pass_of(link: str) -> str:
@@ -209,7 +210,7 @@ def test_a_session_is_ended_when_that_is_confirmed_and_its_visitor_kept_out(wr: 
     joined = join(server, queue_id, address="203.0.113.5").json()
     headers = {"Authorization": f"Bearer {joined['token']}"}
     status = f"{server.url}/api/v1/queues/{queue_id}/status"
-    wait_until(lambda: httpx.get(status, headers=headers).json()["status"] == "admitted")
+    wait_until(lambda: plain_http.get(status, headers=headers).json()["status"] == "admitted")
     session_id = json.loads(wr("find", joined["position_id"], "--json").stdout)["session_id"]
     scopeless = wr("session", "end", session_id, "--block", "both")
     assert (scopeless.exit_code, scopeless.stderr.count("--block-for")) == (2, 1)

@@ -3,10 +3,10 @@
 import json
 import secrets
 
-import httpx
 import pytest
 
 from tests.cli.conftest import Wr
+from tests.support import plain_http
 from tests.support.processes import eventually
 from wr.server.lifecycle import Ready
 
@@ -21,7 +21,7 @@ def queue_id(wr: Wr) -> str:
 
 
 def join(server: Ready, queue_id: str) -> None:
-    assert httpx.post(f"{server.url}/api/v1/queues/{queue_id}/enqueue").status_code == 201
+    assert plain_http.post(f"{server.url}/api/v1/queues/{queue_id}/enqueue").status_code == 201
 
 
 def settings_of(wr: Wr, queue_id: str) -> dict[str, object]:

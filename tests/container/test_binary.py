@@ -13,9 +13,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import httpx
 import pytest
 
+from tests.support import plain_http
 from tests.support.image import ROOT
 from tests.support.processes import eventually, runs
 
@@ -136,7 +136,7 @@ def test_it_is_one_file_of_a_size_that_one_can_pass_on(built: Path) -> None:
 def test_it_serves_every_page_and_plays_a_sale_against_itself(alone: Alone) -> None:
     with alone.serving() as serving:
         for page in PAGES:
-            assert httpx.get(f"{serving.url}{page}").status_code == 200, page
+            assert plain_http.get(f"{serving.url}{page}").status_code == 200, page
         sale = ("--queue", "demo", "--visitors", "200", "--join-rate", "100", "--seed", "1")
         played = alone.run("rehearse", *sale, "--url", serving.url)
         assert played.returncode == 0, played.stdout + played.stderr
@@ -153,7 +153,7 @@ def test_every_command_starts(alone: Alone) -> None:
 
 def test_a_signal_stops_it_in_order_and_what_was_unpacked_is_gone(alone: Alone) -> None:
     with alone.serving() as serving:
-        assert httpx.get(f"{serving.url}/health").status_code == 200
+        assert plain_http.get(f"{serving.url}/health").status_code == 200
         assert len(list(alone.unpacked.iterdir())) == 1
         store = serving.store()
         assert store
@@ -178,7 +178,7 @@ def test_killed_it_leaves_no_store_behind_and_started_again_it_has_its_data(
     alone: Alone, killed: str
 ) -> None:
     with alone.serving() as serving:
-        joined = httpx.post(f"{serving.url}/api/v1/queues/demo/enqueue").json()
+        joined = plain_http.post(f"{serving.url}/api/v1/queues/demo/enqueue").json()
         store, inner = serving.store(), serving.inner()
         assert store
         # A write is on disk within a second, or when the store has ended in order, as it does here.
@@ -189,7 +189,7 @@ def test_killed_it_leaves_no_store_behind_and_started_again_it_has_its_data(
     eventually(lambda: list(alone.unpacked.iterdir()) == [], "what was unpacked is gone")
     with alone.serving() as serving:
         headers = {"Authorization": f"Bearer {joined['token']}"}
-        found = httpx.get(f"{serving.url}/api/v1/queues/demo/status", headers=headers)
+        found = plain_http.get(f"{serving.url}/api/v1/queues/demo/status", headers=headers)
         assert (found.status_code, found.json()["position_id"]) == (200, joined["position_id"])
 
 

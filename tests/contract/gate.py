@@ -3,13 +3,14 @@
 import httpx
 
 from tests.contract.helpers import Visit, waiting
+from tests.support import plain_http
 from tests.support.site import BASE, Site
 
 
 def ask(site: Site, queue_id: str, uri: str = "/", *, query: str = "", **headers: str) -> httpx.Response:
     """Ask as Caddy and Traefik do, or, with `?refuse=401`, much as nginx does."""
     sent = {"X-Forwarded-Uri": uri, "X-Forwarded-Method": "GET", **headers}
-    return httpx.get(f"{site.url}{BASE}/gate/{queue_id}{query}", headers=sent)
+    return plain_http.get(f"{site.url}{BASE}/gate/{queue_id}{query}", headers=sent)
 
 
 def with_session(site: Site, visit: Visit, uri: str = "/", **headers: str) -> httpx.Response:

@@ -6,6 +6,7 @@ import httpx
 import pytest
 
 from tests.contract.helpers import assert_refused, claims_of, enter, open_queue, seconds_of
+from tests.support import plain_http
 from tests.support.site import BASE, Site, new_address
 
 pytestmark = pytest.mark.any_engine
@@ -62,7 +63,7 @@ def test_no_page_of_another_site_sends_a_body_without_leave(
 @pytest.mark.parametrize("call", ["heartbeat", "enqueue"])
 def test_a_cookie_alone_authenticates_no_body(site: Site, call: str, content_type: str | None) -> None:
     queue_id = site.make_queue(status="paused", unique_by="none")
-    kept = httpx.post(
+    kept = plain_http.post(
         f"{site.url}{BASE}/queues/{queue_id}/enqueue",
         headers={"X-WR-Token": "cookie", "X-Forwarded-For": new_address()},
     )

@@ -6,6 +6,7 @@ import httpx
 import pytest
 
 from tests.contract.helpers import assert_refused, open_queue, waiting
+from tests.support import plain_http
 from tests.support.site import Site
 
 pytestmark = pytest.mark.any_engine
@@ -14,7 +15,7 @@ IN_COOKIE = {"X-WR-Token": "cookie"}
 
 
 def join(site: Site, queue_id: str, **headers: str) -> httpx.Response:
-    return httpx.post(f"{site.url}/api/v1/queues/{queue_id}/enqueue", headers={**IN_COOKIE, **headers})
+    return plain_http.post(f"{site.url}/api/v1/queues/{queue_id}/enqueue", headers={**IN_COOKIE, **headers})
 
 
 def cookie_of(response: httpx.Response, queue_id: str) -> str:
@@ -39,7 +40,7 @@ def test_who_asks_for_a_cookie_gets_the_token_there_and_nowhere_else(site: Site,
 
 
 def test_who_does_not_ask_gets_no_cookie(site: Site, queue_id: str) -> None:
-    response = httpx.post(f"{site.url}/api/v1/queues/{queue_id}/enqueue")
+    response = plain_http.post(f"{site.url}/api/v1/queues/{queue_id}/enqueue")
     assert "set-cookie" not in response.headers
     assert response.json()["token"]
 
@@ -51,12 +52,12 @@ def test_the_cookie_proves_the_place_where_the_client_says_that_it_keeps_one(
     joined = join(site, queue_id)
     cookies = {f"wr-{queue_id}": cookie_of(joined, queue_id)}
     url = f"{site.url}/api/v1/queues/{queue_id}/{path}"
-    response = httpx.request(method, url, headers=IN_COOKIE, cookies=cookies)
+    response = plain_http.request(method, url, headers=IN_COOKIE, cookies=cookies)
     assert response.json()["position_id"] == joined.json()["position_id"]
     assert "token" not in response.json()
     assert cookie_of(response, queue_id) == cookies[f"wr-{queue_id}"]
     # A page of another site cannot send that header without leave; without it the cookie proves nothing.
-    assert_refused(httpx.request(method, url, cookies=cookies), 401, "UNAUTHORIZED")
+    assert_refused(plain_http.request(method, url, cookies=cookies), 401, "UNAUTHORIZED")
 
 
 def test_joining_again_with_the_cookie_is_200_with_the_same_place(site: Site, queue_id: str) -> None:
@@ -70,13 +71,13 @@ def test_the_cookie_of_one_queue_is_no_place_in_another(site: Site, queue_id: st
     other = site.make_queue(status="paused", unique_by="none")
     url = f"{site.url}/api/v1/queues/{other}/status"
     for cookies in ({f"wr-{queue_id}": token}, {f"wr-{other}": token}):
-        assert_refused(httpx.get(url, headers=IN_COOKIE, cookies=cookies), 401, "UNAUTHORIZED")
+        assert_refused(plain_http.get(url, headers=IN_COOKIE, cookies=cookies), 401, "UNAUTHORIZED")
 
 
 def test_leaving_makes_the_browser_forget_the_place(site: Site, queue_id: str) -> None:
     cookies = {f"wr-{queue_id}": cookie_of(join(site, queue_id), queue_id)}
     url = f"{site.url}/api/v1/queues/{queue_id}/position"
-    response = httpx.delete(url, headers=IN_COOKIE, cookies=cookies)
+    response = plain_http.delete(url, headers=IN_COOKIE, cookies=cookies)
     assert response.json()["status"] == "cancelled"
     (cookie,) = SimpleCookie(response.headers["set-cookie"]).values()
     assert (cookie.key, cookie.value, cookie["max-age"]) == (f"wr-{queue_id}", "", "0")
@@ -92,7 +93,7 @@ def test_who_is_let_in_is_told_the_way_and_keeps_the_place(site: Site) -> None:
     cookies = {f"wr-{queue_id}": waiting(site, queue_id)}
     site.admitted(queue_id, cookies[f"wr-{queue_id}"])
     url = f"{site.url}/api/v1/queues/{queue_id}/status"
-    body = httpx.get(url, headers=IN_COOKIE, cookies=cookies).json()
+    body = plain_http.get(url, headers=IN_COOKIE, cookies=cookies).json()
     assert (body["status"], bool(body["session_token"])) == ("admitted", True)
 
 
@@ -111,5 +112,5 @@ def test_a_stream_is_opened_by_the_cookie_from_pages_of_this_site_only(
 ) -> None:
     cookies = {f"wr-{queue_id}": waiting(site, queue_id)}
     url = f"{site.url}/api/v1/queues/{queue_id}/events"
-    with httpx.stream("GET", url, headers=headers, cookies=cookies) as response:
+    with plain_http.stream("GET", url, headers=headers, cookies=cookies) as response:
         assert response.status_code == status

@@ -7,6 +7,7 @@ import pytest
 
 from tests.conftest import TEST_SETTINGS
 from tests.contract.conftest import running_site
+from tests.support import plain_http
 from tests.support.site import BASE, Site
 
 pytestmark = pytest.mark.any_engine
@@ -86,7 +87,7 @@ def test_the_second_api_is_open_to_the_same_pages(open_site: Site) -> None:
     assert [answer.status_code for answer in answers] == [200, 200, 400]
     assert {answer.headers["Access-Control-Allow-Origin"] for answer in answers} == {SHOP}
     url = f"{open_site.url}{BASE}{path}/subscribe"
-    with httpx.stream("GET", url, params=user, headers=origin) as stream:
+    with plain_http.stream("GET", url, params=user, headers=origin) as stream:
         assert stream.headers["Access-Control-Allow-Origin"] == SHOP
     stranger = {"Origin": "https://evil.example"}
     refused = open_site.call("GET", f"{path}/status", params=user, headers=stranger)
@@ -99,7 +100,7 @@ def test_a_live_stream_can_be_read_too(open_site: Site) -> None:
     token = open_site.join(queue_id).json()["token"]
     headers = {"Origin": SHOP, "Authorization": f"Bearer {token}"}
     url = f"{open_site.url}{BASE}/queues/{queue_id}/events"
-    with httpx.stream("GET", url, headers=headers) as stream:
+    with plain_http.stream("GET", url, headers=headers) as stream:
         assert stream.status_code == 200
         assert stream.headers["Access-Control-Allow-Origin"] == SHOP
 

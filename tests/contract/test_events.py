@@ -3,9 +3,9 @@
 import json
 from typing import Any
 
-import httpx
 from httpx_sse import connect_sse
 
+from tests.support import plain_http
 from tests.support.site import BASE, Site, error_code
 
 
@@ -36,7 +36,7 @@ def test_updates_admission_and_the_end_come_as_events(site: Site) -> None:
                 "queue_status": "paused",
             },
         }
-        with httpx.Client(base_url=site.url) as other:
+        with plain_http.client(base_url=site.url) as other:
             other.delete(f"{BASE}/queues/{queue_id}/position", headers={"Authorization": f"Bearer {ahead}"})
         second = next(events)
         assert (second.id, json.loads(second.data)["data"]["position"]) == ("2", 1)

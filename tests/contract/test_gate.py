@@ -24,6 +24,7 @@ from tests.contract.helpers import (
     wait_until,
     waiting,
 )
+from tests.support import plain_http
 from tests.support.site import BASE, Site
 
 ORIGIN_KEY = "the-sites-own-secret"
@@ -218,11 +219,11 @@ def test_envoy_asks_with_the_visitors_own_method_and_path(site: Site, visit: Vis
     queue_id = busy_queue(site)
     url = f"{site.url}{BASE}/gate/{queue_id}/tickets/a?b=c"
     for method in ("GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"):
-        response = httpx.request(method, url)
+        response = plain_http.request(method, url)
         assert response.status_code == 303, method
         back = "?return=%2Ftickets%2Fa%3Fb%3Dc" if method == "GET" else ""
         assert response.headers["Location"] == f"/wait/{queue_id}{back}"
-    passed = httpx.post(
+    passed = plain_http.post(
         f"{site.url}{BASE}/gate/{visit.queue_id}/buy",
         headers={"Cookie": f"wr_session-{visit.queue_id}={visit.session_token}"},
     )
@@ -230,9 +231,9 @@ def test_envoy_asks_with_the_visitors_own_method_and_path(site: Site, visit: Vis
     assert (passed.status_code, passed.content) == (200, b"")
     assert passed.headers["X-WR-Session"] == visit.session_id
     # It comes decoded, and is another page when it is decoded twice.
-    twice = httpx.get(f"{site.url}{BASE}/gate/{queue_id}/a%2541b")
+    twice = plain_http.get(f"{site.url}{BASE}/gate/{queue_id}/a%2541b")
     assert twice.headers["Location"] == f"/wait/{queue_id}?return=%2Fa%252541b"
-    odd = httpx.get(f"{site.url}{BASE}/gate/{queue_id}/a?refuse=401")
+    odd = plain_http.get(f"{site.url}{BASE}/gate/{queue_id}/a?refuse=401")
     assert (odd.status_code, odd.headers["Location"]) == (303, f"/wait/{queue_id}?return=%2Fa%3Frefuse%3D401")
 
 
@@ -245,7 +246,7 @@ def test_where_two_headers_name_two_paths_neither_is_open(site: Site) -> None:
     ):
         asked = ask(site, queue_id, one, **{"X-Original-URI": other})
         assert asked.status_code == status, (one, other)
-    appended = httpx.get(
+    appended = plain_http.get(
         f"{site.url}{BASE}/gate/{queue_id}/tickets",
         headers={"X-Original-URI": "/robots.txt", "X-Forwarded-Uri": "/robots.txt"},
     )
@@ -280,7 +281,7 @@ def keyed(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site
 
 
 def command(site: Site, visit: Visit, spelled: str, key: str = ORIGIN_KEY) -> httpx.Response:
-    return httpx.post(
+    return plain_http.post(
         f"{site.url}{BASE}/gate-commands/{visit.queue_id}",
         headers={
             "X-WR-Origin-Key": key,
@@ -340,7 +341,7 @@ def test_a_command_is_for_the_session_that_opens_the_gate(keyed: Site) -> None:
     terminate(keyed, old.session_id)
     both = {"Authorization": f"Bearer {new.session_token}"}
     assert with_session(keyed, old, **both).headers["X-WR-Session"] == new.session_id
-    ended = httpx.post(
+    ended = plain_http.post(
         f"{keyed.url}{BASE}/gate-commands/{queue_id}",
         headers={
             **both,
@@ -357,10 +358,12 @@ def test_a_command_may_name_its_session(keyed: Site) -> None:
     visit = enter(keyed, open_queue(keyed))
     url = f"{keyed.url}{BASE}/sessions/{visit.session_id}/commands"
     headers = {"X-WR-Origin-Key": ORIGIN_KEY}
-    assert httpx.post(url, headers=headers, json={"command": "extend", "seconds": 7200}).status_code == 200
-    ended = httpx.post(url, headers=headers, json={"command": "end"})
+    assert (
+        plain_http.post(url, headers=headers, json={"command": "extend", "seconds": 7200}).status_code == 200
+    )
+    ended = plain_http.post(url, headers=headers, json={"command": "end"})
     assert (ended.status_code, ended.json()["command"]) == (200, "end")
-    again = httpx.post(url, headers=headers, json={"command": "end"})
+    again = plain_http.post(url, headers=headers, json={"command": "end"})
     assert (again.status_code, again.json()["error"]["code"]) == (410, "SESSION_EXPIRED")
 
 
@@ -368,14 +371,14 @@ def test_an_extension_brings_a_token_that_says_the_new_end(keyed: Site) -> None:
     visit = enter(keyed, open_queue(keyed))
     url = f"{keyed.url}{BASE}/sessions/{visit.session_id}/commands"
     headers = {"X-WR-Origin-Key": ORIGIN_KEY}
-    said = httpx.post(url, headers=headers, json={"command": "extend", "seconds": 7200}).json()
+    said = plain_http.post(url, headers=headers, json={"command": "extend", "seconds": 7200}).json()
     before, after = claims_of(visit.session_token), claims_of(said["session_token"])
     # A token says whole seconds, and never ends before its session.
     assert 0 <= after["exp"] - seconds_of(said["expires_at"]) <= 1
     assert after["exp"] > before["exp"]
     assert {**after, "exp": 0} == {**before, "exp": 0}
     assert session_call(keyed, visit, token=said["session_token"]).status_code == 200
-    ended = httpx.post(url, headers=headers, json={"command": "end"})
+    ended = plain_http.post(url, headers=headers, json={"command": "end"})
     assert "session_token" not in ended.json()
 
 

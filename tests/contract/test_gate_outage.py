@@ -5,13 +5,13 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from http.cookies import SimpleCookie
 
-import httpx
 import jwt
 import pytest
 
 from tests.contract.conftest import Stranded, running_site
 from tests.contract.gate import ask, with_session
 from tests.contract.helpers import enter, open_queue, wait_until
+from tests.support import plain_http
 from tests.support.clock import HandClock
 from tests.support.engines import running_engine
 from tests.support.site import BASE, Site
@@ -90,7 +90,7 @@ def test_who_was_ended_by_the_site_is_out_though_the_store_goes_away_that_moment
     site, store = leaving
     visit = enter(site, open_queue(site))
     assert with_session(site, visit).status_code == 204
-    ended = httpx.post(
+    ended = plain_http.post(
         f"{site.url}{BASE}/sessions/{visit.session_id}/commands",
         headers={"X-Admin-Key": site.admin_key},
         json={"command": "end"},

@@ -4,7 +4,6 @@ import secrets
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import httpx
 import pytest
 import redis
 import trio
@@ -22,6 +21,7 @@ from tests.contract.helpers import (
     wait_until,
     waiting,
 )
+from tests.support import plain_http
 from tests.support.clock import HandClock
 from tests.support.engines import Engine
 from tests.support.raw_http import connected
@@ -246,7 +246,9 @@ async def test_open_streams_are_counted_by_kind_until_they_end(alone: Site) -> N
 
     def follow() -> tuple[float, float]:
         headers = {"Authorization": f"Bearer {tokens[1]}"}
-        with httpx.stream("GET", f"{alone.url}{BASE}/queues/{queue_id}/events", headers=headers) as answer:
+        with plain_http.stream(
+            "GET", f"{alone.url}{BASE}/queues/{queue_id}/events", headers=headers
+        ) as answer:
             assert answer.status_code == 200
             return streams()
 
@@ -351,7 +353,7 @@ def test_it_is_told_in_prometheus_own_format_and_in_openmetrics_when_asked_for(a
     assert plain.headers["Content-Type"].startswith("text/plain; version=0.0.4")
     assert plain.headers["Cache-Control"] == "no-store"
     accept = "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5"
-    answer = httpx.get(f"{alone.url}/metrics", headers={"Accept": accept})
+    answer = plain_http.get(f"{alone.url}/metrics", headers={"Accept": accept})
     assert answer.headers["Content-Type"].startswith("application/openmetrics-text; version=1.0.0")
     names = {family.name for family in text_string_to_metric_families(answer.text)}
     assert "wr_queue_joins" in names

@@ -7,6 +7,7 @@ import httpx
 import pytest
 
 from tests.contract.conftest import Stranded
+from tests.support import plain_http
 from tests.support.site import Site, error_code
 from wr.api.pages.routes import PAGE_ROUTES
 from wr.web.assets import own_assets
@@ -81,7 +82,7 @@ def test_a_file_asked_for_by_its_version_may_be_kept_for_ever(site: Site) -> Non
 )
 def test_what_is_no_file_of_the_pages_is_not_found(site: Site, name: str) -> None:
     # httpx would tidy the path up; the server is to see it as it is.
-    response = httpx.get(httpx.URL(site.url).copy_with(raw_path=f"/wr-assets/{name}".encode()))
+    response = plain_http.get(httpx.URL(site.url).copy_with(raw_path=f"/wr-assets/{name}".encode()))
     assert response.status_code == 404
     assert error_code(response) == "NOT_FOUND"
 

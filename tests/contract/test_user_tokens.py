@@ -5,12 +5,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import jwt
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from tests.support import plain_http
 from tests.support.server import running_server
 from tests.support.site import BASE
 
@@ -34,7 +34,10 @@ def sale(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     folder: Path = tmp_path_factory.mktemp("users")
     (folder / "key").write_bytes(verifier)
     settings = {"waiting_queue_auth": "jwt", "waiting_queue_key_file": str(folder / "key")}
-    with running_server(None, data_dir=str(folder / "data"), **settings) as ready, httpx.Client() as client:
+    with (
+        running_server(None, data_dir=str(folder / "data"), **settings) as ready,
+        plain_http.client() as client,
+    ):
 
         def sign(**claims: Any) -> str:
             return jwt.encode(claims, signer, algorithm=algorithm)

@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from tests.contract.conftest import Stranded
+from tests.support import plain_http
 from tests.support.site import Site
 
 pytestmark = pytest.mark.any_engine
@@ -21,7 +22,7 @@ def policy_of(response: httpx.Response) -> dict[str, str]:
 
 
 def page(site: Site, queue_id: str, query: str = "", **headers: str) -> httpx.Response:
-    return httpx.get(f"{site.url}/wait/{queue_id}{query}", headers=headers)
+    return plain_http.get(f"{site.url}/wait/{queue_id}{query}", headers=headers)
 
 
 @pytest.mark.parametrize("query", ["", "?plain=1"])
@@ -152,7 +153,7 @@ def test_a_template_may_style_itself_and_still_load_nothing(site: Site) -> None:
 
 def test_the_way_back_from_leaving_is_a_page_that_does_not_join(site: Site) -> None:
     queue_id = site.make_queue(status="paused")
-    with httpx.Client(base_url=site.url) as browser:
+    with plain_http.client(base_url=site.url) as browser:
         joined = browser.get(f"/wait/{queue_id}?plain=1")
         assert f"wr-{queue_id}" in joined.cookies
         left = browser.post(f"/wait/{queue_id}/leave")
@@ -165,7 +166,7 @@ def test_the_way_back_from_leaving_is_a_page_that_does_not_join(site: Site) -> N
 @pytest.mark.parametrize("headers", [{"Origin": "https://evil.example"}, {"Sec-Fetch-Site": "cross-site"}])
 def test_no_other_site_can_have_a_visitor_leave(site: Site, headers: dict[str, str]) -> None:
     queue_id = site.make_queue(status="paused")
-    with httpx.Client(base_url=site.url) as browser:
+    with plain_http.client(base_url=site.url) as browser:
         browser.get(f"/wait/{queue_id}?plain=1")
         sent = browser.post(f"/wait/{queue_id}/leave", headers=headers)
         assert (sent.status_code, sent.headers["Location"]) == (303, f"/wait/{queue_id}?plain=1")
@@ -194,7 +195,7 @@ def test_a_false_or_foreign_cookie_is_no_place(site: Site) -> None:
     queue_id, other = site.make_queue(status="paused"), site.make_queue(status="paused")
     foreign = site.join(other).json()["token"]
     for number, token in enumerate(("nonsense", foreign), start=1):
-        response = httpx.get(
+        response = plain_http.get(
             f"{site.url}/wait/{queue_id}?plain=1",
             cookies={f"wr-{queue_id}": token, f"wr_progress-{queue_id}": "9" * 50},
         )
@@ -203,9 +204,9 @@ def test_a_false_or_foreign_cookie_is_no_place(site: Site) -> None:
 
 def test_the_qr_code_names_the_host_that_was_asked_or_the_public_one(site: Site) -> None:
     queue_id = site.make_queue()
-    asked = httpx.get(f"{site.url}/wait/{queue_id}/qr.svg")
+    asked = plain_http.get(f"{site.url}/wait/{queue_id}/qr.svg")
     assert (asked.status_code, asked.headers["Content-Type"]) == (200, "image/svg+xml")
-    https = httpx.get(f"{site.url}/wait/{queue_id}/qr.svg", headers={"X-Forwarded-Proto": "https"})
-    elsewhere = httpx.get(f"{site.url}/wait/{queue_id}/qr.svg", headers={"Host": "wait.example"})
+    https = plain_http.get(f"{site.url}/wait/{queue_id}/qr.svg", headers={"X-Forwarded-Proto": "https"})
+    elsewhere = plain_http.get(f"{site.url}/wait/{queue_id}/qr.svg", headers={"Host": "wait.example"})
     assert len({asked.text, https.text, elsewhere.text}) == 3
-    assert httpx.get(f"{site.url}/wait/no-such-queue/qr.svg").status_code == 404
+    assert plain_http.get(f"{site.url}/wait/no-such-queue/qr.svg").status_code == 404

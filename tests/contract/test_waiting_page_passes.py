@@ -11,6 +11,7 @@ import pytest
 from tests.conftest import TEST_SETTINGS
 from tests.contract.conftest import running_site
 from tests.contract.helpers import MINUTE_MS, claims_of, fresh_minute, let_passes_run, stats_of, waiting
+from tests.support import plain_http
 from tests.support.passes import REFUSED_PASSES, SITE_SECRET, refused_pass, site_pass
 from tests.support.site import Site, new_address
 
@@ -30,7 +31,7 @@ def keyed(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site
 @pytest.fixture
 def browser(keyed: Site) -> Iterator[httpx.Client]:
     """A browser without scripts, at an address of its own."""
-    with httpx.Client(base_url=keyed.url, headers={"X-Forwarded-For": new_address()}) as client:
+    with plain_http.client(base_url=keyed.url, headers={"X-Forwarded-For": new_address()}) as client:
         yield client
 
 

@@ -13,6 +13,7 @@ import httpx
 import pytest
 from httpx_sse import connect_sse
 
+from tests.support import plain_http
 from tests.support.site import BASE, Site, error_code, new_address
 
 ROOT = f"{BASE}/waiting-queue"
@@ -41,7 +42,7 @@ def status(site: Site, concert_id: int, user_id: int) -> httpx.Response:
 def subscription(site: Site, concert_id: int, user_id: int) -> Iterator[Iterator[tuple[str, Any]]]:
     params = {"userId": user_id, "concertId": concert_id}
     with (
-        httpx.Client(base_url=site.url, timeout=10) as client,
+        plain_http.client(base_url=site.url, timeout=10) as client,
         connect_sse(client, "GET", f"{ROOT}/subscribe", params=params) as stream,
     ):
         assert stream.response.status_code == 200

@@ -9,6 +9,7 @@ import httpx
 import jwt
 import pytest
 
+from tests.support import plain_http
 from tests.support.forgetful_store import ForgetfulStore, forgetful_store
 from tests.support.processes import eventually, running_server_process
 from tests.support.scrape import Scrape
@@ -275,7 +276,7 @@ def test_an_open_stream_goes_on_in_its_old_place(tmp_path: Path, store: Forgetfu
         streamed = site.join(queue_id).json()["token"]
         headers = {"Authorization": f"Bearer {streamed}"}
         with (
-            httpx.Client(base_url=site.url, timeout=20) as client,
+            plain_http.client(base_url=site.url, timeout=20) as client,
             client.stream("GET", f"{BASE}/queues/{queue_id}/events", headers=headers) as stream,
         ):
             lines = stream.iter_lines()

@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import httpx
 import pytest
 
+from tests.support import plain_http
 from tests.support.processes import ServerProcess, eventually, running_server_process
 from tests.support.server import running_server
 
@@ -194,7 +194,7 @@ def test_when_there_are_too_many_even_to_be_told_they_wait_to_be_accepted(
 
 
 def median_latency_s(server: ServerProcess, requests: int = 300) -> float:
-    with httpx.Client(base_url=server.url) as http:
+    with plain_http.client(base_url=server.url) as http:
         latencies = []
         for _ in range(requests):
             began = time.perf_counter()

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
+from tests.support import plain_http
 from tests.support.server import running_server
 from tests.support.site import BASE
 
@@ -79,8 +80,8 @@ def test_an_odd_request_of_which_half_came_with_the_one_before_is_read_in_full(
 
 def test_http_2_with_prior_knowledge_works_on_the_same_port(address: tuple[str, int]) -> None:
     url = f"http://{address[0]}:{address[1]}"
-    with httpx.Client(base_url=url, http1=False, http2=True) as client:
+    with plain_http.client(base_url=url, http1=False, http2=True) as client:
         joined = client.post(f"{BASE}/queues/demo/enqueue", json={"user_id": "bob"})
         assert (joined.status_code, joined.http_version) == (201, "HTTP/2")
         assert client.get("/health").json()["status"] == "healthy"
-    assert httpx.get(f"{url}/health").http_version == "HTTP/1.1"
+    assert plain_http.get(f"{url}/health").http_version == "HTTP/1.1"

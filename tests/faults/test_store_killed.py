@@ -9,6 +9,7 @@ import httpx
 import jwt
 import trio
 
+from tests.support import plain_http
 from tests.support.crowd import Crowd, coming, until
 from tests.support.processes import ServerProcess, eventually, running_server_process
 from tests.support.site import BASE, Site, error_code
@@ -133,7 +134,7 @@ async def test_while_the_store_hangs_requests_are_refused_within_seconds_and_not
 
         server.freeze_store()
         try:
-            async with httpx.AsyncClient(timeout=20) as http:
+            async with plain_http.async_client(timeout=20) as http:
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(ask, http, "POST", "/enqueue")
                     assert is_unhealthy(await http.get(f"{server.url}/health"))

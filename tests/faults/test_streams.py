@@ -9,23 +9,25 @@ from typing import Any
 import pytest
 import trio
 import trio.testing
+from trio_websocket import ConnectionClosed
 
 from tests.contract.helpers import claims_of
 from tests.support.engines import running_engine
 from tests.support.processes import ServerProcess, eventually, running_server_process
 from tests.support.site import Site
 from tests.support.sockets import websocket
+from tests.support.websocket_bytes import everything_from, opened, websocket_head
 from wr.rehearse.websocket import WebSocket, upgrade
 
 QUICK = {"live_interval": "0.2", "ping_interval": "0.3"}
 SHORT = {"heartbeat_interval_seconds": 1, "heartbeat_timeout_seconds": 2}
 
 
-async def listen(server: ServerProcess, queue_id: str, token: str) -> WebSocket:
+async def listen(nursery: trio.Nursery, server: ServerProcess, queue_id: str, token: str) -> WebSocket:
     host, port = server.address
     stream = await trio.open_tcp_stream(host, port)
     headers = [(b"Authorization", b"Bearer " + token.encode())]
-    return await upgrade(stream, host.encode(), f"/ws/queues/{queue_id}".encode(), headers)
+    return await upgrade(nursery, stream, host.encode(), f"/ws/queues/{queue_id}".encode(), headers)
 
 
 async def in_thread(call: Any) -> Any:
@@ -41,9 +43,10 @@ async def test_a_client_that_vanishes_loses_its_place_like_anybody_silent(tmp_pa
     with running_server_process(tmp_path, **QUICK) as server, server.site() as site:
         queue_id = site.make_queue(status="paused", **SHORT)
         token = site.join(queue_id).json()["token"]
-        listener = await listen(server, queue_id, token)
-        await listener.messages()
-        await listener.aclose()
+        async with trio.open_nursery() as nursery:
+            listener = await listen(nursery, server, queue_id, token)
+            assert await listener.message() is not None
+            await listener.aclose()
         await in_thread(lambda: eventually(lambda: not position(site, queue_id, token), "the place is lost"))
         assert site.status(queue_id, token).json()["error"]["details"]["reason"] == "heartbeat_timeout"
 
@@ -53,34 +56,33 @@ async def test_a_peer_that_answers_no_ping_is_dropped_and_keeps_no_place(tmp_pat
         queue_id = site.make_queue(status="paused", **SHORT)
         silent, lively = (site.join(queue_id).json()["token"] for _ in range(2))
         # One reads and answers; the other is connected and does nothing at all, as when its network is gone.
-        half_open = await listen(server, queue_id, silent)
+        half_open = opened(server, websocket_head(queue_id, silent))
         async with websocket(site, queue_id, lively) as socket:
             await socket.message()
             await in_thread(lambda: eventually(lambda: not position(site, queue_id, silent), "it is dropped"))
             assert (await socket.message())["data"]["position"] == 1
-        with trio.fail_after(10):
-            while half_open.close_code is None:
-                await half_open.messages()
-        assert half_open.close_code == 1008
-        await half_open.aclose()
+        with half_open:
+            received = await in_thread(lambda: everything_from(half_open))
+        # The last frame is a close frame, whose data begins with the code.
+        _, _, close = received.rpartition(b"\x88")
+        assert int.from_bytes(close[1:3]) == 1008
 
 
 async def test_500_streams_are_all_closed_properly_when_the_server_stops(tmp_path: Path) -> None:
     with running_server_process(tmp_path) as server, server.site() as site:
         queue_id = site.make_queue(status="paused")
         tokens = [site.join(queue_id).json()["token"] for _ in range(500)]
-        listeners = [await listen(server, queue_id, token) for token in tokens]
         codes: list[int | None] = []
 
         async def follow(listener: WebSocket) -> None:
-            while await listener.messages():
+            while await listener.message() is not None:
                 pass
             codes.append(listener.close_code)
             await listener.aclose()
 
         async with trio.open_nursery() as nursery:
-            for listener in listeners:
-                nursery.start_soon(follow, listener)
+            for token in tokens:
+                nursery.start_soon(follow, await listen(nursery, server, queue_id, token))
             await trio.testing.wait_all_tasks_blocked(0.1)
             server.send(15)
             assert await in_thread(server.ended) == 0
@@ -153,18 +155,13 @@ async def test_a_flood_of_messages_hurts_nobody_else(tmp_path: Path) -> None:
     with running_server_process(tmp_path, limit_heartbeat="30/60", **QUICK) as server, server.site() as site:
         queue_id = site.make_queue(status="paused")
         ahead, flooding, calm = (site.join(queue_id).json()["token"] for _ in range(3))
-        loud = await listen(server, queue_id, flooding)
-        async with websocket(site, queue_id, calm) as quiet:
+        async with websocket(site, queue_id, calm) as quiet, websocket(site, queue_id, flooding) as loud:
             await quiet.message()
-            with contextlib.suppress(trio.BrokenResourceError), trio.fail_after(10):
+            with contextlib.suppress(ConnectionClosed), trio.fail_after(10):
                 for _ in range(5000):
-                    await loud.say('{"type": "heartbeat"}')
-            with contextlib.suppress(trio.BrokenResourceError), trio.fail_after(10):
-                while await loud.messages():
-                    pass
+                    await loud.connection.send_message('{"type": "heartbeat"}')
             # Its code arrives, or the connection is gone before it can: what was sent is in the way.
-            assert loud.close_code in (1008, None)
-            await loud.aclose()
+            assert await loud.close_code() in (1008, 1006)
             await in_thread(lambda: site.call("DELETE", f"/queues/{queue_id}/position", ahead))
             assert (await quiet.message())["data"]["position"] == 2
 
@@ -181,10 +178,10 @@ def test_a_connection_that_breaks_during_the_handshake_leaves_no_trace(tmp_path:
 async def until_token(listener: WebSocket) -> str:
     with trio.fail_after(10):
         while True:
-            for message in await listener.messages():
-                if message["type"] == "token":
-                    return str(message["data"]["token"])
-            assert listener.close_code is None
+            message = await listener.message()
+            assert message is not None
+            if message["type"] == "token":
+                return str(message["data"]["token"])
 
 
 @pytest.mark.parametrize("fast_lane", ["on", "off"])
@@ -195,22 +192,20 @@ async def test_a_stream_that_outlives_its_token_brings_fresh_ones_and_each_opens
     with running_server_process(tmp_path, **settings) as server, server.site() as site:
         queue_id = site.make_queue(status="paused", heartbeat_interval_seconds=5)
         stale = site.join(queue_id).json()["token"]
-        listener = await listen(server, queue_id, stale)
-        tokens = [
-            stale,
-            await until_token(listener),
-            await until_token(listener),
-            await until_token(listener),
-        ]
-        await listener.aclose()
+        async with trio.open_nursery() as nursery:
+            listener = await listen(nursery, server, queue_id, stale)
+            tokens = [stale, *[await until_token(listener) for _ in range(3)]]
+            await listener.aclose()
         # Three renewals, each after half of two seconds: the first two are over.
         assert len(set(tokens)) == 4
         assert claims_of(tokens[0])["exp"] <= time.time()
         for token in (tokens[-1], stale):
-            again = await listen(server, queue_id, token)
-            first = (await again.messages())[0]
-            assert (first["type"], first["data"]["position"]) == ("position_update", 1)
-            await again.aclose()
+            async with trio.open_nursery() as nursery:
+                again = await listen(nursery, server, queue_id, token)
+                first = await again.message()
+                assert first is not None
+                assert (first["type"], first["data"]["position"]) == ("position_update", 1)
+                await again.aclose()
         with site.http.stream(
             "GET", f"/api/v1/queues/{queue_id}/events", headers={"Authorization": f"Bearer {stale}"}
         ) as events:

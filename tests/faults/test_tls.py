@@ -131,13 +131,14 @@ def follow_websocket(
         plain = await trio.open_tcp_stream(*address_of(site))
         stream = trio.SSLStream(plain, trust, server_hostname="127.0.0.1", https_compatible=True)
         headers = [(b"Authorization", b"Bearer " + token.encode())]
-        websocket = await upgrade(stream, b"wr", f"/ws/queues/{queue_id}".encode(), headers)
         with trio.fail_after(30):
-            while messages := await websocket.messages():
-                for message in messages:
+            async with trio.open_nursery() as nursery:
+                path = f"/ws/queues/{queue_id}".encode()
+                websocket = await upgrade(nursery, stream, b"wr", path, headers)
+                while (message := await websocket.message()) is not None:
                     told.put(message)
+                await websocket.aclose()
         told.put(None)
-        await websocket.aclose()
 
     trio.run(follow)
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.support import plain_http
 from tests.support.engines import free_port
 
 EXAMPLES = Path(__file__).parents[2] / "scripts" / "examples"
@@ -39,7 +40,7 @@ def running_proxy(
     ):
         try:
             _wait_for(
-                lambda: (httpx.get(f"{url}/wait/demo").status_code == 200) is is_room_there,
+                lambda: (plain_http.get(f"{url}/wait/demo").status_code == 200) is is_room_there,
                 process,
                 folder / f"{name}.log",
             )

@@ -12,13 +12,13 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 from wsgiref.simple_server import WSGIRequestHandler, make_server
 
-import httpx
 import pytest
 import trio
 
 from tests.contract.helpers import Visit, enter, open_queue, session_call, wait_until
 from tests.gate.conftest import ORIGIN_KEY
 from tests.gate.middleware_site import ask, saying
+from tests.support import plain_http
 from tests.support.clock import HandClock
 from tests.support.engines import Engine
 from tests.support.server import running_server
@@ -178,7 +178,7 @@ def test_keys_are_fetched_once_and_again_when_they_have_rotated(room: Site, visi
 
     def fetch(url: str) -> dict[str, Any]:
         fetched.append(url)
-        found: dict[str, Any] = httpx.get(url).json()
+        found: dict[str, Any] = plain_http.get(url).json()
         return found
 
     now = [0.0]
@@ -204,7 +204,7 @@ def test_keys_are_fetched_once_and_again_when_they_have_rotated(room: Site, visi
 
 def test_while_the_waiting_room_is_away_the_keys_at_hand_stay_good(room: Site, visit: Visit) -> None:
     answers: list[Callable[[], dict[str, Any]]] = [
-        lambda: httpx.get(f"{room.url}/.well-known/jwks.json").json()
+        lambda: plain_http.get(f"{room.url}/.well-known/jwks.json").json()
     ]
     now = [0.0]
 
@@ -237,7 +237,7 @@ def test_wsgi_does_the_same_behind_a_real_server(room: Site, visit: Visit) -> No
     with make_server("127.0.0.1", 0, gate, handler_class=Quiet) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
         thread.start()
-        with httpx.Client(base_url=f"http://127.0.0.1:{server.server_port}") as browser:
+        with plain_http.client(base_url=f"http://127.0.0.1:{server.server_port}") as browser:
             shut = browser.get("/größe?b=c")
             assert shut.status_code == 303
             assert parse_qs(urlsplit(shut.headers["Location"]).query)["return"] == ["/gr%C3%B6%C3%9Fe?b=c"]

@@ -13,6 +13,7 @@ import pytest
 from tests.contract.helpers import terminate, wait_until
 from tests.gate.conftest import Gated, running_gated, running_shop
 from tests.gate.proxies import ORIGIN_KEY, PROXIES, running_proxy
+from tests.support import plain_http
 from tests.support.engines import free_port
 
 
@@ -39,9 +40,9 @@ def gated(gate: Gated) -> Gated:
 @contextmanager
 def visitor(gated: Gated, **headers: str) -> Iterator[httpx.Client]:
     """A browser, with these headers in all it asks."""
-    way = httpx.HTTPTransport(local_address=gated.visitor)
+    way = plain_http.transport(local_address=gated.visitor)
     sent = {"Accept": "text/html", **{name.replace("_", "-"): value for name, value in headers.items()}}
-    with httpx.Client(base_url=gated.url, transport=way, headers=sent, timeout=20) as client:
+    with plain_http.client(base_url=gated.url, transport=way, headers=sent, timeout=20) as client:
         yield client
 
 
@@ -218,6 +219,6 @@ def test_while_the_waiting_room_itself_is_away_nobody_gets_to_the_site(proxy: st
         running_shop() as shop,
         running_proxy(proxy, tmp_path, free_port(), shop.port, is_room_there=False) as url,
     ):
-        wait_until(lambda: httpx.get(f"{url}/tickets", timeout=20).status_code >= 500, seconds=20)
-        assert httpx.post(f"{url}/buy", timeout=20).status_code >= 500
+        wait_until(lambda: plain_http.get(f"{url}/tickets", timeout=20).status_code >= 500, seconds=20)
+        assert plain_http.post(f"{url}/buy", timeout=20).status_code >= 500
         assert shop.seen == []

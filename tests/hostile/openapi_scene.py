@@ -21,11 +21,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import httpx
 import jwt
 import schemathesis
 from schemathesis.core.failures import Failure
 from schemathesis.core.parameters import ParameterLocation
+
+from tests.support import plain_http
 
 BASE = "/api/v1"
 PATIENCE_S = 20.0
@@ -54,7 +55,7 @@ class Scene:
     """Queues, visitors and webhooks of one server, made again where a call has ended them."""
 
     def __init__(self, url: str, admin_key: str) -> None:
-        self._http = httpx.Client(base_url=url, timeout=PATIENCE_S)
+        self._http = plain_http.client(base_url=url, timeout=PATIENCE_S)
         self._operator = {"X-Admin-Key": admin_key}
         self._addresses = itertools.count(1)
         self._turns: dict[str, itertools.count[int]] = {}

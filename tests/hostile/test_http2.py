@@ -22,6 +22,7 @@ from hyperframe.frame import (
     WindowUpdateFrame,
 )
 
+from tests.support import plain_http
 from tests.support.certificate import make_certificate
 from tests.support.http2 import (
     ENHANCE_YOUR_CALM,
@@ -87,7 +88,7 @@ def assert_refused(answer: bytes) -> None:
 
 def assert_others_are_served(server: ServerProcess) -> None:
     began = time.monotonic()
-    assert httpx.get(f"{server.url}/health", timeout=5).status_code == 200
+    assert plain_http.get(f"{server.url}/health", timeout=5).status_code == 200
     assert time.monotonic() - began < 1
     assert server.process.poll() is None, server.log
 
@@ -123,7 +124,7 @@ def test_prior_knowledge_may_come_in_two_pieces(tmp_path: Path, fast_lane: str) 
 @LANES
 def test_http_1_is_spoken_beside_it(tmp_path: Path, fast_lane: str) -> None:
     with served(tmp_path, fast_lane=fast_lane, http2="on") as address:
-        answer = httpx.get(f"http://{address[0]}:{address[1]}/health")
+        answer = plain_http.get(f"http://{address[0]}:{address[1]}/health")
         assert (answer.status_code, answer.http_version) == (200, "HTTP/1.1")
 
 
@@ -252,10 +253,10 @@ def test_a_client_that_takes_drops_of_an_answer_wins_no_time(tmp_path: Path) -> 
 
 
 def test_a_client_that_reads_gets_all_of_a_large_answer(server: ServerProcess) -> None:
-    with httpx.Client(base_url=server.url, http1=False, http2=True) as http:
+    with plain_http.client(base_url=server.url, http1=False, http2=True) as http:
         answer = http.get(LARGE)
     assert answer.http_version == "HTTP/2"
-    assert answer.content == httpx.get(f"{server.url}{LARGE}").content
+    assert answer.content == plain_http.get(f"{server.url}{LARGE}").content
 
 
 def test_requests_beyond_those_at_once_are_refused_for_the_client_to_try_again(client: Http2Client) -> None:
@@ -427,7 +428,7 @@ def test_a_client_that_offers_room_for_compression_does_not_have_it_taken(server
 
 
 def test_honest_clients_that_ask_for_much_are_not_taken_for_a_flood(server: ServerProcess) -> None:
-    with httpx.Client(base_url=server.url, http1=False, http2=True) as http:
+    with plain_http.client(base_url=server.url, http1=False, http2=True) as http:
         for number in range(500):
             assert http.post(f"{BASE}/queues/demo/enqueue", json={"user_id": str(number)}).status_code < 500
         for _ in range(20):

@@ -4,9 +4,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import httpx
 import pytest
 
+from tests.support import plain_http
 from tests.support.server import running_server
 
 pytestmark = pytest.mark.alone
@@ -25,7 +25,7 @@ SALE = {
 def test_a_live_sale_is_played_and_no_promise_is_broken(tmp_path: Path) -> None:
     with running_server(None, data_dir=str(tmp_path), limit_admin="0") as ready:
         headers = {"X-Admin-Key": ready.admin_key}
-        created = httpx.post(f"{ready.url}/api/v1/admin/queues", json=SALE, headers=headers)
+        created = plain_http.post(f"{ready.url}/api/v1/admin/queues", json=SALE, headers=headers)
         assert created.status_code == 201
         command = [sys.executable, "-m", "wr", "rehearse", "--live", "--queue", "sale", "--visitors", "205"]
         command += ["--join-rate", "400", "--seed", "1373"]

@@ -7,10 +7,10 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 import pytest
 from click.testing import CliRunner, Result
 
+from tests.support import plain_http
 from tests.support.server import running_server
 from wr.cli.main import main
 from wr.server.lifecycle import Ready
@@ -33,7 +33,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ready]:
 
 
 def make_queue(server: Ready, queue_id: str, **settings: object) -> None:
-    response = httpx.post(
+    response = plain_http.post(
         f"{server.url}/api/v1/admin/queues",
         headers={"X-Admin-Key": server.admin_key},
         json={"id": queue_id, "target_url": "https://shop.example/checkout", **settings},
@@ -122,7 +122,7 @@ def test_a_server_that_takes_all_visitors_for_one_is_said_to(tmp_path: Path) -> 
 def test_what_cannot_be_played_is_said_in_one_line_with_exit_code_2(
     server: Ready, queue_id: str, options: dict[str, str], message: str
 ) -> None:
-    httpx.delete(f"{server.url}/api/v1/admin/queues/paused", headers={"X-Admin-Key": server.admin_key})
+    plain_http.delete(f"{server.url}/api/v1/admin/queues/paused", headers={"X-Admin-Key": server.admin_key})
     make_queue(server, "paused", status="paused")
     result = rehearsed(server, queue_id, **options)
     assert result.exit_code == 2
@@ -136,7 +136,7 @@ def test_ctrl_c_ends_it_with_what_has_been_seen_and_exit_code_130(server: Ready)
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
         stats = f"{server.url}/api/v1/admin/queues/slow/stats"
         deadline = time.monotonic() + 20
-        while httpx.get(stats, headers={"X-Admin-Key": server.admin_key}).json()["current_waiting"] < 10:
+        while plain_http.get(stats, headers={"X-Admin-Key": server.admin_key}).json()["current_waiting"] < 10:
             assert time.monotonic() < deadline, "nobody joins"
             time.sleep(0.05)
         process.send_signal(signal.SIGINT)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import httpx
 import trio
 
+from tests.support import plain_http
 from tests.support.processes import eventually
 from tests.support.site import BASE, Site, error_code, new_address
 
@@ -26,7 +27,9 @@ class Crowd:
 
     async def keep_coming(self) -> None:
         """Join repeatedly, with a heartbeat after each join, until the server is gone."""
-        async with httpx.AsyncClient(base_url=f"{self.url}{BASE}/queues/{self.queue_id}", timeout=30) as http:
+        async with plain_http.async_client(
+            base_url=f"{self.url}{BASE}/queues/{self.queue_id}", timeout=30
+        ) as http:
             try:
                 while True:
                     joined = await http.post("/enqueue", headers={"X-Forwarded-For": new_address()})

@@ -9,8 +9,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from time import time
 from urllib.parse import parse_qs, urlsplit
 
-import httpx
 import jwt
+
+from tests.support import plain_http
 
 _COOKIE = "wr_session-demo"
 _A_VISITOR = "198.18.0.1"
@@ -45,7 +46,7 @@ class GatedSite:
         return not self.is_deaf
 
     def _keys(self) -> list[jwt.PyJWK]:
-        return jwt.PyJWKSet.from_dict(httpx.get(f"{self.room}/.well-known/jwks.json").json()).keys
+        return jwt.PyJWKSet.from_dict(plain_http.get(f"{self.room}/.well-known/jwks.json").json()).keys
 
 
 @contextmanager
@@ -63,7 +64,7 @@ def running_narrow_proxy(room: str) -> Iterator[str]:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             given = {name: value for name, value in self.headers.items() if name.lower() != "host"}
             given["X-Forwarded-For"] = _A_VISITOR
-            answer = httpx.request(self.command, f"{room}{self.path}", headers=given, content=body)
+            answer = plain_http.request(self.command, f"{room}{self.path}", headers=given, content=body)
             self.send_response_only(answer.status_code)
             for name, value in answer.headers.items():
                 self.send_header(name, value)

@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 
+from tests.support import plain_http
 from tests.support.clock import HandClock
 from tests.support.engines import Engine
 
@@ -34,7 +35,7 @@ class Site:
     http: httpx.Client = field(init=False)
 
     def __post_init__(self) -> None:
-        self.http = httpx.Client(base_url=self.url, timeout=10)
+        self.http = plain_http.client(base_url=self.url, timeout=10)
 
     def admin(self, method: str, path: str, json: Any = None, **more: Any) -> httpx.Response:
         headers = {"X-Admin-Key": self.admin_key, **more.pop("headers", {})}

@@ -1,4 +1,4 @@
-"""Where names lead: looked up in a few threads of their own, each name once at a time."""
+"""Resolves the names of webhook receivers in its own few threads: a slow resolver delays nothing else."""
 
 import socket
 from collections import deque
@@ -9,26 +9,27 @@ from typing import Any, NamedTuple
 import trio
 
 _MOST_AT_ONCE = 8
-"""Threads that look up. A resolver that is silent keeps each for half a minute, whoever gave up waiting."""
+"""Look-ups at the same time, each in a thread. A resolver that does not answer blocks each for half a minute,
+even if no caller waits any more."""
 _REMEMBERED_S = 5.0
 _MOST_REMEMBERED = 256
 
 
 class Address(NamedTuple):
-    """Where a name leads, as a socket wants to be told."""
+    """One address of a name, in the form that a socket needs."""
 
     family: int
     place: Any
-    """What `connect` takes: host, port and, for IPv6, the scope."""
+    """The argument of `connect`: host, port and, for IPv6, the scope."""
 
     @property
     def host(self) -> str:
-        """The address alone."""
+        """The address without its port."""
         return str(self.place[0])
 
 
 class NameNotFound(Exception):
-    """A name leads nowhere, or nobody could say; the message says so, in words for the operator."""
+    """A name has no address, or could not be looked up; the message tells the operator which."""
 
 
 LookUp = Callable[..., list[tuple[Any, ...]]]
@@ -36,7 +37,7 @@ LookUp = Callable[..., list[tuple[Any, ...]]]
 
 
 class _Asked:
-    """A look-up that was asked for; all who want to know wait for the same one."""
+    """One look-up; all callers that need this name wait for it."""
 
     def __init__(self) -> None:
         self.is_answered = trio.Event()
@@ -45,11 +46,11 @@ class _Asked:
 
 
 class DnsCache:
-    """Looks names up, and remembers for five seconds what came of it, failures too.
+    """Looks names up, and remembers the result for five seconds, failures too.
 
-    Trio's own way would take places of the threads that everybody shares, and keep them for as long as the
-    resolver is silent, though the caller has long given up. These threads are others, and few; who wants to
-    know more at once waits. Numeric addresses need no thread.
+    Trio's own resolver would use the threads that the whole server shares, and block them for as long as the
+    system's resolver does not answer, even after the caller has given up. These threads are separate and few;
+    further look-ups wait. A numeric address needs no thread.
     """
 
     def __init__(
@@ -62,10 +63,10 @@ class DnsCache:
         self._threads = 0
 
     async def addresses(self, host: str, port: int) -> list[Address]:
-        """List where a name leads, the best first.
+        """List the addresses of a name, the best first.
 
         Raises:
-            NotFound: nowhere, or nobody could say.
+            NameNotFound: it has none, or could not be looked up.
         """
         numeric = self._numeric(host, port)
         if numeric is not None:
@@ -85,26 +86,26 @@ class DnsCache:
         raise NameNotFound(f"{host}: {_reason(asked.answer)}")
 
     def _numeric(self, host: str, port: int) -> list[Address] | None:
-        """Read an address in digits, as the system does: also the odd spellings of IPv4."""
+        """Read a numeric address as the system does, in all spellings of IPv4; None if it is a name."""
         try:
             return _read(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST))
         except (socket.gaierror, UnicodeError):
             return None
 
     def _begin(self) -> None:
-        """Begin look-ups that wait, as long as there are threads for them."""
+        """Start the look-ups that wait, as far as threads are free."""
         while self._waiting and self._threads < _MOST_AT_ONCE:
             name = self._waiting.popleft()
             try:
                 self._in_thread(name)
             except RuntimeError:
-                # The system has none to spare: as with a resolver that fails, it is asked again in a while.
+                # The system has no thread left. As after any failure, the name is looked up again later.
                 self._settle(name, OSError("no thread could be started to look it up"))
             else:
                 self._threads += 1
 
     def _in_thread(self, name: tuple[str, int]) -> None:
-        """Look up; raises `RuntimeError` if there can be no thread for it."""
+        """Look up; raises `RuntimeError` if no thread can be started."""
         token = trio.lowlevel.current_trio_token()
 
         def ask() -> None:
@@ -114,7 +115,7 @@ class DnsCache:
             except (OSError, UnicodeError) as error:
                 answer = error
             finally:
-                # Whatever happened: the place is to be free again, and nobody is to wait for ever.
+                # In every case: the thread has to be given back, and no caller may wait for ever.
                 with suppress(trio.RunFinishedError):
                     token.run_sync_soon(self._take, name, answer)
 
@@ -132,7 +133,7 @@ class DnsCache:
         asked.is_answered.set()
 
     def _forget_the_old(self) -> None:
-        """Forget what is remembered no longer, or too much; what is still looked up stays."""
+        """Forget results that are too old or too many; look-ups under way stay."""
         now_s = self._clock_s()
         answered = [name for name, asked in self._asked.items() if asked.is_answered.is_set()]
         surplus = len(answered) - _MOST_REMEMBERED

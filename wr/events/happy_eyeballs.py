@@ -1,4 +1,4 @@
-"""Connecting to one of several addresses: the next is tried while the first is still silent."""
+"""Connects to one of several addresses: if one is slow to answer, the next is tried beside it (RFC 8305)."""
 
 import os
 from collections.abc import Sequence
@@ -8,22 +8,25 @@ import trio
 from wr.events.dns_cache import Address
 
 _HEAD_START_S = 0.25
-"""As RFC 8305 advises, and Trio does."""
+"""How long one address is tried alone, as RFC 8305 advises."""
 _MOST_TRIED = 8
 
 
 class NoConnection(Exception):
-    """None of the addresses could be connected to; the message says why, in words for the operator."""
+    """No address accepted a connection; the message tells the operator why."""
 
 
 async def connect(addresses: Sequence[Address]) -> trio.SocketStream:
-    """Connect to these addresses and to no other; whichever answers first is taken.
+    """Connect to one of these addresses and to no other; the first that accepts is used.
 
-    Each has a quarter of a second before the next is tried beside it, and the second is of the other family
-    where there is one: a network whose IPv6 leads nowhere is silent, and would hide that IPv4 works.
+    Each is tried alone for a quarter of a second before the next is tried beside it. The second is of the
+    other family, if there is one: in a network without IPv6 routes an IPv6 address does not answer at all,
+    and IPv4 has to be tried soon.
+
+    Trio's `open_tcp_stream` does the same for a name, but cannot be given addresses that were checked before.
 
     Raises:
-        NoConnection: to none of them.
+        NoConnection: none of them accepted.
     """
     order = _in_turns(addresses)[:_MOST_TRIED]
     won: list[trio.SocketStream] = []
@@ -36,10 +39,10 @@ async def connect(addresses: Sequence[Address]) -> trio.SocketStream:
                 with trio.move_on_after(_HEAD_START_S):
                     await has_failed.wait()
     except BaseException:
-        # A nursery puts cancellations into a group, which is no `Cancelled`.
+        # `BaseException`, because a nursery may put a cancellation into a group.
         _close(won)
         raise
-    # Two may have answered in the same turn of the event loop.
+    # Two may have accepted in the same turn of the event loop.
     _close(won[1:])
     if won:
         return won[0]
@@ -77,7 +80,7 @@ async def _open(address: Address) -> trio.SocketStream:
 
 
 def _in_turns(addresses: Sequence[Address]) -> list[Address]:
-    """Put the first address of the other family in the second place."""
+    """Put the first address of the other family in second place."""
     order = list(dict.fromkeys(addresses))
     for index, address in enumerate(order):
         if address.family != order[0].family:
@@ -87,7 +90,7 @@ def _in_turns(addresses: Sequence[Address]) -> list[Address]:
 
 
 def _reasons(failures: Sequence[OSError]) -> str:
-    # Trio puts the address before what the system says.
+    # Trio puts the address in front of the system's message.
     told = dict.fromkeys(
         os.strerror(failure.errno) if failure.errno else str(failure) for failure in failures
     )

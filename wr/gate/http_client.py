@@ -1,4 +1,8 @@
-"""Requests to the waiting room: whatever comes back, or does not, the site goes on."""
+"""Requests from a site to the waiting room, on the standard library alone: the middleware is installed into
+applications of other people, and must not decide which HTTP client they have.
+
+Whatever the waiting room answers, and if it does not answer, the caller gets one kind of exception.
+"""
 
 import json
 import time
@@ -14,44 +18,44 @@ _LONGEST_REASON = 200
 
 
 class NoAnswer(OSError):
-    """The waiting room did not answer, or not as it should. What it says may go into a log."""
+    """The waiting room did not answer, or gave a wrong answer. The message may be written to a log."""
 
     def __init__(self, why: object, status: int = 0) -> None:
-        # What is at that address may be anything: it must neither fill the log nor begin a line of its own.
+        # Any program may be at that address: its text must neither fill the log nor begin a new line in it.
         super().__init__(repr(str(why)[:_LONGEST_REASON]))
         self.status = status
-        """Of the refusal; 0 where there was none."""
+        """The status of a refusal; 0 if no status came."""
 
 
-class _NowhereElse(HTTPRedirectHandler):
-    """Follows no redirect: another address must not get the key, and would not get what was to be told."""
+class _NoRedirects(HTTPRedirectHandler):
+    """Follows no redirect: another address must not get the key, and would not get the body."""
 
     def redirect_request(self, *_: object) -> None:
         return None
 
 
-_OPENER = build_opener()
-_TELLER = build_opener(_NowhereElse)
+_OPENER_OF_GETS = build_opener()
+_OPENER_OF_POSTS = build_opener(_NoRedirects)
 
 
 def ask(
     url: str,
-    wish: Mapping[str, object] | None = None,
+    body: Mapping[str, object] | None = None,
     headers: Mapping[str, str] | None = None,
     *,
     clock_s: Callable[[], float] = time.monotonic,
 ) -> dict[str, Any]:
-    """GET a JSON object, or POST a wish and take the object that answers it.
+    """GET a JSON object; with a `body`, POST it as JSON and return the object of the answer.
 
     Raises:
-        NoAnswer: there is none, it took too long, or it is something else.
+        NoAnswer: no answer came in time, or it is a refusal, or not a JSON object.
     """
     until_s = clock_s() + PATIENCE_S
-    opener = _OPENER if wish is None else _TELLER
+    opener = _OPENER_OF_GETS if body is None else _OPENER_OF_POSTS
     try:
         request = Request(url, headers=dict(headers or {}))  # noqa: S310 - the address is the site's own
-        if wish is not None:
-            request.data = json.dumps(wish).encode()
+        if body is not None:
+            request.data = json.dumps(body).encode()
             request.add_header("Content-Type", "application/json")
         with opener.open(request, timeout=PATIENCE_S) as response:
             found = json.loads(_read(response, until_s, clock_s))
@@ -61,19 +65,20 @@ def ask(
     except (OSError, HTTPException) as error:
         raise NoAnswer(f"{type(error).__name__}: {error}") from error
     except (ValueError, RecursionError) as error:
-        # Its words may be those of a header that could not be sent, a secret among them.
-        raise NoAnswer(f"{type(error).__name__}: the question or the answer makes no sense") from None
+        # The message of the error may contain a header that could not be sent, such as the origin key.
+        why = "the request cannot be sent, or the answer is not JSON"
+        raise NoAnswer(f"{type(error).__name__}: {why}") from None
     if isinstance(found, dict):
         return found
     raise NoAnswer("the answer is no JSON object")
 
 
 def _read(response: HTTPResponse, until_s: float, clock_s: Callable[[], float]) -> bytes:
-    body = b""
+    content = b""
     while piece := response.read1(_LONGEST_BYTES):
-        body += piece
-        if len(body) > _LONGEST_BYTES:
+        content += piece
+        if len(content) > _LONGEST_BYTES:
             raise OSError("the answer is too long")
         if clock_s() > until_s:
             raise TimeoutError("the answer does not end")
-    return body
+    return content

@@ -1,4 +1,9 @@
-"""The keys that the waiting room publishes: fetched when needed, kept, and fetched anew when they rotate."""
+"""The public keys of the waiting room, with which a site verifies session tokens: fetched, kept, refreshed.
+
+`jwt.PyJWKClient` does not do what a site under load needs. It holds a lock while it fetches, so a visitor
+whose key is known would wait for a waiting room that hangs; it reads an answer without a bound; and while the
+waiting room fails, each made-up key id makes it ask again.
+"""
 
 import logging
 import math
@@ -14,18 +19,21 @@ from wr.gate.http_client import PATIENCE_S, ask
 log = logging.getLogger("wr.gate")
 
 _FRESH_S = 300.0
+"""How long a key set is used before it is fetched again."""
 _PAUSE_S = 5.0
+"""Between the end of one attempt to fetch and the beginning of the next."""
 _BESIDE_S = 1.0
+"""How long a request with an unknown key id waits for a fetch that another request has begun."""
 _MOST_BESIDE = 4
 _GIVEN_UP_S = 60.0
-"""An attempt that takes longer has died, with the process it was forked from, say: another may begin."""
+"""An attempt that takes longer has died, for example in the process that this one was forked from."""
 
 
 def fetch(url: str) -> dict[str, Any]:
     """Fetch a key set (RFC 7517).
 
     Raises:
-        OSError, ValueError: there is none at that address.
+        OSError, ValueError: there is no key set at that address.
     """
     found = ask(url)
     if isinstance(found.get("keys"), list):
@@ -34,12 +42,12 @@ def fetch(url: str) -> dict[str, Any]:
 
 
 class PublishedKeys:
-    """Gives keys by their id. Safe to share among threads.
+    """Finds keys by their id. Threads may share it.
 
-    A key that is known is given at once. Once the set is five minutes old it is fetched again beside, by one
-    thread for all, and while the waiting room is away the old set stays. Only a key that is not in the set is
-    waited for: a fetch begins at most every five seconds, whatever tokens are made up, and once there is a
-    set a handful wait for it beside the one who fetches, for `beside_s`.
+    A known key is returned at once. When the set is five minutes old, one background thread fetches it again;
+    while the waiting room does not answer, the old set stays in use. Only a request for an unknown key waits.
+    At most one fetch begins every five seconds, however many key ids are made up. Once there is a set, at
+    most four requests wait beside the one that fetches, for `beside_s` seconds.
     """
 
     def __init__(
@@ -62,7 +70,7 @@ class PublishedKeys:
         self._began_at: float | None = None
 
     def find(self, kid: str, *, may_wait: bool = True) -> jwt.PyJWK | None:
-        """Find a key; None when there is none of that id. Waits for a fetch for unknown ones only."""
+        """Return the key of that id, or None. Waits for a fetch only if the id is unknown, and may wait."""
         key = self._keys.get(kid)
         if key is not None:
             if self._clock_s() - self._fetched_at >= _FRESH_S and self._begin():
@@ -76,15 +84,15 @@ class PublishedKeys:
         return self._keys.get(kid)
 
     def was_fetched_since(self, moment_s: float) -> bool:
-        """Whether the set was fetched at that moment of the clock or later."""
+        """Whether the set was fetched at this time or later, by the clock of this object."""
         return self._fetched_at >= moment_s
 
     def knows(self, kid: str) -> bool:
-        """Whether that key is at hand, so that to find it takes no request."""
+        """Whether the key is in the set, so that `find` makes no request."""
         return kid in self._keys
 
     def _begin(self) -> bool:
-        """Take the turn to fetch, unless somebody has it or had it a moment ago."""
+        """Reserve the next fetch; False if one is under way or ended less than five seconds ago."""
         with self._turn:
             now = self._clock_s()
             is_under_way = self._began_at is not None and now - self._began_at < _GIVEN_UP_S
@@ -94,10 +102,8 @@ class PublishedKeys:
             return True
 
     def _wait(self) -> None:
-        """Wait for the fetch under way. Once there is a set only a few do, and not for long.
-
-        Made-up tokens must not hold up a site whose visitors have known keys.
-        """
+        """Wait for the fetch under way. Once there is a set, only a few requests wait, and only briefly:
+        made-up tokens must not block a site whose visitors have known keys."""
         with self._turn:
             has_set = bool(self._keys)
             if self._began_at is None or (has_set and self._beside >= _MOST_BESIDE):
@@ -112,7 +118,7 @@ class PublishedKeys:
         try:
             threading.Thread(target=self._refresh, name="wr-gate-keys", daemon=True).start()
         except RuntimeError as error:
-            # No thread is to be had: the known keys stay good, and a later request tries again.
+            # The system has no thread left. The known keys stay in use; a later request tries again.
             log.error("the waiting room's keys were not fetched: %s", error)  # noqa: TRY400 - it says why
             self._end()
 
@@ -133,10 +139,10 @@ class PublishedKeys:
 
 
 def _usable(published: list[Any]) -> dict[str, jwt.PyJWK]:
-    """Take what is a key that this library can use, and has a name (RFC 7517, section 5).
+    """Select the keys that have an id and that PyJWT can use; others are ignored (RFC 7517, section 5).
 
     Raises:
-        ValueError: there is none.
+        ValueError: no key is left.
     """
     keys = {}
     for each in published:

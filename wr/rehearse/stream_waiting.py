@@ -68,28 +68,30 @@ class StreamWaiting:
                 return answer
             self._position = answer.position
             acts_s = self._acts_at_s if self._may_act() else math.inf
-            messages = await self._messages(socket, acts_s)
-            if messages is None:
-                if self._visit_plan.behaviour is Behaviour.LEAVES:
-                    return await self._leave()
-                return None
-            if not messages:
-                self._has_lost_stream = True
+            message = await self._next_message(socket, acts_s)
+            if message is not None:
+                answer = self._requests.heard(message) or answer
+            elif self._has_lost_stream:
                 self._requests.lost_stream(socket.heard_s)
                 return None
-            for message in messages:
-                answer = self._requests.heard(message) or answer
+            elif self._visit_plan.behaviour is Behaviour.LEAVES:
+                return await self._leave()
+            else:
+                return None
 
-    async def _messages(self, socket: WebSocket, acts_s: float) -> list[Any] | None:
-        """Wait for the next messages. An empty list: the stream is lost. None: it is time to act."""
+    async def _next_message(self, socket: WebSocket, acts_s: float) -> dict[str, Any] | None:
+        """Wait for the next message. None if it is time to act, or the stream is lost."""
         while True:
             quiet_s = socket.heard_s + self._plan.stream_patience_s
             with trio.move_on_at(min(acts_s, quiet_s)) as until:
-                return await socket.messages()
+                message = await socket.message()
+                self._has_lost_stream = message is None
+                return message
             if until.cancelled_caught and trio.current_time() >= acts_s:
                 return None
             if trio.current_time() >= socket.heard_s + self._plan.stream_patience_s:
-                return []
+                self._has_lost_stream = True
+                return None
 
     async def _leave(self) -> ObservedAnswer:
         while True:

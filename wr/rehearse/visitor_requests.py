@@ -110,10 +110,10 @@ class VisitorRequests:
                 RequestKind.STREAM, outcome, sent_s, self._client.now_s, status=status, reason=str(error)
             )
             return self._note(failure), None
-        messages = []
+        message = None
         with trio.move_on_after(self._plan.stream_patience_s):
-            messages = await socket.messages()
-        if not messages:
+            message = await socket.message()
+        if message is None:
             await socket.aclose()
             self._client.give_up_on_server()
             return self._note(
@@ -125,17 +125,14 @@ class VisitorRequests:
                     reason="closed at once",
                 )
             ), None
-        answer = self._heard(messages[0], sent_s)
-        for message in messages[1:]:
-            answer = self.heard(message) or answer
-        return answer, socket
+        return self._heard(message, sent_s), socket
 
-    def heard(self, message: Any) -> ObservedAnswer | None:
+    def heard(self, message: dict[str, Any]) -> ObservedAnswer | None:
         """Record a message of the stream; it counts as an answered heartbeat.
 
         Returns None for a message with a new token, which says nothing about the place.
         """
-        if isinstance(message, dict) and message.get("type") == "token":
+        if message.get("type") == "token":
             self._take_token(msgspec.convert(message, StreamMessage).data.token)
             return None
         return self._heard(message, self._client.now_s, told_since_s=self._opened_s)
@@ -149,7 +146,9 @@ class VisitorRequests:
         """Record that the visitor has closed the stream and is absent from now on."""
         self._confirmed_s = self._client.now_s
 
-    def _heard(self, message: Any, sent_s: float, told_since_s: float | None = None) -> ObservedAnswer:
+    def _heard(
+        self, message: dict[str, Any], sent_s: float, told_since_s: float | None = None
+    ) -> ObservedAnswer:
         now_s = self._client.now_s
         silent_s = max(0.0, sent_s - self._confirmed_s)
         outcome, entry, told, reason = Outcome.FAILED, None, StreamData(), ""
