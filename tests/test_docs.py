@@ -14,7 +14,7 @@ from tests.support.readme import (
     queue_settings_table,
     settings_table,
 )
-from wr.model.queue import SETTINGS
+from wr.model.queue_settings import SETTINGS
 from wr.server.settings import describe_settings
 
 HOW = "write it with `.venv/bin/python -m tests.support.readme`"

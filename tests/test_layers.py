@@ -50,7 +50,7 @@ def unit_of(file: Path) -> str:
 
 
 def imports(file: Path) -> Iterator[str]:
-    """The modules that a file imports anywhere in it, in full: `wr.model.queue`, `trio`."""
+    """The modules that a file imports anywhere in it, in full: `wr.model.queue_settings`, `trio`."""
     for node in ast.walk(ast.parse(file.read_text())):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)

@@ -5,7 +5,7 @@ from typing import Any
 import httpx
 
 from bench.servers import ADMIN_KEY, Server
-from wr.model.queue import WEEK_S
+from wr.model.queue_settings import WEEK_S
 
 _PATIENCE_S = 60
 

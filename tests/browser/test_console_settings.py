@@ -18,7 +18,7 @@ from tests.support.console import (
     shows,
 )
 from tests.support.site import Site
-from wr.model.queue import QueueConfig
+from wr.model.queue_settings import QueueConfig
 from wr.model.wait_estimate import Pace, forecast
 
 SET_ELSEWHERE = {"status": "the buttons above the figures pause, resume and begin maintenance"}

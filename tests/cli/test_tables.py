@@ -22,7 +22,7 @@ from wr.api.route import Auth
 from wr.api.routes import ROUTES
 from wr.cli.tables import WATCH_S, in_words, watch
 from wr.client.admin_client import AdminFailure
-from wr.model.queue import QueueStatus, UniqueBy
+from wr.model.queue_settings import QueueStatus, UniqueBy
 from wr.server.lifecycle import Ready
 
 STATS = StatsResponse(

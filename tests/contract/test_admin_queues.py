@@ -18,7 +18,7 @@ from tests.contract.helpers import (
     waiting,
 )
 from tests.support.site import BASE, Site
-from wr.model.queue import SETTINGS
+from wr.model.queue_settings import SETTINGS
 from wr.store.key_names import KeyNames
 
 CONTRACT_EXAMPLE = {

@@ -25,7 +25,7 @@ from tests.contract.helpers import (
     waiting,
 )
 from tests.support.site import BASE, Site, new_address
-from wr.model.queue import WEEK_S
+from wr.model.queue_settings import WEEK_S
 from wr.store.key_names import KeyNames
 
 pytestmark = pytest.mark.any_engine

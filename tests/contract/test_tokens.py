@@ -31,7 +31,7 @@ from tests.contract.helpers import (
     waiting,
 )
 from tests.support.site import Site, new_address
-from wr.model.queue import WEEK_S
+from wr.model.queue_settings import WEEK_S
 from wr.model.signing import Purpose
 
 OTHER_AUDIENCE = {Purpose.POSITION: "wr:session", Purpose.SESSION: "wr:position"}

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from wr.model.gate_rules import OutagePolicy
-from wr.model.queue import QueueConfig
+from wr.model.queue_settings import QueueConfig
 from wr.room.gate_sessions import GateSessionService
 
 

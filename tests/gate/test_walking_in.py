@@ -5,7 +5,7 @@ from typing import Any
 import trio
 
 from wr.model.places import Waiting
-from wr.model.queue import QueueConfig
+from wr.model.queue_settings import QueueConfig
 from wr.model.tokens import PositionClaims, PositionProof
 from wr.room.gate_sessions import GateSessionService
 from wr.room.join_rules import JoiningVisitor

@@ -18,7 +18,7 @@ from wr.http.websocket_rules import FRAME_WINDOW_S, MOST_FRAMES
 from wr.live.stream import Stream
 from wr.live.updates import AdmittedUpdate, PositionUpdate, Update
 from wr.model.places import Admitted, Waiting
-from wr.model.queue import QueueConfig
+from wr.model.queue_settings import QueueConfig
 from wr.room.queue_cache import view_of
 from wr.store.poll import Polled
 

@@ -12,7 +12,7 @@ from wr.live.refresh_loops import LOOKS_PER_CALL, LiveLoops
 from wr.live.stream import Stream
 from wr.live.updates import EndedUpdate, PositionUpdate
 from wr.model.places import Gone, Place, Reason, Waiting
-from wr.model.queue import QueueConfig
+from wr.model.queue_settings import QueueConfig
 from wr.model.refusals import Unavailable
 from wr.model.tokens import PositionClaims
 from wr.room.queue_cache import QueueView, view_of

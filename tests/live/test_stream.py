@@ -7,7 +7,7 @@ import trio.testing
 from wr.live.stream import Stream
 from wr.live.updates import AdmittedUpdate, EndedUpdate, Farewell, PositionUpdate, Update
 from wr.model.places import UNKNOWN, Admitted, Gone, Place, Reason, Unserved, Waiting
-from wr.model.queue import QueueConfig
+from wr.model.queue_settings import QueueConfig
 from wr.room.queue_cache import view_of
 from wr.store.poll import Polled
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wr.model.audit import LONGEST_OPERATOR, Change, changes_between, read_operator, settings_of
-from wr.model.queue import QueueConfig
+from wr.model.queue_settings import QueueConfig
 from wr.model.refusals import InvalidRequest
 
 QUEUE = QueueConfig(id="q", name="Q", target_url="https://x.example", admission_rate=10.0)

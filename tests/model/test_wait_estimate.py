@@ -6,7 +6,7 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wr.model.queue import QueueConfig
+from wr.model.queue_settings import QueueConfig
 from wr.model.wait_estimate import Pace, Second, forecast, observe
 
 QUEUE = QueueConfig(

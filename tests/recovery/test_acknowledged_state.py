@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from wr.model.queue import QueueConfig
+from wr.model.queue_settings import QueueConfig
 from wr.recovery.acknowledged_state import AcknowledgedState
 from wr.store.admit import AdmissionPass, Forgotten
 

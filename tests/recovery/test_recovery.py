@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tests.recovery.test_acknowledged_state import done
 from tests.support.engines import Engine
-from wr.model.queue import QueueConfig
+from wr.model.queue_settings import QueueConfig
 from wr.model.signing import SigningKey
 from wr.recovery.acknowledged_state import AcknowledgedState
 from wr.recovery.recovery import Recovery

@@ -15,7 +15,7 @@ from tests.support.engines import Engine
 from wr.api.http_messages import HttpRequest
 from wr.events.event_bus import EventBus
 from wr.metrics.process_metrics import ProcessMetrics
-from wr.model.queue import QueueConfig
+from wr.model.queue_settings import QueueConfig
 from wr.room.pass_reader import SiteKeys
 from wr.server.settings import Settings
 from wr.server.wiring import PRODUCTION_CLOCKS, Wiring, assemble

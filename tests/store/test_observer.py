@@ -20,7 +20,7 @@ from wr.metrics.event_metrics import EventTally
 from wr.model.events import EventType
 from wr.model.limits import Limit
 from wr.model.places import Reason
-from wr.model.queue import QueueConfig, QueueStatus
+from wr.model.queue_settings import QueueConfig, QueueStatus
 from wr.model.refusals import Unavailable
 from wr.room.admission import AdmissionObserver, admit_once
 from wr.store.admit import AdmissionPass

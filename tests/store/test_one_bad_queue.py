@@ -7,7 +7,7 @@ import trio
 
 from tests.support.engines import Engine
 from wr.model.limits import Limit
-from wr.model.queue import QueueConfig
+from wr.model.queue_settings import QueueConfig
 from wr.store.key_names import KeyNames
 from wr.store.store import open_store
 

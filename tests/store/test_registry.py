@@ -11,7 +11,7 @@ import trio
 
 from tests.support.engines import Engine
 from tests.support.store_over import store_over
-from wr.model.queue import QueueConfig
+from wr.model.queue_settings import QueueConfig
 from wr.server.settings import Settings
 from wr.store.connection import Connection
 from wr.store.key_names import KeyNames

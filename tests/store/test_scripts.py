@@ -8,10 +8,11 @@ import pytest
 
 from wr.model.history import HistorySpan
 from wr.model.limits import Limit
-from wr.model.queue import SETTINGS, QueueConfig
+from wr.model.queue_settings import SETTINGS, QueueConfig
 from wr.store.admit import NOTHING_KNOWN, AdmitScript
 from wr.store.block import Blocking, BlockNote, BlockScript
 from wr.store.configure import ConfigureScript, setting_text
+from wr.store.count_silent import CountSilentScript
 from wr.store.enqueue import EnqueueScript
 from wr.store.extend import ExtendScript
 from wr.store.find import FindScript
@@ -27,7 +28,6 @@ from wr.store.restore import RestoreScript
 from wr.store.revoke_pass import RevokePassScript
 from wr.store.round import RoundScript
 from wr.store.script import load_script
-from wr.store.silent import SilentScript
 from wr.store.statistics import StatisticsScript
 from wr.store.visit import VisitScript
 from wr.store.webhook import WebhookScript
@@ -49,7 +49,7 @@ CALLS: dict[str, Any] = {
     "restore": lambda: RestoreScript(KEYS).call("q", 0, NOTHING_KNOWN, []),
     "revoke_pass": lambda: RevokePassScript(KEYS).call("q", b"", 0, 0),
     "find": lambda: FindScript(KEYS).call("q", 0, b""),
-    "silent": lambda: SilentScript(KEYS).call("q", 0, 1),
+    "count_silent": lambda: CountSilentScript(KEYS).call("q", 0, 1),
     "configure": lambda: ConfigureScript(KEYS).call(CONFIG, 0),
     "flush": lambda: FlushScript(KEYS).call("q", 0, 1, tells_ids=False),
     "recall": lambda: RecallScript(KEYS).call("q", 0, []),

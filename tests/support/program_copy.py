@@ -32,7 +32,7 @@ class ProgramCopy:
         """Copy the program and add the setting to its definitions, in one file."""
         self._folder = folder
         shutil.copytree(ROOT / "wr", folder / "wr", ignore=shutil.ignore_patterns("__pycache__"))
-        file = folder / "wr" / "model" / "queue.py"
+        file = folder / "wr" / "model" / "queue_settings.py"
         text = file.read_text()
         assert text.count(_END_OF_SETTINGS) == 1
         file.write_text(text.replace(_END_OF_SETTINGS, _DEFINITION + _END_OF_SETTINGS))

@@ -10,7 +10,7 @@ from bench.load import SCENARIOS
 from tests.support.commands import COMMANDS
 from wr.metrics.catalogue import METRICS
 from wr.model.event_schema import DATA
-from wr.model.queue import SETTINGS
+from wr.model.queue_settings import SETTINGS
 from wr.model.setting import SettingDescription as QueueSetting
 from wr.model.setting import by_group
 from wr.model.whole_numbers import plain

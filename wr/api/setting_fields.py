@@ -6,7 +6,7 @@ from typing import Annotated, Any, TypeVar, cast
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from wr.model.queue import SETTINGS, QueueConfig, QueueId, QueueSettings
+from wr.model.queue_settings import SETTINGS, QueueConfig, QueueId, QueueSettings
 from wr.model.setting import SettingDescription
 from wr.model.whole_numbers import plain
 

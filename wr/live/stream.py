@@ -17,7 +17,7 @@ from wr.live.updates import (
     Update,
 )
 from wr.model.places import Admitted, Gone, Unserved, Waiting
-from wr.model.queue import QueueStatus
+from wr.model.queue_settings import QueueStatus
 from wr.model.tokens import PositionClaims
 from wr.room.queue_cache import QueueView
 from wr.store.poll import Polled

@@ -3,7 +3,7 @@
 import msgspec
 
 from wr.model.places import Admitted
-from wr.model.queue import QueueConfig, QueueStatus
+from wr.model.queue_settings import QueueConfig, QueueStatus
 
 
 class PositionUpdate(msgspec.Struct, frozen=True):

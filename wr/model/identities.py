@@ -4,7 +4,7 @@ from hashlib import blake2b
 
 import msgspec
 
-from wr.model.queue import UniqueBy
+from wr.model.queue_settings import UniqueBy
 
 NO_ADDRESS = bytes(4)
 """The tag of a place that does not count for an address."""

@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 from wr.model.branding import check_addresses
 from wr.model.gate_rules import check_gate
 from wr.model.ids import is_queue_id
-from wr.model.queue import QueueConfig
+from wr.model.queue_settings import QueueConfig
 from wr.model.refusals import InvalidRequest
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from wr.model.queue import QueueConfig
+from wr.model.queue_settings import QueueConfig
 
 WINDOW_S = 60
 LONGEST_WAIT_S = 2**31 - 1

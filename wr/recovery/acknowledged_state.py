@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import msgspec
 
-from wr.model.queue import QueueConfig
+from wr.model.queue_settings import QueueConfig
 from wr.recovery.admitted_visitors import AdmittedVisitors
 from wr.store.admit import NOTHING_KNOWN, AdmissionPass, Forgotten, Known
 from wr.store.block import Block

@@ -9,7 +9,7 @@ import trio
 
 from wr.model.gate_rules import Budget, OutagePolicy
 from wr.model.places import Admitted, Gone, Reason, Unknown
-from wr.model.queue import QueueConfig, QueueStatus
+from wr.model.queue_settings import QueueConfig, QueueStatus
 from wr.model.refusals import Unavailable
 from wr.model.session_binding import SessionCaller
 from wr.model.tokens import SessionClaims

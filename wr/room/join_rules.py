@@ -24,7 +24,7 @@ from wr.model.limits import Usage
 from wr.model.passes import Pass
 from wr.model.places import Unserved
 from wr.model.priorities import EntryRule
-from wr.model.queue import QueueConfig, UniqueBy
+from wr.model.queue_settings import QueueConfig, UniqueBy
 from wr.model.refusals import (
     Blocked,
     IdentityTaken,

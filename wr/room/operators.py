@@ -8,8 +8,8 @@ from wr.model.events import EventType
 from wr.model.history import HistorySpan, Point, points_of
 from wr.model.ids import id_text, parse_session_id, session_id_text
 from wr.model.places import Gone, Reason, Waiting
-from wr.model.queue import QueueConfig, QueueStatus
 from wr.model.queue_checks import check_queue
+from wr.model.queue_settings import QueueConfig, QueueStatus
 from wr.model.refusals import Conflict, NotFound
 from wr.model.signing import SigningKey
 from wr.model.wait_estimate import Forecast, forecast, observe
@@ -20,9 +20,9 @@ from wr.room.queue_cache import QueueCache, QueueView, no_such_queue
 from wr.room.signing_keys import SigningKeys
 from wr.room.visitors import Tell
 from wr.store.audit_repository import AuditPage
+from wr.store.count_silent import Silent
 from wr.store.find import Found
 from wr.store.leave import Departure
-from wr.store.silent import Silent
 from wr.store.statistics import QueueStatistics
 from wr.store.store import Store
 

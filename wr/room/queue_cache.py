@@ -3,7 +3,7 @@
 import msgspec
 
 from wr.model.priorities import admissions_until
-from wr.model.queue import QueueConfig
+from wr.model.queue_settings import QueueConfig
 from wr.model.refusals import NotFound
 from wr.model.wait_estimate import Forecast, Pace, forecast, observe
 from wr.store.admit import AdmissionPass, Forgotten

@@ -17,7 +17,7 @@ from wr.model.join_denials import Denial
 from wr.model.limits import Limit, Usage
 from wr.model.places import Admitted, Place, Unserved, Waiting
 from wr.model.priorities import EntryRule
-from wr.model.queue import QueueConfig
+from wr.model.queue_settings import QueueConfig
 from wr.model.refusals import Maintenance, NotFound, RateLimited
 from wr.room.join_rules import join_refusal
 from wr.room.queue_cache import QueueCache, QueueView

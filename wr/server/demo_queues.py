@@ -3,8 +3,8 @@
 import structlog
 
 from wr.model.audit import Actor
-from wr.model.queue import QueueConfig
-from wr.model.queue_defaults import new_queue
+from wr.model.new_queue import new_queue
+from wr.model.queue_settings import QueueConfig
 from wr.model.refusals import Conflict
 from wr.room.operators import OperatorService
 from wr.store.store import Store

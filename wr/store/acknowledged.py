@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from wr.model.queue import QueueConfig
+from wr.model.queue_settings import QueueConfig
 from wr.store.admit import NOTHING_KNOWN, AdmissionPass, Known
 
 

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from wr.model.queue import QueueConfig
+from wr.model.queue_settings import QueueConfig
 from wr.store.key_names import KeyNames
 from wr.store.script import Argument, Script, ScriptCall, load_script
 

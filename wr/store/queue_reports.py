@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 
 from wr.model.history import HistorySpan
+from wr.store.count_silent import CountSilentScript, Silent
 from wr.store.find import FindScript, Found
 from wr.store.history import HistoryScript, Notes
 from wr.store.key_names import KeyNames
 from wr.store.script_calls import ScriptCalls
-from wr.store.silent import Silent, SilentScript
 from wr.store.statistics import QueueStatistics, StatisticsScript
 
 
@@ -18,7 +18,7 @@ class QueueReports:
         self._calls = calls
         self._statistics = StatisticsScript(keys)
         self._history = HistoryScript(keys)
-        self._silent = SilentScript(keys)
+        self._silent = CountSilentScript(keys)
         self._find = FindScript(keys)
 
     async def figures(self, queue_id: str) -> QueueStatistics | None:

@@ -8,7 +8,7 @@ import redis
 import structlog
 import trio
 
-from wr.model.queue import QueueConfig
+from wr.model.queue_settings import QueueConfig
 from wr.model.refusals import Unavailable
 from wr.store.configure import ConfigureScript
 from wr.store.connection import Connection

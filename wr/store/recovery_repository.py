@@ -6,7 +6,7 @@ from typing import cast
 import msgspec
 import redis
 
-from wr.model.queue import QueueConfig
+from wr.model.queue_settings import QueueConfig
 from wr.model.signing import SigningKey
 from wr.model.webhooks import Webhook
 from wr.store.block import Block

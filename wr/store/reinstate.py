@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from wr.model.queue import QueueConfig
+from wr.model.queue_settings import QueueConfig
 from wr.store.block import Block
 from wr.store.configure import spell_settings
 from wr.store.key_names import KeyNames

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from wr.model.queue import SETTINGS
+from wr.model.queue_settings import SETTINGS
 from wr.model.setting import Control, SettingDescription, SettingValue, by_group
 from wr.model.whole_numbers import plain
 

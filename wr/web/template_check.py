@@ -5,7 +5,7 @@ import sys
 
 import msgspec
 
-from wr.model.queue import QueueConfig
+from wr.model.queue_settings import QueueConfig
 from wr.model.refusals import InvalidRequest
 from wr.web.assets import own_assets
 

@@ -15,7 +15,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from markupsafe import Markup
 
 from wr.model.bounded_cache import BoundedCache
-from wr.model.queue import QueueConfig
+from wr.model.queue_settings import QueueConfig
 from wr.model.refusals import InvalidRequest
 from wr.web.assets import AssetStore
 from wr.web.colors import brand_style

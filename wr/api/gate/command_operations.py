@@ -13,7 +13,7 @@ from wr.model import refusals
 from wr.model.audit import Actor
 from wr.model.ids import parse_session_id, session_id_text
 from wr.model.places import Admitted
-from wr.model.queue import WEEK_S
+from wr.model.queue_settings import WEEK_S
 from wr.model.times import rfc3339
 from wr.room.blocks import LONGEST_BLOCK_S, BlockTerms
 

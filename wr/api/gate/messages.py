@@ -7,7 +7,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from wr.api.field_types import Time
 from wr.api.operators.session_messages import BlockedScope, BlockFor
-from wr.model.queue import WEEK_S
+from wr.model.queue_settings import WEEK_S
 from wr.room.blocks import BlockScope
 
 

@@ -17,7 +17,7 @@ from wr.model.gate_rules import OutagePolicy, is_open_agent, is_open_path, open_
 from wr.model.ids import session_id_text
 from wr.model.outage_passes import is_outage_pass, sign_outage_pass
 from wr.model.places import Admitted
-from wr.model.queue import WEEK_S, QueueConfig
+from wr.model.queue_settings import WEEK_S, QueueConfig
 from wr.model.refused_sessions import REFUSED_PARAMETER, sign_refused
 from wr.model.session_binding import caller_of
 from wr.model.tokens import ExpiredToken, InvalidToken, PositionProof

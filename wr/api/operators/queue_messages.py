@@ -7,7 +7,7 @@ from msgspec import Meta
 
 from wr.api.field_types import Count, Seconds, Time
 from wr.api.setting_fields import change_fields, creation_fields, with_answer_fields
-from wr.model.queue import QueueSettings, QueueStatus
+from wr.model.queue_settings import QueueSettings, QueueStatus
 
 CreateQueueRequest = msgspec.defstruct(
     "CreateQueueRequest",

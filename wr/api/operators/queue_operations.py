@@ -18,8 +18,8 @@ from wr.api.operators.queue_messages import (
 )
 from wr.api.services import Services
 from wr.api.setting_fields import answer_values
-from wr.model.queue import QueueConfig
-from wr.model.queue_defaults import new_queue
+from wr.model.new_queue import new_queue
+from wr.model.queue_settings import QueueConfig
 from wr.model.times import rfc3339
 from wr.model.whole_numbers import plain
 from wr.room.operators import Stats

@@ -6,7 +6,7 @@ import msgspec
 from msgspec import Meta
 
 from wr.api.field_types import Count
-from wr.model.queue import WEEK_S
+from wr.model.queue_settings import WEEK_S
 
 
 class SilentQuery(msgspec.Struct, kw_only=True):

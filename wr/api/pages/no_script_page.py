@@ -26,7 +26,7 @@ from wr.model import refusals
 from wr.model.entry_url import entry_url
 from wr.model.places import Waiting
 from wr.model.priorities import EntryRule
-from wr.model.queue import QueueConfig, QueueStatus
+from wr.model.queue_settings import QueueConfig, QueueStatus
 from wr.model.refusals import Refusal
 from wr.model.tokens import ExpiredToken, InvalidToken, PositionProof
 from wr.room.join_rules import JoiningVisitor

@@ -10,7 +10,7 @@ import structlog
 import trio
 
 from wr.model.bounded_cache import BoundedCache
-from wr.model.queue import QueueConfig
+from wr.model.queue_settings import QueueConfig
 from wr.model.refusals import InvalidRequest
 from wr.web.assets import Asset, AssetStore, make_asset
 from wr.web.page_content import Shown, WaitingPage

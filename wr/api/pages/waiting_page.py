@@ -14,7 +14,7 @@ from wr.api.services import Services
 from wr.model import refusals
 from wr.model.entry_url import is_way_back
 from wr.model.ids import is_queue_id
-from wr.model.queue import QueueConfig
+from wr.model.queue_settings import QueueConfig
 from wr.model.refusals import NotFound, Refusal
 from wr.model.refused_sessions import REFUSED_PARAMETER, read_refused
 from wr.model.tokens import ExpiredToken, InvalidToken

@@ -24,7 +24,7 @@ from wr.model.idempotency_key import HEADER, retry_of
 from wr.model.ids import id_text, session_id_text
 from wr.model.limits import Usage
 from wr.model.places import Waiting
-from wr.model.queue import QueueStatus
+from wr.model.queue_settings import QueueStatus
 from wr.model.times import rfc3339
 from wr.room.join_rules import JoiningVisitor
 from wr.store.poll import PollKind

@@ -1,4 +1,4 @@
-"""Counting visitors in line that have not been heard from for a time: `silent.lua`."""
+"""Counting visitors in line that have not been heard from for a time: `count_silent.lua`."""
 
 import msgspec
 
@@ -15,10 +15,10 @@ class Silent(msgspec.Struct, frozen=True):
     silent: int
 
 
-class SilentScript:
-    """Calls of `silent.lua`."""
+class CountSilentScript:
+    """Calls of `count_silent.lua`."""
 
-    script: Script[tuple[int, int, int]] = load_script("silent")
+    script: Script[tuple[int, int, int]] = load_script("count_silent")
 
     def __init__(self, keys: KeyNames) -> None:
         self._keys = keys

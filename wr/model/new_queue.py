@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from wr.model.queue import SETTINGS, QueueConfig
+from wr.model.queue_settings import SETTINGS, QueueConfig
 
 _CONCERT_QUEUE = re.compile(r"concert-[1-9]\d*")
 
