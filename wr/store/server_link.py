@@ -260,6 +260,10 @@ class ServerLink:
             self._hangs = hangs
 
 
+_MOVED_MEANWHILE = "non local key"
+"""What a cluster node says if a script deletes a key and reads it again while the key's slot is being moved."""
+
+
 @contextmanager
 def _named_failures() -> Iterator[None]:
     """Turn errors of a store that cannot be reached or cannot serve into `Unavailable`; others pass."""
@@ -272,6 +276,9 @@ def _named_failures() -> Iterator[None]:
             raise OutOfMemory("The waiting room's store has no memory left") from error
         if str(error).startswith(_UNAVAILABLE_PREFIXES):
             raise Unavailable("The waiting room's store cannot serve just now") from error
+        if _MOVED_MEANWHILE in str(error):
+            cause = redis.exceptions.TryAgainError(str(error))
+            raise Unavailable("The waiting room's store cannot serve just now") from cause
         raise
 
 

@@ -24,7 +24,7 @@ log = structlog.get_logger("wr.waiting_pages")
 HTML = "text/html; charset=utf-8"
 _NOTHING = Shown()
 _PASS_BLANK = "the-pass-of-this-address"  # noqa: S105 - a placeholder, replaced by the visitor's pass
-_CHECK_PATIENCE_S = 8.0
+_CHECK_PATIENCE_S = 30.0
 _MOST_KEPT = 256
 """Cached pages: one for each queue, language and state in use, 5 KB each."""
 
