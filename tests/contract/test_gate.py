@@ -140,7 +140,7 @@ def test_a_token_of_the_sites_own_is_not_looked_for_among_ours(site: Site) -> No
     began = time.monotonic()
     for _ in range(5):
         assert ask(site, queue_id, "/", Authorization=f"Bearer {own}").status_code == 303
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 4
 
 
 def test_open_paths_addresses_and_health_checkers_pass_without_a_session(site: Site) -> None:

@@ -261,7 +261,7 @@ class ServerLink:
 
 
 _MOVED_MEANWHILE = "non local key"
-"""What a cluster node says if a script deletes a key and reads it again while the key's slot is being moved."""
+"""What a cluster node says if a script deletes a key and uses it again while the slot is being moved."""
 
 
 @contextmanager

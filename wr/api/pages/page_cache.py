@@ -25,6 +25,7 @@ HTML = "text/html; charset=utf-8"
 _NOTHING = Shown()
 _PASS_BLANK = "the-pass-of-this-address"  # noqa: S105 - a placeholder, replaced by the visitor's pass
 _CHECK_PATIENCE_S = 30.0
+"""The check itself has three seconds of processor time; on a busy machine these take long to pass."""
 _MOST_KEPT = 256
 """Cached pages: one for each queue, language and state in use, 5 KB each."""
 
