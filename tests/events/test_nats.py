@@ -357,7 +357,7 @@ def test_a_url_that_is_none_ends_the_start_and_is_not_repeated() -> None:
     command = serve_command(nats_url="http://wr:wrong-secret@127.0.0.1:1")
     ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert ended.returncode != 0
-    assert "--nats-url: it is no URL" in ended.stderr
+    assert "--nats-url: not a URL such as nats://host:4222" in ended.stderr
     assert "wrong-secret" not in ended.stderr + ended.stdout
 
 
