@@ -128,7 +128,7 @@ def test_bench_brings_its_own_server_and_leaves_a_report_with_plots(tmp_path: Pa
     process = bench("sale", "--users", "6", "--run-time", "2", results=tmp_path)
     output = process.communicate(timeout=90)[0]
     assert process.returncode == 0, output
-    assert "sale: 6 visitors at once, 2 s, 2 workers" in output
+    assert "sale: 6 parallel visitors, 2 s, 2 workers" in output
     assert "POST /enqueue" in output
     figures = json.loads((tmp_path / "sale.json").read_text())
     joins = sum(row["requests"] for row in figures["requests"] if row["name"] == "/enqueue")
