@@ -141,7 +141,7 @@ def test_it_carries_no_tools_to_build_with_and_is_small(image: Image) -> None:
 def test_the_context_of_the_build_holds_no_data_no_secrets_and_no_leftovers() -> None:
     (ROOT / "wr/__pycache__").mkdir(exist_ok=True)
     files = context_files(ROOT)
-    assert {"wr/cli.py", "wr/store/scripts/admit.lua", "pyproject.toml", "scripts/vendor"} <= set(files)
+    assert {"wr/cli/main.py", "wr/store/scripts/admit.lua", "pyproject.toml", "scripts/vendor"} <= set(files)
     tops = {file.partition("/")[0] for file in files}
     assert tops == {"wr", "scripts", "pyproject.toml", "README.md", "LICENSE"}
     assert not [file for file in files if "__pycache__" in file or file.startswith("wr/web/vendor/")]
