@@ -11,6 +11,8 @@ from tests.support.clusters import StoreCluster, running_sentinels
 from tests.support.crowd import Crowd, coming, until
 from tests.support.processes import ServerProcess, eventually, running_server_process
 from tests.support.site import Site
+from wr.store.connection import Connection
+from wr.store.script import Script
 
 PATIENT = {"heartbeat_timeout_seconds": 600}
 QUICK = {"max_active_users": 10_000, "admission_rate": 1_000, **PATIENT}
@@ -98,6 +100,28 @@ async def test_nobody_is_turned_away_or_loses_a_place_while_slots_move(
     assert whole.primary_of(slot).port != before
     assert crowd.turned_away == 0
     crowd.check_everyone_stands_where_they_stood(site)
+
+
+async def test_a_script_that_deletes_a_key_and_uses_it_again_while_its_slot_moves_is_tried_again(
+    whole: StoreCluster,
+) -> None:
+    key = "{moved-under-a-script}"
+    script: Script[int] = Script("count_anew", "redis.call('DEL', KEYS[1]) return redis.call('INCR', KEYS[1])")
+    connection = Connection(whole.url)
+    counted: list[int] = []
+
+    def call_it() -> None:
+        if not counted:
+            counted.append(trio.from_thread.run(connection.call, script, [key], []))
+
+    try:
+        assert await connection.call(script, [key], []) == 1
+        await trio.to_thread.run_sync(whole.move_slot, key, call_it)
+        # Asked again, the node sends the caller to the one that the slot moves to.
+        assert counted == [1]
+        assert await connection.call(script, [key], []) == 1
+    finally:
+        connection.close()
 
 
 def test_a_machine_that_dies_costs_its_queues_a_short_outage_and_the_others_nothing(
