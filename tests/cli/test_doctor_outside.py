@@ -76,7 +76,7 @@ def test_a_gate_that_was_forgotten_has_to_be_mended(room: Ready) -> None:
     assert "visitors do not have to wait" in found["gate"].found
     assert "open_paths" in found["gate"].fix
     assert found["session token"].verdict is Severity.GOOD
-    assert found["entry"].verdict is Severity.UNSURE, "whoever comes gets in, so that proves nothing"
+    assert found["entry"].verdict is Severity.UNSURE, "every visitor gets in, so that proves nothing"
 
 
 def test_a_gate_that_only_refuses_deserves_a_look(room: Ready) -> None:

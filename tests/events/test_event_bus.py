@@ -1,4 +1,4 @@
-"""The event book: bounded, counted, and next to nothing while nobody is to be told."""
+"""The event bus: bounded, counted, and next to nothing while nobody is to be told."""
 
 import pytest
 import trio

@@ -83,7 +83,7 @@ class Post:
 
 class Scene:
     def __init__(self, *webhooks: Webhook, tries: int = 3) -> None:
-        self.shelf = WebhookStorage(*webhooks)
+        self.storage = WebhookStorage(*webhooks)
         self.event_bus = EventBus()
         self.tally = EventTally()
         self.post = Post()
@@ -96,7 +96,7 @@ class Scene:
             draw=lambda: 0.5,
             clock_ms=lambda: 1_700_000_000_000,
         )
-        self.hooks = WebhookDispatcher(self.shelf, self.event_bus, self.tally, plan)
+        self.hooks = WebhookDispatcher(self.storage, self.event_bus, self.tally, plan)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -137,7 +137,9 @@ async def test_a_webhook_that_is_changed_keeps_what_waits_and_tells_it_the_new_w
     async with scene.running():
         scene.happen()
         await trio.sleep(1)
-        scene.shelf.webhooks = [webhook("old", url="http://new/", secret="another", events=["queue.created"])]
+        scene.storage.webhooks = [
+            webhook("old", url="http://new/", secret="another", events=["queue.created"])
+        ]
         await trio.sleep(5)
         scene.happen("that it does not want any more")
         await trio.sleep(30)
@@ -152,7 +154,7 @@ async def test_more_dead_letters_than_there_is_room_for_are_counted_and_said_onc
 ) -> None:
     scene = Scene(webhook("dead"), tries=1)
     scene.post.answers["http://dead/"] = [500] * 100
-    scene.shelf.dead_letters.goes_each_time = 1
+    scene.storage.dead_letters.goes_each_time = 1
     async with scene.running():
         for number in range(30):
             scene.happen(f"q-{number}")
@@ -169,7 +171,7 @@ async def test_a_burial_that_takes_too_long_when_the_server_stops_is_counted_and
     async with scene.running():
         scene.happen()
         await trio.sleep(1)
-    scene.shelf.dead_letters.takes_s = 60
+    scene.storage.dead_letters.takes_s = 60
     began_s = trio.current_time()
     await scene.hooks.bury_the_rest()
     assert trio.current_time() - began_s == 3
@@ -188,7 +190,7 @@ async def test_each_webhook_has_its_own_room_among_what_is_buried_when_the_serve
         await trio.sleep(1)
     await scene.hooks.bury_the_rest()
     assert {
-        name: sum(letter.webhook_id == name for letter in scene.shelf.dead_letters.kept)
+        name: sum(letter.webhook_id == name for letter in scene.storage.dead_letters.kept)
         for name in ("first", "second")
     } == {"first": 1_000, "second": 1_000}
     assert scene.tally.dropped == 400
@@ -218,7 +220,7 @@ async def test_a_stop_waits_until_all_that_waits_is_delivered_and_no_longer(
     async with scene.running():
         for number in range(4_000):
             scene.happen(f"q-{number}")
-        # More wait than are made ready at once: the courier waits for room, and whoever stops it waits, too.
+        # More wait than are made ready at once: the worker waits for room, and whoever stops it waits, too.
         await trio.sleep(0.1)
         began_s = trio.current_time()
         await scene.hooks.drained(60)
@@ -226,7 +228,7 @@ async def test_a_stop_waits_until_all_that_waits_is_delivered_and_no_longer(
         assert trio.current_time() - began_s < 6
     assert scene.tally.delivered == 4_000
     await scene.hooks.bury_the_rest()
-    assert (scene.shelf.dead_letters.kept, scene.tally.dropped) == ([], 0)
+    assert (scene.storage.dead_letters.kept, scene.tally.dropped) == ([], 0)
 
 
 async def test_a_stop_does_not_wait_for_what_comes_behind_a_delivery_that_pauses(

@@ -45,7 +45,7 @@ async def test_a_secret_is_told_though_the_store_goes_away_once_it_is_kept(
     engine: Engine, prefix: str
 ) -> None:
     async with open_store(engine.url, LIMITS, prefix=f"{prefix}:{secrets.token_hex(4)}") as store:
-        shelf, event_bus = GoneAgain(store), EventBus()
+        storage, event_bus = GoneAgain(store), EventBus()
         plan = DeliveryPolicy(
             post=HttpClient((), timeout_s=1),
             tries=1,
@@ -54,15 +54,15 @@ async def test_a_secret_is_told_though_the_store_goes_away_once_it_is_kept(
             source="s",
             draw=lambda: 0.5,
         )
-        desk = WebhookService(
-            store, WebhookDispatcher(shelf, event_bus, EventTally(), plan), random_bytes=os.urandom
+        service = WebhookService(
+            store, WebhookDispatcher(storage, event_bus, EventTally(), plan), random_bytes=os.urandom
         )
         with trio.fail_after(10):
-            added = await desk.add(OPERATOR, url="https://example.com/", events=["*"], queue_id="")
-            assert await desk.all() == [added]
-            changed = await desk.change(OPERATOR, added.id, {}, rotate_secret=True)
+            added = await service.add(OPERATOR, url="https://example.com/", events=["*"], queue_id="")
+            assert await service.all() == [added]
+            changed = await service.change(OPERATOR, added.id, {}, rotate_secret=True)
             assert changed.secret != added.secret
-            assert await desk.all() == [changed]
-            await desk.delete(OPERATOR, added.id)
-            assert await desk.all() == []
-        assert shelf.looks == 3, "each change was to be heeded at once"
+            assert await service.all() == [changed]
+            await service.delete(OPERATOR, added.id)
+            assert await service.all() == []
+        assert storage.looks == 3, "each change was to be heeded at once"

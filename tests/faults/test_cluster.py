@@ -106,7 +106,9 @@ async def test_a_script_that_deletes_a_key_and_uses_it_again_while_its_slot_move
     whole: StoreCluster,
 ) -> None:
     key = "{moved-under-a-script}"
-    script: Script[int] = Script("count_anew", "redis.call('DEL', KEYS[1]) return redis.call('INCR', KEYS[1])")
+    script: Script[int] = Script(
+        "count_anew", "redis.call('DEL', KEYS[1]) return redis.call('INCR', KEYS[1])"
+    )
     connection = Connection(whole.url)
     counted: list[int] = []
 

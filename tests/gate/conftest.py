@@ -50,7 +50,7 @@ class Gated:
     def begin_anew(self) -> None:
         """Put a new queue «demo» in the place of the one there is, and forget what the shop has seen.
 
-        Visitors come from another address: whoever walked in a moment ago is not let in again at once.
+        Visitors come from another address, because a visitor that walked in is not let in again at once.
         """
         found = self.room.admin("GET", "/queues/demo").json()
         settings = {name: found[name] for name in ("id", "name", "target_url", "admission_rate")}

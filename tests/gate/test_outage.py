@@ -19,9 +19,9 @@ class Clock:
 
 
 def gate_sessions(clock: Clock) -> GateSessionService:
-    """A gatehouse whose store is away: to decide on outages it asks nobody."""
-    nobody: Any = None
-    return GateSessionService(nobody, nobody, nobody, nobody, nobody, clock)
+    """A service without a store: it decides on outages alone."""
+    nothing: Any = None
+    return GateSessionService(nothing, nothing, nothing, nothing, nothing, clock)
 
 
 def queue(policy: OutagePolicy, **settings: Any) -> QueueConfig:

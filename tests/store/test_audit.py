@@ -40,29 +40,29 @@ def numbers(page: AuditPage) -> list[int]:
 
 
 async def test_an_entry_is_read_as_it_was_written(engine: Engine) -> None:
-    async with opened(engine) as shelf:
-        await shelf.append(entry(7))
-        page = await shelf.page(limit=10)
+    async with opened(engine) as storage:
+        await storage.append(entry(7))
+        page = await storage.page(limit=10)
     assert [kept.entry for kept in page.entries] == [entry(7)]
     assert page.next_before is None
 
 
 async def test_an_empty_trail_has_no_entries_and_no_more(engine: Engine) -> None:
-    async with opened(engine) as shelf:
-        assert await shelf.page(limit=10) == AuditPage([], None)
-        assert await shelf.page(limit=10, before="0-0") == AuditPage([], None)
-        assert await shelf.page(limit=10, before="5-0") == AuditPage([], None)
+    async with opened(engine) as storage:
+        assert await storage.page(limit=10) == AuditPage([], None)
+        assert await storage.page(limit=10, before="0-0") == AuditPage([], None)
+        assert await storage.page(limit=10, before="5-0") == AuditPage([], None)
 
 
 @pytest.mark.parametrize("queue_id", ["", "q"])
 async def test_pages_tell_every_entry_once_newest_first(engine: Engine, queue_id: str) -> None:
-    async with opened(engine) as shelf:
+    async with opened(engine) as storage:
         for number in range(7):
-            await shelf.append(entry(number))
+            await storage.append(entry(number))
         told = []
         before = ""
         while True:
-            page = await shelf.page(queue_id=queue_id, limit=3, before=before)
+            page = await storage.page(queue_id=queue_id, limit=3, before=before)
             told.append(numbers(page))
             if page.next_before is None:
                 break
@@ -71,27 +71,27 @@ async def test_pages_tell_every_entry_once_newest_first(engine: Engine, queue_id
 
 
 async def test_a_last_page_that_is_full_says_that_it_is_the_last(engine: Engine) -> None:
-    async with opened(engine) as shelf:
+    async with opened(engine) as storage:
         for number in range(3):
-            await shelf.append(entry(number))
-        assert (await shelf.page(limit=3)).next_before is None
-        assert (await shelf.page(queue_id="q", limit=3)).next_before is None
+            await storage.append(entry(number))
+        assert (await storage.page(limit=3)).next_before is None
+        assert (await storage.page(queue_id="q", limit=3)).next_before is None
 
 
 async def test_entries_of_one_queue_are_found_among_hundreds_of_others(engine: Engine) -> None:
-    async with opened(engine) as shelf:
+    async with opened(engine) as storage:
         for number in range(1_100):
-            await shelf.append(entry(number, "rare" if number % 500 == 3 else None if number % 2 else "q"))
-        first = await shelf.page(queue_id="rare", limit=2)
-        second = await shelf.page(queue_id="rare", limit=2, before=first.next_before or "")
-        nobody = await shelf.page(queue_id="rar", limit=2)
+            await storage.append(entry(number, "rare" if number % 500 == 3 else None if number % 2 else "q"))
+        first = await storage.page(queue_id="rare", limit=2)
+        second = await storage.page(queue_id="rare", limit=2, before=first.next_before or "")
+        nobody = await storage.page(queue_id="rar", limit=2)
     assert (numbers(first), numbers(second), second.next_before) == ([1003, 503], [3], None)
     assert nobody == AuditPage([], None)
 
 
 async def test_the_newest_entries_are_kept_and_no_others(engine: Engine) -> None:
-    async with opened(engine, most=5) as shelf:
+    async with opened(engine, most=5) as storage:
         for number in range(12):
-            await shelf.append(entry(number))
-        page = await shelf.page(limit=100)
+            await storage.append(entry(number))
+        page = await storage.page(limit=100)
     assert numbers(page) == [11, 10, 9, 8, 7]

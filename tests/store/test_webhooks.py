@@ -49,50 +49,50 @@ def letter(number: int, webhook_id: str = "w") -> DeadLetter:
 
 
 async def test_webhooks_are_listed_oldest_first_until_they_are_deleted(engine: Engine) -> None:
-    async with opened(engine) as (shelf, _, _):
+    async with opened(engine) as (storage, _, _):
         for number in (1, 2, 3):
-            assert await shelf.add(webhook(number)) is SaveOutcome.YES
-        assert list(await shelf.list()) == [webhook(3), webhook(2), webhook(1)]
-        assert await shelf.delete("id-2")
-        assert not await shelf.delete("id-2")
-        assert list(await shelf.list()) == [webhook(3), webhook(1)]
+            assert await storage.add(webhook(number)) is SaveOutcome.YES
+        assert list(await storage.list()) == [webhook(3), webhook(2), webhook(1)]
+        assert await storage.delete("id-2")
+        assert not await storage.delete("id-2")
+        assert list(await storage.list()) == [webhook(3), webhook(1)]
 
 
 async def test_of_all_who_add_at_once_no_more_succeed_than_there_is_room_for(engine: Engine) -> None:
-    async with opened(engine) as (shelf, _, _):
+    async with opened(engine) as (storage, _, _):
         for number in range(MOST_WEBHOOKS - 1):
-            await shelf.add(webhook(number))
+            await storage.add(webhook(number))
         became: list[SaveOutcome] = []
 
         async def add(number: int) -> None:
-            became.append(await shelf.add(webhook(number)))
+            became.append(await storage.add(webhook(number)))
 
         async with trio.open_nursery() as nursery:
             for number in range(100, 108):
                 nursery.start_soon(add, number)
         assert sorted(became) == [SaveOutcome.YES] + [SaveOutcome.TOO_MANY] * 7
-        assert len(await shelf.list()) == MOST_WEBHOOKS
+        assert len(await storage.list()) == MOST_WEBHOOKS
 
 
 async def test_a_webhook_is_replaced_only_where_it_is_as_it_was_read(engine: Engine) -> None:
-    async with opened(engine) as (shelf, _, _):
+    async with opened(engine) as (storage, _, _):
         before = webhook(1)
-        await shelf.add(before)
+        await storage.add(before)
         one, other = (msgspec.structs.replace(before, secret=secret) for secret in ("one", "other"))
-        assert await shelf.replace(before, one) is SaveOutcome.YES
-        assert await shelf.replace(before, other) is SaveOutcome.CHANGED_MEANWHILE
-        assert list(await shelf.list()) == [one]
-        await shelf.delete(before.id)
-        assert await shelf.replace(one, other) is SaveOutcome.CHANGED_MEANWHILE
-        assert list(await shelf.list()) == []
+        assert await storage.replace(before, one) is SaveOutcome.YES
+        assert await storage.replace(before, other) is SaveOutcome.CHANGED_MEANWHILE
+        assert list(await storage.list()) == [one]
+        await storage.delete(before.id)
+        assert await storage.replace(one, other) is SaveOutcome.CHANGED_MEANWHILE
+        assert list(await storage.list()) == []
 
 
 async def test_what_cannot_be_read_is_left_out_and_said_once(
     engine: Engine, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    async with opened(engine) as (shelf, connection, keys):
-        await shelf.add(webhook(1))
-        await shelf.dead_letters.bury([letter(1)])
+    async with opened(engine) as (storage, connection, keys):
+        await storage.add(webhook(1))
+        await storage.dead_letters.bury([letter(1)])
 
         def spoil(client: redis.Redis) -> None:
             client.hset(keys.shared("webhooks"), "spoilt", b'{"id":"spoilt"}')
@@ -101,11 +101,11 @@ async def test_what_cannot_be_read_is_left_out_and_said_once(
         await connection.run(keys.shared("webhooks"), spoil)
         capsys.readouterr()
         for _ in range(3):
-            assert list(await shelf.list()) == [webhook(1)]
+            assert list(await storage.list()) == [webhook(1)]
         assert capsys.readouterr().out.count("a webhook cannot be read") == 1
-        assert [kept.letter for kept in await shelf.dead_letters.newest()] == [letter(1)]
+        assert [kept.letter for kept in await storage.dead_letters.newest()] == [letter(1)]
         assert "a dead letter cannot be read" in capsys.readouterr().out
-        assert await shelf.delete("spoilt")
+        assert await storage.delete("spoilt")
 
 
 async def test_one_webhook_pushes_out_its_own_letters_only_and_how_many_is_told(engine: Engine) -> None:
@@ -119,26 +119,26 @@ async def test_one_webhook_pushes_out_its_own_letters_only_and_how_many_is_told(
 
 
 async def test_letters_of_all_webhooks_are_listed_newest_first(engine: Engine) -> None:
-    async with opened(engine) as (shelf, _, _):
+    async with opened(engine) as (storage, _, _):
         for number in range(6):
-            await shelf.dead_letters.bury([letter(number, f"w{number % 2}")])
+            await storage.dead_letters.bury([letter(number, f"w{number % 2}")])
             await trio.sleep(0.002)  # The store orders by its milliseconds.
-        found = await shelf.dead_letters.newest()
+        found = await storage.dead_letters.newest()
         assert [kept.letter.event_id for kept in found] == ["5", "4", "3", "2", "1", "0"]
         for kept in found:
-            assert await shelf.dead_letters.find(kept.id) == kept.letter
+            assert await storage.dead_letters.find(kept.id) == kept.letter
 
 
 async def test_letters_of_webhooks_that_are_gone_are_kept_up_to_a_bound(engine: Engine) -> None:
-    async with opened(engine) as (shelf, _, _):
-        await shelf.add(webhook(1))
-        await shelf.dead_letters.bury([letter(0, "id-1")])
+    async with opened(engine) as (storage, _, _):
+        await storage.add(webhook(1))
+        await storage.dead_letters.bury([letter(0, "id-1")])
         gone = 0
         for number in range(1, 2 * MOST_WEBHOOKS + 2):
-            gone += await shelf.dead_letters.bury([letter(number, f"deleted-{number}")])
+            gone += await storage.dead_letters.bury([letter(number, f"deleted-{number}")])
         assert gone == 2
-        assert len(await shelf.dead_letters.newest("id-1")) == 1
-        assert [len(await shelf.dead_letters.newest(f"deleted-{number}")) for number in (1, 2, 3)] == [
+        assert len(await storage.dead_letters.newest("id-1")) == 1
+        assert [len(await storage.dead_letters.newest(f"deleted-{number}")) for number in (1, 2, 3)] == [
             0,
             0,
             1,
@@ -146,23 +146,23 @@ async def test_letters_of_webhooks_that_are_gone_are_kept_up_to_a_bound(engine: 
 
 
 async def test_of_all_who_want_to_take_a_letter_one_gets_it(engine: Engine) -> None:
-    async with opened(engine) as (shelf, _, _):
-        await shelf.dead_letters.bury([letter(1), letter(2)])
-        wanted = (await shelf.dead_letters.newest())[0].id
+    async with opened(engine) as (storage, _, _):
+        await storage.dead_letters.bury([letter(1), letter(2)])
+        wanted = (await storage.dead_letters.newest())[0].id
         got: list[bool] = []
 
         async def take() -> None:
-            got.append(await shelf.dead_letters.remove(wanted))
+            got.append(await storage.dead_letters.remove(wanted))
 
         async with trio.open_nursery() as nursery:
             for _ in range(8):
                 nursery.start_soon(take)
         assert got.count(True) == 1
-        assert [kept.letter for kept in await shelf.dead_letters.newest()] == [letter(1)]
+        assert [kept.letter for kept in await storage.dead_letters.newest()] == [letter(1)]
 
 
 @pytest.mark.parametrize("letter_id", ["", "1", "1-0", "1-0.", "-.w", "1-x.w", "+.w", f"{'9' * 30}-0.w"])
 async def test_what_is_no_id_of_a_letter_is_found_nowhere(engine: Engine, letter_id: str) -> None:
-    async with opened(engine) as (shelf, _, _):
-        assert await shelf.dead_letters.find(letter_id) is None
-        assert not await shelf.dead_letters.remove(letter_id)
+    async with opened(engine) as (storage, _, _):
+        assert await storage.dead_letters.find(letter_id) is None
+        assert not await storage.dead_letters.remove(letter_id)

@@ -9,12 +9,12 @@ from wr.web.assets import Asset, AssetStore
 
 def test_an_asset_that_many_threads_ask_for_at_once_is_read_by_one_of_them(tmp_path: Path) -> None:
     (tmp_path / "large.js").write_bytes(b"let a = 1;\n" * 100_000)
-    shelf = AssetStore(tmp_path)
+    storage = AssetStore(tmp_path)
     start = Barrier(8)
 
     def find(_number: int) -> Asset | None:
         start.wait(10)
-        return shelf.find("large.js")
+        return storage.find("large.js")
 
     with ThreadPoolExecutor(8) as threads:
         found = list(threads.map(find, range(8)))

@@ -9,7 +9,7 @@ import msgspec
 
 from wr.api.authenticated_request import AuthenticatedRequest, Caller, MessageT
 from wr.api.http_messages import HttpRequest
-from wr.api.message_readers import MOST_QUERY_FIELDS, Body, MessageReader
+from wr.api.message_readers import MOST_QUERY_FIELDS, Body
 from wr.api.metrics_access import MetricsAccess
 from wr.api.place_cookies import (
     IN_CLIENT,
@@ -43,7 +43,7 @@ ADMIN_KEY = "x-admin-key"
 ORIGIN_KEY = "x-wr-origin-key"
 _JSON = "application/json"
 _FORWARDED = frozenset({"x-forwarded-for", "x-real-ip", "forwarded"})
-"""What says that somebody else asks than who is connected."""
+"""Headers by which a proxy names the client that it forwards."""
 _JSON_TYPE = re.compile(r"application/(?:[\w.+-]+\+)?json", re.IGNORECASE)
 
 
@@ -134,8 +134,11 @@ class RequestGuard:
             await self.count(request)
         if caller.position is None and not is_queue_id(parameters.get("queue_id", "any")):
             raise refusals.NotFound("There is no such queue")
-        message = self._read(route.reads, http)
-        if route.auth is Auth.USER and self._user_tokens is not None and not caller.is_site:
+        reads = route.reads
+        if isinstance(reads, Body):
+            self._check_body(http)
+        message = reads.read(http)
+        if self._user_tokens is not None and route.auth is Auth.USER and not caller.is_site:
             caller = _with_user_token(self._user_tokens, caller, http, message)
         return AuthenticatedRequest(http, parameters, caller, message)
 
@@ -207,7 +210,9 @@ class RequestGuard:
 
     async def _authenticate_position(self, route: AnyRoute, request: GuardedRequest) -> Caller:
         http = request.http
-        token, is_in_cookie = self._find_token(route, request)
+        token, is_in_cookie = _bearer(http), False
+        if token is None:
+            token, is_in_cookie = self._token_in_cookie(route, request)
         if token is None:
             token = _required_bearer(http, may_be_in_query=route.feed is not None)
         proof: PositionProof | None = None
@@ -233,7 +238,9 @@ class RequestGuard:
 
     async def _look_for_position(self, route: AnyRoute, request: GuardedRequest, *, is_site: bool) -> Caller:
         """Take a valid position token as proof of a place; any other token is as if it were not there."""
-        token, is_in_cookie = self._find_token(route, request)
+        token, is_in_cookie = _bearer(request.http), False
+        if token is None:
+            token, is_in_cookie = self._token_in_cookie(route, request)
         position = None
         if token is not None:
             with suppress(InvalidToken, ExpiredToken):
@@ -246,16 +253,13 @@ class RequestGuard:
             keeps_token=request.http.headers.get(TOKEN_HEADER) in (IN_COOKIE, IN_CLIENT),
         )
 
-    def _find_token(self, route: AnyRoute, request: GuardedRequest) -> tuple[str | None, bool]:
-        """Find a position token, and whether the browser keeps it in a cookie, or is to keep it there.
+    def _token_in_cookie(self, route: AnyRoute, request: GuardedRequest) -> tuple[str | None, bool]:
+        """Find a position token in a cookie, and say whether the browser is to keep the token there.
 
         A cookie counts for clients that ask for that, and for streams of pages from here, which can set no
         header to ask with.
         """
         http = request.http
-        token = _bearer(http)
-        if token is not None:
-            return token, False
         if route.feed is None:
             if not wants_cookie(http):
                 return None, False
@@ -280,11 +284,6 @@ class RequestGuard:
         if claims.position_id != parse_session_id(request.parameters["session_id"]):
             raise refusals.Unauthorized("The token is of another session")
         return Caller(request.address, session=claims)
-
-    def _read(self, reads: MessageReader[MessageT], http: HttpRequest) -> MessageT:
-        if isinstance(reads, Body):
-            self._check_body(http)
-        return reads.read(http)
 
     def _check_body(self, http: HttpRequest) -> None:
         """Check what does not depend on the message: how long the body is, and which page sends it."""
