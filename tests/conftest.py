@@ -64,7 +64,10 @@ def pytest_collection_modifyitems(
     alone = config.getoption("--alone")
     is_quick = config.getoption("--quick")
     chosen, others = list[pytest.Item](), list[pytest.Item]()
-    for item in filter(is_wanted, items):
+    for item in items:
+        if not is_wanted(item):
+            others.append(item)
+            continue
         is_alone = item.get_closest_marker("alone") is not None
         fits = alone == "with" or is_alone is (alone == "only")
         (chosen if fits and (not is_quick or is_in_quick_run(item)) else others).append(item)

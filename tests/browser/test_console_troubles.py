@@ -55,7 +55,7 @@ def test_a_server_that_cannot_be_reached_is_said_and_asked_again(
     page.context.set_offline(True)
     shows(page.locator(TROUBLE), "The server is unreachable.")
     page.context.set_offline(False)
-    has_gone(page.locator(TROUBLE).get_by_text("cannot be reached"))
+    has_gone(page.locator(TROUBLE).get_by_text("The server is unreachable"))
     watch.expect("ERR_INTERNET_DISCONNECTED")
 
 

@@ -19,7 +19,7 @@ SOON = "Math.random = () => 0.3;"
 """Pauses are short, and longer than a server takes to stop."""
 
 
-class VisitorService:
+class RunningRoom:
     """A server that can be stopped and started again at the same address."""
 
     def __init__(self, data_dir: Path, running: ExitStack) -> None:
@@ -40,19 +40,19 @@ class VisitorService:
 
 
 @pytest.fixture(scope="module")
-def room(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VisitorService]:
+def room(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningRoom]:
     with ExitStack() as running:
-        yield VisitorService(tmp_path_factory.mktemp("room"), running)
+        yield RunningRoom(tmp_path_factory.mktemp("room"), running)
 
 
 @pytest.fixture(scope="module")
-def visited(room: VisitorService) -> Iterator[Site]:
+def visited(room: RunningRoom) -> Iterator[Site]:
     with room.server.site() as site:
         yield site
 
 
 def test_a_server_that_is_stopped_and_started_again_keeps_the_place_and_the_page_says_so(
-    page: Page, visited: Site, room: VisitorService, watch: Watch
+    page: Page, visited: Site, room: RunningRoom, watch: Watch
 ) -> None:
     watch.expect("ERR_CONNECTION_REFUSED")
     page.add_init_script(SOON)
@@ -72,7 +72,7 @@ def test_a_server_that_is_stopped_and_started_again_keeps_the_place_and_the_page
 
 
 def test_while_the_store_is_away_the_page_says_that_it_is_not_the_visitors_connection(
-    page: Page, visited: Site, room: VisitorService, watch: Watch
+    page: Page, visited: Site, room: RunningRoom, watch: Watch
 ) -> None:
     watch.expect("503")
     page.add_init_script(SOON)

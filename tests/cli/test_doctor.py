@@ -15,7 +15,7 @@ from wr.server.settings import describe_settings
 
 
 def verdicts(findings: list[Finding]) -> dict[str, str]:
-    return {finding.subject: str(finding.verdict) for finding in findings}
+    return {finding.subject: str(finding.severity) for finding in findings}
 
 
 def test_a_finding_is_one_line_with_what_to_mend_at_its_end() -> None:
@@ -36,7 +36,7 @@ def test_every_finding_that_is_not_good_says_what_to_mend(tmp_path: Path) -> Non
         *store_server.check_store("nonsense"),
         *check_environment({"WR_BIN": "x"}, {"WR_BIND"}),
     ]
-    assert all(finding.verdict is not Severity.GOOD and finding.fix for finding in findings)
+    assert all(finding.severity is not Severity.GOOD and finding.fix for finding in findings)
 
 
 def test_a_sound_setup_has_no_cross_and_exit_code_0(tmp_path: Path) -> None:
@@ -103,7 +103,7 @@ def test_it_names_what_is_given_but_shows_no_secret(tmp_path: Path) -> None:
 def test_a_misspelt_variable_is_warned_of_with_the_nearest_name() -> None:
     known = {setting.variable for setting in describe_settings()}
     (finding,) = check_environment({"WR_LIMIT_ENQUE": "1/1", "WR_BIND": "x:1", "PATH": ""}, known)
-    assert finding.verdict is Severity.UNSURE
+    assert finding.severity is Severity.UNSURE
     assert finding.found == "WR_LIMIT_ENQUE is set, but no command reads it"
     assert finding.fix == "did you mean WR_LIMIT_ENQUEUE?"
 
@@ -121,6 +121,6 @@ def test_what_wr_and_its_tests_read_is_known() -> None:
 @pytest.mark.parametrize("everyone", ["0.0.0.0/0", "::/0"])
 def test_trusting_everybody_is_warned_of(everyone: str) -> None:
     network = ipaddress.ip_network(everyone)
-    assert check_proxies([network]).verdict is Severity.UNSURE
-    assert check_proxies([ipaddress.ip_network("10.0.0.0/8")]).verdict is Severity.GOOD
+    assert check_proxies([network]).severity is Severity.UNSURE
+    assert check_proxies([ipaddress.ip_network("10.0.0.0/8")]).severity is Severity.GOOD
     assert check_proxies([]).found.endswith("none")

@@ -55,7 +55,7 @@ def test_a_sound_deployment_has_a_good_line_for_each_check(room: Ready) -> None:
     with running_gated_site(room.url) as site:
         admin(room, "PATCH", "/queues/demo", target_url=f"{site.url}/checkout")
         found = look(site.url)
-    assert {finding.verdict for finding in found.values()} == {Severity.GOOD}, found
+    assert {finding.severity for finding in found.values()} == {Severity.GOOD}, found
     assert list(found) == [
         *("site", "site's clock", "gate", "waiting room", "room's clock", "walk"),
         *("session token", "target", "entry", "proxies"),
@@ -64,7 +64,7 @@ def test_a_sound_deployment_has_a_good_line_for_each_check(room: Ready) -> None:
 
 def test_whoever_looked_leaves_nothing_behind(room: Ready) -> None:
     with running_gated_site(room.url) as site:
-        assert look(site.url)["walk"].verdict is Severity.GOOD
+        assert look(site.url)["walk"].severity is Severity.GOOD
     stats = admin(room, "GET", "/queues/demo/stats").json()
     assert (stats["current_waiting"], stats["current_active"]) == (0, 0)
 
@@ -75,22 +75,22 @@ def test_a_gate_that_was_forgotten_has_to_be_mended(room: Ready) -> None:
     assert found["gate"].is_bad
     assert "visitors do not have to wait" in found["gate"].found
     assert "open_paths" in found["gate"].fix
-    assert found["session token"].verdict is Severity.GOOD
-    assert found["entry"].verdict is Severity.UNSURE, "every visitor gets in, so that proves nothing"
+    assert found["session token"].severity is Severity.GOOD
+    assert found["entry"].severity is Severity.UNSURE, "every visitor gets in, so that proves nothing"
 
 
 def test_a_gate_that_only_refuses_deserves_a_look(room: Ready) -> None:
     with running_gated_site(room.url, redirects=False) as site:
         found = look(site.url, room.url, "demo")
-    assert found["gate"].verdict is Severity.UNSURE
-    assert found["entry"].verdict is Severity.GOOD
+    assert found["gate"].severity is Severity.UNSURE
+    assert found["entry"].severity is Severity.GOOD
 
 
 @pytest.mark.parametrize("fault", ["is_deaf", "drops_cookies"])
 def test_a_gate_that_sends_away_who_was_let_in_has_to_be_mended(room: Ready, fault: str) -> None:
     with running_gated_site(room.url, **{fault: True}) as site:
         found = look(site.url)
-    assert found["gate"].verdict is Severity.GOOD
+    assert found["gate"].severity is Severity.GOOD
     assert found["entry"].is_bad
 
 
@@ -100,7 +100,7 @@ def test_a_clock_that_is_wrong_has_to_be_mended(room: Ready, ahead_s: float, wor
         found = look(site.url)
     assert found["site's clock"].is_bad
     assert word in found["site's clock"].found
-    assert found["room's clock"].verdict is Severity.GOOD
+    assert found["room's clock"].severity is Severity.GOOD
 
 
 def test_a_forged_address_that_is_believed_has_to_be_mended(tmp_path: Path) -> None:
@@ -122,7 +122,7 @@ def test_without_a_limit_or_with_it_used_up_nobody_can_tell_whom_it_believes(tmp
             running_gated_site(ready.url) as site,
         ):
             found = look(site.url)
-        assert found["proxies"].verdict is Severity.UNSURE
+        assert found["proxies"].severity is Severity.UNSURE
         assert says in found["proxies"].found
 
 
@@ -131,7 +131,7 @@ def test_a_target_elsewhere_deserves_a_look_and_gets_no_token(room: Ready) -> No
         admin(room, "PATCH", "/queues/demo", target_url=f"{elsewhere.url}/checkout")
         found = look(site.url)
         assert elsewhere.visits == []
-    assert found["target"].verdict is Severity.UNSURE
+    assert found["target"].severity is Severity.UNSURE
     assert f"--target-url {site.url}" in found["target"].fix
 
 
@@ -148,7 +148,7 @@ def test_a_line_that_does_not_move_ends_the_walk_and_the_place_is_given_up(room:
             deployment, "patient", now_s=lambda: float(next(ticks)), sleep=lambda _s: None
         )
         found = {finding.subject: finding for finding in findings}
-    assert found["walk"].verdict is Severity.UNSURE
+    assert found["walk"].severity is Severity.UNSURE
     assert "session token" not in found
     assert admin(room, "GET", "/queues/still/stats").json()["current_waiting"] == 0
 
@@ -158,7 +158,7 @@ def test_what_is_not_there_is_said_and_nothing_more_is_asked(room: Ready) -> Non
     assert list(look(nowhere)) == ["site"]
     with running_target_site() as site:
         found = look(site.url, queue_id="demo")
-    assert found["waiting room"].verdict is Severity.UNSURE
+    assert found["waiting room"].severity is Severity.UNSURE
     assert "a server that is not wr" in found["walk"].found
     assert "proxies" not in found
     with running_gated_site(room.url) as gated:
@@ -174,9 +174,9 @@ def test_a_proxy_that_shows_visitors_only_what_they_need_is_walked_through(tmp_p
     ):
         admin(ready, "PATCH", "/queues/demo", target_url=site.url)
         found = look(site.url, narrow)
-    unsure = {subject for subject, finding in found.items() if finding.verdict is Severity.UNSURE}
+    unsure = {subject for subject, finding in found.items() if finding.severity is Severity.UNSURE}
     assert unsure == {"waiting room", "room's files", "session token"}
-    assert found["entry"].verdict is Severity.GOOD
+    assert found["entry"].severity is Severity.GOOD
     assert not any(finding.is_bad for finding in found.values())
 
 
@@ -199,7 +199,7 @@ def test_visitors_come_by_the_proxy_whatever_the_operator_s_own_way_is(tmp_path:
         admin(ready, "PATCH", "/queues/demo", target_url=site.url)
         # Asked by the operator's way, from the proxy's own machine, it has to believe what it is told.
         found = look(site.url, ready.url)
-    assert {finding.verdict for finding in found.values()} == {Severity.GOOD}, found
+    assert {finding.severity for finding in found.values()} == {Severity.GOOD}, found
 
 
 def test_a_certificate_that_nobody_vouches_for_has_to_be_mended(tmp_path: Path) -> None:
@@ -248,7 +248,7 @@ def test_a_site_that_leads_to_nonsense_is_a_finding(location: str) -> None:
     with speaking(head.encode("latin-1")) as origin:
         found = look(origin)
     assert "site" in found
-    assert any(finding.verdict is not Severity.GOOD for finding in found.values())
+    assert any(finding.severity is not Severity.GOOD for finding in found.values())
 
 
 @pytest.mark.parametrize("head", [b"HTTP/1.1 200 OK\r\nX-Slow: ", b"HTTP/1.1 200 OK\r\n\r\n", b""])
@@ -278,9 +278,9 @@ def test_the_server_s_own_limit_of_files_is_told_to_whoever_may_read_its_metrics
         (enough,) = check_server(ready.url, "secret-of-the-metrics", 0)
         (too_many,) = check_server(ready.url, "secret-of-the-metrics", 10**9)
         (kept,) = check_server(ready.url, "", 1)
-    assert (told.verdict, enough.subject) == (Severity.GOOD, "room's files")
+    assert (told.severity, enough.subject) == (Severity.GOOD, "room's files")
     assert too_many.is_bad
-    assert kept.verdict is Severity.UNSURE
+    assert kept.severity is Severity.UNSURE
     assert "--metrics-token" in kept.fix
 
 
@@ -291,15 +291,17 @@ def observed(url: str, status: int = 200, end: str = "", **headers: str) -> Obse
 
 def test_a_certificate_about_to_end_and_a_site_without_one_deserve_a_look() -> None:
     https = "https://shop.example.com"
-    assert check_reach(observed(https, end="Nov 20 00:00:00 2023 GMT")).verdict is Severity.UNSURE
-    assert check_reach(observed(https, end="Nov 20 00:00:00 2024 GMT")).verdict is Severity.GOOD
-    assert check_reach(observed("http://shop.example.com")).verdict is Severity.UNSURE
-    assert check_reach(observed("http://localhost:8080")).verdict is Severity.GOOD
+    assert check_reach(observed(https, end="Nov 20 00:00:00 2023 GMT")).severity is Severity.UNSURE
+    assert check_reach(observed(https, end="Nov 20 00:00:00 2024 GMT")).severity is Severity.GOOD
+    assert check_reach(observed("http://shop.example.com")).severity is Severity.UNSURE
+    assert check_reach(observed("http://localhost:8080")).severity is Severity.GOOD
 
 
 def test_a_date_is_as_exact_as_a_second_and_no_date_deserves_a_look() -> None:
     def verdict(second: int) -> Severity:
-        return check_clock("clock", observed("http://x", date=f"Tue, 14 Nov 2023 22:13:{second} GMT")).verdict
+        return check_clock(
+            "clock", observed("http://x", date=f"Tue, 14 Nov 2023 22:13:{second} GMT")
+        ).severity
 
     # Asked at 22:13:20.0 and answered at 22:13:20.4.
     assert [verdict(second) for second in (17, 18, 20, 22, 23)] == [
@@ -307,25 +309,25 @@ def test_a_date_is_as_exact_as_a_second_and_no_date_deserves_a_look() -> None:
         Severity.BAD,
     ]
     assert verdict(16) is Severity.BAD
-    assert check_clock("clock", observed("http://x")).verdict is Severity.UNSURE
-    assert check_clock("clock", observed("http://x", date="yesterday")).verdict is Severity.UNSURE
+    assert check_clock("clock", observed("http://x")).severity is Severity.UNSURE
+    assert check_clock("clock", observed("http://x", date="yesterday")).severity is Severity.UNSURE
 
 
 def test_a_gate_is_known_by_where_it_sends_people_or_by_the_session_it_gives() -> None:
     site = "https://shop.example.com/a"
     finding, way = check_gate(observed(site, 303, location="/wait/sale%201?return=%2Fa"))
-    assert (finding.verdict, way.room, way.queue_id) == (Severity.GOOD, "https://shop.example.com", "sale 1")
+    assert (finding.severity, way.room, way.queue_id) == (Severity.GOOD, "https://shop.example.com", "sale 1")
     finding, way = check_gate(observed(site, 401, x_wr_location="https://wait.example.com/wait/sale"))
-    assert (finding.verdict, way.room, way.queue_id) == (Severity.GOOD, "https://wait.example.com", "sale")
+    assert (finding.severity, way.room, way.queue_id) == (Severity.GOOD, "https://wait.example.com", "sale")
     finding, way = check_gate(observed(site, 303, location="/a", set_cookie="wr_session-sale=x; HttpOnly"))
-    assert (finding.verdict, way.room, way.queue_id) == (Severity.GOOD, "", "sale")
-    assert check_gate(observed(site, 301, location="https://www.example.com/"))[0].verdict is Severity.UNSURE
+    assert (finding.severity, way.room, way.queue_id) == (Severity.GOOD, "", "sale")
+    assert check_gate(observed(site, 301, location="https://www.example.com/"))[0].severity is Severity.UNSURE
     assert check_gate(observed(site, 404))[0].is_bad
 
 
 def test_limits_that_do_not_hold_the_crowd_have_to_be_mended() -> None:
-    assert machine.check_crowd(50_100, 50_000).verdict is Severity.GOOD
-    assert machine.check_crowd(-1, 1_000_000).verdict is Severity.GOOD
+    assert machine.check_crowd(50_100, 50_000).severity is Severity.GOOD
+    assert machine.check_crowd(-1, 1_000_000).severity is Severity.GOOD
     finding = machine.check_crowd(1_024, 50_000)
     assert finding.is_bad
     assert "924 of 50,000" in finding.found

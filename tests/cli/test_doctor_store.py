@@ -33,7 +33,7 @@ def changed(facts: StoreFacts, **changes: object) -> StoreFacts:
 
 
 def verdicts(findings: list[Finding]) -> dict[str, str]:
-    return {finding.subject: str(finding.verdict) for finding in findings}
+    return {finding.subject: str(finding.severity) for finding in findings}
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +47,7 @@ def test_the_embedded_engine_is_named_with_its_version(
 ) -> None:
     monkeypatch.setenv("PATH", "")
     finding = store_server.check_engine(tmp_path)
-    assert finding.verdict is Severity.GOOD
+    assert finding.severity is Severity.GOOD
     assert finding.found.startswith("valkey 9.")
 
 
@@ -59,7 +59,7 @@ def test_an_embedded_dragonfly_is_warned_of_for_what_its_crash_costs(
     fake.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
     finding = store_server.check_engine(tmp_path)
-    assert finding.verdict is Severity.UNSURE
+    assert finding.severity is Severity.UNSURE
     assert finding.found.startswith(f"dragonfly 1.40.0, {fake}: ")
     assert "with an empty data folder" in finding.fix
     (tmp_path / "appendonlydir").mkdir()
@@ -183,7 +183,7 @@ def test_a_url_that_is_none_is_not_repeated_in_parts(url: str) -> None:
 )
 def test_what_a_crash_of_the_store_would_lose_is_judged(facts: StoreFacts, verdict: Severity) -> None:
     finding = store_server.judge_persistence(facts)
-    assert finding.verdict is verdict
+    assert finding.severity is verdict
     assert bool(finding.fix) is (verdict is not Severity.GOOD)
 
 
@@ -198,7 +198,7 @@ def test_what_a_crash_of_the_store_would_lose_is_judged(facts: StoreFacts, verdi
     ],
 )
 def test_a_store_that_forgets_people_when_it_is_full_is_bad(policy: str | None, verdict: Severity) -> None:
-    assert store_server.judge_memory(changed(VALKEY, policy=policy)).verdict is verdict
+    assert store_server.judge_memory(changed(VALKEY, policy=policy)).severity is verdict
 
 
 @pytest.mark.parametrize(
@@ -216,7 +216,7 @@ def test_a_store_that_is_nearly_full_or_has_no_limit_is_warned_of(
     used: int | None, most: int | None, verdict: Severity
 ) -> None:
     finding = store_server.judge_memory(changed(VALKEY, used_bytes=used, max_bytes=most, machine_bytes=2**30))
-    assert finding.verdict is verdict
+    assert finding.severity is verdict
     assert bool(finding.fix) is (verdict is not Severity.GOOD)
 
 
@@ -259,7 +259,7 @@ class Dragonfly:
 def test_of_a_cluster_each_primary_is_looked_at(cluster: StoreCluster) -> None:
     findings = store_server.check_store(cluster.nodes[-1].url)
     by_subject = [finding for finding in findings if finding.subject == "store's cluster"]
-    assert [str(finding.verdict) for finding in by_subject] == ["✓"], findings
+    assert [str(finding.severity) for finding in by_subject] == ["✓"], findings
     assert by_subject[0].found.startswith("3 primaries: ")
     looked_at = {finding.found.rpartition(" ")[2] for finding in findings if finding.subject == "store"}
     assert looked_at == {f"127.0.0.1:{node.port}" for node in cluster.primaries()}
@@ -272,7 +272,9 @@ def test_a_cluster_that_stops_as_a_whole_is_warned_of(cluster: StoreCluster) -> 
         findings = store_server.check_store(cluster.url)
     finally:
         node.client.config_set("cluster-require-full-coverage", "no")
-    warned = [finding for finding in findings if str(finding.verdict) == "!" and "cluster" in finding.subject]
+    warned = [
+        finding for finding in findings if str(finding.severity) == "!" and "cluster" in finding.subject
+    ]
     assert ["cluster-require-full-coverage no" in finding.fix for finding in warned] == [True]
 
 

@@ -10,8 +10,6 @@ import pytest
 from tests.support.processes import ADMIN_KEY, ServerProcess, running_server_process
 from tests.support.site import BASE, Site
 
-pytestmark = pytest.mark.any_engine
-
 
 @pytest.fixture(params=["on", "off"])
 def logging_server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ServerProcess]:

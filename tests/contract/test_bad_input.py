@@ -28,8 +28,6 @@ from tests.support.site import BASE, Site, new_address
 from wr.model.queue_settings import WEEK_S
 from wr.store.key_names import KeyNames
 
-pytestmark = pytest.mark.any_engine
-
 JSON = "application/json"
 LIMIT = 16 * 1024
 

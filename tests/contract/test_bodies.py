@@ -9,8 +9,6 @@ from tests.contract.helpers import assert_refused, claims_of, enter, open_queue,
 from tests.support import plain_http
 from tests.support.site import BASE, Site, new_address
 
-pytestmark = pytest.mark.any_engine
-
 TYPES = [
     "text/plain;charset=UTF-8",
     "application/x-www-form-urlencoded",

@@ -11,8 +11,6 @@ from tests.contract.conftest import running_site
 from tests.contract.helpers import enqueue_path, open_queue
 from tests.support.site import Site
 
-pytestmark = pytest.mark.any_engine
-
 CLIENT = "203.0.113.7"
 
 

@@ -9,8 +9,6 @@ from tests.contract.helpers import assert_refused, open_queue, waiting
 from tests.support import plain_http
 from tests.support.site import Site
 
-pytestmark = pytest.mark.any_engine
-
 IN_COOKIE = {"X-WR-Token": "cookie"}
 
 

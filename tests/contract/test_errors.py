@@ -25,8 +25,6 @@ from tests.contract.helpers import (
 from tests.support.site import BASE, Site, error_code, new_address
 from wr.store.key_names import KeyNames
 
-pytestmark = pytest.mark.any_engine
-
 
 def cancelled_heartbeat(site: Site) -> httpx.Response:
     queue_id = site.make_queue(status="paused")

@@ -20,8 +20,6 @@ from wr.api.openapi import openapi_document
 from wr.api.route import ANY
 from wr.api.routes import ROUTES
 
-pytestmark = pytest.mark.any_engine
-
 DOCUMENT = openapi_document()
 PLENTY = {name.lower(): value for name, value in UNCOUNTED}
 HEAD_PATIENCE_S = 0.5

@@ -138,9 +138,10 @@ def test_a_token_of_the_sites_own_is_not_looked_for_among_ours(site: Site) -> No
     own = jwt.encode({"sub": "me"}, "k" * 32, algorithm="HS256", headers={"kid": "the-sites-own"})
     queue_id = busy_queue(site)
     began = time.monotonic()
-    for _ in range(5):
+    # To look for the key would take a pause of one second from the second request on.
+    for _ in range(12):
         assert ask(site, queue_id, "/", Authorization=f"Bearer {own}").status_code == 303
-    assert time.monotonic() - began < 4
+    assert time.monotonic() - began < 8
 
 
 def test_open_paths_addresses_and_health_checkers_pass_without_a_session(site: Site) -> None:

@@ -5,8 +5,6 @@ import pytest
 from tests.contract.conftest import Stranded
 from tests.support.site import BASE, Site
 
-pytestmark = pytest.mark.any_engine
-
 PATHS = ["/health", f"{BASE}/health"]
 
 

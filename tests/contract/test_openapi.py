@@ -26,8 +26,6 @@ from tests.contract.helpers import (
 from tests.support.site import BASE, Site, new_address
 from wr.api.openapi import openapi_document
 
-pytestmark = pytest.mark.any_engine
-
 DOCUMENT = openapi_document()
 CONTRACT = yaml.safe_load(Path(__file__).with_name("contract_openapi.yaml").read_text("utf-8"))
 WAITS = {"heartbeat_timeout_seconds": 604_800}

@@ -14,8 +14,6 @@ from tests.support import plain_http
 from tests.support.server import running_server
 from tests.support.site import BASE
 
-pytestmark = pytest.mark.any_engine
-
 SECRET = "a shared secret of the site, long enough"
 PRIVATE = ec.generate_private_key(ec.SECP256R1())
 PUBLIC = PRIVATE.public_key().public_bytes(

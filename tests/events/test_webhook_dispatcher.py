@@ -1,4 +1,4 @@
-"""The couriers of all webhooks: what goes wrong with one is no other's trouble, what is lost is counted."""
+"""The workers of all webhooks: what goes wrong with one is no other's trouble, what is lost is counted."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -109,7 +109,7 @@ class Scene:
         self.event_bus.note(EventType.QUEUE_DELETED, queue_id, at_ms)
 
 
-async def test_an_unexpected_error_ends_neither_other_couriers_nor_its_own_for_long(
+async def test_an_unexpected_error_ends_neither_other_workers_nor_its_own_for_long(
     autojump_clock: trio.testing.MockClock, capsys: pytest.CaptureFixture[str]
 ) -> None:
     scene = Scene(webhook("odd"), webhook("sound"))

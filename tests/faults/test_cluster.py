@@ -11,6 +11,7 @@ from tests.support.clusters import StoreCluster, running_sentinels
 from tests.support.crowd import Crowd, coming, until
 from tests.support.processes import ServerProcess, eventually, running_server_process
 from tests.support.site import Site
+from wr.model.refusals import Unavailable
 from wr.store.connection import Connection
 from wr.store.script import Script
 
@@ -102,25 +103,31 @@ async def test_nobody_is_turned_away_or_loses_a_place_while_slots_move(
     crowd.check_everyone_stands_where_they_stood(site)
 
 
-async def test_a_script_that_deletes_a_key_and_uses_it_again_while_its_slot_moves_is_tried_again(
-    whole: StoreCluster,
+@pytest.mark.parametrize("may_repeat", [True, False])
+async def test_a_script_that_breaks_off_because_a_slot_moves_is_sent_again_only_if_it_may_be(
+    whole: StoreCluster, may_repeat: bool
 ) -> None:
-    key = "{moved-under-a-script}"
-    script: Script[int] = Script(
-        "count_anew", "redis.call('DEL', KEYS[1]) return redis.call('INCR', KEYS[1])"
-    )
+    key = f"{{moved-under-a-script-{may_repeat}}}"
+    text = "redis.call('DEL', KEYS[1]) return redis.call('INCR', KEYS[1])"
+    script: Script[int] = Script("count_anew", text, may_repeat=may_repeat)
     connection = Connection(whole.url)
-    counted: list[int] = []
+    outcomes: list[int | str] = []
 
-    def call_it() -> None:
-        if not counted:
-            counted.append(trio.from_thread.run(connection.call, script, [key], []))
+    async def call_it() -> None:
+        try:
+            outcomes.append(await connection.call(script, [key], []))
+        except Unavailable as error:
+            outcomes.append(type(error).__name__)
+
+    def call_it_once() -> None:
+        if not outcomes:
+            trio.from_thread.run(call_it)
 
     try:
         assert await connection.call(script, [key], []) == 1
-        await trio.to_thread.run_sync(whole.move_slot, key, call_it)
+        await trio.to_thread.run_sync(whole.move_slot, key, call_it_once)
         # Asked again, the node sends the caller to the one that the slot moves to.
-        assert counted == [1]
+        assert outcomes == [1 if may_repeat else "BrokenOff"]
         assert await connection.call(script, [key], []) == 1
     finally:
         connection.close()

@@ -28,7 +28,7 @@ def test_a_look_at_a_real_gate_leaves_no_session_and_no_place_behind(gated: Gate
     assert "admits at once" in found["gate"].found
     assert not [finding for finding in found.values() if finding.is_bad], found
     assert "left behind" not in found
-    assert found["entry"].verdict is Severity.GOOD
+    assert found["entry"].severity is Severity.GOOD
     stats = gated.room.admin("GET", "/queues/demo/stats").json()
     assert stats["total_admitted_today"] >= 2
     assert (stats["current_waiting"], stats["current_active"]) == (0, 0)

@@ -103,16 +103,17 @@ async def test_messages_come_in_order_and_the_code_at_the_end() -> None:
 
 
 async def test_a_ping_is_answered_and_heard_though_no_message_is_read() -> None:
-    answered = trio.Event()
+    looked_at, answered = trio.Event(), trio.Event()
 
     async def talk(connection: WebSocketConnection) -> None:
-        await trio.sleep(0.05)
+        await looked_at.wait()
         await connection.ping()
         answered.set()
         await trio.sleep_forever()
 
     async with talking(talk) as websocket:
         opened_s = websocket.heard_s
+        looked_at.set()
         await answered.wait()
         assert websocket.heard_s > opened_s
 

@@ -189,7 +189,7 @@ def test_each_engine_knows_the_other_s_data_and_minds_neither_its_own_nor_none(t
     assert foreign_data(dragonfly, tmp_path) is None, "a folder with nothing in it is nobody's data"
     found = foreign_data(valkey, tmp_path)
     assert found is not None
-    assert "install dragonfly" in found.mend
+    assert "install dragonfly" in found.fix
 
 
 def test_dragonfly_takes_two_cores_at_most_for_each_wants_memory_of_its_own(

@@ -59,12 +59,12 @@ class Noted:
 async def noted(
     engine: Engine, prefix: str, connect: Callable[[str], Connection] = Connection
 ) -> AsyncIterator[Noted]:
-    queue_cache, outbox = EventBus(), Outbox("test", EventTally(), 1000)
-    queue_cache.add(outbox)
+    event_bus, outbox = EventBus(), Outbox("test", EventTally(), 1000)
+    event_bus.add(outbox)
     with trio.fail_after(30):
         own = f"{prefix}:{secrets.token_hex(4)}"
         connection = connect(engine.url)
-        async with store_over(connection, LIMITS, own, StoreEvents(queue_cache)) as store:
+        async with store_over(connection, LIMITS, own, StoreEvents(event_bus)) as store:
             it = Noted(store, outbox)
             config = QueueConfig(
                 id=it.queue_id, name="Q", target_url="https://shop.example/", admission_rate=1000

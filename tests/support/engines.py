@@ -45,7 +45,8 @@ class Engine:
         return "off" if self.name in ON_GENERAL_LANE else "on"
 
 
-_PORTS_OF_A_WORKER = 1_000
+_WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+_PORTS_OF_A_WORKER = 10_000 // _WORKERS
 _BUS = 10_000
 """Difference between a cluster node's port and the port of its bus."""
 _next_port = itertools.count(secrets.randbelow(_PORTS_OF_A_WORKER))
@@ -57,7 +58,7 @@ def free_port() -> int:
     It is below the ports that the kernel assigns, and in a range of this test worker only: no process takes
     it before it is used.
     """
-    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 10
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
     for _ in range(_PORTS_OF_A_WORKER):
         port = 10_000 + worker * _PORTS_OF_A_WORKER + next(_next_port) % _PORTS_OF_A_WORKER
         if _is_free(port) and _is_free(port + _BUS):

@@ -30,7 +30,7 @@ _GENEROUS = {"limit_enqueue": "0", "limit_status": "0", "limit_heartbeat": "0", 
 
 
 def eventually(condition: Callable[[], T | None], what: str, seconds: float = 20.0) -> T:
-    """Repeat a question until its answer is true, and return it. Only this function sleeps in these tests."""
+    """Repeat a question until its answer is true, and return it."""
     deadline = time.monotonic() + seconds
     while True:
         answer = condition()

@@ -21,3 +21,4 @@ HeldStatus = Annotated[
     Meta(description="Why no visitor is admitted just now. Left out while visitors are admitted"),
 ]
 Seconds = Annotated[int, Meta(ge=0, description="Seconds")]
+Reason = Annotated[str, Meta(max_length=200, examples=["abuse_detected"])]

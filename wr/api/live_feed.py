@@ -5,6 +5,7 @@ from typing import Protocol
 import msgspec
 import trio
 
+from wr.api.http_messages import Headers
 from wr.api.services import Services
 from wr.live.registry import Others
 from wr.live.stream import Stream
@@ -12,9 +13,7 @@ from wr.live.updates import Farewell, Update
 from wr.model.limits import Usage
 
 NORMAL_CLOSURE = 1000
-GOING_AWAY = 1001
 SERVICE_RESTART = 1012
-_RETRY_MS = 3_000
 KEEP_ALIVE_S = 15.0
 """Seconds without an event after which an event stream sends a keep-alive."""
 
@@ -38,7 +37,7 @@ class Feed(Protocol):
     """The feed of one visitor."""
 
     stream: Stream
-    headers: list[tuple[str, str]]
+    headers: Headers
     """Additional headers of the response that opens the feed."""
     usage: Usage | None
 
@@ -70,9 +69,6 @@ class Feed(Protocol):
 class StartingFeed(Feed, Protocol):
     """A feed that is about to be opened."""
 
-    stream: Stream
-    """The stream of updates for this client."""
-
     async def begin(self) -> None:
         """Read the visitor's place from the store."""
         ...
@@ -90,7 +86,7 @@ async def next_of(feed: Feed, patience_s: float) -> Event | Goodbye | None:
             return news
 
 
-def event_stream_headers(feed: Feed) -> list[tuple[str, str]]:
+def event_stream_headers(feed: Feed) -> Headers:
     """Return the headers of an event stream."""
     return [
         ("Content-Type", "text/event-stream"),

@@ -4,7 +4,7 @@ Each route of the table names its reader, so that the type of the message is che
 the operation of the route asks for.
 """
 
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 from urllib.parse import parse_qsl
 
 import msgspec
@@ -97,3 +97,10 @@ def _not_valid(error: msgspec.ValidationError) -> refusals.InvalidRequest:
     if not field:
         return refusals.InvalidRequest(message)
     return refusals.InvalidRequest(message, field=field.rstrip("`").lstrip("."))
+
+
+def given_fields(message: msgspec.Struct) -> dict[str, Any]:
+    """List what a client has set, by name; `Any` because each field has a type of its own."""
+    return {
+        name: value for name, value in msgspec.structs.asdict(message).items() if value is not msgspec.UNSET
+    }

@@ -52,9 +52,9 @@ def _new_secret_file(path: Path) -> Iterator[TextIO]:
 
 @contextmanager
 def _in_form(form: str, file: TextIO) -> Iterator[Take]:
-    from wr.cli import tables as command_tables
+    from wr.cli import tables
 
-    if form == "links" or (not form and not command_tables.make_console().is_terminal):
+    if form == "links" or (not form and not tables.make_console().is_terminal):
         yield lambda answer: file.writelines(f"{each.link}\n" for each in answer.passes)
         return
     if form == "csv":
@@ -70,7 +70,7 @@ def _in_form(form: str, file: TextIO) -> Iterator[Take]:
             if form == "json":
                 file.write(msgspec.json.format(msgspec.json.encode(whole), indent=2).decode() + "\n")
             else:
-                command_tables.show_answer(whole, as_json=False)
+                tables.show_answer(whole, as_json=False)
 
 
 class _CsvRows:

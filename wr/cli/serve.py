@@ -14,6 +14,7 @@ from wr.cli.options import (
 )
 from wr.client.admin_client import ADMIN_KEY_FILE
 from wr.server.settings import BadSetting, Settings, load_settings
+from wr.supervision.exception_groups import first_of
 
 
 @click.command(cls=GroupedCommand)
@@ -39,7 +40,7 @@ def serve(**flags: str | None) -> None:
     try:
         trio.run(_serve, settings)
     except* (StartUpFailure, StoreFailure) as group:
-        failure = _first(group)
+        failure = first_of(group)
     # Raised out here because Python before 3.11.4 (Debian 12) would wrap it in a group in an except* block.
     if failure is not None:
         raise CommandFailure(str(failure)) from failure
@@ -77,10 +78,3 @@ def _greet(ready: Any, settings: Settings) -> None:
         click.echo(f"  admin key  {ready.admin_key}   (X-Admin-Key; kept in {file})")
     else:
         click.echo(f"  admin key  in {file}")
-
-
-def _first(group: BaseExceptionGroup[Any]) -> BaseException:
-    error: BaseException = group
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error

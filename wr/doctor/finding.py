@@ -18,7 +18,7 @@ class Severity(StrEnum):
 class Finding:
     """One line of the report: the subject, what was found and, unless it is good, how to fix it."""
 
-    verdict: Severity
+    severity: Severity
     subject: str
     found: str
     fix: str = ""
@@ -26,11 +26,11 @@ class Finding:
     @property
     def is_bad(self) -> bool:
         """Whether it is an error that the operator must fix."""
-        return self.verdict is Severity.BAD
+        return self.severity is Severity.BAD
 
     def __str__(self) -> str:
         fix = f" → {self.fix}" if self.fix else ""
-        return f"{self.verdict} {self.subject:<16} {self.found}{fix}"
+        return f"{self.severity} {self.subject:<16} {self.found}{fix}"
 
 
 def good(subject: str, found: str) -> Finding:

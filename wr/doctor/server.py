@@ -22,7 +22,7 @@ def check_server(room: str, metrics_token: str, expected_crowd: int) -> list[Fin
         return [_unknown(f"/metrics is not readable from here ({answer.status})")]
     limit = int(float(told[1]))
     finding = check_crowd(limit, expected_crowd) if expected_crowd else check_open_files(limit)
-    return [Finding(finding.verdict, "room's files", finding.found, finding.fix)]
+    return [Finding(finding.severity, "room's files", finding.found, finding.fix)]
 
 
 def _unknown(why: str) -> Finding:

@@ -69,7 +69,7 @@ def check_engine(data_dir: Path) -> Finding:
     found = f"{engine.name} {version[1] if version else 'of unknown version'}, {engine.binary}"
     foreign = foreign_data(engine, data_dir)
     if foreign is not None:
-        return bad(subject, foreign.found, foreign.mend)
+        return bad(subject, foreign.found, foreign.fix)
     if engine.name == "dragonfly":
         return unsure(
             subject,

@@ -29,6 +29,9 @@ _OLDEST_S = 60.0
 """How long a connection is used. After that, the addresses of its name are looked up and checked again."""
 _MOST_KEPT = 64
 _SWEEP_S = 5.0
+REST_S = 0.05
+"""How long a request waits for the rest of the answer before it, in seconds: as long as a new connection may
+take."""
 
 
 class _Origin(NamedTuple):
@@ -40,7 +43,7 @@ class _Origin(NamedTuple):
 
 
 class _Kept(NamedTuple):
-    """A connection that no request uses."""
+    """A connection, the server that it belongs to, and when it was opened."""
 
     origin: _Origin
     opened_s: float
@@ -57,11 +60,14 @@ class HttpClient:
         timeout_s: float,
         dns_cache: DnsCache | None = None,
         clock_s: Callable[[], float] = trio.current_time,
+        rest_s: float = REST_S,
     ) -> None:
+        self._rest_s = rest_s
         self._forbidden = forbidden
         self._timeout_s = timeout_s
         self._dns_cache = dns_cache or DnsCache()
         self._clock_s = clock_s
+        self._kind: type[KeptConnection] | None = None
         self._tls: ssl.SSLContext | None = None
         self._kept: list[_Kept] = []
         """The connection that was used last stands at the end."""
@@ -137,12 +143,15 @@ class HttpClient:
     async def _open(self, origin: _Origin) -> _Kept:
         """Prepare a connection; it connects with its first request."""
         opened_s = self._clock_s()
-        kind = await trio.to_thread.run_sync(_load)
+        if self._kind is None:
+            self._kind = await trio.to_thread.run_sync(_load)
         if origin.scheme == "https" and self._tls is None:
             # Reading the certificate authorities takes about 20 ms.
             self._tls = await trio.to_thread.run_sync(ssl.create_default_context)
         host = _encoded(origin.host)
-        return _Kept(origin, opened_s, kind(origin.scheme, host, origin.port, self._tls, self._addresses))
+        return _Kept(
+            origin, opened_s, self._kind(origin.scheme, host, origin.port, self._tls, self._addresses)
+        )
 
     async def _addresses(self, host: str, port: int) -> Sequence[Address]:
         """List the addresses of a host that may be called; at least one."""
@@ -160,7 +169,7 @@ class HttpClient:
             return None
         is_free = False
         try:
-            is_free = await kept.connection.is_free_again()
+            is_free = await kept.connection.is_free_again(self._rest_s)
         finally:
             if not is_free:
                 kept.connection.close()

@@ -11,6 +11,7 @@ addresses of a name again, and with 64 busy connections it took 6 ms of processo
 import ssl
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 
+import h11
 import httpcore
 import trio
 
@@ -22,8 +23,6 @@ _CHUNK = 16 * 1024
 _LONGEST_PART = 64 * 1024
 """How many bytes are read of the head of an answer, and as many of its rest. With more to come, the head is a
 failure, and the rest ends the connection."""
-_REST_S = 0.05
-"""How long the next request waits for that rest: as long as a new connection may take."""
 
 FindAddresses = Callable[[str, int], Awaitable[Sequence[Address]]]
 """Takes a host and a port, and returns the addresses that may be called; may raise any exception."""
@@ -80,8 +79,8 @@ class KeptConnection:
             )
         )
 
-    async def is_free_again(self) -> bool:
-        """Read the rest of the answer, if it is short and comes at once; whether another request may follow.
+    async def is_free_again(self, patience_s: float) -> bool:
+        """Read the rest of the answer, if it is short and comes in time; whether another request may follow.
 
         No request may follow if the receiver has sent more than the answer: a message that it sends before it
         closes an idle connection would be taken for the answer to a request that it never read.
@@ -91,15 +90,20 @@ class KeptConnection:
             return False
         stream.left_bytes = _LONGEST_PART
         try:
-            with trio.move_on_after(_REST_S):
+            with trio.move_on_after(patience_s):
                 async for _ in answer.aiter_stream():
                     pass
                 await answer.aclose()
                 # Expired means that the socket is readable.
-                return self._http.is_idle() and not self._http.has_expired()
+                return self._http.is_idle() and not self._http.has_expired() and not self._has_surplus()
         except (OSError, trio.BrokenResourceError, httpcore.ProtocolError):
             return False
         return False
+
+    def _has_surplus(self) -> bool:
+        """Whether bytes came after the answer. httpcore does not tell, so its parser is asked."""
+        parser = getattr(getattr(self._http, "_connection", None), "_h11_state", None)
+        return not isinstance(parser, h11.Connection) or parser.trailing_data != (b"", False)
 
     def close(self) -> None:
         """Close the connection at once, without waiting: a cancelled task cannot wait."""

@@ -33,6 +33,7 @@ from wr.http.http2_lane import Http2Lane
 from wr.http.strict_http1 import GeneralConfig
 from wr.http.transports import Transport, TrioStream
 from wr.supervision.client_gone import ClientGone
+from wr.supervision.exception_groups import first_of
 
 log = structlog.get_logger("wr.connections")
 
@@ -83,7 +84,7 @@ class GeneralLane:
         except* ClientGone:
             transport.close()
         except* Exception as group:  # noqa: BLE001 - an error of one connection must not end another
-            self._client_errors.warn("a connection ended with an error", error=repr(_first(group)))
+            self._client_errors.warn("a connection ended with an error", error=repr(first_of(group)))
 
     def say_farewell(self) -> None:
         """From now on, announce in each response that the connection closes."""
@@ -118,6 +119,7 @@ class GeneralLane:
 
         async def app_closing(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
             is_request = scope["type"] == "http"
+            # Compared again so that the type checker knows that the scope has headers.
             is_last = scope["type"] == "http" and _has_two_ends(scope["headers"])
 
             async def send_all(message: ASGISendEvent) -> None:
@@ -190,10 +192,3 @@ def _has_two_ends(headers: Iterable[tuple[bytes, bytes]]) -> bool:
     be read as a request, and the connection closes (RFC 9112, section 6.1).
     """
     return {b"content-length", b"transfer-encoding"} <= {name for name, _ in headers}
-
-
-def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    error: BaseException = group
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error

@@ -35,10 +35,6 @@ class BoundedCache(Generic[Key, Value]):
             self._old, self._young = self._young, {}
         self._young[key] = value
 
-    def __contains__(self, key: Key) -> bool:
-        """Whether something is remembered under `key`. Unlike `get`, to look does not keep it."""
-        return key in self._young or key in self._old
-
     def clear(self) -> None:
         """Remove all entries."""
         self._young, self._old = {}, {}

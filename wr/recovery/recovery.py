@@ -180,9 +180,12 @@ class Recovery:
             await self._write(even_counts=looks % _COUNTS_EVERY == 0)
 
     async def keep_last(self) -> None:
-        """Write the recovery file a last time, after the last admission pass. Takes at most 2 s."""
+        """Write the recovery file a last time, after the last admission pass.
+
+        Takes at most 2 s: a disk that hangs does not hold up the end of the server.
+        """
         with trio.move_on_after(_LAST_WRITE_S, shield=True):
-            await self._write(even_counts=True)
+            await self._write(even_counts=True, may_be_abandoned=True)
 
     async def _read_lists(self, turn: int) -> None:
         now_ms = self._clock_ms()
@@ -194,7 +197,7 @@ class Recovery:
             revoked = await self._store.recovery.revoked_passes(queue_id, now_ms)
             self._memory.learn_lists(queue_id, blocks, revoked)
 
-    async def _write(self, *, even_counts: bool) -> None:
+    async def _write(self, *, even_counts: bool, may_be_abandoned: bool = False) -> None:
         if self._owes or self._forgot_ms is None:
             return
         kept = self._kept()
@@ -203,7 +206,7 @@ class Recovery:
         if self._written is not None and not even_counts and _without_counts(kept) == self._written:
             return
         try:
-            await trio.to_thread.run_sync(write_kept, self._folder, kept)
+            await trio.to_thread.run_sync(write_kept, self._folder, kept, abandon_on_cancel=may_be_abandoned)
         except OSError as error:
             if not self._cannot_write:
                 log.warning(

@@ -44,7 +44,7 @@ class Rehearsal:
         """
         self.plan = plan
         self.counts = LiveCounts()
-        self._mixed_visit_plans = visit_plans
+        self._visit_plans = visit_plans
         self._client = client
         self._admin = admin
         self._clock = clock
@@ -98,7 +98,7 @@ class Rehearsal:
 
     async def _start_visitors(self, visitors: trio.Nursery, started_s: float) -> None:
         keeps_every = -(-self.plan.visitors // MOST_VERIFIED)
-        for visit_plan in self._mixed_visit_plans:
+        for visit_plan in self._visit_plans:
             due_s = started_s + visit_plan.comes_at_s
             await trio.sleep_until(due_s)
             requests = VisitorRequests(

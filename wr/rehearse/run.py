@@ -26,6 +26,7 @@ from wr.rehearse.plan import Plan, VisitPlan, make_visit_plans
 from wr.rehearse.rehearsal import Rehearsal
 from wr.rehearse.report import announce, report, show_progress
 from wr.rehearse.verdict import Verdict, judge
+from wr.supervision.exception_groups import first_of
 
 __all__ = ["CannotRehearse", "run_rehearsal"]
 
@@ -60,15 +61,20 @@ def run_rehearsal(
     except ValueError as error:
         raise CannotRehearse(str(error)) from error
     failure: BaseException | None = None
+    is_interrupted = False
     with garbage_collected_rarely():
         try:
             seen = trio.run(_run, console, admin, origin, queue_id, visitors, join_rate, seed, is_live)
         except* CannotRehearse as group:
-            failure = _first(group)
+            failure = first_of(group)
+        except* KeyboardInterrupt:
+            is_interrupted = True
         # Raised out here because Python before 3.11.4 (Debian 12) would wrap it in a group in an except*
         # block.
         if failure is not None:
             raise failure
+        if is_interrupted:
+            raise KeyboardInterrupt
         verdict = judge(seen)
     report(console, seen.plan, verdict)
     return verdict
@@ -153,8 +159,3 @@ def connections(visitors: int) -> int:
         limit = wanted if granted == resource.RLIM_INFINITY else min(wanted, granted)
         resource.setrlimit(resource.RLIMIT_NOFILE, (limit, granted))
     return visitors if limit == resource.RLIM_INFINITY else max(1, min(wanted, limit) - _SPARE_DESCRIPTORS)
-
-
-def _first(group: BaseExceptionGroup[CannotRehearse]) -> CannotRehearse:
-    (error, *_) = group.exceptions
-    return _first(error) if isinstance(error, BaseExceptionGroup) else error

@@ -18,6 +18,8 @@ import trio
 from trio_websocket import ConnectionClosed, ConnectionRejected, WebSocketConnection, wrap_client_stream
 from wsproto.utilities import ProtocolError
 
+from wr.supervision.exception_groups import first_of
+
 Headers = Sequence[tuple[bytes, bytes]]
 _decoder = msgspec.json.Decoder(dict[str, Any])
 _WITHOUT_A_CODE = 1006
@@ -109,7 +111,7 @@ async def _read(
             heard.is_open = True
             task_status.started(WebSocket(connection, heard))
     except* ConnectionRejected as group:
-        status = _first(group).status_code
+        status = first_of(group).status_code
     # The last two: the library may answer a ping on a connection that it closes, and it tries to reject an
     # answer that is not HTTP.
     except* (_Lost, ConnectionClosed, ProtocolError, h11.ProtocolError):
@@ -166,8 +168,3 @@ class _HeardStream(trio.abc.Stream):
     def _lose(self, error: BaseException | None) -> None:
         if not self.is_open:
             raise _Lost from error
-
-
-def _first(group: BaseExceptionGroup[ConnectionRejected]) -> ConnectionRejected:
-    (error, *_) = group.exceptions
-    return _first(error) if isinstance(error, BaseExceptionGroup) else error

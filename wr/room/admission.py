@@ -46,6 +46,10 @@ class Learning(Protocol):
         """Note what a pass over each of these queues saw."""
         ...
 
+
+class LearningAll(Learning, Protocol):
+    """The same for every queue there is; it keeps something for each."""
+
     def missing_from(self, queue_ids: Sequence[str], /) -> list[str]:
         """Tell which queues are not listed any more although something is kept for them."""
         ...
@@ -55,7 +59,7 @@ class Learning(Protocol):
         ...
 
 
-class Acknowledging(Protocol):
+class KeepsPerQueue(Protocol):
     """Something that keeps data for each queue."""
 
     def names(self) -> set[str]:
@@ -67,7 +71,7 @@ class Acknowledging(Protocol):
         ...
 
 
-class Knowing(Acknowledging, Protocol):
+class Knowing(KeepsPerQueue, Protocol):
     """What the observer needs of the queue cache."""
 
     async def learn(self, queue_id: str, admission: AdmissionPass | None, /) -> None:
@@ -85,11 +89,11 @@ class AdmissionObserver:
         self,
         queue_cache: Knowing,
         tell: Callable[[str, Iterable[bytes] | None], None],
-        *others: Acknowledging,
+        *others: KeepsPerQueue,
     ) -> None:
         self._queue_cache = queue_cache
         self._tell = tell
-        self._remembering: tuple[Acknowledging, ...] = (queue_cache, *others)
+        self._remembering: tuple[KeepsPerQueue, ...] = (queue_cache, *others)
         self._missing: set[str] = set()
 
     def missing_from(self, queue_ids: Sequence[str]) -> list[str]:
@@ -134,15 +138,15 @@ class _Rounds:
         self,
         store: Admitting,
         registry: Listing,
-        queue_cache: Learning,
+        observer: LearningAll,
         nursery: trio.Nursery,
         machine_of: Callable[[str], str],
         patience_s: float,
     ) -> None:
         self._store = store
         self._registry = registry
-        self._queue_cache = queue_cache
-        self._place_of = machine_of
+        self._observer = observer
+        self._machine_of = machine_of
         self._patience_s = patience_s
         self._listed: list[str] = []
         self._nursery = nursery
@@ -159,7 +163,7 @@ class _Rounds:
             Unavailable: the store cannot be reached; the next pass counts every visitor that was let in.
         """
         pending = await self._names()
-        missing = self._queue_cache.missing_from(pending)
+        missing = self._observer.missing_from(pending)
         if missing:
             # If two operators created and deleted a queue at once and a server died just then, the queue may
             # exist without being listed. It is known here once a visitor has asked about it.
@@ -169,11 +173,11 @@ class _Rounds:
                 # The machine of that queue is away. A later round misses it again.
                 log.debug("whether queues that are not listed exist cannot be known", queues=len(missing))
             else:
-                self._queue_cache.forget([queue_id for queue_id in missing if queue_id not in restored])
+                self._observer.forget([queue_id for queue_id in missing if queue_id not in restored])
                 pending = [*pending, *restored]
         lanes: dict[str, list[str]] = {}
         for queue_id in pending:
-            lanes.setdefault(self._place_of(queue_id), []).append(queue_id)
+            lanes.setdefault(self._machine_of(queue_id), []).append(queue_id)
         self._has_lanes = len(lanes) > 1
         if self._has_lanes:
             return await self._lanes.run(lanes, self._patience_s)
@@ -216,7 +220,7 @@ class _Rounds:
                 # wait. The result of each round trip is noted before the next, which may fail.
                 with trio.CancelScope(shield=True):
                     done = await self._store.admit(pending[start : start + QUEUES_PER_ROUND_TRIP])
-                    await self._queue_cache.learn(done)
+                    await self._observer.learn(done)
                 passes.update(done)
             admitted += sum(len(admission.admitted) for admission in passes.values() if admission is not None)
             pending = [
@@ -225,7 +229,7 @@ class _Rounds:
         return admitted
 
 
-async def admit_once(store: Admitting, registry: Listing, queue_cache: Learning) -> int:
+async def admit_once(store: Admitting, registry: Listing, observer: LearningAll) -> int:
     """Run one round, as `run_admission` does again and again; returns how many visitors were let in.
 
     Raises:
@@ -236,7 +240,7 @@ async def admit_once(store: Admitting, registry: Listing, queue_cache: Learning)
     async with trio.open_nursery() as nursery:
         try:
             admitted = await _Rounds(
-                store, registry, queue_cache, nursery, _one_machine, _LEAST_PATIENCE_S
+                store, registry, observer, nursery, _one_machine, _LEAST_PATIENCE_S
             ).run()
         except Exception as error:  # noqa: BLE001 - raised below, outside of the group
             failure = error
@@ -252,7 +256,7 @@ def _one_machine(_queue_id: str) -> str:
 async def run_admission(
     store: Admitting,
     registry: Listing,
-    queue_cache: Learning,
+    observer: LearningAll,
     *,
     interval_s: float,
     metrics: AdmissionMetrics | None = None,
@@ -269,9 +273,7 @@ async def run_admission(
     up only the passes over its own queues.
     """
     async with trio.open_nursery() as nursery:
-        rounds = _Rounds(
-            store, registry, queue_cache, nursery, machine_of, max(interval_s, _LEAST_PATIENCE_S)
-        )
+        rounds = _Rounds(store, registry, observer, nursery, machine_of, max(interval_s, _LEAST_PATIENCE_S))
         await _run_rounds(rounds, interval_s, metrics or AdmissionMetrics(), task_status)
 
 

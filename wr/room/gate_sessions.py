@@ -1,8 +1,7 @@
 """Sessions at the gate: which visitors may enter the site, known for a second without asking the store."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Protocol
 
 import structlog
 import trio
@@ -13,13 +12,13 @@ from wr.model.queue_settings import QueueConfig, QueueStatus
 from wr.model.refusals import Unavailable
 from wr.model.session_binding import SessionCaller
 from wr.model.tokens import SessionClaims
+from wr.room.admission import Learning
 from wr.room.admission_on_demand import AdmissionOnDemand
 from wr.room.join_rules import JoiningVisitor
 from wr.room.known_sessions import KnownSession, KnownSessions, SessionKey
 from wr.room.place_refusals import session_expired
 from wr.room.queue_cache import QueueCache
 from wr.room.visitors import HeldPlace, Tell, VisitorService
-from wr.store.admit import AdmissionPass
 from wr.store.gate import GateCall
 from wr.store.leave import Departure
 from wr.store.poll import PollKind
@@ -33,14 +32,6 @@ one round trip."""
 _MOST_IN_ONE_REPORT = 1_000
 _COMING_BACK_S = 10.0
 _MOST_WALKED_IN = 10_000
-
-
-class Learning(Protocol):
-    """What is told what an admission pass did, for the queue cache and live streams."""
-
-    async def learn(self, passes: Mapping[str, AdmissionPass | None], /) -> None:
-        """Note what a pass over each of these queues saw."""
-        ...
 
 
 class BoundElsewhere(Exception):

@@ -46,6 +46,10 @@ _json_tracebacks = structlog.processors.ExceptionRenderer(
 )
 
 
+_SEPARATORS = (",", ":")
+"""As orjson writes them, so that all lines look alike to a filter."""
+
+
 def without_secrets(text: str) -> str:
     """Return the text with everything that looks like a token, key or password replaced."""
     for pattern, instead in _SECRETS_IN_TEXT:
@@ -113,9 +117,9 @@ def _json_line(event: EventDict, *, default: Callable[[Any], Any]) -> str:
     except TypeError:
         # orjson refuses integers over 64 bits and text that is not valid Unicode, such as half of a surrogate
         # pair. The standard library writes both.
-        return json.dumps(event, default=default)
+        return json.dumps(event, default=default, separators=_SEPARATORS)
     # orjson cannot escape what is not ASCII; the standard library, which is slower, can.
-    return line.decode() if line.isascii() else json.dumps(event, default=default)
+    return line.decode() if line.isascii() else json.dumps(event, default=default, separators=_SEPARATORS)
 
 
 def _plain_traceback(file: TextIO, exc_info: ExcInfo) -> None:

@@ -87,7 +87,8 @@ class NetworkSettings:
     connections_per_address: int = setting(
         0,
         "Connections that one client address (IPv4 address or IPv6 /64) may hold at the same time, and also "
-        "live streams. Trusted proxies may hold any number. 0 means a tenth of max-connections, at least 64",
+        "live streams. Trusted proxies may hold any number. 0 means a tenth of the connections that are "
+        "served at the same time, at least 64",
         count,
         group=Group.NETWORK,
         form="COUNT",

@@ -13,8 +13,8 @@ class RunningSettings:
 
     grace: float = setting(
         10.0,
-        "Seconds that the server takes at most to stop: first it answers open requests, then it sends its "
-        "last events",
+        "Seconds that open requests and then the last events share when the server stops; storing what is "
+        "left, and stopping the embedded store, take a few seconds more",
         seconds,
         group=Group.RUNNING,
         form="SECONDS",

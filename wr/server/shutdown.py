@@ -30,7 +30,7 @@ async def stop_on_signal(
 
 
 class Grace:
-    """The time that a shutdown may take: open requests use it first, the last events get the rest."""
+    """The grace period: open requests use it first, the last events get the rest."""
 
     def __init__(self, grace_s: float, now_s: Callable[[], float]) -> None:
         self._grace_s = grace_s

@@ -7,6 +7,7 @@ import trio
 from cryptography.exceptions import UnsupportedAlgorithm
 
 from wr.api.user_queue.user_tokens import UserTokens, read_user_key
+from wr.client.admin_client import ADMIN_KEY_FILE
 from wr.room.pass_reader import SiteKeys, open_site_keys
 from wr.room.signing_keys import SigningKeys
 from wr.server.settings import Settings
@@ -16,7 +17,6 @@ from wr.store.store import Store
 
 log = structlog.get_logger("wr")
 
-ADMIN_KEY_FILE = "admin-key"
 _SHORTEST_KEY = 16
 """The start warns about keys with fewer characters."""
 

@@ -7,7 +7,7 @@ import trio
 
 from wr.metrics.queue_metrics import QueueMetrics
 from wr.store.acknowledged import Acknowledging
-from wr.store.admit import LEAST_GAP_MS, LONGEST_HOLD_S, AdmissionPass, AdmitScript
+from wr.store.admit import LEAST_GAP_MS, AdmissionPass, AdmitScript
 from wr.store.key_names import KeyNames
 from wr.store.memory_usage import StoreMemory
 from wr.store.observer import StoreObserver
@@ -40,7 +40,7 @@ class AdmissionPasses:
         self._least_gap_ms = least_gap_ms
         self._admit = AdmitScript(keys, gap_ms=least_gap_ms)
 
-    def remember_with(self, acknowledged: Acknowledging, longest_hold_s: float = LONGEST_HOLD_S) -> None:
+    def remember_with(self, acknowledged: Acknowledging, longest_hold_s: float) -> None:
         """Report passes to `acknowledged`, and compare the store with it.
 
         If the store has forgotten, no visitor is let in for `longest_hold_s` seconds at most.

@@ -85,7 +85,7 @@ class AsyncConnection:
                 return data
 
 
-def open_wire(client: redis.Redis) -> AsyncConnection:
+def open_connection(client: redis.Redis) -> AsyncConnection:
     """Open a connection as `client` would. It blocks, so call it in a thread.
 
     Raises:

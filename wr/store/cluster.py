@@ -11,7 +11,7 @@ import trio
 from wr.model.refusals import OutOfMemory, Unavailable
 from wr.store.cluster_topology import ClusterTopology, Endpoint, slot_of
 from wr.store.script import Argument, Raw, Script
-from wr.store.server_link import EachCommand, ServerLink, Unreached
+from wr.store.server_link import BrokenOff, EachCommand, ServerLink, Unreached
 
 T = TypeVar("T")
 
@@ -28,8 +28,8 @@ class Cluster:
 
     All keys of a call or command must be in one slot. A call that was not carried out is sent again: at once
     to the node that the slot has moved to; for up to `patience_s` while the slot is being moved; and once if
-    the node was not reached and another has its slots by now. A call that may have been carried out is not
-    sent again.
+    the node was not reached and another has its slots by now. A call that may have been carried out, wholly
+    or in part, is not sent again, unless its script says that it may be (`Script.may_repeat`).
 
     If a node is away, calls for its slots fail, and calls for other slots are not held up.
     """
@@ -90,7 +90,12 @@ class Cluster:
         """
 
         async def carry_out(link: ServerLink, asking: bool) -> Raw:
-            return await link.call(script, keys, arguments, asking=asking)
+            try:
+                return await link.call(script, keys, arguments, asking=asking)
+            except BrokenOff as error:
+                if not script.may_repeat:
+                    raise
+                raise Unavailable(error.message) from redis.exceptions.TryAgainError(error.message)
 
         return await self._carry_out(slot_of(keys[0]), carry_out, patience_s=self._patience_s)
 

@@ -75,7 +75,7 @@ async def embedded_store(
         engine = find_engine()
         foreign = foreign_data(engine, folder)
         if foreign is not None:
-            raise StoreFailure(f"{foreign.found}: {foreign.mend}")
+            raise StoreFailure(f"{foreign.found}: {foreign.fix}")
         url = f"unix://{socket}"
         await _retire_orphan(child_lock, url, stop_s, answer_s)
         child = _Child(engine.command(folder, socket, fsync, memory), engine.name, folder, child_lock)

@@ -84,7 +84,7 @@ class ForeignData(msgspec.Struct, frozen=True):
     """Data that the engine does not read: what it is, and what to do about it."""
 
     found: str
-    mend: str
+    fix: str
 
 
 def foreign_data(engine: Engine, folder: Path) -> ForeignData | None:

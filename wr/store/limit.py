@@ -20,7 +20,7 @@ class Counted(msgspec.Struct, frozen=True):
 class LimitScript:
     """Calls of `limit.lua` for one counter."""
 
-    script: Script[list[int]] = load_script("limit")
+    script: Script[list[int]] = load_script("limit", may_repeat=True)
 
     def __init__(self, keys: KeyNames, limits: dict[str, Limit]) -> None:
         self._keys = keys

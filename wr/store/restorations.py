@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from wr.model.refusals import Unavailable
 from wr.model.tokens import PositionClaims, SessionClaims
 from wr.store.acknowledged import Acknowledging
-from wr.store.admit import LONGEST_HOLD_S
 from wr.store.key_names import KeyNames
 from wr.store.restore import RestoreScript
 from wr.store.script_calls import ScriptCalls
@@ -25,7 +24,7 @@ class Restorations:
         self._restore = RestoreScript(keys)
         self._batcher = calls.batcher(self._restore.script.name, self._restore_now)
 
-    def remember_with(self, acknowledged: Acknowledging, longest_hold_s: float = LONGEST_HOLD_S) -> None:
+    def remember_with(self, acknowledged: Acknowledging, longest_hold_s: float) -> None:
         """Compare the store with what `acknowledged` knows; see `AdmissionPasses.remember_with`."""
         self._acknowledged = acknowledged
         self._restore = RestoreScript(self._keys, longest_hold_s)

@@ -27,9 +27,11 @@ class Script(Generic[RawT]):
     header, and the tests that hold it against the file, are trusted.
     """
 
-    def __init__(self, name: str, text: str) -> None:
+    def __init__(self, name: str, text: str, *, may_repeat: bool = False) -> None:
         self.name = name
         self.text = text
+        self.may_repeat = may_repeat
+        """Whether a call that was carried out in part may be sent again. A count is then one too high."""
         self.sha = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
 
     def __repr__(self) -> str:
@@ -37,7 +39,7 @@ class Script(Generic[RawT]):
 
 
 @cache
-def load_script(name: str) -> Script[Any]:
+def load_script(name: str, *, may_repeat: bool = False) -> Script[Any]:
     """Read `scripts/<name>.lua`, after the pieces of `scripts/lib` that its first line names.
 
     The module that loads a script declares the type of its reply.
@@ -46,9 +48,9 @@ def load_script(name: str) -> Script[Any]:
     text = (folder / f"{name}.lua").read_text("utf-8")
     first, _, rest = text.partition("\n")
     if not first.startswith(_USE):
-        return Script(name, text)
+        return Script(name, text, may_repeat=may_repeat)
     pieces = [(folder / "lib" / f"{piece}.lua").read_text("utf-8") for piece in first[len(_USE) :].split()]
-    return Script(name, "\n".join([*pieces, rest]))
+    return Script(name, "\n".join([*pieces, rest]), may_repeat=may_repeat)
 
 
 def evaluate(

@@ -11,7 +11,7 @@ import trio
 
 from wr.metrics.server_metrics import COMMAND, StoreMetrics
 from wr.model.refusals import OutOfMemory, Unavailable
-from wr.store.async_connection import AsyncConnection, open_wire
+from wr.store.async_connection import AsyncConnection, open_connection
 from wr.store.script import Argument, Raw, Script, evaluate_each
 
 T = TypeVar("T")
@@ -33,6 +33,7 @@ _UNAVAILABLE = (
 # Errors of a server that is up but cannot serve for now, for which the client has no class.
 _UNAVAILABLE_PREFIXES = ("MISCONF", "NOREPLICAS", "LOADING", "MASTERDOWN", "CLUSTERDOWN", "BUSY")
 _OUT_OF_MEMORY = ("OOM ", "ut of memory")
+_BROKEN_OFF = "non local key"
 SHORT_S = 0.5
 """How long to wait for an answer that comes at once, if at all; in seconds."""
 _NO_ANSWER = "The waiting room's store cannot be reached just now"
@@ -44,6 +45,13 @@ MakeClient = Callable[[float, int], redis.Redis]
 
 class Unreached(Unavailable):
     """The server could not be reached. Nothing was sent, so nothing was carried out."""
+
+
+class BrokenOff(Unavailable):
+    """A script ended before its end: it deleted a key and used it again while the key's slot was being moved.
+
+    What the script had done by then is done.
+    """
 
 
 class ServerLink:
@@ -83,7 +91,7 @@ class ServerLink:
         except TypeError as error:
             raise ValueError(str(error)) from error
         self._timeout_s = timeout_s
-        self._wires: list[AsyncConnection] = []
+        self._idle: list[AsyncConnection] = []
         self._limiter = trio.CapacityLimiter(connections)
         # A limiter of its own. Other slow work on the shared threads must not keep connections from being
         # opened, and callers that open a connection hold the limiter above already.
@@ -156,59 +164,61 @@ class ServerLink:
                     self._ask_whether_it_answers, limiter=self._openers, abandon_on_cancel=True
                 )
                 self._drop_idle()
-            wire = await self._wire()
+            connection = await self._take_connection()
             try:
                 if asking:
-                    await self._over(wire, ("ASKING",))
-                reply: Raw = await self._over(wire, command)
+                    await self._over(connection, ("ASKING",))
+                reply: Raw = await self._over(connection, command)
             except redis.exceptions.NoScriptError:
                 if asking:
-                    await self._over(wire, ("ASKING",))
-                reply = await self._over(wire, ("EVAL", script.text, len(keys), *keys, *arguments))
+                    await self._over(connection, ("ASKING",))
+                reply = await self._over(connection, ("EVAL", script.text, len(keys), *keys, *arguments))
             finally:
-                if wire.is_broken or self._is_closed:
-                    wire.close()
+                if connection.is_broken or self._is_closed:
+                    connection.close()
                 else:
-                    self._wires.append(wire)
+                    self._idle.append(connection)
             return reply
         finally:
             self._limiter.release_on_behalf_of(borrower)
 
-    async def _wire(self) -> AsyncConnection:
+    async def _take_connection(self) -> AsyncConnection:
         """Take an idle connection, or open one."""
-        while self._wires:
-            wire = self._wires.pop()
-            if wire.is_usable():
-                return wire
-            wire.close()
-        return await trio.to_thread.run_sync(self._open_wire, limiter=self._openers, abandon_on_cancel=True)
+        while self._idle:
+            connection = self._idle.pop()
+            if connection.is_usable():
+                return connection
+            connection.close()
+        return await trio.to_thread.run_sync(
+            self._open_connection, limiter=self._openers, abandon_on_cancel=True
+        )
 
-    def _open_wire(self) -> AsyncConnection:
+    def _open_connection(self) -> AsyncConnection:
         try:
-            return self._attempt(self.client, open_wire)
+            return self._attempt(self.client, open_connection)
         except Unavailable as error:
             raise Unreached(error.message) from error.__cause__
 
-    async def _over(self, wire: AsyncConnection, command: tuple[Argument, ...]) -> Any:
+    async def _over(self, connection: AsyncConnection, command: tuple[Argument, ...]) -> Any:
         hangs = False
         try:
             with trio.move_on_after(self._timeout_s):
                 with _named_failures():
-                    return await wire.call(command)
+                    return await connection.call(command)
             hangs = True
             self._drop_idle()
             raise Unavailable(_NO_ANSWER) from redis.TimeoutError("no answer in time")  # noqa: TRY301
         except Unavailable as error:
             if isinstance(error.__cause__, redis.ReadOnlyError):
-                wire.is_broken = True
+                connection.is_broken = True
                 self._drop_idle()
             raise
         finally:
             self._hangs = hangs
 
     def _drop_idle(self) -> None:
-        while self._wires:
-            self._wires.pop().close()
+        while self._idle:
+            self._idle.pop().close()
 
     async def call_each(
         self, script: Script[Raw], calls: Sequence[tuple[Sequence[str], Sequence[Argument]]]
@@ -221,7 +231,8 @@ class ServerLink:
             Unavailable: as in `run`.
         """
         with self._metrics.round_trip(script.name):
-            return await self._in_thread(lambda client: evaluate_each(client, script, calls))
+            replies = await self._in_thread(lambda client: evaluate_each(client, script, calls))
+        return [_named_reply(reply) for reply in replies]
 
     def close(self) -> None:
         """Close every connection."""
@@ -260,10 +271,6 @@ class ServerLink:
             self._hangs = hangs
 
 
-_MOVED_MEANWHILE = "non local key"
-"""What a cluster node says if a script deletes a key and uses it again while the slot is being moved."""
-
-
 @contextmanager
 def _named_failures() -> Iterator[None]:
     """Turn errors of a store that cannot be reached or cannot serve into `Unavailable`; others pass."""
@@ -276,10 +283,16 @@ def _named_failures() -> Iterator[None]:
             raise OutOfMemory("The waiting room's store has no memory left") from error
         if str(error).startswith(_UNAVAILABLE_PREFIXES):
             raise Unavailable("The waiting room's store cannot serve just now") from error
-        if _MOVED_MEANWHILE in str(error):
-            cause = redis.exceptions.TryAgainError(str(error))
-            raise Unavailable("The waiting room's store cannot serve just now") from cause
+        if _BROKEN_OFF in str(error):
+            raise BrokenOff("The waiting room's store cannot serve just now") from error
         raise
+
+
+def _named_reply(reply: T) -> T | Unavailable:
+    """Turn the error of a script that was broken off, among the replies of a pipeline, into `BrokenOff`."""
+    if isinstance(reply, redis.ResponseError) and _BROKEN_OFF in str(reply):
+        return BrokenOff("The waiting room's store cannot serve just now")
+    return reply
 
 
 def is_out_of_memory(error: Exception) -> bool:

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 import structlog
 import trio
 
-log = structlog.get_logger("wr.tasks")
+log = structlog.get_logger("wr.supervision")
 
 PAUSE_S = 1.0
 

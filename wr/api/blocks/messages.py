@@ -5,10 +5,8 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from wr.api.field_types import Time
+from wr.api.field_types import Reason, Time
 from wr.room.blocks import LONGEST_BLOCK_S
-
-Reason = Annotated[str, Meta(max_length=200, examples=["abuse_detected"])]
 
 
 class BlockRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):

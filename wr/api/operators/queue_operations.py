@@ -1,13 +1,11 @@
 """Operations for managing queues: create, change, list, delete, flush and measure them (contract: Admin
 Endpoints)."""
 
-from typing import Any
-
 import msgspec
-from msgspec import UNSET
 
 from wr.api.authenticated_request import AuthenticatedRequest
 from wr.api.http_messages import HttpResponse, json_response
+from wr.api.message_readers import given_fields
 from wr.api.operators.queue_messages import (
     DeleteQueueResponse,
     FlushResponse,
@@ -27,7 +25,7 @@ from wr.room.operators import Stats
 
 async def create_queue(services: Services, request: AuthenticatedRequest[msgspec.Struct]) -> HttpResponse:
     """Create a queue."""
-    given = _given(request.message)
+    given = given_fields(request.message)
     config = new_queue(given["id"], given)
     await services.page_cache.check_template(config)
     return json_response(201, _queue(await services.operators.create_queue(request.caller.actor, config)))
@@ -35,7 +33,7 @@ async def create_queue(services: Services, request: AuthenticatedRequest[msgspec
 
 async def update_queue(services: Services, request: AuthenticatedRequest[msgspec.Struct]) -> HttpResponse:
     """Change the settings of a queue. All servers apply them within one admission interval."""
-    changes = _given(request.message)
+    changes = given_fields(request.message)
     queue_id = request.queue_id
     if changes.get("page_template"):
         changed = msgspec.structs.replace(await services.operators.queue(queue_id), **changes)
@@ -86,11 +84,6 @@ async def flush_queue(services: Services, request: AuthenticatedRequest[None]) -
 async def queue_stats(services: Services, request: AuthenticatedRequest[None]) -> HttpResponse:
     """Show the figures of a queue. The response's schema says how each is measured."""
     return json_response(200, _stats(await services.operators.stats(request.queue_id)))
-
-
-def _given(message: msgspec.Struct) -> dict[str, Any]:
-    """List what a client has set, by name; `Any` because each setting has a type of its own."""
-    return {name: value for name, value in msgspec.structs.asdict(message).items() if value is not UNSET}
 
 
 def _queue(config: QueueConfig, *, in_list: bool = False) -> QueueResponse:

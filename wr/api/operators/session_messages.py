@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from wr.api.field_types import Time
+from wr.api.field_types import Reason, Time
 from wr.room.blocks import LONGEST_BLOCK_S, BlockScope
 
 BlockFor = Annotated[
@@ -24,7 +24,7 @@ BlockedScope = Annotated[
 class TerminateRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """The reason for terminating a session, and how long its visitor is blocked. May be left out."""
 
-    reason: Annotated[str, Meta(max_length=200, examples=["abuse_detected"])] = "terminated"
+    reason: Reason = "terminated"
     block_for: BlockFor = 0
     block: BlockedScope = BlockScope.BOTH
 

@@ -7,6 +7,7 @@ import msgspec
 
 from wr.api.authenticated_request import AuthenticatedRequest
 from wr.api.http_messages import Headers, HttpRequest, HttpResponse
+from wr.api.message_readers import MOST_QUERY_FIELDS
 from wr.api.pages.file_operations import ASK_EACH_TIME, asset_response, page_headers
 from wr.api.pages.page_cache import HTML
 from wr.api.place_cookies import cookie_name, read_cookie
@@ -39,7 +40,6 @@ STATES: dict[type[Refusal], str] = {
 """The page's state for each refusal. A refused pass has a state for each reason. All other refusals have the
 state `unavailable`, because they are temporary."""
 _STATUSES = {"unknown": 404, "limited": 429}
-_MOST_FIELDS = 20
 _LONGEST_ORIGIN = 280
 _DAY_S = 24 * 3600
 _YEAR_S = 365 * _DAY_S
@@ -161,7 +161,7 @@ def _public_asset(services: Services, request: AuthenticatedRequest[None], name:
 def read_wishes(http: HttpRequest, queue_id: str) -> PageOptions:
     """Read the options in the URL, and those that cookies remember."""
     try:
-        query = parse_qs(http.query, keep_blank_values=True, max_num_fields=_MOST_FIELDS)
+        query = parse_qs(http.query, keep_blank_values=True, max_num_fields=MOST_QUERY_FIELDS)
     except ValueError:
         query = {}
     cookie = read_cookie(http, back_cookie_name(queue_id)) or ""
@@ -182,7 +182,7 @@ def address_without_pass(request: AuthenticatedRequest[None]) -> str:
     Raises:
         ValueError: the URL has more than 20 parameters. Then `read_wishes` finds no pass in it either.
     """
-    fields = parse_qsl(request.http.query, keep_blank_values=True, max_num_fields=_MOST_FIELDS)
+    fields = parse_qsl(request.http.query, keep_blank_values=True, max_num_fields=MOST_QUERY_FIELDS)
     query = urlencode([(name, value) for name, value in fields if name != "pass"])
     return f"/wait/{quote(request.queue_id)}?{query}"
 

@@ -5,8 +5,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from wr.api.blocks.messages import Reason
-from wr.api.field_types import Count, Time
+from wr.api.field_types import Count, Reason, Time
 from wr.api.operators.session_messages import BlockedScope, BlockFor
 from wr.model.priorities import HIGHEST_PRIORITY
 from wr.room.blocks import BlockScope

@@ -6,7 +6,7 @@ from msgspec import UNSET
 
 from wr.api.authenticated_request import AuthenticatedRequest
 from wr.api.http_messages import WEBSOCKET
-from wr.api.live_feed import _RETRY_MS, Event, Feed, Goodbye, goodbye, open_feed
+from wr.api.live_feed import Event, Feed, Goodbye, goodbye, open_feed
 from wr.api.services import Services
 from wr.api.visitors.live_messages import (
     AdmittedEvent,
@@ -28,6 +28,9 @@ from wr.model.places import Waiting
 from wr.model.times import rfc3339
 from wr.model.tokens import PositionProof
 from wr.store.poll import PollKind
+
+_RETRY_MS = 3_000
+"""How long a browser waits before it opens an event stream again."""
 
 
 class QueueFeed:

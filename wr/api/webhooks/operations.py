@@ -1,10 +1,10 @@
 """Operations for managing webhooks and dead letters."""
 
-import msgspec
 from msgspec import UNSET
 
 from wr.api.authenticated_request import AuthenticatedRequest
 from wr.api.http_messages import HttpResponse, json_response
+from wr.api.message_readers import given_fields
 from wr.api.services import Services
 from wr.api.webhooks.messages import (
     AddWebhookRequest,
@@ -55,7 +55,7 @@ async def change_webhook(
 ) -> HttpResponse:
     """Change a webhook. Waiting events are still delivered. Only this response shows a new secret."""
     body = request.message
-    changes = {name: value for name, value in msgspec.structs.asdict(body).items() if value is not UNSET}
+    changes = given_fields(body)
     rotate_secret = bool(changes.pop("rotate_secret"))
     webhook = await services.webhooks.change(
         request.caller.actor, request.parameters["webhook_id"], changes, rotate_secret=rotate_secret

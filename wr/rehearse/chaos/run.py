@@ -27,6 +27,7 @@ from wr.rehearse.rehearsal import Rehearsal
 from wr.rehearse.report import report
 from wr.rehearse.run import connections, garbage_collected_rarely, new_run_id, run_with_progress
 from wr.rehearse.verdict import Verdict
+from wr.supervision.exception_groups import first_of
 
 QUEUE_ID = "chaos"
 VISITORS_PER_FAULT = 6
@@ -92,14 +93,20 @@ def run_rehearsal(chaos: Chaos) -> Verdict:
     console = Console(highlight=False)
     if not console.is_terminal:
         console.width = 110
-    failures: list[CannotRehearse] = []
+    failure: BaseException | None = None
+    is_interrupted = False
     with garbage_collected_rarely():
         try:
             seen, record, folder = trio.run(_run, console, chaos)
         except* CannotRehearse as group:
-            failures = list(_flat(group))
-        if failures:
-            raise failures[0]
+            failure = first_of(group)
+        except* KeyboardInterrupt:
+            is_interrupted = True
+        # Raised out here, as in `wr.rehearse.run`.
+        if failure is not None:
+            raise failure
+        if is_interrupted:
+            raise KeyboardInterrupt
         verdict = judge(seen, record)
     report(console, seen.plan, verdict)
     if verdict.broken:
@@ -230,11 +237,3 @@ def _announce(console: Console, chaos: Chaos, plan: Plan, own_servers: OwnServer
         f"The seed is {chaos.seed}.",
         highlight=False,
     )
-
-
-def _flat(group: BaseExceptionGroup[CannotRehearse]) -> Iterator[CannotRehearse]:
-    for error in group.exceptions:
-        if isinstance(error, BaseExceptionGroup):
-            yield from _flat(error)
-        else:
-            yield error

@@ -1,4 +1,4 @@
-/** Estimates the wait for settings that are not saved yet, with the server's formula (wr/model/pace.py). */
+/** Estimates the wait for settings that are not saved yet, with the server's formula (wr/model/wait_estimate.py). */
 
 /**
  * Seconds until the visitor at `position` (from 1) is admitted.
