@@ -234,9 +234,9 @@ def test_a_redis_older_than_7_is_bad() -> None:
 
 
 def test_what_dragonfly_tells_of_itself_is_understood() -> None:
-    facts = store_server._facts(Dragonfly(cache_mode="store", maxmemory_policy="noeviction"), 0.25)  # type: ignore[arg-type]
+    facts = store_server.facts_of(Dragonfly(cache_mode="store", maxmemory_policy="noeviction"), 0.25)  # type: ignore[arg-type]
     assert facts == changed(DRAGONFLY, skew_s=0.25)
-    assert store_server._facts(Dragonfly(cache_mode="cache"), 0.0).policy == "cache_mode"  # type: ignore[arg-type]
+    assert store_server.facts_of(Dragonfly(cache_mode="cache"), 0.0).policy == "cache_mode"  # type: ignore[arg-type]
 
 
 class Dragonfly:

@@ -17,9 +17,8 @@ from tests.events.test_dns_cache import Clock, until
 from tests.support.certificate import make_certificate
 from tests.support.engines import free_port
 from tests.support.webhook_receiver import receiving
-from wr.events import happy_eyeballs
 from wr.events.dns_cache import Address, DnsCache
-from wr.events.happy_eyeballs import NoConnection, connect
+from wr.events.happy_eyeballs import NoConnection, connect, open_one
 from wr.events.http_client import REST_S, HttpClient
 from wr.events.requesting import RequestFailure
 from wr.model.client_address import parse_networks
@@ -291,21 +290,17 @@ async def test_why_none_of_the_addresses_could_be_reached_is_said_once() -> None
         await connect(places)
 
 
-async def test_a_connection_that_is_won_when_it_is_not_wanted_any_more_is_closed(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+async def test_a_connection_that_is_won_when_it_is_not_wanted_any_more_is_closed() -> None:
     won: list[trio.SocketStream] = []
-    open_one = happy_eyeballs._open
 
     async def open_too_late(address: Address) -> trio.SocketStream:
         won.append(await open_one(address))
         scope.cancel()
         return won[-1]
 
-    monkeypatch.setattr(happy_eyeballs, "_open", open_too_late)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         with trio.CancelScope() as scope:
-            await connect([Address(socket.AF_INET, listener.getsockname())])
+            await connect([Address(socket.AF_INET, listener.getsockname())], open_too_late)
         assert scope.cancelled_caught
         assert [stream.socket.fileno() for stream in won] == [-1]
 

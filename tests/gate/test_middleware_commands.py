@@ -182,7 +182,7 @@ def test_what_waits_to_be_told_is_bounded(caplog: pytest.LogCaptureFixture) -> N
             commands.tell("s1", Command("end"), if_not=lambda number=number: restored.append(number))
         assert restored == list(range(1_000, 1_200))
         # The rest is let go, or the test would last as long as a thousand times its patience.
-        commands._threads.shutdown(wait=False, cancel_futures=True)
+        commands.close(drop_waiting=True)
     wait_until(lambda: caplog.text.count("did not get the command") >= 200)
 
 

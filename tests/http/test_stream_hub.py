@@ -149,7 +149,7 @@ async def test_a_slow_reader_gets_the_newest_position_and_none_of_those_between(
             feed.moves_to(position)
             if position % 100 == 0:
                 await trio.testing.wait_all_tasks_blocked()
-                assert len(stream._unsent) < 20, "one message waits, however many positions there were"
+                assert stream.unsent_bytes < 20, "one message waits, however many positions there were"
         assert await reader.received() == b"6\r\n<9000>\r\n6\r\n<1001>\r\n"
 
 
@@ -186,7 +186,7 @@ async def test_who_makes_the_server_say_much_and_reads_nothing_is_let_go_at_once
                 await trio.testing.wait_all_tasks_blocked()
             stream.write(b"x" * 1000)
             assert reader.is_cut_off()
-            assert len(stream._unsent) <= MOST_UNSENT
+            assert stream.unsent_bytes <= MOST_UNSENT
             await trio.testing.wait_all_tasks_blocked()
             _, reader, stream = streams.begin()
             reader.stop_reading()
@@ -330,7 +330,7 @@ async def test_of_the_pings_of_a_client_that_does_not_read_only_the_last_is_answ
         reader.stop_reading()
         for number in range(50):
             await stream.hear(frame(PING, b"%03d" % number))
-        assert len(stream._unsent) == 5, "one pong is on its way, however many pings came"
+        assert stream.unsent_bytes == 5, "one pong is on its way, however many pings came"
         assert await reader.received() == b"\x8a\x03000" + b"\x8a\x03049"
 
 

@@ -40,8 +40,9 @@ def test_what_is_kept_does_not_grow_with_time() -> None:
     for number in range(100):
         visitors.let_in([person(number)], HOUR_MS * number, HOUR_MS * number + 500)
         visitors.ended([person(number)], HOUR_MS * number + 400)
-    assert len(visitors._admissions) == 1
-    assert len(visitors._ended) <= 2
+    admissions, ends = visitors.kept_lists
+    assert admissions == 1
+    assert ends <= 2
 
 
 def test_the_most_recent_are_listed_without_looking_at_the_others() -> None:

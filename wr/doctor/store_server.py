@@ -107,7 +107,7 @@ def check_store(url: str) -> list[Finding]:
 
 def _check_machine(place: str, client: redis.Redis) -> list[Finding]:
     with _explained():
-        facts = _facts(client, _skew_s(client))
+        facts = facts_of(client, _skew_s(client))
     return [
         judge_version(facts, place),
         judge_persistence(facts),
@@ -134,7 +134,8 @@ def _explained() -> Iterator[None]:
         raise NoStore(f"no answer: {error.__cause__}") from error
 
 
-def _facts(client: redis.Redis, skew_s: float) -> StoreFacts:
+def facts_of(client: redis.Redis, skew_s: float) -> StoreFacts:
+    """Read what a store tells of itself. `skew_s`: how far its clock is ahead. What it hides is `None`."""
     server = _allowed(client.info, "server")
     memory = _allowed(client.info, "memory")
     persistence = _allowed(client.info, "persistence")

@@ -1,7 +1,7 @@
 """Connects to one of several addresses: if one is slow to answer, the next is tried beside it (RFC 8305)."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 import trio
 
@@ -10,13 +10,30 @@ from wr.events.dns_cache import Address
 _HEAD_START_S = 0.25
 """How long one address is tried alone, as RFC 8305 advises."""
 _MOST_TRIED = 8
+Opener = Callable[[Address], Awaitable[trio.SocketStream]]
+"""Connects to one address."""
 
 
 class NoConnection(Exception):
     """No address accepted a connection; the message tells the operator why."""
 
 
-async def connect(addresses: Sequence[Address]) -> trio.SocketStream:
+async def open_one(address: Address) -> trio.SocketStream:
+    """Connect to one address.
+
+    Raises:
+        OSError: it does not accept.
+    """
+    opened = trio.socket.socket(address.family, trio.socket.SOCK_STREAM)
+    try:
+        await opened.connect(address.place)
+        return trio.SocketStream(opened)
+    except BaseException:
+        opened.close()
+        raise
+
+
+async def connect(addresses: Sequence[Address], open_one: Opener = open_one) -> trio.SocketStream:
     """Connect to one of these addresses and to no other; the first that accepts is used.
 
     Each is tried alone for a quarter of a second before the next is tried beside it. The second is of the
@@ -35,7 +52,9 @@ async def connect(addresses: Sequence[Address]) -> trio.SocketStream:
         async with trio.open_nursery() as nursery:
             for address in order:
                 has_failed = trio.Event()
-                nursery.start_soon(_attempt, address, won, failures, has_failed, nursery.cancel_scope)
+                nursery.start_soon(
+                    _attempt, open_one, address, won, failures, has_failed, nursery.cancel_scope
+                )
                 with trio.move_on_after(_HEAD_START_S):
                     await has_failed.wait()
     except BaseException:
@@ -50,6 +69,7 @@ async def connect(addresses: Sequence[Address]) -> trio.SocketStream:
 
 
 async def _attempt(
+    open_one: Opener,
     address: Address,
     won: list[trio.SocketStream],
     failures: list[OSError],
@@ -57,7 +77,7 @@ async def _attempt(
     all_attempts: trio.CancelScope,
 ) -> None:
     try:
-        won.append(await _open(address))
+        won.append(await open_one(address))
         all_attempts.cancel()
     except OSError as error:
         failures.append(error)
@@ -67,16 +87,6 @@ async def _attempt(
 def _close(streams: Sequence[trio.SocketStream]) -> None:
     for stream in streams:
         stream.socket.close()
-
-
-async def _open(address: Address) -> trio.SocketStream:
-    opened = trio.socket.socket(address.family, trio.socket.SOCK_STREAM)
-    try:
-        await opened.connect(address.place)
-        return trio.SocketStream(opened)
-    except BaseException:
-        opened.close()
-        raise
 
 
 def _in_turns(addresses: Sequence[Address]) -> list[Address]:

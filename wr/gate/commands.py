@@ -113,9 +113,9 @@ class Commands:
         log.error("the waiting room extended a session without a new token: is its version too old?")
         return None
 
-    def close(self) -> None:
-        """Wait until all commands are sent."""
-        self._threads.shutdown()
+    def close(self, *, drop_waiting: bool = False) -> None:
+        """Wait until all commands are sent. With `drop_waiting` return at once, and send no more of them."""
+        self._threads.shutdown(wait=not drop_waiting, cancel_futures=drop_waiting)
 
     def _submit(self, command: Command, work: Callable[[], Any]) -> "Future[Any] | None":
         if not self._free_places.acquire(blocking=False):

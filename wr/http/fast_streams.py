@@ -149,7 +149,7 @@ class WebSocketStream(HubStream):
         self._pulse.hear(self.feed.stream, now)
         if isinstance(event, Ping):
             self._delayed_pong = event.response()
-            if not self.has_unsent:
+            if not self.unsent_bytes:
                 self.catch_up()
         elif isinstance(event, TextMessage):
             await self._take_text(event)

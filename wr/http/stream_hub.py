@@ -41,9 +41,9 @@ class HubStream(ABC):
         self._unsent = b""
 
     @property
-    def has_unsent(self) -> bool:
-        """Whether bytes wait until the client reads on."""
-        return bool(self._unsent)
+    def unsent_bytes(self) -> int:
+        """How many bytes wait until the client reads on."""
+        return len(self._unsent)
 
     @property
     @abstractmethod

@@ -34,6 +34,11 @@ class AdmittedVisitors:
         self._count = 0
         self._ended_count = 0
 
+    @property
+    def kept_lists(self) -> tuple[int, int]:
+        """How many lists of admissions and of ends are kept, which bounds the memory."""
+        return len(self._admissions), len(self._ended)
+
     def let_in(self, ids: Sequence[bytes], started_ms: int, ends_ms: int) -> None:
         """Record the visitors that a pass admitted."""
         if ids:
