@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from playwright.sync_api import BrowserContext, ConsoleMessage, Page, Request, WebError
 
 OUTPUT = Path(__file__).parents[1] / "output"
-HOW_TO_GET_CHROMIUM = "Chromium is not installed: apt-get install chromium"
+HOW_TO_GET_CHROMIUM = "Chromium is not installed: apt-get install chromium-headless-shell"
 
 # The browser makes no requests of its own, and resolves no host name except this machine's.
 BROWSER_ARGUMENTS = [
@@ -41,7 +41,8 @@ async (tags) => {
 
 def find_chromium() -> str | None:
     """Find the browser on this machine; None if there is none."""
-    for name in ("chromium", "chromium-browser", "google-chrome"):
+    # The one without windows takes less than half the processor time.
+    for name in ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome"):
         path = shutil.which(name)
         if path is not None:
             return path
