@@ -3,6 +3,7 @@
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 import pytest
@@ -21,6 +22,7 @@ from wr.http.listener import serve_connections, start_listening
 from wr.http.strict_http1 import GeneralConfig
 from wr.http.transports import PlainTransport
 from wr.model.address_shares import AddressShares
+from wr.supervision.connections import start_supervised
 
 LONG_S = 60.0
 LONG_ANSWER = b"x" * 20_000_000
@@ -46,9 +48,24 @@ class OnlyGeneral(GeneralLane):
         http2 = Http2Lane(no_api, ConnectionLimits(most_connections=100, most_per_address=100))
         super().__init__(app, config, http2, takes_prior_knowledge=False, send_patience_s=30)
 
-    async def serve(self, transport: PlainTransport, *, is_surplus: bool) -> None:  # type: ignore[override]
+
+class Carrier:
+    """Gives all connections to a general lane."""
+
+    def __init__(self, lane: GeneralLane) -> None:
+        self.say_farewell = lane.say_farewell
+        self.end_silent_connections = lane.end_silent_connections
+        self._lane = lane
+
+    def serve(self, transport: PlainTransport, nursery: trio.Nursery, *, is_surplus: bool) -> None:
         assert not is_surplus
-        await super().serve(transport)
+        start_supervised(nursery, partial(self._serve, transport), what="a test", close=transport.close)
+
+    async def _serve(self, transport: PlainTransport) -> None:
+        try:
+            await self._lane.serve(transport)
+        finally:
+            transport.close()
 
 
 @asynccontextmanager
@@ -63,7 +80,7 @@ async def serving(app: Any, grace_s: float, stop: trio.Event | None = None) -> A
 
             async def serve(task_status: trio.TaskStatus[None]) -> None:
                 await serve_connections(
-                    OnlyGeneral(app),
+                    Carrier(OnlyGeneral(app)),
                     listener,
                     most=100,
                     shares=AddressShares(100),

@@ -6,6 +6,7 @@ import os
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 
 import pytest
 import structlog
@@ -14,9 +15,10 @@ import trio.testing
 
 import wr.http.listener
 from wr.http.listener import serve_connections, start_listening
-from wr.http.readiness import Readable, Readiness
+from wr.http.reactor import Reactor, Readable
 from wr.http.transports import PlainTransport
 from wr.model.address_shares import AddressShares
+from wr.supervision.connections import start_supervised
 
 OF_ONE_CONNECTION = (
     *("EPERM", "ECONNABORTED", "ECONNRESET", "EPROTO", "ENETDOWN", "ENOPROTOOPT", "EHOSTDOWN", "ENONET"),
@@ -40,12 +42,19 @@ class Echo:
     def __init__(self) -> None:
         self.served = 0
 
-    async def serve(self, transport: PlainTransport, *, is_surplus: bool) -> None:
+    def serve(self, transport: PlainTransport, nursery: trio.Nursery, *, is_surplus: bool) -> None:
         self.served += 1
-        while not is_surplus and (data := await transport.receive()):
-            if data == b"fail":
-                raise ZeroDivisionError
-            await transport.send(data)
+        work = partial(self._echo, transport, is_surplus=is_surplus)
+        start_supervised(nursery, work, what="a connection", close=transport.close)
+
+    async def _echo(self, transport: PlainTransport, *, is_surplus: bool) -> None:
+        try:
+            while not is_surplus and (data := await transport.receive()):
+                if data == b"fail":
+                    raise ZeroDivisionError
+                await transport.send(data)
+        finally:
+            transport.close()
 
     def say_farewell(self) -> None:
         """This server says nothing."""
@@ -128,8 +137,8 @@ async def test_an_error_of_accept_that_stays_costs_no_more_than_a_few_looks(name
 async def test_a_connection_that_the_kernel_cannot_watch_is_closed_and_the_next_is_served(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    class Full(Readiness):
-        """A readiness whose user watches as many sockets as it may, once."""
+    class Full(Reactor):
+        """A reactor whose user watches as many sockets as it may, once."""
 
         is_full = True
 
@@ -139,7 +148,7 @@ async def test_a_connection_that_the_kernel_cannot_watch_is_closed_and_the_next_
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             super().add(fd, readable)
 
-    monkeypatch.setattr(wr.http.listener, "Readiness", Full)
+    monkeypatch.setattr(wr.http.listener, "Reactor", Full)
     with OddListener() as listener:
         async with accepting(listener) as address:
             async with await trio.open_tcp_stream(*address) as unlucky:

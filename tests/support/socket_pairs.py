@@ -13,7 +13,7 @@ from pathlib import Path
 import trio
 
 from tests.support.certificate import make_certificate
-from wr.http.readiness import Readiness
+from wr.http.reactor import Reactor
 from wr.http.transports import PlainTransport, TlsTransport, shake_hands
 
 BUFFER_BYTES = 4096
@@ -46,8 +46,8 @@ class Client:
 class Wire:
     """Creates connections from a server's transport to a client, and closes them all."""
 
-    def __init__(self, readiness: Readiness) -> None:
-        self._readiness = readiness
+    def __init__(self, reactor: Reactor) -> None:
+        self._reactor = reactor
         self._opened: list[PlainTransport | socket.socket] = []
 
     def connection(self) -> tuple[PlainTransport, Client]:
@@ -55,7 +55,7 @@ class Wire:
         server, client = socket.socketpair()
         server.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, BUFFER_BYTES)
         client.setblocking(False)
-        transport = PlainTransport(server, "", self._readiness)
+        transport = PlainTransport(server, "", self._reactor)
         self._opened += [transport, client]
         return transport, Client(client)
 
@@ -82,13 +82,13 @@ class Wire:
 @asynccontextmanager
 async def running_wire() -> AsyncIterator[Wire]:
     """Report readable connections while the block runs."""
-    readiness = Readiness()
-    wire = Wire(readiness)
+    reactor = Reactor()
+    wire = Wire(reactor)
     try:
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(readiness.run)
+            nursery.start_soon(reactor.run)
             yield wire
             nursery.cancel_scope.cancel()
     finally:
         wire.close()
-        readiness.close()
+        reactor.close()

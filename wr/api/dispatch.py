@@ -1,8 +1,10 @@
 """From request to response: the guard, the operation, the envelope."""
 
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any, Protocol
 
 import msgspec
 import structlog
@@ -18,11 +20,56 @@ from wr.metrics.server_metrics import NO_ROUTE, OTHER_METHOD, HttpMetrics, known
 from wr.model import refusals
 from wr.model.limits import Usage
 from wr.model.refusals import Refusal
+from wr.store.store_call import Answer, StoreCall, settled
 from wr.tracing.tracer import RequestSpan, Tracer
 
 log = structlog.get_logger("wr.api")
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+
+Answered = Answer[HttpResponse] | Coroutine[Any, Any, HttpResponse]
+"""What an operation returns."""
+LaterResponse = Callable[[], Awaitable[HttpResponse]]
+"""The work that ends with a response. It never raises."""
+
+
+class Client(Protocol):
+    """The connection that waits for the response to one request. One of the methods is called, once."""
+
+    def respond(self, response: HttpResponse, /) -> None:
+        """Send the response."""
+        ...
+
+    def respond_later(self, work: LaterResponse, /) -> None:
+        """Send the response of this work, which has to wait."""
+        ...
+
+
+class Exchange:
+    """A request whose answer waits for the store: what puts its call into a batch."""
+
+    __slots__ = ("api", "began_s", "client", "finish", "guarded")
+    context = None
+    """Requests that are traced have a task, and so a context; see `Api.begin`."""
+
+    finish: Callable[[Any], Answered]
+    """Makes the answer from the reply of the batch."""
+
+    def __init__(self, api: "Api", client: Client, guarded: GuardedRequest, began_s: float) -> None:
+        self.api = api
+        self.client = client
+        self.guarded = guarded
+        self.began_s = began_s
+
+    def answer(self, reply: object) -> None:
+        """Go on with the reply of the batch."""
+        self.api.finish(self, reply)
+
+    def fail(self, failure: Exception) -> None:
+        """Go on with the exception that the batch met."""
+        self.finish = partial(_raise, failure)
+        self.api.finish(self, None)
 
 
 class Api:
@@ -54,8 +101,81 @@ class Api:
 
     async def handle(self, http: HttpRequest) -> HttpResponse:
         """Answer one request."""
+        return await self._handle(self._guard.receive(http, self._request_id(http)), self._now_s())
+
+    def begin(self, http: HttpRequest, client: "Client") -> None:
+        """Answer one request without a task for it, if that is possible.
+
+        `client.respond` gets the response, now or in the task of a batch. If the answer needs a task, for
+        example because the request is refused, `client.respond_later` gets the work for it.
+        """
         began_s = self._now_s()
         guarded = self._guard.receive(http, self._request_id(http))
+        if self._tracer is None:
+            try:
+                route = self._guard.find_route(guarded)
+                request = self._guard.admit_now(route, guarded)
+                if request is not None and route.operation is not None:
+                    answer = route.operation(self._services, request)
+                    self._go_on(answer, Exchange(self, client, guarded, began_s))
+                    return
+            except Refusal:
+                # A refusal may have to be counted, or told on a page.
+                pass
+            except Exception:  # noqa: BLE001 - whatever it was, the client gets the envelope and the log the rest
+                self._respond(_failed(guarded), Exchange(self, client, guarded, began_s))
+                return
+        client.respond_later(partial(self._handle, guarded, began_s))
+
+    def finish(self, exchange: "Exchange", reply: object) -> None:
+        """Go on with a request when the store has replied to the call of its answer."""
+        try:
+            self._go_on(exchange.finish(reply), exchange)
+        except Refusal as refusal:
+            refused = partial(self._refuse_later, refusal, exchange)
+            exchange.client.respond_later(refused)
+        except Exception:  # noqa: BLE001 - as above
+            self._respond(_failed(exchange.guarded), exchange)
+
+    def _go_on(self, answer: Answered, exchange: "Exchange") -> None:
+        """Take the next step to an answer: send it, put its call into a batch, or wait for it in a task."""
+        if isinstance(answer, HttpResponse):
+            _complete(answer, exchange.guarded)
+            self._respond(answer, exchange)
+        elif isinstance(answer, StoreCall):
+            exchange.finish = answer.finish
+            answer.batcher.add(answer.key, answer.item, exchange)
+        else:
+            exchange.client.respond_later(partial(self._settle_later, answer, exchange))
+
+    def _respond(self, response: HttpResponse, exchange: "Exchange") -> None:
+        self._end(exchange.guarded, response.status, exchange.began_s, None)
+        exchange.client.respond(response)
+
+    async def _settle_later(self, answer: Answered, exchange: "Exchange") -> HttpResponse:
+        """Wait for an answer that has been begun."""
+        guarded = exchange.guarded
+        name_request(guarded.request_id)
+        try:
+            response = await _settled(answer)
+            _complete(response, guarded)
+        except Refusal as refusal:
+            response = await self._refuse(refusal, guarded)
+        except Exception:  # noqa: BLE001 - as above
+            response = _failed(guarded)
+        self._end(guarded, response.status, exchange.began_s, None)
+        return response
+
+    async def _refuse_later(self, refusal: Refusal, exchange: "Exchange") -> HttpResponse:
+        name_request(exchange.guarded.request_id)
+        response = await self._refuse(refusal, exchange.guarded)
+        self._end(exchange.guarded, response.status, exchange.began_s, None)
+        return response
+
+    async def _handle(self, guarded: GuardedRequest, began_s: float) -> HttpResponse:
+        """Answer one request in a task of its own, from the beginning."""
+        http = guarded.http
+        name_request(guarded.request_id)
         span = None if self._tracer is None else self._tracer.begin_request(http.method, http.headers)
         try:
             route = self._guard.find_route(guarded)
@@ -63,18 +183,22 @@ class Api:
             if route.operation is None:
                 response = await self._refuse(_has_no_head(), guarded)
             else:
-                response = await route.operation(self._services, request)
+                response = await _settled(route.operation(self._services, request))
                 _complete(response, guarded)
         except Refusal as refusal:
             response = await self._refuse(refusal, guarded)
-        except Exception:  # noqa: BLE001 - whatever it was, the client gets the envelope and the log the rest
+        except Exception:  # noqa: BLE001 - as above
             response = _failed(guarded)
+        self._end(guarded, response.status, began_s, span)
+        return response
+
+    def _end(self, guarded: GuardedRequest, status: int, began_s: float, span: RequestSpan | None) -> None:
+        """Count an answered request; log and trace it where that is asked for."""
         found = guarded.route
         if found is None or self._is_watched:
-            self._note(guarded, response.status, began_s, span)
+            self._note(guarded, status, began_s, span)
         else:
-            self._count(found.path, found.method, response.status, began_s)
-        return response
+            self._count(found.path, found.method, status, began_s)
 
     def has_feed(self, method: str, path: str) -> bool:
         """Whether that is a live stream, to be followed, rather than a call, to be handled."""
@@ -97,6 +221,7 @@ class Api:
         """
         began_s = self._now_s()
         guarded = self._guard.receive(http, self._request_id(http))
+        name_request(guarded.request_id)
         span = None if self._tracer is None else self._tracer.begin_request(http.method, http.headers)
         opened: Feed | HttpResponse
         try:
@@ -116,7 +241,7 @@ class Api:
         route = self._guard.find_route(guarded)
         request = await self._guard.admit(route, guarded)
         if route.operation is not None:
-            response = await route.operation(self._services, request)
+            response = await _settled(route.operation(self._services, request))
             _complete(response, guarded)
             return response
         if route.feed is None:
@@ -144,6 +269,7 @@ class Api:
                 status=status,
                 ms=round(took_s * 1000, 3),
                 client=guarded.address,
+                request_id=guarded.request_id,
             )
         if span is not None:
             span.end(route=path, method=method, status=status, request_id=guarded.request_id)
@@ -177,13 +303,22 @@ class Api:
         return _error(refusal, request_id, None)
 
     def _request_id(self, http: HttpRequest) -> str:
-        """Take the caller's own id where it brings a harmless one, so that logs on both sides meet; what is
-        logged from here on bears it."""
+        """Take the caller's own id where it brings a harmless one, so that logs on both sides meet."""
         request_id = http.headers.get("x-request-id")
         if request_id is None or not _REQUEST_ID.fullmatch(request_id):
             request_id = f"req-{self._random_bytes(8).hex()}"
-        name_request(request_id)
         return request_id
+
+
+def _raise(failure: Exception, _reply: object) -> HttpResponse:
+    raise failure
+
+
+async def _settled(answer: Answered) -> HttpResponse:
+    if isinstance(answer, Coroutine):
+        return await answer
+    response: HttpResponse = await settled(answer)
+    return response
 
 
 def _has_no_head() -> Refusal:

@@ -2,7 +2,6 @@
 
 import hmac
 import re
-from contextlib import suppress
 from urllib.parse import parse_qsl
 
 import msgspec
@@ -41,6 +40,8 @@ MAX_BODY_BYTES = 16 * 1024
 _MOST_HEADERS = 100
 ADMIN_KEY = "x-admin-key"
 ORIGIN_KEY = "x-wr-origin-key"
+_ADMIN_KEY_MISSING = "The admin key in X-Admin-Key is missing or wrong"
+_ORIGIN_KEY_MISSING = "The origin key in X-WR-Origin-Key is missing or wrong"
 _JSON = "application/json"
 _FORWARDED = frozenset({"x-forwarded-for", "x-real-ip", "forwarded"})
 """Headers by which a proxy names the client that it forwards."""
@@ -118,20 +119,35 @@ class RequestGuard:
         request.route = route
         return route
 
+    def admit_now(
+        self, route: Route[MessageT], request: GuardedRequest
+    ) -> AuthenticatedRequest[MessageT] | None:
+        """Check a request, whose route this is, and read its message; None if that has to wait for the store.
+
+        Then nothing has been done yet, and `admit` begins from the start. Raises as `admit`.
+        """
+        caller = self._caller_now(route, request)
+        if caller is None or (not route.counts_itself and _counter(request, route, caller) is not None):
+            return None
+        request.caller = caller
+        return self._read(route, request, caller)
+
     async def admit(self, route: Route[MessageT], request: GuardedRequest) -> AuthenticatedRequest[MessageT]:
         """Check a request, whose route this is, and read its message.
 
         Raises:
             Refusal: no or a false token, too often, or a message that is not valid.
         """
-        http, parameters = request.http, request.parameters
-        if route.auth is Auth.POSITION:
-            caller = await self._authenticate_position(route, request)
-        else:
-            caller = await self._authenticate(route, request)
+        caller = self._caller_now(route, request) or await self._caller_later(route, request)
         request.caller = caller
         if not route.counts_itself:
             await self.count(request)
+        return self._read(route, request, caller)
+
+    def _read(
+        self, route: Route[MessageT], request: GuardedRequest, caller: Caller
+    ) -> AuthenticatedRequest[MessageT]:
+        http, parameters = request.http, request.parameters
         if caller.position is None and not is_queue_id(parameters.get("queue_id", "any")):
             raise refusals.NotFound("There is no such queue")
         reads = route.reads
@@ -148,30 +164,54 @@ class RequestGuard:
         Raises:
             RateLimited: it is one too many.
         """
-        counter = _counter(request)
+        route = request.route
+        counter = None if route is None else _counter(request, route, request.caller)
         if counter is None:
             return
         usage = request.usage = await self._store.count(counter)
         if usage is not None and usage.used > usage.limit.count:
             raise rate_limited(usage)
 
-    async def _authenticate(self, route: AnyRoute, request: GuardedRequest) -> Caller:
-        http, auth = request.http, route.auth
-        if auth is Auth.ADMIN:
-            if not await self._has_key(request, ADMIN_KEY):
-                raise refusals.Forbidden("The admin key in X-Admin-Key is missing or wrong")
-            operator = read_operator(http.headers.get("x-operator", ""))
-            return Caller(request.address, is_admin=True, operator=operator)
+    def _caller_now(
+        self, route: AnyRoute, request: GuardedRequest, *, knows_all_keys: bool = False
+    ) -> Caller | None:
+        """Authenticate a caller as far as that needs no wait; None if it needs one.
+
+        With `knows_all_keys`, a token that names an unknown key is not valid, instead of a reason to wait.
+        """
+        auth = route.auth
+        if auth is Auth.POSITION:
+            return self._position_holder(route, request, knows_all_keys=knows_all_keys)
         if auth is Auth.SESSION:
-            return await self._authenticate_session(request)
+            return self._session_holder(request, knows_all_keys=knows_all_keys)
+        if auth in (Auth.ADMIN, Auth.METRICS):
+            return None
+        is_site = auth is Auth.ORIGIN or (auth is not Auth.NOBODY and _brings_key(request.http))
+        if is_site and not self._has_key(request, ORIGIN_KEY, ADMIN_KEY):
+            return None
+        if auth is Auth.MAY_HAVE_POSITION:
+            return self._visitor(route, request, is_site=is_site, knows_all_keys=knows_all_keys)
+        return Caller(request.address, is_site=is_site)
+
+    async def _caller_later(self, route: AnyRoute, request: GuardedRequest) -> Caller:
+        """Authenticate a caller with the help of the store, which counts wrong keys, and has new keys."""
+        auth = route.auth
+        if auth is Auth.ADMIN:
+            await self._require_key(request, _ADMIN_KEY_MISSING, ADMIN_KEY)
+            operator = read_operator(request.http.headers.get("x-operator", ""))
+            return Caller(request.address, is_admin=True, operator=operator)
         if auth is Auth.METRICS:
             await self._admit_scraper(request)
-        is_site = auth is Auth.ORIGIN or (auth in (Auth.USER, Auth.MAY_HAVE_POSITION) and _brings_key(http))
-        if is_site:
-            await self._require_site(request)
-        if auth is Auth.MAY_HAVE_POSITION:
-            return await self._look_for_position(route, request, is_site=is_site)
-        return Caller(request.address, is_site=is_site)
+            return Caller(request.address)
+        is_site = auth is Auth.ORIGIN or _brings_key(request.http)
+        if is_site and auth not in (Auth.POSITION, Auth.SESSION):
+            await self._require_key(request, _ORIGIN_KEY_MISSING, ORIGIN_KEY, ADMIN_KEY)
+        # A key that is not known here may have been made by another server.
+        await self._signing_keys.look_for_new_keys()
+        caller = self._caller_now(route, request, knows_all_keys=True)
+        if caller is None:
+            raise AssertionError("all that a caller may have to wait for was waited for")
+        return caller
 
     async def _admit_scraper(self, request: GuardedRequest) -> None:
         http, address = request.http, request.address
@@ -186,13 +226,9 @@ class RequestGuard:
                 await self._guesses.note(address, Guessed.KEY)
             raise
 
-    async def _require_site(self, request: GuardedRequest) -> None:
-        if not await self._has_key(request, ORIGIN_KEY, ADMIN_KEY):
-            raise refusals.Forbidden("The origin key in X-WR-Origin-Key is missing or wrong")
-
-    async def _has_key(self, request: GuardedRequest, *names: str) -> bool:
-        """Whether one of these headers brings its key. Wrong keys of an address are counted, and once they
-        are too many none is compared any more.
+    def _has_key(self, request: GuardedRequest, *names: str) -> bool:
+        """Whether one of these headers brings its key. Once an address has sent too many wrong keys, none is
+        compared any more.
 
         Raises:
             RateLimited: there were too many.
@@ -204,11 +240,20 @@ class RequestGuard:
         self._guesses.check(request.address, Guessed.KEY)
         # Each is compared, so that the time tells nothing.
         matches = [bool(key) and hmac.compare_digest(sent, key) for sent, key in given]
-        if not any(matches):
-            await self._guesses.note(request.address, Guessed.KEY)
         return any(matches)
 
-    async def _authenticate_position(self, route: AnyRoute, request: GuardedRequest) -> Caller:
+    async def _require_key(self, request: GuardedRequest, missing: str, *names: str) -> None:
+        """Refuse a request without one of these keys, and count a wrong one."""
+        if self._has_key(request, *names):
+            return
+        if any(request.http.headers.get(name) for name in names):
+            await self._guesses.note(request.address, Guessed.KEY)
+        raise refusals.Forbidden(missing)
+
+    def _position_holder(
+        self, route: AnyRoute, request: GuardedRequest, *, knows_all_keys: bool
+    ) -> Caller | None:
+        """Verify a position token; None if it names a key that is not known here."""
         http = request.http
         token, is_in_cookie = _bearer(http), False
         if token is None:
@@ -218,7 +263,9 @@ class RequestGuard:
         proof: PositionProof | None = None
         try:
             # One whose time is over may still count: the store says whether it holds the place.
-            proof = self._signing_keys.position_now(token) or await self._signing_keys.read_position(token)
+            proof = self._signing_keys.position_now(token, knows_all_keys=knows_all_keys)
+            if proof is None:
+                return None
             claims = proof.claims
         except InvalidToken as error:
             raise refusals.Unauthorized(str(error)) from error
@@ -236,15 +283,24 @@ class RequestGuard:
             keeps_token_in_cookie=is_in_cookie,
         )
 
-    async def _look_for_position(self, route: AnyRoute, request: GuardedRequest, *, is_site: bool) -> Caller:
-        """Take a valid position token as proof of a place; any other token is as if it were not there."""
+    def _visitor(
+        self, route: AnyRoute, request: GuardedRequest, *, is_site: bool, knows_all_keys: bool
+    ) -> Caller | None:
+        """Take a valid position token as proof of a place; any other token is as if it were not there.
+
+        Returns None if the token names a key that is not known here.
+        """
         token, is_in_cookie = _bearer(request.http), False
         if token is None:
             token, is_in_cookie = self._token_in_cookie(route, request)
         position = None
         if token is not None:
-            with suppress(InvalidToken, ExpiredToken):
-                position = await self._signing_keys.read_position(token)
+            try:
+                position = self._signing_keys.position_now(token, knows_all_keys=knows_all_keys)
+                if position is None:
+                    return None
+            except (InvalidToken, ExpiredToken):
+                position = None
         return Caller(
             request.address,
             is_site=is_site,
@@ -270,10 +326,13 @@ class RequestGuard:
         # With a cookie, no script is to read the token, and the stream brings none.
         return token, token is not None
 
-    async def _authenticate_session(self, request: GuardedRequest) -> Caller:
+    def _session_holder(self, request: GuardedRequest, *, knows_all_keys: bool) -> Caller | None:
+        """Verify a session token; None if it names a key that is not known here."""
         token = _required_bearer(request.http)
         try:
-            claims = await self._signing_keys.read_session(token)
+            claims = self._signing_keys.session_now(token, knows_all_keys=knows_all_keys)
+            if claims is None:
+                return None
         except InvalidToken as error:
             raise refusals.Unauthorized(str(error)) from error
         except ExpiredToken as error:
@@ -316,11 +375,10 @@ def _with_user_token(tokens: UserTokens, caller: Caller, http: HttpRequest, mess
     return msgspec.structs.replace(caller, has_user_token=True)
 
 
-def _counter(request: GuardedRequest) -> Counted | None:
+def _counter(request: GuardedRequest, route: AnyRoute, caller: Caller | None) -> Counted | None:
     """Name the counter of a request; None when none counts it. Until a token says who calls, the address
     does."""
-    route, caller = request.route, request.caller
-    if route is None or route.scope is None:
+    if route.scope is None:
         return None
     if caller is not None:
         if caller.is_site:

@@ -1,6 +1,6 @@
 """What a route is: one method of one path, with its limit, authentication, messages and operation."""
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Generic
@@ -14,6 +14,7 @@ from wr.api.message_readers import Body, MessageReader, Query
 from wr.api.services import Services
 from wr.model import refusals
 from wr.model.refusals import Refusal
+from wr.store.store_call import Answer
 
 BASE = "/api/v1"
 ANY = "ANY"
@@ -61,8 +62,13 @@ class RawBody(msgspec.Struct, frozen=True):
     """Stands in the route table for a body that no message describes: a page, a document, metrics."""
 
 
-Operation = Callable[[Services, AuthenticatedRequest[MessageT]], Awaitable[HttpResponse]]
-"""Answers a request whose message has the type that the route reads."""
+Operation = Callable[
+    [Services, AuthenticatedRequest[MessageT]], Answer[HttpResponse] | Coroutine[Any, Any, HttpResponse]
+]
+"""Answers a request whose message has the type that the route reads.
+
+What visitors call often is a plain function that returns an `Answer`. All else may be a coroutine.
+"""
 FeedOpener = Callable[[Services, AuthenticatedRequest[MessageT]], Awaitable[Feed]]
 """Opens a live stream."""
 RefusalPage = Callable[[Services, HttpRequest, str, Refusal], Awaitable[HttpResponse]]

@@ -1,34 +1,37 @@
 """The fast lane: serves plain HTTP/1.1 requests with Trio and a parser in C, because frameworks are slow.
 
-One task serves a connection from its first byte to its last. No request starts a task, a timer or a
-framework. The API answers each request, as on the general lane. When a request is unusual in any way, the
-fast lane hands its connection to the general lane, with all bytes that are not answered yet.
+The reactor reads all connections in one task, and most requests are answered without a task of their own: the
+API puts a request's question to the store into a batch, and the task of the batch sends the response. What
+has to wait gets a task: a live stream, a page, a client that reads slowly. So does a connection with TLS for
+all its life. When a request is unusual in any way, the fast lane hands its connection to the general lane,
+with all bytes that are not answered yet.
 """
 
 import math
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from enum import Enum
+from functools import partial
 
 import trio
 
-from wr.api.dispatch import Api
+from wr.api.dispatch import Api, LaterResponse
 from wr.api.http_messages import WEBSOCKET, HttpRequest, HttpResponse
 from wr.api.live_feed import Feed, event_stream_headers
 from wr.http.connection_limits import ConnectionLimits
 from wr.http.connection_timeouts import ConnectionTimeouts
 from wr.http.fast_streams import EventStream, WebSocketStream, accept_handshake, read_handshake
-from wr.http.request_reader import IS_ODD, NEEDS_MORE, RequestReader
+from wr.http.request_reader import NEEDS_MORE, ReadOutcome, RequestReader
 from wr.http.response_writer import ResponseWriter
 from wr.http.stream_hub import HubStream, StreamHub
-from wr.http.transports import Transport
+from wr.http.transports import PlainTransport, Transport
 from wr.http.websocket_rules import token_among
 from wr.model.refusals import TooSlow, Unavailable
 from wr.supervision.client_gone import ClientGone
+from wr.supervision.connections import end_for_error, start_supervised
 
 GiveAway = Callable[[Transport, bytes], Awaitable[None]]
 """Hands a connection to the general lane, together with the bytes that were already read from it."""
-_STREAM_METHODS = ("GET", WEBSOCKET)
 _LINGER_S = 2.0
 _SURPLUS_PATIENCE_S = 2.0
 
@@ -73,25 +76,30 @@ class FastLane:
         self.is_ending = False
         """Whether every connection closes after its next response."""
 
-    async def serve(self, transport: Transport, *, is_surplus: bool = False) -> None:
-        """Serve a connection until it ends. A surplus connection only gets one 503.
+    def serve(self, transport: PlainTransport, nursery: trio.Nursery, *, is_surplus: bool) -> None:
+        """Begin to serve a connection, which the reactor reads. A surplus connection only gets one 503.
+
+        Work that has to wait gets a task in the nursery.
+        """
+        connection = FastConnection(self, transport, nursery, is_surplus=is_surplus)
+        self.watch.add(connection)
+        transport.belong_to(connection)
+
+    async def serve_in_task(
+        self, transport: Transport, nursery: trio.Nursery, *, is_surplus: bool = False
+    ) -> None:
+        """Serve a connection that only a task can read, until it ends.
 
         Raises:
             ClientGone: the client has gone, or this side closed the connection.
         """
-        connection = FastConnection(self, transport, is_surplus=is_surplus)
+        connection = FastConnection(self, transport, nursery, is_surplus=is_surplus)
         self.watch.add(connection)
-        stream = None
         try:
-            stream = await connection.serve()
-            if stream is not None:
-                # A stream may last for an hour. By now everything that only requests need, 15 KiB, is freed.
-                await connection.listen(stream)
+            await connection.serve_in_task()
         finally:
-            self.watch.remove(connection)
-            transport.close()
-            if stream is not None:
-                stream.abandon()
+            connection.close()
+            connection.on_closed()
 
     def end_silent_connections(self) -> None:
         """Close every connection that has no request in progress."""
@@ -103,19 +111,28 @@ class FastLane:
 class FastConnection:
     """One connection: what it waits for, and its deadline."""
 
-    __slots__ = ("_is_late", "_is_surplus", "_lane", "_reader", "_served", "deadline", "stage", "transport")
+    __slots__ = (
+        *("_has_task", "_is_head", "_is_late", "_is_surplus", "_lane", "_nursery", "_reader", "_served"),
+        *("_stream", "deadline", "stage", "transport"),
+    )
 
-    def __init__(self, lane: FastLane, transport: Transport, *, is_surplus: bool) -> None:
+    def __init__(
+        self, lane: FastLane, transport: Transport, nursery: trio.Nursery, *, is_surplus: bool
+    ) -> None:
         self.transport = transport
-        self.stage = Stage.BUSY
+        self.stage = Stage.IDLE
         patience_s = _SURPLUS_PATIENCE_S if is_surplus else lane.limits.head_patience_s
         # A new connection has to send its first byte by then. A new client sends its request at once.
         self.deadline = lane.watch.now + patience_s
         self._lane = lane
+        self._nursery = nursery
         self._reader = RequestReader(transport.peer)
         self._served = 0
+        self._has_task = False
+        self._is_head = False
         self._is_late = False
         self._is_surplus = is_surplus
+        self._stream: HubStream | None = None
 
     def run_out(self) -> None:
         """Time out: answer 408 if the client has begun a request, else only close the connection."""
@@ -131,11 +148,118 @@ class FastConnection:
         """Close the connection at once. Raises nothing."""
         self.transport.close()
 
-    async def serve(self) -> HubStream | None:
-        """Answer the requests of the connection, in their order.
+    def on_closed(self) -> None:
+        """Forget the connection, which is closed."""
+        self._lane.watch.remove(self)
+        if self._stream is not None:
+            self._stream.abandon()
 
-        Returns the stream if the connection has become one, and None when it has ended. After each response
-        other tasks may run, so a client that sends many requests at once gains nothing.
+    # In the task of the reactor: nothing waits.
+
+    def on_readable(self) -> None:
+        """Read what has arrived, and begin to answer the next request.
+
+        One request at a time: what arrives before its response is read afterwards, in another turn of the
+        reactor. So a client that sends many requests at once gains nothing.
+
+        Raises:
+            ClientGone: the client has gone, or this side closed the connection.
+        """
+        if self._has_task or self.stage is Stage.BUSY:
+            return
+        if self.stage is Stage.ENDING:
+            self._overlook_rest()
+            return
+        reader = self._reader
+        request = reader.take() if reader.rest else NEEDS_MORE
+        if request is NEEDS_MORE:
+            data = self.transport.receive_now()
+            if not data:
+                if data is not None:
+                    self._end_of_input()
+                return
+            reader.rest = reader.rest + data if reader.rest else data
+            request = reader.take()
+        if request is NEEDS_MORE:
+            self._await_more()
+        elif self._is_surplus or not isinstance(request, HttpRequest) or self._needs_stream(request):
+            self._start(partial(self._serve_one, request))
+        else:
+            self.stage, self.deadline = Stage.BUSY, math.inf
+            self._is_head = request.method == "HEAD"
+            self._lane.api.begin(request, self)
+
+    def respond(self, response: HttpResponse) -> None:
+        """Send the response to the request that was begun. Raises nothing."""
+        try:
+            rest, is_last = self._answer(response)
+            if rest:
+                self._start(partial(self._send_rest, rest, is_last=is_last))
+            elif is_last:
+                self._end_sending()
+                self.transport.look_again()
+            else:
+                self._await_more()
+        except Exception as error:  # noqa: BLE001 - it is logged, and ends this connection alone
+            end_for_error("a connection", error, self.close)
+
+    def respond_later(self, work: LaterResponse) -> None:
+        """Send the response of this work, in a task. Raises nothing."""
+        try:
+            self._start(partial(self._respond_in_task, work))
+        except Exception as error:  # noqa: BLE001 - as above
+            end_for_error("a connection", error, self.close)
+
+    def _await_more(self) -> None:
+        """Wait for the next request, or for more bytes of it. The time limit depends on what is missing."""
+        reader, transport = self._reader, self.transport
+        stage = Stage.BODY if reader.has_head else Stage.HEAD if reader.rest else Stage.IDLE
+        if stage is not self.stage:
+            self.stage = stage
+            # A connection that has sent nothing yet, or is surplus, keeps its first deadline.
+            if not self._is_surplus and (self._served or stage is not Stage.IDLE):
+                self.deadline = self._lane.watch.now + self._lane.patience_s[stage]
+        if transport.has_more or reader.rest:
+            transport.look_again()
+
+    def _overlook_rest(self) -> None:
+        """Read what comes after the last request, until the client closes too."""
+        data = self.transport.receive_now()
+        if data:
+            self.transport.look_again()
+        elif data is not None:
+            self.close()
+
+    def _end_of_input(self) -> None:
+        """Close the connection, whose client sends no more; a client that was too slow gets 408 before."""
+        if self._is_late and self.stage in (Stage.HEAD, Stage.BODY):
+            self._start(partial(self._send_and_close, self._too_slow()))
+        else:
+            self.close()
+
+    def _needs_stream(self, request: HttpRequest) -> bool:
+        """Whether a request opens a live stream, or asks for a WebSocket where there is none."""
+        method = request.method
+        return method == WEBSOCKET or (method == "GET" and self._lane.api.has_feed(method, request.path))
+
+    def _start(self, work: Callable[[], Awaitable[bool]]) -> None:
+        """Start a task for work that has to wait. It tells whether the connection goes on afterwards."""
+        self._has_task = True
+        self.stage, self.deadline = Stage.BUSY, math.inf
+        start_supervised(self._nursery, partial(self._run, work), what="a connection", close=self.close)
+
+    # In a task.
+
+    async def _run(self, work: Callable[[], Awaitable[bool]]) -> None:
+        goes_on = await work()
+        self._has_task = False
+        if goes_on:
+            self._await_more()
+        else:
+            self.close()
+
+    async def serve_in_task(self) -> None:
+        """Answer the requests of the connection, in their order, until it ends.
 
         Raises:
             ClientGone: the client has gone, or this side closed the connection.
@@ -145,37 +269,52 @@ class FastConnection:
             request = reader.take()
             if request is NEEDS_MORE:
                 await self._receive()
-                continue
-            self.stage, self.deadline = Stage.BUSY, math.inf
-            if self._is_surplus:
-                # Unusual requests too: handing a connection to the general lane costs more than this 503.
-                response = self._lane.api.refuse(Unavailable("The server has too many connections just now"))
-                await self._send_and_close(response)
-                return None
-            if request is IS_ODD or not isinstance(request, HttpRequest):
-                await self._give_away()
-                return None
-            if request.method in _STREAM_METHODS and self._lane.api.has_feed(request.method, request.path):
-                is_websocket = request.method == WEBSOCKET
-                opened = await (self._open_websocket(request) if is_websocket else self._open_events(request))
-                if not isinstance(opened, HttpResponse):
-                    return opened
-                if is_websocket:
-                    await self._send_and_close(opened)
-                    return None
-            elif request.method == WEBSOCKET:
-                await self._give_away()
-                return None
-            else:
-                opened = await self._lane.api.handle(request)
-            rest, is_last = self._answer(request, opened)
-            if rest:
-                await self._send(rest)
-            if is_last:
-                await self._linger()
-                return None
-            if reader.rest:
+            elif not await self._serve_one(request):
+                return
+            elif reader.rest:
                 await trio.lowlevel.checkpoint()
+
+    async def _serve_one(self, request: HttpRequest | ReadOutcome) -> bool:
+        """Answer one request, or hand the connection on. Returns whether the connection goes on."""
+        self.stage, self.deadline = Stage.BUSY, math.inf
+        api = self._lane.api
+        if self._is_surplus:
+            # Unusual requests too: handing a connection to the general lane costs more than this 503.
+            refusal = Unavailable("The server has too many connections just now")
+            return await self._send_and_close(api.refuse(refusal))
+        if not isinstance(request, HttpRequest):
+            await self._give_away()
+            return False
+        self._is_head = request.method == "HEAD"
+        if not self._needs_stream(request):
+            return await self._respond_in_task(partial(api.handle, request))
+        if not api.has_feed(request.method, request.path):
+            await self._give_away()
+            return False
+        is_websocket = request.method == WEBSOCKET
+        opened = await (self._open_websocket(request) if is_websocket else self._open_events(request))
+        if opened is None:
+            return False
+        if isinstance(opened, HttpResponse):
+            return await (self._send_and_close(opened) if is_websocket else self._finish(opened))
+        self._stream = opened
+        await self.listen(opened)
+        return False
+
+    async def _respond_in_task(self, work: LaterResponse) -> bool:
+        return await self._finish(await work())
+
+    async def _finish(self, response: HttpResponse) -> bool:
+        rest, is_last = self._answer(response)
+        return await self._send_rest(rest, is_last=is_last)
+
+    async def _send_rest(self, rest: bytes, *, is_last: bool) -> bool:
+        """Send what the kernel did not take at once. Returns whether the connection goes on."""
+        if rest:
+            await self._send(rest)
+        if is_last:
+            await self._linger()
+        return not is_last
 
     async def listen(self, stream: HubStream) -> None:
         """Start the stream, and pass on what its client sends until the connection ends."""
@@ -185,37 +324,34 @@ class FastConnection:
             await stream.hear(data)
 
     async def _receive(self) -> None:
-        """Wait for more bytes of a request. The time limit depends on the part that is still missing."""
+        """Wait for more bytes of a request."""
         reader = self._reader
-        stage = Stage.BODY if reader.has_head else Stage.HEAD if reader.rest else Stage.IDLE
-        if stage is not self.stage:
-            self.stage = stage
-            # A connection that has sent nothing yet, or is surplus, keeps its first deadline.
-            if not self._is_surplus and (self._served or stage is not Stage.IDLE):
-                self.deadline = self._lane.watch.now + self._lane.patience_s[stage]
+        self._await_more()
         data = await self.transport.receive()
         if self._is_late:
-            await self._send_and_close(
-                self._lane.api.refuse(TooSlow(f"{stage.value.capitalize()} did not arrive in time"))
-            )
+            await self._send_and_close(self._too_slow())
             raise ClientGone
         if not data:
             raise ClientGone
         reader.rest = reader.rest + data if reader.rest else data
 
-    def _answer(self, request: HttpRequest, response: HttpResponse) -> tuple[bytes, bool]:
+    def _too_slow(self) -> HttpResponse:
+        return self._lane.api.refuse(TooSlow(f"{self.stage.value.capitalize()} did not arrive in time"))
+
+    def _answer(self, response: HttpResponse) -> tuple[bytes, bool]:
         """Send a response. Returns the bytes that the kernel did not take, and whether to close after it."""
         lane = self._lane
         self._served += 1
         is_last = self._reader.is_last or lane.is_ending or self._served >= lane.limits.most_requests
-        has_body = request.method != "HEAD" and response.status != 304
+        has_body = not self._is_head and response.status != 304
         data = lane.writer.spell(response, has_body=has_body, is_last=is_last)
         return self.transport.send_now(data), is_last
 
-    async def _send_and_close(self, response: HttpResponse) -> None:
+    async def _send_and_close(self, response: HttpResponse) -> bool:
         """Send a response after which the connection ends."""
         await self._send(self._lane.writer.spell(response, has_body=True, is_last=True))
         await self._linger()
+        return False
 
     async def _send(self, data: bytes) -> None:
         self.stage, self.deadline = Stage.BUSY, self._lane.watch.now + self._lane.limits.send_patience_s

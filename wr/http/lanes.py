@@ -4,6 +4,7 @@ import socket
 import ssl
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from importlib import import_module
 from typing import Protocol
 
@@ -19,6 +20,7 @@ from wr.http.stream_hub import StreamHub
 from wr.http.transports import PlainTransport, Transport, shake_hands
 from wr.metrics.instruments import Level
 from wr.model.address_shares import AddressShares
+from wr.supervision.connections import start_supervised
 from wr.supervision.loops import keep_running
 
 _LONGEST_WATCH_INTERVAL_S = 1.0
@@ -91,22 +93,31 @@ class Lanes:
                 await self._general_lane()
             task_status.started()
 
-    async def serve(self, transport: PlainTransport, *, is_surplus: bool) -> None:
-        """Serve a connection until it ends. A surplus connection only gets one 503.
-
-        Raises:
-            ClientGone: the client has gone, or this side closed the connection.
-        """
-        connection: Transport = transport
-        if self._tls is not None:
-            connection, protocol = await shake_hands(transport, self._tls, self._limits.head_patience_s)
-            if protocol == "h2" and not is_surplus:
-                await (await self._general_lane()).serve(connection, protocol=protocol)
-                return
-        if self._is_fast or is_surplus:
-            await self._fast.serve(connection, is_surplus=is_surplus)
+    def serve(self, transport: PlainTransport, nursery: trio.Nursery, *, is_surplus: bool) -> None:
+        """Begin to serve a connection. A surplus connection only gets one 503."""
+        if self._tls is None and (self._is_fast or is_surplus):
+            self._fast.serve(transport, nursery, is_surplus=is_surplus)
         else:
-            await self._give_away(connection, b"")
+            work = partial(self._serve_in_task, transport, nursery, is_surplus=is_surplus)
+            start_supervised(nursery, work, what="a connection", close=transport.close)
+
+    async def _serve_in_task(
+        self, transport: PlainTransport, nursery: trio.Nursery, *, is_surplus: bool
+    ) -> None:
+        """Serve a connection that the reactor cannot read: one with TLS, or one for the general lane."""
+        try:
+            connection: Transport = transport
+            if self._tls is not None:
+                connection, protocol = await shake_hands(transport, self._tls, self._limits.head_patience_s)
+                if protocol == "h2" and not is_surplus:
+                    await (await self._general_lane()).serve(connection, protocol=protocol)
+                    return
+            if self._is_fast or is_surplus:
+                await self._fast.serve_in_task(connection, nursery, is_surplus=is_surplus)
+            else:
+                await self._give_away(connection, b"")
+        finally:
+            transport.close()
 
     def say_farewell(self) -> None:
         """From now on, announce in each response that the connection closes."""

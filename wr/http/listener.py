@@ -3,18 +3,17 @@
 import errno
 import socket
 from collections.abc import Awaitable, Callable
-from functools import partial
 from typing import Protocol
 
 import structlog
 import trio
 
 from wr.http.client_errors import ClientErrorLog
-from wr.http.readiness import Readiness
+from wr.http.reactor import Reactor
 from wr.http.transports import PlainTransport
 from wr.metrics.instruments import Level
 from wr.model.address_shares import AddressShares
-from wr.supervision.connections import Supervised, start_supervised
+from wr.supervision.connections import Supervised
 from wr.supervision.loops import keep_running
 
 log = structlog.get_logger("wr.connections")
@@ -44,8 +43,11 @@ their clients never send anything, and the kernel's default is 15 minutes."""
 class Carrier(Protocol):
     """The interface of what serves the accepted connections."""
 
-    async def serve(self, transport: PlainTransport, /, *, is_surplus: bool) -> None:
-        """Serve a connection until it ends. A surplus connection only gets one 503."""
+    def serve(self, transport: PlainTransport, nursery: trio.Nursery, /, *, is_surplus: bool) -> None:
+        """Begin to serve a connection, and close it when it has ended.
+
+        Work that has to wait gets a task in the nursery. A surplus connection only gets one 503.
+        """
         ...
 
     def say_farewell(self) -> None:
@@ -87,12 +89,12 @@ async def serve_connections(
     `grace_s` seconds to be answered, each response announces that the connection closes, and a connection
     without a request is closed after a second.
     """
-    readiness = Readiness()
+    reactor = Reactor()
+    connections = _Connections(carrier, most, shares, reactor, is_open or Level())
     try:
         with listener:
-            connections = _Connections(carrier, most, shares, readiness, is_open or Level())
             async with trio.open_nursery() as shutdown:
-                shutdown.start_soon(keep_running, "readiness", lambda _status: readiness.run())
+                shutdown.start_soon(keep_running, "reading connections", lambda _status: reactor.run())
                 async with trio.open_nursery() as handlers:
                     async with trio.open_nursery() as accepting:
                         accepting.start_soon(
@@ -105,25 +107,30 @@ async def serve_connections(
                         accepting.cancel_scope.cancel()
                     connections.accept_the_last_from(listener, handlers)
                     shutdown.start_soon(connections.end, grace_s, handlers.cancel_scope)
+                    await connections.all_ended()
                 shutdown.cancel_scope.cancel()
     finally:
+        connections.cut()
         # Last, also after a cancellation: each connection unregisters itself when it ends.
-        readiness.close()
+        reactor.close()
 
 
 class _Connections:
     """All open connections."""
 
     def __init__(
-        self, carrier: Carrier, most: int, shares: AddressShares, readiness: Readiness, is_open: Level
+        self, carrier: Carrier, most: int, shares: AddressShares, reactor: Reactor, is_open: Level
     ) -> None:
         self._count = is_open
         self._carrier = carrier
-        self._readiness = readiness
+        self._reactor = reactor
         self._most = most
         self._shares = shares
         self._open: set[PlainTransport] = set()
         self._is_full = False
+        self._has_ended: trio.Event | None = None
+        # One object for all connections, instead of one for each.
+        self._on_end = self._end_of
         self._client_errors = ClientErrorLog(log)
 
     async def accept_from(self, listener: socket.socket, handlers: trio.Nursery) -> None:
@@ -175,12 +182,24 @@ class _Connections:
         await trio.sleep(grace_s - farewell_s)
         log.warning("the grace time is over: connections are cut", open=len(self._open))
         handlers.cancel()
-        for transport in self._open:
-            # Hypercorn shields its sends, so cancelling does not end a connection whose client does not read.
+        self.cut()
+
+    async def all_ended(self) -> None:
+        """Wait until no connection is open. Most have no task that could be waited for."""
+        self._has_ended = trio.Event()
+        if self._open:
+            await self._has_ended.wait()
+
+    def cut(self) -> None:
+        """Close every connection at once.
+
+        Hypercorn shields its sends, so cancelling does not end a connection whose client does not read.
+        """
+        for transport in list(self._open):
             transport.close()
 
     def _take(self, accepted: socket.socket, address: object, handlers: trio.Nursery) -> None:
-        """Start a task that serves an accepted connection, or close it if its address has far too many."""
+        """Begin to serve an accepted connection, or close it if its address has far too many."""
         with Supervised("accepting a connection", accepted.close):
             peer = str(address[0]) if isinstance(address, tuple) else ""
             excess = self._shares.excess_with_another(peer)
@@ -196,7 +215,7 @@ class _Connections:
                 log.warning("all connections are taken: new ones get 503", most=self._most)
             self._is_full = is_surplus
             try:
-                transport = PlainTransport(accepted, peer, self._readiness)
+                transport = PlainTransport(accepted, peer, self._reactor, self._on_end)
             except OSError as error:
                 self._client_errors.warn(
                     "the kernel cannot watch a connection",
@@ -205,21 +224,15 @@ class _Connections:
                 )
                 accepted.close()
                 return
-            start_supervised(
-                handlers,
-                partial(self._serve, transport, is_surplus or excess > 0),
-                what="a connection",
-                close=transport.close,
-            )
             self._shares.take(peer)
             self._open.add(transport)
             self._count.value = len(self._open)
+            with Supervised("accepting a connection", transport.close):
+                self._carrier.serve(transport, handlers, is_surplus=is_surplus or excess > 0)
 
-    async def _serve(self, transport: PlainTransport, is_surplus: bool) -> None:
-        try:
-            await self._carrier.serve(transport, is_surplus=is_surplus)
-        finally:
-            self._open.discard(transport)
-            self._count.value = len(self._open)
-            self._shares.give_back(transport.peer)
-            transport.close()
+    def _end_of(self, transport: PlainTransport) -> None:
+        self._open.discard(transport)
+        self._count.value = len(self._open)
+        self._shares.give_back(transport.peer)
+        if self._has_ended is not None and not self._open:
+            self._has_ended.set()

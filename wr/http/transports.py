@@ -6,12 +6,13 @@ call need not wait. Without that, a bare server answers 1.5 times as many reques
 
 import socket
 import ssl
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Protocol
 
 import trio
 
-from wr.http.readiness import Readable, Readiness
+from wr.http.reactor import Owner, Reactor, Readable
 from wr.supervision.client_gone import ClientGone
 
 _MOST_AT_ONCE = 65_536
@@ -35,6 +36,19 @@ class Transport(Protocol):
 
     async def receive(self) -> bytes:
         """Wait for bytes. Returns no bytes when the client has ended its side."""
+        ...
+
+    def receive_now(self) -> bytes | None:
+        """Return bytes that have arrived, or None; no bytes when the client has ended its side."""
+        ...
+
+    @property
+    def has_more(self) -> bool:
+        """Whether `receive_now` may return bytes."""
+        ...
+
+    def look_again(self) -> None:
+        """Have the owner called once more, after all other connections, if there is one."""
         ...
 
     def send_now(self, data: bytes) -> bytes:
@@ -63,21 +77,68 @@ class Transport(Protocol):
 
 
 class PlainTransport:
-    """A connection over TCP or a Unix socket, without TLS."""
+    """A connection over TCP or a Unix socket, without TLS.
 
-    __slots__ = ("_has_more", "_readable", "_socket", "peer")
+    A task reads it with `receive`, or its owner with `receive_now` in the task of the reactor.
+    """
 
-    def __init__(self, accepted: socket.socket, peer: str, readiness: Readiness) -> None:
-        """Take over an accepted socket.
+    __slots__ = ("_ended", "_has_more", "_readable", "_socket", "peer")
+
+    def __init__(
+        self,
+        accepted: socket.socket,
+        peer: str,
+        reactor: Reactor,
+        ended: "Callable[[PlainTransport], None] | None" = None,
+    ) -> None:
+        """Take over an accepted socket. `ended` is called once, when the connection is closed.
 
         Raises:
             OSError: the kernel cannot watch it. The caller still has to close the socket.
         """
         accepted.setblocking(False)
         self._socket = accepted
-        self._readable: Readable | None = Readable(readiness, accepted)
+        self._readable: Readable | None = Readable(reactor, accepted)
         self._has_more = False
+        self._ended = ended
         self.peer = peer
+
+    def belong_to(self, owner: Owner) -> None:
+        """From now on, tell the owner when bytes arrive while no task waits for them."""
+        if self._readable is not None:
+            self._readable.owner = owner
+
+    def look_again(self) -> None:
+        """Have the owner called once more, after all other connections."""
+        if self._readable is not None:
+            self._readable.look_again()
+
+    @property
+    def has_more(self) -> bool:
+        """Whether `receive_now` may return bytes."""
+        return self._readable is not None and self._readable.is_ready
+
+    def receive_now(self) -> bytes | None:
+        """Return bytes that have arrived, or None; no bytes when the client has ended its side.
+
+        Raises:
+            ClientGone: the connection is closed.
+        """
+        readable = self._readable
+        if readable is None:
+            raise ClientGone
+        if not readable.is_ready:
+            return None
+        try:
+            data = self._socket.recv(_MOST_AT_ONCE)
+        except BlockingIOError:
+            readable.is_ready = False
+            return None
+        except OSError as error:
+            raise ClientGone from error
+        # A short read has emptied the socket. The kernel reports what comes later.
+        readable.is_ready = readable.has_ended or not 0 < len(data) < _MOST_AT_ONCE
+        return data
 
     async def receive(self) -> bytes:
         """Wait for bytes. Returns no bytes when the client has ended its side."""
@@ -85,23 +146,13 @@ class PlainTransport:
             # Let other tasks run, even if this client sends faster than the server reads.
             self._has_more = False
             await trio.lowlevel.checkpoint()
-        readable = self._readable
-        while readable is not None:
-            if not readable.is_ready:
+        while (data := self.receive_now()) is None:
+            readable = self._readable
+            if readable is not None and not readable.is_ready:
                 readable.task = trio.lowlevel.current_task()
                 await trio.lowlevel.wait_task_rescheduled(readable.give_up)
-            try:
-                data = self._socket.recv(_MOST_AT_ONCE)
-            except BlockingIOError:
-                readable.is_ready = False
-            except OSError as error:
-                raise ClientGone from error
-            else:
-                # A short read has emptied the socket. The kernel reports what comes later.
-                readable.is_ready = readable.has_ended or not 0 < len(data) < _MOST_AT_ONCE
-                self._has_more = len(data) == _MOST_AT_ONCE
-                return data
-        raise ClientGone
+        self._has_more = len(data) == _MOST_AT_ONCE
+        return data
 
     def send_now(self, data: bytes) -> bytes:
         """Send without waiting, and return the rest. If the client has gone, the bytes are dropped."""
@@ -139,10 +190,16 @@ class PlainTransport:
 
     def close(self) -> None:
         """Close at once. A task that waits in `receive` or `send` gets `ClientGone`."""
+        owner = None if self._readable is None else self._readable.owner
         if self._socket.fileno() >= 0:
             self._stop_watching()
             trio.lowlevel.notify_closing(self._socket)
             self._socket.close()
+        if owner is not None:
+            owner.on_closed()
+        ended, self._ended = self._ended, None
+        if ended is not None:
+            ended(self)
 
     def stream(self) -> trio.SocketStream:
         """Return the connection as a Trio stream. Afterwards only that stream may be used."""
@@ -158,7 +215,7 @@ class PlainTransport:
 
 
 class TlsTransport:
-    """A connection with TLS, after its handshake."""
+    """A connection with TLS, after its handshake. Only a task can read it."""
 
     __slots__ = ("_stream", "peer")
 
@@ -172,6 +229,18 @@ class TlsTransport:
             return bytes(await self._stream.receive_some(_MOST_AT_ONCE))
         except _GONE as error:
             raise ClientGone from error
+
+    def receive_now(self) -> bytes | None:
+        """Return None, because Trio's TLS stream cannot receive without waiting."""
+        return None
+
+    @property
+    def has_more(self) -> bool:
+        """Whether `receive_now` may return bytes: never."""
+        return False
+
+    def look_again(self) -> None:
+        """Do nothing: a task reads the connection."""
 
     def send_now(self, data: bytes) -> bytes:
         """Return all bytes unsent, because Trio's TLS stream cannot send without waiting."""

@@ -128,11 +128,15 @@ class SigningKeys:
             sign_session, claims, self.ring, self._clock_ms(), limiter=self._signers
         )
 
-    def position_now(self, token: str) -> PositionProof | None:
+    def position_now(self, token: str, *, knows_all_keys: bool = False) -> PositionProof | None:
         """Verify a position token with the known keys: 5 µs, or 0.5 for one seen lately.
 
         A token that has expired counts while the store holds its place, which the caller asks about. Returns
-        None if it names a key that only another server may have. Raises as `read_position`.
+        None if it names a key that only another server may have; with `knows_all_keys` it is not valid.
+
+        Raises:
+            InvalidToken: malformed, unsigned, signed with a key or algorithm not ours, or a session token.
+            ExpiredToken: ours, and expired more than eight days ago.
         """
         now_ms = self._clock_ms()
         proof = self._positions.get(token)
@@ -140,20 +144,17 @@ class SigningKeys:
             try:
                 proof = PositionProof(self._genuine_position(token, now_ms), token)
             except UnknownKey:
+                if knows_all_keys:
+                    raise
                 return None
             self._positions.put(token, proof)
         return proof
 
     async def read_position(self, token: str) -> PositionProof:
-        """Verify a position token.
-
-        Raises:
-            InvalidToken: malformed, unsigned, signed with a key or algorithm not ours, or a session token.
-            ExpiredToken: ours, and expired more than eight days ago.
-        """
+        """Verify a position token; raises as `position_now`. A new key of another server is looked for."""
         proof = self.position_now(token)
         if proof is None:
-            await self._reload()
+            await self.look_for_new_keys()
             proof = PositionProof(self._genuine_position(token, self._clock_ms()), token)
         return proof
 
@@ -166,17 +167,30 @@ class SigningKeys:
                 raise
             return claims
 
-    async def read_session(self, token: str) -> SessionClaims:
-        """Verify a session token: 110 µs, or 0.5 for one seen lately. Raises as `tokens.read_session`."""
+    def session_now(self, token: str, *, knows_all_keys: bool = False) -> SessionClaims | None:
+        """Verify a session token with the known keys: 110 µs, or 0.5 for one seen lately.
+
+        Returns None if it names a key that only another server may have; with `knows_all_keys` it is not
+        valid. Raises as `tokens.read_session`.
+        """
         known = self._sessions.get(token)
         if known is not None and self._clock_ms() < known.expires_s * 1000:
             return known
         try:
             claims = read_session(token, self.ring, self._clock_ms())
         except UnknownKey:
-            await self._reload()
-            claims = read_session(token, self.ring, self._clock_ms())
+            if knows_all_keys:
+                raise
+            return None
         self._sessions.put(token, claims)
+        return claims
+
+    async def read_session(self, token: str) -> SessionClaims:
+        """Verify a session token; raises as `session_now`. A new key of another server is looked for."""
+        claims = self.session_now(token)
+        if claims is None:
+            await self.look_for_new_keys()
+            claims = read_session(token, self.ring, self._clock_ms())
         return claims
 
     def sign_passes(self, passes: Iterable[Pass]) -> list[str]:
@@ -188,11 +202,11 @@ class SigningKeys:
         """Find the key that verifies a pass signed here; None if no key of ours has that name."""
         verifier = own_verifier(kid, self.ring)
         if verifier is None and is_kid(kid, Purpose.PASS):
-            await self._reload()
+            await self.look_for_new_keys()
             verifier = own_verifier(kid, self.ring)
         return verifier
 
-    async def _reload(self) -> None:
+    async def look_for_new_keys(self) -> None:
         """Look for a key that another server has just created; at most once a second, for all callers.
 
         A caller that comes too early waits for that second, because a token with a new key is valid.

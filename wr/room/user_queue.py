@@ -4,9 +4,11 @@ Concert 1 is the queue `concert-1` of the same waiting room. The id of a user's 
 the queue's name and the user's number, so that nothing needs to be stored to find the place again.
 """
 
+from collections.abc import Callable
 from enum import StrEnum
+from functools import partial
 from hashlib import blake2b
-from typing import Literal
+from typing import Literal, TypeVar
 
 import msgspec
 
@@ -23,13 +25,15 @@ from wr.room.join_rules import join_refusal
 from wr.room.queue_cache import QueueCache, QueueView
 from wr.room.signing_keys import SigningKeys
 from wr.room.visitors import Standing
-from wr.store.enqueue import IdentityKind, Join
+from wr.store.enqueue import IdentityKind, Join, Joined
 from wr.store.key_names import GLOBAL_TAG
 from wr.store.limit import Counted
-from wr.store.poll import Poll, PollKind
+from wr.store.poll import Poll, Polled, PollKind
 from wr.store.store import Store
+from wr.store.store_call import Answer, Later, StoreCall, settled
 
 NOT_IN_LINE = -1
+T = TypeVar("T")
 
 UserPlace = Place | Literal[Denial.LINE_FULL]
 """Where a user of a concert stands: the line may also have been full."""
@@ -103,24 +107,50 @@ class UserQueueService:
         self._queue_cache = queue_cache
         self._limits = limits
 
-    async def join(self, concert_id: int, user_id: int, caller: QueueUser) -> Standing[UserPlace]:
-        """Put a user in line, or find the place that the user has already. Both keep the place.
+    def begin_join(
+        self,
+        concert_id: int,
+        user_id: int,
+        caller: QueueUser,
+        then: Callable[[Standing[UserPlace]], T],
+    ) -> Answer[T]:
+        """Put a user in line, or find the place that the user has already, and make an answer of it.
 
-        A caller that proves nothing counts by its address, which may hold a bounded number of places. A
-        caller with a user's token counts as that user. The site itself is bounded by the queue alone.
+        Both keep the place. A caller that proves nothing counts by its address, which may hold a bounded
+        number of places. A caller with a user's token counts as that user. The site itself is bounded by the
+        queue alone.
 
-        Raises:
+        Raises, when the reply comes:
             StoreFull, Maintenance: no new place for now.
             RateLimited: this caller asked too often.
             TooManyPlaces, Blocked, PassRequired: no new place for this caller.
         """
-        config = (await self.view(concert_id)).config
-        position_id = user_position(config.id, user_id)
-        joined = await self._store.join(config.id, self._join_of(config, position_id, user_id, caller))
+        view = self._queue_cache.last_seen(concert_queue(concert_id))
+        if view is None:
+            return Later(partial(self._when_seen, concert_id, self.begin_join, user_id, caller, then))
+        config = view.config
+        join = self._join_of(config, user_position(config.id, user_id), user_id, caller)
+        finish = partial(self._joined, config, concert_id, then)
+        return StoreCall(self._store.joins, config.id, join, finish)
+
+    async def _when_seen(
+        self, concert_id: int, begin: Callable[..., Answer[T]], *arguments: object
+    ) -> Answer[T]:
+        """Begin when this server has seen the queue; `begin` is a method of this class."""
+        await self.view(concert_id)
+        return begin(concert_id, *arguments)
+
+    def _joined(
+        self,
+        config: QueueConfig,
+        concert_id: int,
+        then: Callable[[Standing[UserPlace]], T],
+        joined: Joined,
+    ) -> T:
         usage = self._usage("enqueue", joined.used, joined.now_ms)
         place = joined.place
         if isinstance(place, Waiting | Admitted) or place is Denial.LINE_FULL:
-            return Standing(place, joined.now_ms, usage)
+            return then(Standing(place, joined.now_ms, usage))
         if place is Denial.LINE_CLOSED:
             raise Maintenance("The concert's queue is in maintenance", usage=usage, concert_id=concert_id)
         raise join_refusal(place, config.id, usage) or self._not_served(place, concert_id, usage)
@@ -148,28 +178,41 @@ class UserQueueService:
         )
 
     async def status(self, concert_id: int, user_id: int, caller: QueueUser) -> Standing[Place]:
-        """Tell where a user stands. This API has no heartbeat, so asking keeps the place.
+        """Tell where a user stands; raises as `begin_status`."""
+        return await settled(self.begin_status(concert_id, user_id, caller, _same))
 
-        Raises:
+    def begin_status(
+        self, concert_id: int, user_id: int, caller: QueueUser, then: Callable[[Standing[Place]], T]
+    ) -> Answer[T]:
+        """Find out where a user stands, and make an answer of it. This API has no heartbeat, so asking keeps
+        the place.
+
+        Raises, when the reply comes:
             RateLimited: this user, or this address, asked too often.
         """
-        queue_id = (await self.view(concert_id)).config.id
-        subject = position_id = user_position(queue_id, user_id)
-        if not caller.is_known:
-            await self._count_caller(caller)
-            # Counted apart for each address, so that strangers cannot use up the user's own limit.
-            subject = limited_address(caller.address).encode() + position_id
-        polled = await self._store.poll(queue_id, Poll(position_id, PollKind.KEEPING_STATUS, subject))
+        view = self._queue_cache.last_seen(concert_queue(concert_id))
+        if view is None:
+            return Later(partial(self._when_seen, concert_id, self.begin_status, user_id, caller, then))
+        queue_id = view.config.id
+        position_id = user_position(queue_id, user_id)
+        finish = partial(self._polled, concert_id, then)
+        if caller.is_known:
+            asked = Poll(position_id, PollKind.KEEPING_STATUS, position_id)
+            return StoreCall(self._store.polls, queue_id, asked, finish)
+        address = limited_address(caller.address).encode()
+        # Counted apart for each address, so that strangers cannot use up the user's own limit.
+        asked = Poll(position_id, PollKind.KEEPING_STATUS, address + position_id)
+        poll = StoreCall(self._store.polls, queue_id, asked, finish)
+        count = self._store.count_call(
+            Counted(GLOBAL_TAG, "caller", address), partial(_unless_too_many, poll)
+        )
+        return poll if count is None else count
+
+    def _polled(self, concert_id: int, then: Callable[[Standing[Place]], T], polled: Polled) -> T:
         usage = self._usage("status", polled.used, polled.now_ms)
         if isinstance(polled.place, Unserved):
             raise self._not_served(polled.place, concert_id, usage)
-        return Standing(polled.place, polled.now_ms, usage)
-
-    async def _count_caller(self, caller: QueueUser) -> None:
-        subject = limited_address(caller.address).encode()
-        usage = await self._store.count(Counted(GLOBAL_TAG, "caller", subject))
-        if usage is not None and usage.used > usage.limit.count:
-            raise _too_many(usage)
+        return then(Standing(polled.place, polled.now_ms, usage))
 
     async def view(self, concert_id: int) -> QueueView:
         """Return the view of a concert's queue.
@@ -191,6 +234,17 @@ class UserQueueService:
             return _too_many(usage)
         self._queue_cache.forget(concert_queue(concert_id))
         return no_such_concert(concert_id)
+
+
+def _same(standing: Standing[Place]) -> Standing[Place]:
+    return standing
+
+
+def _unless_too_many(poll: StoreCall[Poll, Polled, T], usage: Usage) -> Answer[T]:
+    """Go on with the poll of a caller, unless its address has asked too often."""
+    if usage.used > usage.limit.count:
+        raise _too_many(usage)
+    return poll
 
 
 def _too_many(usage: Usage | None) -> RateLimited:

@@ -1,6 +1,7 @@
 """What visitors do: join, ask, keep and leave a place, and use a session. One method for each use case."""
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Generic, TypeVar
 
 import msgspec
@@ -17,18 +18,23 @@ from wr.room.session_tokens import SessionTokens
 from wr.room.signing_keys import SigningKeys
 from wr.store.enqueue import Join, Joined
 from wr.store.leave import Departure
-from wr.store.poll import Poll, PollKind
+from wr.store.poll import Poll, Polled, PollKind
 from wr.store.store import Store
-from wr.store.visit import VisitCall, VisitKind
+from wr.store.store_call import Answer, Later, StoreCall, settled
+from wr.store.visit import VisitCall, Visited, VisitKind
 
 P = TypeVar("P")
+T = TypeVar("T")
 
 Tell = Callable[[str, Iterable[bytes] | None], None]
 """Tells live streams that something happened to these visitors of a queue; None is all of its visitors."""
 
 
-class HeldPlace(msgspec.Struct, frozen=True):
-    """A place that a visitor holds, in line or inside, and the tokens that prove it."""
+class HeldPlace(msgspec.Struct, gc=False):
+    """A place that a visitor holds, in line or inside, and the tokens that prove it.
+
+    Not frozen: the token of a session is added when it is signed.
+    """
 
     proof: PositionProof
     place: Waiting | Admitted
@@ -88,19 +94,54 @@ class VisitorService:
     async def enqueue(
         self, queue_id: str, visitor: JoiningVisitor, priority: int, metadata: Metadata
     ) -> HeldPlace:
-        """Put the visitor in line, or find the place that it holds already.
+        """Put the visitor in line, or find the place that it holds already; raises as `begin_enqueue`."""
+        return await settled(self.begin_enqueue(queue_id, visitor, priority, metadata, _same))
 
-        Raises:
+    def begin_enqueue(
+        self,
+        queue_id: str,
+        visitor: JoiningVisitor,
+        priority: int,
+        metadata: Metadata,
+        then: Callable[[HeldPlace], T],
+    ) -> Answer[T]:
+        """Put the visitor in line, or find the place that it holds already, and make an answer of it.
+
+        Raises, at once or when the reply comes:
             NotFound: no such queue.
             InvalidRequest: the metadata is longer than 4 KiB.
             QueueFull, StoreFull, Maintenance, RateLimited: no new place for now.
             IdentityTaken, TooManyPlaces, Blocked: no new place for this visitor, or this address.
             PassRequired, PassInvalid: no new place without a pass, or with this one.
         """
-        view = await self._queue_cache.get(queue_id)
+        view = self._queue_cache.last_seen(queue_id)
         proof = visitor.proof
-        if proof is not None and proof.claims.queue_id == queue_id:
-            await self._bring_back(proof.claims)
+        if view is None or (proof is not None and proof.claims.queue_id == queue_id):
+            return Later(partial(self._enqueue_later, queue_id, visitor, priority, metadata, then))
+        return self._join(view, visitor, priority, metadata, then)
+
+    async def _enqueue_later(
+        self,
+        queue_id: str,
+        visitor: JoiningVisitor,
+        priority: int,
+        metadata: Metadata,
+        then: Callable[[HeldPlace], T],
+    ) -> Answer[T]:
+        """Join a queue that this server has not seen, or with a token whose place may have been forgotten."""
+        view = await self._queue_cache.get(queue_id)
+        if visitor.proof is not None and visitor.proof.claims.queue_id == queue_id:
+            await self._bring_back(visitor.proof.claims)
+        return self._join(view, visitor, priority, metadata, then)
+
+    def _join(
+        self,
+        view: QueueView,
+        visitor: JoiningVisitor,
+        priority: int,
+        metadata: Metadata,
+        then: Callable[[HeldPlace], T],
+    ) -> Answer[T]:
         join = join_of(
             view.config,
             visitor,
@@ -109,60 +150,130 @@ class VisitorService:
             address_key=self._signing_keys.address_key,
             random_bytes=self._random_bytes,
         )
-        joined = await self._store.join(queue_id, join)
+        finish = partial(self._joined, view, visitor, join, then)
+        return StoreCall(self._store.joins, view.config.id, join, finish)
+
+    def _joined(
+        self,
+        view: QueueView,
+        visitor: JoiningVisitor,
+        join: Join,
+        then: Callable[[HeldPlace], T],
+        joined: Joined,
+    ) -> Answer[T]:
+        queue_id, place = view.config.id, joined.place
         usage = self._usage("enqueue", joined.used, joined.now_ms)
-        place = joined.place
         if not isinstance(place, Waiting | Admitted):
             raise join_refusal(place, queue_id, usage) or self._not_served(place, queue_id, usage)
-        session_token = ""
-        if isinstance(place, Admitted):
-            session_token = await self._session_tokens.of(joined.position_id, queue_id, place)
-        return HeldPlace(
-            self._proof_of(_claims_of(queue_id, visitor, join, joined, place), proof),
-            place,
-            view,
-            joined.queue_length,
-            usage,
-            session_token,
-            joined.is_new,
-        )
+        proof = self._proof_of(_claims_of(queue_id, visitor, join, joined, place), visitor.proof)
+        held = HeldPlace(proof, place, view, joined.queue_length, usage, "", joined.is_new)
+        return then(held) if isinstance(place, Waiting) else self._inside(held, place, then)
 
     async def poll(self, proof: PositionProof, kind: PollKind) -> HeldPlace:
-        """Tell where the holder of a position token stands. A heartbeat also keeps the place.
+        """Tell where the holder of a position token stands; raises as `begin_poll`."""
+        return await settled(self.begin_poll(proof, kind, _same))
 
-        Raises:
+    def begin_poll(self, proof: PositionProof, kind: PollKind, then: Callable[[HeldPlace], T]) -> Answer[T]:
+        """Find out where the holder of a position token stands, and make an answer of it. A heartbeat also
+        keeps the place.
+
+        Raises, at once or when the reply comes:
             NotFound: no such queue; for a status call also: no such position, or one that was cancelled.
             PositionExpired: the place or its session is over; for a heartbeat also: no such position.
             RateLimited: too many calls in this window.
         """
         claims = proof.claims
-        view = await self._queue_cache.get(claims.queue_id)
+        view = self._queue_cache.last_seen(claims.queue_id)
+        if view is None:
+            return Later(partial(self._poll_later, proof, kind, then))
         asked = Poll(claims.position_id, kind, claims.position_id)
-        polled = await self._store.poll(claims.queue_id, asked)
-        if isinstance(polled.place, Unknown) and await self._was_forgotten(claims):
-            polled = await self._store.poll(claims.queue_id, asked)
-        scope = "heartbeat" if kind is PollKind.HEARTBEAT else "status"
-        usage = self._usage(scope, polled.used, polled.now_ms)
+        return StoreCall(
+            self._store.polls, claims.queue_id, asked, partial(self._polled, proof, kind, view, then)
+        )
+
+    async def _poll_later(
+        self, proof: PositionProof, kind: PollKind, then: Callable[[HeldPlace], T]
+    ) -> Answer[T]:
+        """Poll a queue that this server has not seen yet."""
+        await self._queue_cache.get(proof.claims.queue_id)
+        return self.begin_poll(proof, kind, then)
+
+    def _polled(
+        self,
+        proof: PositionProof,
+        kind: PollKind,
+        view: QueueView,
+        then: Callable[[HeldPlace], T],
+        polled: Polled,
+    ) -> Answer[T]:
         place = polled.place
+        usage = self._usage(
+            "heartbeat" if kind is PollKind.HEARTBEAT else "status", polled.used, polled.now_ms
+        )
         if isinstance(place, Waiting):
-            return HeldPlace(self._fresh(proof), place, view, polled.queue_length, usage)
+            return then(HeldPlace(self._fresh(proof), place, view, polled.queue_length, usage))
         if isinstance(place, Admitted):
-            session_token = await self._session_tokens.of(claims.position_id, claims.queue_id, place)
-            return HeldPlace(proof, place, view, polled.queue_length, usage, session_token)
+            return self._inside(HeldPlace(proof, place, view, polled.queue_length, usage), place, then)
+        if isinstance(place, Unknown):
+            return Later(partial(self._restore_and_poll, proof, kind, view, then, polled))
+        raise self._no_place(proof.claims, place, kind, usage)
+
+    async def _restore_and_poll(
+        self,
+        proof: PositionProof,
+        kind: PollKind,
+        view: QueueView,
+        then: Callable[[HeldPlace], T],
+        polled: Polled,
+    ) -> Answer[T]:
+        """Ask again for a place that the store does not know, if it had forgotten it."""
+        claims = proof.claims
+        if await self._was_forgotten(claims):
+            polled = await self._store.poll(
+                claims.queue_id, Poll(claims.position_id, kind, claims.position_id)
+            )
+        if not isinstance(polled.place, Unknown):
+            return self._polled(proof, kind, view, then, polled)
+        usage = self._usage(
+            "heartbeat" if kind is PollKind.HEARTBEAT else "status", polled.used, polled.now_ms
+        )
+        raise self._no_place(claims, polled.place, kind, usage)
+
+    def _no_place(
+        self, claims: PositionClaims, place: Gone | Unknown | Unserved, kind: PollKind, usage: Usage | None
+    ) -> Refusal:
+        """Say why a poll found no place."""
+        if isinstance(place, Unserved):
+            return self._not_served(place, claims.queue_id, usage)
+        is_over, is_heartbeat = self._is_over(claims), kind is PollKind.HEARTBEAT
         if isinstance(place, Gone):
-            is_over = self._is_over(claims)
-            if place.reason is Reason.CANCELLED and not is_over and kind is not PollKind.HEARTBEAT:
-                raise NotFound(
+            if place.reason is Reason.CANCELLED and not is_over and not is_heartbeat:
+                return NotFound(
                     "You have left the queue", usage=usage, position_id=id_text(claims.position_id)
                 )
-            raise position_expired(claims.position_id, place, usage)
-        if isinstance(place, Unknown):
-            if self._is_over(claims):
-                raise token_expired(claims, usage)
-            if kind is PollKind.HEARTBEAT:
-                raise position_expired(claims.position_id, usage=usage)
-            raise NotFound("There is no such position", usage=usage, position_id=id_text(claims.position_id))
-        raise self._not_served(place, claims.queue_id, usage)
+            return position_expired(claims.position_id, place, usage)
+        if is_over:
+            return token_expired(claims, usage)
+        if is_heartbeat:
+            return position_expired(claims.position_id, usage=usage)
+        return NotFound("There is no such position", usage=usage, position_id=id_text(claims.position_id))
+
+    def _inside(self, held: HeldPlace, place: Admitted, then: Callable[[HeldPlace], T]) -> Answer[T]:
+        """Add the token of the session to a place that has become one. A new token has to be waited for."""
+        position_id = held.proof.claims.position_id
+        token = self._session_tokens.kept(position_id, place)
+        if token is None:
+            return Later(partial(self._sign_session, held, place, then))
+        held.session_token = token
+        return then(held)
+
+    async def _sign_session(
+        self, held: HeldPlace, place: Admitted, then: Callable[[HeldPlace], T]
+    ) -> Answer[T]:
+        held.session_token = await self._session_tokens.of(
+            held.proof.claims.position_id, held.view.config.id, place
+        )
+        return then(held)
 
     async def session_token(self, position_id: bytes, queue_id: str, place: Admitted) -> str:
         """Return the token of a session as it is now, with the end that it has by now."""
@@ -205,33 +316,67 @@ class VisitorService:
         session_id = session_id_text(claims.position_id)
         raise NotFound("There is no such session", usage=usage, session_id=session_id)
 
-    async def session(self, claims: SessionClaims, kind: VisitKind) -> Standing[Admitted]:
-        """Tell how a session stands, and record activity in it.
+    def begin_session(
+        self, claims: SessionClaims, kind: VisitKind, then: Callable[[Standing[Admitted]], T]
+    ) -> Answer[T]:
+        """Find out how a session stands, record activity in it, and make an answer of it.
 
-        Raises:
+        Raises, when the reply comes:
             NotFound: no such queue; for a status call also: no such session.
             SessionExpired: the session is over; for activity also: no such session.
             RateLimited: too many calls in this window.
         """
         asked = VisitCall(claims.position_id, kind, session_id_bytes(claims.position_id))
-        visited = await self._store.visit(claims.queue_id, asked)
-        if isinstance(visited.place, Unknown) and await self._was_forgotten(claims):
-            visited = await self._store.visit(claims.queue_id, asked)
-        scope = "status" if kind is VisitKind.STATUS else "activity"
-        usage = self._usage(scope, visited.used, visited.now_ms)
+        return StoreCall(
+            self._store.visits, claims.queue_id, asked, partial(self._visited, claims, asked, then)
+        )
+
+    def _visited(
+        self,
+        claims: SessionClaims,
+        asked: VisitCall,
+        then: Callable[[Standing[Admitted]], T],
+        visited: Visited,
+    ) -> Answer[T]:
         place = visited.place
         if isinstance(place, Admitted):
-            return Standing(place, visited.now_ms, usage)
-        if isinstance(place, Gone):
-            raise session_expired(claims.position_id, place, usage)
+            usage = self._visit_usage(asked, visited)
+            return then(Standing(place, visited.now_ms, usage))
         if isinstance(place, Unknown):
-            self._refuse_if_over(claims, usage)
-            if kind is VisitKind.STATUS:
-                raise NotFound(
-                    "There is no such session", usage=usage, session_id=session_id_text(claims.position_id)
-                )
-            raise session_expired(claims.position_id, usage=usage)
-        raise self._not_served(place, claims.queue_id, usage)
+            return Later(partial(self._restore_and_visit, claims, asked, then, visited))
+        raise self._no_session(claims, asked, visited)
+
+    async def _restore_and_visit(
+        self,
+        claims: SessionClaims,
+        asked: VisitCall,
+        then: Callable[[Standing[Admitted]], T],
+        visited: Visited,
+    ) -> Answer[T]:
+        """Ask again for a session that the store does not know, if it had forgotten it."""
+        if await self._was_forgotten(claims):
+            visited = await self._store.visit(claims.queue_id, asked)
+        if not isinstance(visited.place, Unknown):
+            return self._visited(claims, asked, then, visited)
+        raise self._no_session(claims, asked, visited)
+
+    def _no_session(self, claims: SessionClaims, asked: VisitCall, visited: Visited) -> Refusal:
+        """Say why a visit found no session."""
+        place, usage = visited.place, self._visit_usage(asked, visited)
+        if isinstance(place, Gone):
+            return session_expired(claims.position_id, place, usage)
+        if isinstance(place, Unserved):
+            return self._not_served(place, claims.queue_id, usage)
+        self._refuse_if_over(claims, usage)
+        if asked.kind is VisitKind.STATUS:
+            return NotFound(
+                "There is no such session", usage=usage, session_id=session_id_text(claims.position_id)
+            )
+        return session_expired(claims.position_id, usage=usage)
+
+    def _visit_usage(self, asked: VisitCall, visited: Visited) -> Usage | None:
+        scope = "status" if asked.kind is VisitKind.STATUS else "activity"
+        return self._usage(scope, visited.used, visited.now_ms)
 
     def _refuse_if_over(self, claims: SessionClaims, usage: Usage | None) -> None:
         """Refuse a session that the store does not know, if its token says that it has ended."""
@@ -290,6 +435,10 @@ class VisitorService:
             return rate_limited(usage)
         self._queue_cache.forget(queue_id)
         return no_such_queue(queue_id)
+
+
+def _same(held: HeldPlace) -> HeldPlace:
+    return held
 
 
 def _claims_of(

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractContextManager
 from contextvars import Context
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 import structlog
 import trio
@@ -18,37 +18,59 @@ from wr.model.refusals import Unavailable
 
 Item = TypeVar("Item")
 Reply = TypeVar("Reply")
+ReplyT = TypeVar("ReplyT", contravariant=True)
 
 log = structlog.get_logger("wr.store")
 
 _CLOSING = "The waiting room is shutting down"
 
 
-class _Waiter(Generic[Item, Reply]):
-    """One caller: its item, its task (None once it has given up), and the reply that it wakes with."""
+class BatchCaller(Protocol[ReplyT]):
+    """What put an item into a batch. One of the two methods is called, once. What it raises is logged."""
 
-    __slots__ = ("failure", "item", "reply", "task")
+    @property
+    def context(self) -> Context | None:
+        """The context whose span the batch names; None if there is none."""
+        ...
+
+    def answer(self, reply: ReplyT, /) -> None:
+        """Take the reply to the item."""
+        ...
+
+    def fail(self, failure: Exception, /) -> None:
+        """Take the exception that the batch met."""
+        ...
+
+
+class _WaitingTask(Generic[Reply]):
+    """A task that waits for the reply to its item; None once it has given up."""
+
+    __slots__ = ("failure", "reply", "task")
     reply: Reply
 
-    def __init__(self, item: Item, task: trio.lowlevel.Task) -> None:
-        self.item = item
+    def __init__(self, task: trio.lowlevel.Task) -> None:
         self.task: trio.lowlevel.Task | None = task
         self.failure: Exception | None = None
 
+    @property
+    def context(self) -> Context | None:
+        """The context of the task."""
+        return None if self.task is None else self.task.context
+
     def give_up(self, _raise_cancel: object) -> trio.lowlevel.Abort:
-        """Stop waiting: the caller is cancelled."""
+        """Stop waiting: the task is cancelled."""
         self.task = None
         return trio.lowlevel.Abort.SUCCEEDED
 
     def answer(self, reply: Reply) -> None:
-        """Wake the caller with its reply, unless it has been woken or has given up."""
+        """Wake the task with the reply, unless it has been woken or has given up."""
         task, self.task = self.task, None
         if task is not None:
             self.reply = reply
             trio.lowlevel.reschedule(task)
 
     def fail(self, failure: Exception) -> None:
-        """Wake the caller with an exception, unless it has been woken or has given up."""
+        """Wake the task with an exception, unless it has been woken or has given up."""
         task, self.task = self.task, None
         if task is not None:
             self.failure = failure
@@ -78,7 +100,7 @@ class Batcher(Generic[Item, Reply]):
         self._execute = execute
         self._most = most
         self._most_waiting = most_waiting
-        self._lanes: dict[str, deque[_Waiter[Item, Reply]]] = {}
+        self._lanes: dict[str, _Lane[Item, Reply]] = {}
         self._waiting = 0
 
     async def submit(self, key: str, item: Item) -> Reply:
@@ -87,9 +109,22 @@ class Batcher(Generic[Item, Reply]):
         Raises:
             Unavailable: the store cannot be reached, or too many callers wait already.
         """
+        waiter: _WaitingTask[Reply] = _WaitingTask(trio.lowlevel.current_task())
+        self.add(key, item, waiter)
+        # An event for each caller would cost more than the caller's share of the batch.
+        await trio.lowlevel.wait_task_rescheduled(waiter.give_up)
+        if waiter.failure is not None:
+            raise waiter.failure
+        return waiter.reply
+
+    def add(self, key: str, item: Item, caller: BatchCaller[Reply]) -> None:
+        """Put `item` into the next batch of `key`. `caller` gets the reply in the task of the batch.
+
+        Raises:
+            Unavailable: too many callers wait already, or the server ends. The caller then gets nothing.
+        """
         if self._waiting >= self._most_waiting:
             raise Unavailable("The waiting room has more to do than it can do just now")
-        waiter: _Waiter[Item, Reply] = _Waiter(item, trio.lowlevel.current_task())
         lane = self._lanes.get(key)
         if lane is None:
             lane = deque()
@@ -98,21 +133,17 @@ class Batcher(Generic[Item, Reply]):
             except RuntimeError as error:
                 raise Unavailable(_CLOSING) from error
             self._lanes[key] = lane
-        lane.append(waiter)
+        lane.append((item, caller))
         self._waiting += 1
-        # An event for each caller would cost more than the caller's share of the batch.
-        await trio.lowlevel.wait_task_rescheduled(waiter.give_up)
-        if waiter.failure is not None:
-            raise waiter.failure
-        return waiter.reply
 
-    async def _run(self, key: str, lane: deque[_Waiter[Item, Reply]]) -> None:
-        batch: list[_Waiter[Item, Reply]] = []
+    async def _run(self, key: str, lane: "_Lane[Item, Reply]") -> None:
+        batch: list[tuple[Item, BatchCaller[Reply]]] = []
         try:
             while lane:
                 batch = [lane.popleft() for _ in range(min(self._most, len(lane)))]
                 self._waiting -= len(batch)
                 await self._settle(key, batch)
+                batch = []
         except Exception:
             # Not raised: the nursery runs the batches of all queues. The next call of this key starts anew.
             log.exception("batches ended with an error", key=key)
@@ -120,29 +151,44 @@ class Batcher(Generic[Item, Reply]):
             # The server is closing, or something failed. Callers must not wait for ever.
             del self._lanes[key]
             self._waiting -= len(lane)
-            for waiter in (*batch, *lane):
-                if waiter.task is not None:
-                    waiter.fail(Unavailable(_CLOSING))
+            for _, caller in (*batch, *lane):
+                _tell(caller.fail, Unavailable(_CLOSING))
 
-    async def _settle(self, key: str, batch: list[_Waiter[Item, Reply]]) -> None:
+    async def _settle(self, key: str, batch: "list[tuple[Item, BatchCaller[Reply]]]") -> None:
         try:
             if self._around is None:
-                replies = await self._execute(key, [waiter.item for waiter in batch])
+                replies = await self._execute(key, [item for item, _ in batch])
             else:
-                callers = [waiter.task.context for waiter in batch if waiter.task is not None]
-                with self._around(callers):
-                    replies = await self._execute(key, [waiter.item for waiter in batch])
+                with self._around(_contexts(batch)):
+                    replies = await self._execute(key, [item for item, _ in batch])
         except Exception as error:  # noqa: BLE001 - each caller must learn of any failure
             failure = error
         else:
             if len(replies) == len(batch):
-                for waiter, reply in zip(batch, replies, strict=True):
-                    waiter.answer(reply)
+                for (_, caller), reply in zip(batch, replies, strict=True):
+                    _tell(caller.answer, reply)
                 return
             # It is not known which reply is missing, and a guess could give a visitor the place of another.
             failure = ValueError(f"{len(replies)} replies to {len(batch)} items")
-        for waiter in batch:
-            waiter.fail(_own(failure))
+        for _, caller in batch:
+            _tell(caller.fail, _own(failure))
+
+
+_Lane = deque[tuple[Item, BatchCaller[Reply]]]
+Told = TypeVar("Told")
+
+
+def _tell(method: Callable[[Told], None], told: Told) -> None:
+    """Call a caller; whatever it raises concerns no other caller of the batch."""
+    try:
+        method(told)
+    except Exception:
+        log.exception("a caller of a batch failed")
+
+
+def _contexts(batch: Sequence[tuple[Item, BatchCaller[Reply]]]) -> list[Context]:
+    contexts = [caller.context for _, caller in batch]
+    return [context for context in contexts if context is not None]
 
 
 def _own(error: Exception) -> Exception:

@@ -4,6 +4,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
+from typing import TypeVar
 
 import msgspec
 import trio
@@ -18,6 +19,7 @@ from wr.store.admission_passes import AdmissionPasses
 from wr.store.admit import LEAST_GAP_MS
 from wr.store.announcements import Announcements
 from wr.store.audit_repository import AuditRepository
+from wr.store.batcher import Batcher
 from wr.store.block import Blocks
 from wr.store.connection import Connection
 from wr.store.engines import StoreFailure
@@ -40,10 +42,12 @@ from wr.store.restorations import Restorations
 from wr.store.revoke_pass import Revoked, RevokePassScript
 from wr.store.script_calls import ScriptCalls
 from wr.store.secret_repository import SecretRepository
+from wr.store.store_call import Answer, StoreCall
 from wr.store.visit import VisitCall, Visited, VisitKind, VisitScript
 from wr.store.webhook_repository import WebhookRepository
 from wr.tracing.tracer import Tracer
 
+T = TypeVar("T")
 _TURNED_AWAY = {
     Denial.LINE_FULL: "full",
     Denial.LINE_CLOSED: "maintenance",
@@ -118,12 +122,16 @@ class Store:
         self.joining = Joining(
             calls, EnqueueScript(keys, limits["enqueue"]), self._counts, self.space, observer
         )
-        self._joins = calls.batcher("enqueue", self.joining.join)
+        self.joins: Batcher[Join, Joined] = calls.batcher("enqueue", self._join)
+        """Puts visitors in line."""
         poll = PollScript(keys, limits["status"], limits["heartbeat"])
         self._poll_now = calls.executor(poll)
-        self._polls = calls.batcher("poll", self._poll_now)
+        self.polls: Batcher[Poll, Polled] = calls.batcher("poll", self._poll)
+        """Tells where visitors stand; a heartbeat also keeps the place."""
         visit = VisitScript(keys, limits["status"], limits["activity"])
-        self._visits = calls.batcher("visit", calls.executor(visit))
+        self._visit_now = calls.executor(visit)
+        self.visits: Batcher[VisitCall, Visited] = calls.batcher("visit", self._visit)
+        """Tells how sessions stand, and counts reports of activity."""
         self._gate_now = calls.executor(GateScript(keys))
         self._gates = calls.batcher("gate", self._gate_now)
         self._leave_now = calls.executor(LeaveScript(keys, limits["status"]))
@@ -141,17 +149,19 @@ class Store:
         self.passes.remember_with(acknowledged, longest_hold_s)
         self.restorations.remember_with(acknowledged, longest_hold_s)
 
-    async def join(self, queue_id: str, join: Join) -> Joined:
-        """Put a visitor in line. Counting it costs 0.2 µs."""
-        joined = await self._joins.submit(queue_id, join)
-        place = joined.place
-        if isinstance(place, Waiting):
-            if joined.is_new:
-                self._metrics.of(queue_id).joins += 1
-        elif not isinstance(place, Admitted):
-            self._check(queue_id, place)
-            self._count_denied(queue_id, place)
-        return joined
+    async def _join(self, queue_id: str, joins: Sequence[Join]) -> Sequence[Joined]:
+        """Put these visitors in line, and count them, which takes 0.2 µs each."""
+        replies = await self.joining.join(queue_id, joins)
+        tally = self._metrics.of(queue_id)
+        for joined in replies:
+            place = joined.place
+            if isinstance(place, Waiting):
+                if joined.is_new:
+                    tally.joins += 1
+            elif not isinstance(place, Admitted):
+                self._check(queue_id, place)
+                self._count_denied(queue_id, place)
+        return replies
 
     def _count_denied(self, queue_id: str, denied: JoinDenied) -> None:
         tally = self._metrics.of(queue_id)
@@ -165,13 +175,16 @@ class Store:
             tally.turn_away(_TURNED_AWAY[denied])
 
     async def poll(self, queue_id: str, poll: Poll) -> Polled:
-        """Tell where a visitor stands; a heartbeat also keeps the place."""
-        polled = await self._polls.submit(queue_id, poll)
-        self._check(queue_id, polled.place)
-        if polled.place is Unserved.LIMITED:
-            scope = "heartbeat" if poll.kind is PollKind.HEARTBEAT else "status"
-            self._metrics.of(queue_id).limit(scope)
-        return polled
+        """Tell where a visitor stands, together with other callers."""
+        return await self.polls.submit(queue_id, poll)
+
+    async def _poll(self, queue_id: str, polls: Sequence[Poll]) -> Sequence[Polled]:
+        replies = await self.poll_many(queue_id, polls)
+        for poll, polled in zip(polls, replies, strict=False):
+            if polled.place is Unserved.LIMITED:
+                scope = "heartbeat" if poll.kind is PollKind.HEARTBEAT else "status"
+                self._metrics.of(queue_id).limit(scope)
+        return replies
 
     async def poll_many(self, queue_id: str, polls: Sequence[Poll]) -> Sequence[Polled]:
         """Tell where many visitors stand. One round trip."""
@@ -181,13 +194,18 @@ class Store:
         return replies
 
     async def visit(self, queue_id: str, call: VisitCall) -> Visited:
-        """Tell how a session stands; a report of activity is counted."""
-        visited = await self._visits.submit(queue_id, call)
-        self._check(queue_id, visited.place)
-        if visited.place is Unserved.LIMITED:
-            scope = "status" if call.kind is VisitKind.STATUS else "activity"
-            self._metrics.of(queue_id).limit(scope)
-        return visited
+        """Tell how a session stands, together with other callers."""
+        return await self.visits.submit(queue_id, call)
+
+    async def _visit(self, queue_id: str, calls: Sequence[VisitCall]) -> Sequence[Visited]:
+        replies = await self._visit_now(queue_id, calls)
+        for call, visited in zip(calls, replies, strict=False):
+            if visited.place is Unserved.LIMITED:
+                scope = "status" if call.kind is VisitKind.STATUS else "activity"
+                self._metrics.of(queue_id).limit(scope)
+        if replies:
+            self._check(queue_id, replies[0].place)
+        return replies
 
     async def gate(self, queue_id: str, calls: Sequence[GateCall]) -> Sequence[Gated]:
         """Tell how these sessions stand, and count what was done in them. One round trip."""
@@ -247,6 +265,12 @@ class Store:
     async def count(self, counted: Counted) -> Usage | None:
         """Count one request; None if its scope has no limit."""
         return await self._counts.count(counted)
+
+    def count_call(
+        self, counted: Counted, then: Callable[[Usage], Answer[T]]
+    ) -> StoreCall[bytes, Usage, T] | None:
+        """Return the call that counts one request and then makes an answer; None if there is no limit."""
+        return self._counts.call(counted, then)
 
     async def flush(self, queue_id: str) -> int | None:
         """Send away every visitor in line; returns how many, or None if there is no such queue."""

@@ -1,5 +1,6 @@
 """Operations on a visitor's place: join, status, heartbeat, cancel (contract: Enqueue to Cancel)."""
 
+from functools import partial
 from typing import Literal
 
 from msgspec import UNSET, UnsetType
@@ -23,11 +24,14 @@ from wr.model.client_address import forwarding
 from wr.model.idempotency_key import HEADER, retry_of
 from wr.model.ids import id_text, session_id_text
 from wr.model.limits import Usage
+from wr.model.passes import Pass
 from wr.model.places import Waiting
 from wr.model.queue_settings import QueueStatus
 from wr.model.times import rfc3339
 from wr.room.join_rules import JoiningVisitor
+from wr.room.visitors import HeldPlace
 from wr.store.poll import PollKind
+from wr.store.store_call import Answer, Later
 
 FORWARDED = "X-WR-Forwarded"
 """Header that tells whether the proxy in front is trusted, for checks of a setup. It names no address."""
@@ -38,25 +42,46 @@ PASS = "x-wr-pass"  # noqa: S105 - the name of a header
 """Header with a pass."""
 
 
-async def enqueue(services: Services, request: AuthenticatedRequest[EnqueueRequest]) -> HttpResponse:
+def enqueue(services: Services, request: AuthenticatedRequest[EnqueueRequest]) -> Answer[HttpResponse]:
     """Join a queue: 201 with a new place, or 200 with the place that the visitor already has."""
-    body = request.message
-    queue_id = request.queue_id
-    given = request.http.headers.get(PASS) or body.pass_
-    used_pass = None
+    given = request.http.headers.get(PASS) or request.message.pass_
     if given:
-        await services.visitors.view(queue_id)  # Checks first that the queue exists.
-        used_pass = await services.passes.read(given, queue_id, request.caller.address)
+        return Later(partial(_enqueue_with_pass, services, request, given))
+    return _enqueue(services, request, "", None)
+
+
+async def _enqueue_with_pass(
+    services: Services, request: AuthenticatedRequest[EnqueueRequest], given: str
+) -> Answer[HttpResponse]:
+    queue_id = request.queue_id
+    await services.visitors.view(queue_id)  # Checks first that the queue exists.
+    used_pass = await services.passes.read(given, queue_id, request.caller.address)
+    return _enqueue(services, request, given, used_pass)
+
+
+def _enqueue(
+    services: Services,
+    request: AuthenticatedRequest[EnqueueRequest],
+    given_pass: str,
+    used_pass: Pass | None,
+) -> Answer[HttpResponse]:
+    body, caller = request.message, request.caller
     visitor = JoiningVisitor(
-        request.caller.address,
+        caller.address,
         request.user_agent,
-        request.caller.position,
+        caller.position,
         used_pass,
-        request.caller.is_site,
-        request.caller.keeps_token,
-        _retry(request.http, body, given),
+        caller.is_site,
+        caller.keeps_token,
+        _retry(request.http, body, given_pass),
     )
-    held = await services.visitors.enqueue(queue_id, visitor, body.priority, body.metadata)
+    then = partial(_enqueued, services, request)
+    return services.visitors.begin_enqueue(request.queue_id, visitor, body.priority, body.metadata, then)
+
+
+def _enqueued(
+    services: Services, request: AuthenticatedRequest[EnqueueRequest], held: HeldPlace
+) -> HttpResponse:
     claims, config = held.proof.claims, held.view.config
     if isinstance(held.place, Waiting):
         return _with_token(
@@ -131,9 +156,13 @@ async def queue_facts(services: Services, request: AuthenticatedRequest[None]) -
     return response
 
 
-async def status(services: Services, request: AuthenticatedRequest[None]) -> HttpResponse:
+def status(services: Services, request: AuthenticatedRequest[None]) -> Answer[HttpResponse]:
     """Return the place of the token. It does not count as a heartbeat."""
-    held = await services.visitors.poll(request.proven_position, PollKind.STATUS)
+    then = partial(_status_told, services, request)
+    return services.visitors.begin_poll(request.proven_position, PollKind.STATUS, then)
+
+
+def _status_told(services: Services, request: AuthenticatedRequest[None], held: HeldPlace) -> HttpResponse:
     claims, config = held.proof.claims, held.view.config
     if isinstance(held.place, Waiting):
         return _with_token(
@@ -168,9 +197,15 @@ async def status(services: Services, request: AuthenticatedRequest[None]) -> Htt
     )
 
 
-async def heartbeat(services: Services, request: AuthenticatedRequest[HeartbeatRequest]) -> HttpResponse:
+def heartbeat(services: Services, request: AuthenticatedRequest[HeartbeatRequest]) -> Answer[HttpResponse]:
     """Keep the place in line."""
-    held = await services.visitors.poll(request.proven_position, PollKind.HEARTBEAT)
+    then = partial(_heartbeat_taken, services, request)
+    return services.visitors.begin_poll(request.proven_position, PollKind.HEARTBEAT, then)
+
+
+def _heartbeat_taken(
+    services: Services, request: AuthenticatedRequest[HeartbeatRequest], held: HeldPlace
+) -> HttpResponse:
     claims, config = held.proof.claims, held.view.config
     if isinstance(held.place, Waiting):
         return _with_token(

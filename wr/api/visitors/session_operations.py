@@ -1,18 +1,27 @@
 """Operations on a visitor's session: status, activity, end (contract: Session Status to Session Activity)."""
 
+from functools import partial
+
 from wr.api.authenticated_request import AuthenticatedRequest
 from wr.api.http_messages import HttpResponse, json_response
 from wr.api.services import Services
 from wr.api.visitors.messages import ActivityRequest, ActivityResponse, EndSessionResponse, SessionResponse
 from wr.model.ids import id_text, session_id_text
+from wr.model.places import Admitted
 from wr.model.times import rfc3339
+from wr.model.tokens import SessionClaims
+from wr.room.visitors import Standing
+from wr.store.store_call import Answer
 from wr.store.visit import VisitKind
 
 
-async def session_status(services: Services, request: AuthenticatedRequest[None]) -> HttpResponse:
+def session_status(services: Services, request: AuthenticatedRequest[None]) -> Answer[HttpResponse]:
     """Return the state of a session."""
     claims = request.proven_session
-    standing = await services.visitors.session(claims, VisitKind.STATUS)
+    return services.visitors.begin_session(claims, VisitKind.STATUS, partial(_status_told, claims))
+
+
+def _status_told(claims: SessionClaims, standing: Standing[Admitted]) -> HttpResponse:
     session = standing.place
     return json_response(
         200,
@@ -44,14 +53,17 @@ async def end_session(services: Services, request: AuthenticatedRequest[None]) -
     )
 
 
-async def session_activity(
+def session_activity(
     services: Services, request: AuthenticatedRequest[ActivityRequest]
-) -> HttpResponse:
+) -> Answer[HttpResponse]:
     """Record an activity of the visitor in a session."""
     report = request.message
     kind = VisitKind.PAGE_VIEW if report.action == "page_view" else VisitKind.ACTIVITY
     claims = request.proven_session
-    standing = await services.visitors.session(claims, kind)
+    return services.visitors.begin_session(claims, kind, partial(_activity_recorded, claims))
+
+
+def _activity_recorded(claims: SessionClaims, standing: Standing[Admitted]) -> HttpResponse:
     return json_response(
         200,
         ActivityResponse(
