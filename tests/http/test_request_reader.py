@@ -21,15 +21,18 @@ from tests.support.byte_streams import (
     upgrade,
 )
 from wr.api.http_messages import WEBSOCKET, HttpRequest
+from wr.http.head_shapes import HeadShapes
 from wr.http.request_reader import IS_ODD, MAX_HEAD_BYTES, NEEDS_MORE, ReadOutcome, RequestReader
 
 Read = tuple[str, str, str, dict[str, str], bytes, bool]
 """Method, path, query, headers, body, and whether it is the last."""
 
 
-def by_fast_lane(stream: bytes, *, step: int = 0) -> tuple[list[Read], ReadOutcome, bytes]:
+def by_fast_lane(
+    stream: bytes, *, step: int = 0, shapes: HeadShapes | None = None
+) -> tuple[list[Read], ReadOutcome, bytes]:
     """Read all requests of a stream that comes in steps; then what the reader says, and what it leaves."""
-    reader = RequestReader("10.0.0.1")
+    reader = RequestReader("10.0.0.1", shapes or HeadShapes())
     requests: list[Read] = []
     pieces = [stream[at : at + step] for at in range(0, len(stream), step)] if step else [stream]
     outcome = NEEDS_MORE
@@ -84,8 +87,11 @@ def by_h11(stream: bytes) -> list[Read]:
 
 
 def assert_read_alike(stream: bytes) -> None:
-    requests, _, _ = by_fast_lane(stream)
+    shapes = HeadShapes()
+    requests, outcome, rest = by_fast_lane(stream, shapes=shapes)
     assert requests == by_h11(stream)[: len(requests)], stream
+    # By now the shapes of its heads are known.
+    assert by_fast_lane(stream, shapes=shapes) == (requests, outcome, rest), stream
 
 
 @pytest.mark.parametrize("name", EVERYTHING)
@@ -141,7 +147,7 @@ def test_a_row_of_requests_is_read_up_to_the_odd_one_which_stays_whole() -> None
 
 
 def test_a_reader_that_is_closed_holds_nothing() -> None:
-    reader = RequestReader("")
+    reader = RequestReader("", HeadShapes())
     reader.rest = post(FORM)[:-1]
     assert reader.take() is NEEDS_MORE
     assert reader.has_head

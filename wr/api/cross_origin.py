@@ -1,8 +1,9 @@
 """Lets pages of other sites call this API from a visitor's browser (CORS, part of the Fetch standard)."""
 
 from collections.abc import Callable
+from functools import partial
 
-from wr.api.dispatch import Api
+from wr.api.dispatch import Api, Client, LaterResponse
 from wr.api.http_messages import Headers, HttpRequest, HttpResponse
 from wr.api.live_feed import Feed
 from wr.api.request_guard import RequestGuard
@@ -50,12 +51,22 @@ class CrossOriginApi(Api):
     async def handle(self, http: HttpRequest) -> HttpResponse:
         """Answer one request, with CORS headers if the page's origin is allowed."""
         headers = self._headers(http)
-        if http.method == "OPTIONS" and _is_allowed(headers) and _is_preflight(http):
-            response = HttpResponse(204, b"", extra_headers=[*headers, *_PREFLIGHT])
-            response.request_id = self._request_id(http)
-            return response
-        response = await super().handle(http)
-        response.extra_headers = [*response.extra_headers, *headers]
+        if _is_preflight(http, headers):
+            return self._allow(http, headers)
+        return _with(await super().handle(http), headers)
+
+    def begin(self, http: HttpRequest, client: Client) -> None:
+        """Answer one request as `Api.begin`, with CORS headers if the page's origin is allowed."""
+        headers = self._headers(http)
+        if _is_preflight(http, headers):
+            client.respond(self._allow(http, headers))
+        else:
+            super().begin(http, _ClientOfPage(client, headers) if headers else client)
+
+    def _allow(self, http: HttpRequest, headers: Headers) -> HttpResponse:
+        """Answer a browser that asks whether a page may send a request."""
+        response = HttpResponse(204, b"", extra_headers=[*headers, *_PREFLIGHT])
+        response.request_id = self._request_id(http)
         return response
 
     async def open_feed(self, http: HttpRequest) -> Feed | HttpResponse:
@@ -86,9 +97,34 @@ _PREFLIGHT = [
 ]
 
 
-def _is_preflight(http: HttpRequest) -> bool:
-    return "access-control-request-method" in http.headers
+class _ClientOfPage:
+    """The connection of a browser that sends a request for a page of another site."""
+
+    __slots__ = ("_client", "_headers")
+
+    def __init__(self, client: Client, headers: Headers) -> None:
+        self._client = client
+        self._headers = headers
+
+    def respond(self, response: HttpResponse) -> None:
+        """Send the response, with CORS headers."""
+        self._client.respond(_with(response, self._headers))
+
+    def respond_later(self, work: LaterResponse) -> None:
+        """Send the response of this work, with CORS headers."""
+        self._client.respond_later(partial(_with_later, work, self._headers))
 
 
-def _is_allowed(headers: Headers) -> bool:
-    return bool(headers) and headers[0][0] == _ALLOW
+async def _with_later(work: LaterResponse, headers: Headers) -> HttpResponse:
+    return _with(await work(), headers)
+
+
+def _with(response: HttpResponse, headers: Headers) -> HttpResponse:
+    response.extra_headers = [*response.extra_headers, *headers]
+    return response
+
+
+def _is_preflight(http: HttpRequest, headers: Headers) -> bool:
+    """Whether a browser asks whether a page, whose origin is allowed, may send a request."""
+    is_allowed = bool(headers) and headers[0][0] == _ALLOW
+    return http.method == "OPTIONS" and is_allowed and "access-control-request-method" in http.headers

@@ -1,5 +1,7 @@
 """Requests and responses, as plain facts that every lane reads and spells its own way."""
 
+from collections.abc import Mapping
+
 import msgspec
 
 from wr.model.limits import Usage
@@ -38,7 +40,7 @@ class HttpRequest(msgspec.Struct):
     """As it was sent, or `WEBSOCKET`."""
     path: str
     query: str
-    headers: dict[str, str]
+    headers: Mapping[str, str]
     body: bytes | None
     peer: str
 

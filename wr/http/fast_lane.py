@@ -21,11 +21,12 @@ from wr.api.live_feed import Feed, event_stream_headers
 from wr.http.connection_limits import ConnectionLimits
 from wr.http.connection_timeouts import ConnectionTimeouts
 from wr.http.fast_streams import EventStream, WebSocketStream, accept_handshake, read_handshake
+from wr.http.head_shapes import HeadShapes
 from wr.http.request_reader import NEEDS_MORE, ReadOutcome, RequestReader
 from wr.http.response_writer import ResponseWriter
 from wr.http.stream_hub import HubStream, StreamHub
 from wr.http.transports import PlainTransport, Transport
-from wr.http.websocket_rules import token_among
+from wr.http.websocket_rules import take_token
 from wr.model.refusals import TooSlow, Unavailable
 from wr.supervision.client_gone import ClientGone
 from wr.supervision.connections import end_for_error, start_supervised
@@ -71,6 +72,7 @@ class FastLane:
             Stage.BODY: limits.body_patience_s,
         }
         """How long a client may keep the server waiting in each stage, in seconds."""
+        self.shapes = HeadShapes()
         self.give_away = give_away
         self.ping_s = ping_s
         self.is_ending = False
@@ -126,7 +128,7 @@ class FastConnection:
         self.deadline = lane.watch.now + patience_s
         self._lane = lane
         self._nursery = nursery
-        self._reader = RequestReader(transport.peer)
+        self._reader = RequestReader(transport.peer, lane.shapes)
         self._served = 0
         self._has_task = False
         self._is_head = False
@@ -393,7 +395,7 @@ class FastConnection:
             return None
         header = request.headers.get("sec-websocket-protocol", "")
         offered = [subprotocol.strip() for subprotocol in header.split(",")]
-        subprotocol = token_among(offered, request.headers)
+        subprotocol = take_token(offered, request)
         feed = await self._lane.api.open_feed(request)
         if isinstance(feed, HttpResponse):
             return feed

@@ -16,7 +16,7 @@ from wr.api.dispatch import Api
 from wr.api.http_messages import WEBSOCKET, Headers, HttpRequest, HttpResponse
 from wr.api.live_feed import KEEP_ALIVE_S, NORMAL_CLOSURE, Event, Feed, Goodbye, event_stream_headers, next_of
 from wr.http.hypercorn_websocket import PING, PingEvent
-from wr.http.websocket_rules import POLICY_VIOLATION, Pulse, take_in, token_among
+from wr.http.websocket_rules import POLICY_VIOLATION, Pulse, take_in, take_token
 
 SendToWebSocket = Callable[[ASGISendEvent | PingEvent], Awaitable[None]]
 """Sends what ASGI knows, and pings."""
@@ -100,7 +100,7 @@ async def serve_websocket(
     """Send a feed over a WebSocket, until the feed ends or the client goes. Pings every `ping_s` seconds."""
     await receive()  # websocket.connect
     request = read_request(scope, WEBSOCKET)
-    subprotocol = token_among(list(scope.get("subprotocols") or []), request.headers)
+    subprotocol = take_token(list(scope.get("subprotocols") or []), request)
     async with api.follow(request) as feed:
         if isinstance(feed, HttpResponse):
             if scope["http_version"].startswith("1"):

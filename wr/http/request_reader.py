@@ -4,6 +4,7 @@ A request is read exactly as Hypercorn would read it. To guarantee that, this re
 that are plain in every respect. It leaves the bytes of all others unchanged, and Hypercorn reads them.
 """
 
+import re
 from enum import Enum
 from urllib.parse import unquote
 
@@ -11,6 +12,7 @@ import httptools
 
 from wr.api.http_messages import WEBSOCKET, HttpRequest
 from wr.api.request_guard import MAX_BODY_BYTES
+from wr.http.head_shapes import HeadShape, HeadShapes, SentHeaders
 
 MAX_HEAD_BYTES = 16 * 1024
 """The general lane refuses a request with a longer head."""
@@ -38,20 +40,20 @@ IS_ODD = ReadOutcome.IS_ODD
 class RequestReader:
     """Turns the bytes of one connection into requests, one at a time. Holds at most one head and one body.
 
-    A typical request takes about 8 µs: the C parser calls no Python function, but fills a dict and a list.
+    A typical request takes about 3 µs if its head has a known shape, otherwise 9.
     """
 
-    __slots__ = ("_fields", "_parser", "_request", "_targets", "_total", "is_last", "peer", "rest")
+    __slots__ = ("_request", "_shape", "_shapes", "_total", "is_last", "peer", "rest")
 
-    def __init__(self, peer: str) -> None:
+    def __init__(self, peer: str, shapes: HeadShapes) -> None:
         self.peer = peer
         self.rest = b""
         """Bytes that have arrived and belong to no request returned yet, including the unfinished request."""
         self.is_last = False
         """Whether the last request returned asks to close the connection."""
-        self._fields: dict[bytes, bytes] = {}
-        self._targets: list[bytes] = []
-        self._parser = self._new_parser()
+        self._shapes = shapes
+        self._shape: HeadShape | None = None
+        """The shape of the last head."""
         self._request: HttpRequest | None = None
         self._total = 0
 
@@ -81,40 +83,65 @@ class RequestReader:
             if length is None or length == "0":
                 self.rest = rest[end:]
                 return request
+            if not (length.isascii() and length.isdigit()):
+                return IS_ODD
             if len(length) > _LONGEST_LENGTH or int(length) > MAX_BODY_BYTES:
                 return IS_ODD
             self._total = end + int(length)
-        if len(rest) < self._total:
+        total = self._total
+        if len(rest) < total:
             self._request = request
             return NEEDS_MORE
-        request.body = rest[self._total - int(request.headers["content-length"]) : self._total]
-        # The parser expects the body before the next head.
-        self._parser.feed_data(request.body)
-        self._request, self.rest = None, rest[self._total :]
+        request.body = rest[total - int(request.headers["content-length"]) : total]
+        self._request, self.rest = None, rest[total:]
         return request
 
     def close(self) -> None:
         """Free all memory. No request can be read afterwards."""
-        self.rest, self._request = b"", None
-        del self._parser
-        self._fields.clear()
-        self._targets.clear()
+        self.rest, self._request, self._shape = b"", None, None
 
     def _read_head(self, head: bytes) -> HttpRequest | None:
         """Read a complete head. Returns None if anything about it is not plain."""
+        lines = head.split(b"\r\n")
+        shape = self._shape
+        if shape is None or not shape.fits(head, lines):
+            shape = self._shapes.find(lines)
+            if shape is None or not shape.fits(head, lines):
+                return self._parse_head(head)
+            self._shape = shape
+        line = _REQUEST_LINE.fullmatch(lines[0])
+        if line is None:
+            return self._parse_head(head)
+        headers = SentHeaders(lines, shape)
+        connection = headers.get("connection")
+        if connection is None:
+            self.is_last = False
+        elif not self._is_known(connection):
+            return None
+        method, target = line.groups()
+        path, _, query = target.decode("ascii").partition("?")
+        return HttpRequest(
+            method.decode("ascii"), unquote(path) if "%" in path else path, query, headers, b"", self.peer
+        )
+
+    def _is_known(self, connection: str) -> bool:
+        """Note what the value of `Connection` asks for. Returns False for one that the general lane reads."""
+        value = connection.lower()
+        self.is_last = value == "close"
+        return self.is_last or value == "keep-alive"
+
+    def _parse_head(self, head: bytes) -> HttpRequest | None:
+        """Read a complete head with the parser. Returns None if anything about it is not plain."""
         words = head[: head.index(b"\r")].split(b" ")
         # The parser would also accept several spaces, and empty lines before the request.
         if len(words) != 3 or words[2] != b"HTTP/1.1" or not words[0].isalpha():
             return None
-        fields = self._fields
-        fields.clear()
-        self._targets.clear()
+        fields: dict[bytes, bytes] = {}
         is_upgrade = False
         try:
-            self._parser.feed_data(head)
+            httptools.HttpRequestParser(_Sink(fields)).feed_data(head)
         except httptools.HttpParserUpgrade:
             is_upgrade = True
-            self._parser = self._new_parser()
         except httptools.HttpParserError:
             return None
         headers = {_NAMES[name]: value.decode("latin-1").rstrip(" \t") for name, value in fields.items()}
@@ -128,23 +155,26 @@ class RequestReader:
                 return None
             method = WEBSOCKET
         else:
+            self.is_last = False
             connection = headers.get("connection")
-            self.is_last = connection is not None and connection.lower() == "close"
-            if connection is not None and not self.is_last and connection.lower() != "keep-alive":
+            if connection is not None and not self._is_known(connection):
                 return None
+            self._shapes.learn(head, headers)
         path, _, query = words[1].decode("ascii").partition("?")
         return HttpRequest(method, unquote(path) if "%" in path else path, query, headers, b"", self.peer)
 
-    def _new_parser(self) -> httptools.HttpRequestParser:
-        return httptools.HttpRequestParser(_Sink(self._fields, self._targets))
+
+_REQUEST_LINE = re.compile(
+    rb"(GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS) (/[A-Za-z0-9/._~%?&=+,:;@!$'()*-]*) HTTP/1\.1"
+)
+"""Request lines that the parser would read alike. The others are left to it."""
 
 
 class _Sink:
-    """The parser's callbacks for each part of a head. They are C methods, because those are fast."""
+    """The parser's callback for each header. It is a C method, because those are fast."""
 
-    def __init__(self, fields: dict[bytes, bytes], targets: list[bytes]) -> None:
+    def __init__(self, fields: dict[bytes, bytes]) -> None:
         self.on_header = fields.__setitem__
-        self.on_url = targets.append
 
 
 class _Names(dict[bytes, str]):

@@ -5,6 +5,7 @@ import math
 import msgspec
 import structlog
 
+from wr.api.http_messages import HttpRequest
 from wr.api.json_numbers import decode_whole_numbers
 from wr.api.live_feed import Feed
 from wr.api.visitors.live_messages import ClientHeartbeat
@@ -123,12 +124,13 @@ def _is_of_another_type(text: str) -> bool:
     return kind != _HEARTBEAT
 
 
-def token_among(subprotocols: list[str], headers: dict[str, str]) -> str | None:
-    """Move the token from the offered subprotocols to `headers`. Returns the subprotocol to accept, if any.
+def take_token(subprotocols: list[str], request: HttpRequest) -> str | None:
+    """Move the token from the offered subprotocols to the headers. Returns the subprotocol to accept, if any.
 
     Browsers cannot set headers on a WebSocket, so they offer two subprotocols: `bearer` and the token.
     """
+    headers = request.headers
     if len(subprotocols) < 2 or subprotocols[0].lower() != "bearer" or "authorization" in headers:
         return None
-    headers["authorization"] = f"Bearer {subprotocols[1]}"
+    request.headers = {**headers, "authorization": f"Bearer {subprotocols[1]}"}
     return subprotocols[0]

@@ -59,7 +59,7 @@ class OpenTelemetryTracer:
         self._tracer = provider.get_tracer("wr", __version__)
         self._propagator = TraceContextTextMapPropagator()
 
-    def begin_request(self, method: str, headers: dict[str, str]) -> OpenTelemetrySpan:
+    def begin_request(self, method: str, headers: Mapping[str, str]) -> OpenTelemetrySpan:
         """Start the span of a request in this task. Its parent is the caller's span, if a header names it."""
         parent = self._propagator.extract(headers, _NO_PARENT) if "traceparent" in headers else _NO_PARENT
         return OpenTelemetrySpan(self._tracer.start_span(method, parent, SpanKind.SERVER))

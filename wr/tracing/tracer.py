@@ -1,6 +1,6 @@
 """What the server needs of a tracer. Nothing here loads a tracing library."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from contextvars import Context
 from typing import Protocol
@@ -17,7 +17,7 @@ class RequestSpan(Protocol):
 class Tracer(Protocol):
     """Traces requests and batches."""
 
-    def begin_request(self, method: str, headers: dict[str, str], /) -> RequestSpan:
+    def begin_request(self, method: str, headers: Mapping[str, str], /) -> RequestSpan:
         """Begin the span of a request in this task, below the caller's own if the headers name one."""
         ...
 
