@@ -20,18 +20,21 @@ class CompactSigner:
     Keeps a prepared HMAC and copies it for each token: creating one takes twice as long as using it.
     """
 
-    __slots__ = ("_begun", "header")
+    __slots__ = ("_begun", "_payload_at", "header")
 
     def __init__(self, kid: str, secret: bytes) -> None:
         self._begun = HMAC(secret, SHA256())
         header = msgspec.json.encode({"alg": "HS256", "kid": kid, "typ": "JWT"})
         self.header = _encoded(header).decode()
         """The first part of each of its tokens, up to the first dot."""
+        self._payload_at = len(self.header) + 1
 
     def sign(self, payload: bytes) -> str:
         """Sign a JSON payload."""
         signed = self.header.encode() + b"." + _encoded(payload)
-        return (signed + b"." + self._signature(signed)).decode()
+        mac = self._begun.copy()
+        mac.update(signed)
+        return (signed + b"." + _encoded(mac.finalize())).decode()
 
     def verified_payload(self, token: str) -> bytes | None:
         """Return the JSON payload of a token in compact form; None if its signature is wrong.
@@ -40,14 +43,11 @@ class CompactSigner:
             ValueError: the token is not ASCII, or its payload is not base64.
         """
         signed, _, signature = token.encode("ascii").rpartition(b".")
-        if not compare_digest(signature, self._signature(signed)):
-            return None
-        return a2b_base64(signed[len(self.header) + 1 :].translate(_FROM_URL_SAFE) + b"==")
-
-    def _signature(self, signed: bytes) -> bytes:
         mac = self._begun.copy()
         mac.update(signed)
-        return _encoded(mac.finalize())
+        if not compare_digest(signature, _encoded(mac.finalize())):
+            return None
+        return a2b_base64(signed[self._payload_at :].translate(_FROM_URL_SAFE) + b"==")
 
 
 _TO_URL_SAFE = bytes.maketrans(b"+/", b"-_")

@@ -7,7 +7,7 @@ import msgspec
 from msgspec import Meta
 
 from wr.model.compact_tokens import CompactSigner
-from wr.model.ids import id_text, parse_position_id, parse_session_id, session_id_text
+from wr.model.ids import id_text, parse_session_id, session_id_text, signed_position_id
 from wr.model.signing import KeyRing, Purpose, is_kid
 
 ISSUER: Literal["wr"] = "wr"
@@ -22,7 +22,7 @@ _DECODE_OPTIONS: Any = {
 }
 
 
-class _PositionPayload(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class _PositionPayload(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """The payload of a position token as JSON."""
 
     sub: str
@@ -76,7 +76,7 @@ class ExpiredToken(Exception):
         self.claims = claims
 
 
-class PositionClaims(msgspec.Struct, frozen=True, kw_only=True):
+class PositionClaims(msgspec.Struct, frozen=True, gc=False):
     """The claims of a position token. The store does not keep them for a waiting visitor."""
 
     position_id: bytes
@@ -97,7 +97,7 @@ class PositionClaims(msgspec.Struct, frozen=True, kw_only=True):
         return (self.issued_s + self.expires_s) * 500
 
 
-class PositionProof(msgspec.Struct, frozen=True):
+class PositionProof(msgspec.Struct, frozen=True, gc=False):
     """A verified position token, and what it says."""
 
     claims: PositionClaims
@@ -164,18 +164,19 @@ def read_position(token: str, keys: KeyRing, now_ms: int) -> PositionClaims:
         ExpiredToken: valid but expired.
     """
     payload = _verified(token, Purpose.POSITION, keys, _PositionPayload)
-    position_id = parse_position_id(payload.sub)
+    position_id = signed_position_id(payload.sub)
     if position_id is None:
         raise InvalidToken("The token names no position")
+    holder = payload.holder
     claims = PositionClaims(
-        position_id=position_id,
-        queue_id=payload.queue_id,
-        priority=payload.priority,
-        enqueued_ms=payload.enqueued_ms,
-        issued_s=payload.iat,
-        expires_s=payload.exp,
-        enqueued_part=payload.part,
-        holder=payload.holder[:1].encode() + bytes.fromhex(payload.holder[1:]),
+        position_id,
+        payload.queue_id,
+        payload.priority,
+        payload.enqueued_ms,
+        payload.iat,
+        payload.exp,
+        payload.part,
+        holder[:1].encode() + bytes.fromhex(holder[1:]) if holder else b"",
     )
     if now_ms >= claims.expires_s * 1000:
         raise ExpiredToken(claims)
