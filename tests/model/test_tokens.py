@@ -16,10 +16,10 @@ from wr.model.tokens import (
     PositionClaims,
     SessionClaims,
     UnknownKey,
-    read_position,
     read_session,
     sign_position,
     sign_session,
+    verified_position,
 )
 
 NOW_MS = 1_800_000_000_000
@@ -56,7 +56,7 @@ RING = KeyRing([POSITION_KEY, SESSION_KEY])
 @pytest.mark.parametrize("algorithm", list(Algorithm))
 def test_a_token_of_any_algorithm_says_what_was_signed(algorithm: Algorithm) -> None:
     ring = KeyRing([key(Purpose.POSITION, algorithm, 3), key(Purpose.SESSION, algorithm, 4)])
-    assert read_position(sign_position(CLAIMS, ring, NOW_MS), ring, NOW_MS) == CLAIMS
+    assert verified_position(sign_position(CLAIMS, ring, NOW_MS), ring) == CLAIMS
     assert read_session(sign_session(SESSION, ring, NOW_MS), ring, NOW_MS) == SESSION
     assert len(ring.jwks()["keys"]) == (0 if algorithm is Algorithm.HS256 else 1)
 
@@ -76,19 +76,19 @@ def test_what_is_published_verifies_and_keeps_its_secret() -> None:
     assert jwt.get_unverified_header(token)["kid"] == published["kid"]
 
 
-def test_a_token_is_over_at_its_end_and_not_before() -> None:
-    token = sign_position(CLAIMS, RING, NOW_MS)
-    read_position(token, RING, CLAIMS.expires_s * 1000 - 1)
+def test_a_session_token_is_over_at_its_end_and_not_before() -> None:
+    token = sign_session(SESSION, RING, NOW_MS)
+    read_session(token, RING, SESSION.expires_s * 1000 - 1)
     with pytest.raises(ExpiredToken) as over:
-        read_position(token, RING, CLAIMS.expires_s * 1000)
-    assert over.value.claims == CLAIMS
+        read_session(token, RING, SESSION.expires_s * 1000)
+    assert over.value.claims == SESSION
 
 
 def test_a_position_token_is_no_session_token_and_the_reverse() -> None:
     with pytest.raises(InvalidToken):
         read_session(sign_position(CLAIMS, RING, NOW_MS), RING, NOW_MS)
     with pytest.raises(InvalidToken):
-        read_position(sign_session(SESSION, RING, NOW_MS), RING, NOW_MS)
+        verified_position(sign_session(SESSION, RING, NOW_MS), RING)
 
 
 def forged(secret: Any, algorithm: str, kid: str | None, **claims: Any) -> str:
@@ -121,7 +121,7 @@ def test_forgeries_are_not_believed() -> None:
     ]
     for token in forgeries:
         with pytest.raises(InvalidToken):
-            read_position(token, RING, NOW_MS)
+            verified_position(token, RING)
 
 
 @pytest.mark.parametrize(
@@ -132,7 +132,7 @@ def test_a_good_signature_does_not_make_a_wrong_claim_right(claims: dict[str, An
     loaded = RING.find(POSITION_KEY.kid, Purpose.POSITION)
     assert loaded is not None
     with pytest.raises(InvalidToken):
-        read_position(forged(loaded.signer, "HS256", POSITION_KEY.kid, **claims), RING, NOW_MS)
+        verified_position(forged(loaded.signer, "HS256", POSITION_KEY.kid, **claims), RING)
 
 
 @pytest.mark.parametrize("missing", ["queue_id", "priority", "enqueued_ms", "exp", "sub"])
@@ -144,13 +144,13 @@ def test_a_missing_claim_is_refused_and_breaks_nothing(missing: str) -> None:
     del payload[missing]
     broken = jwt.encode(payload, loaded.signer, algorithm="HS256", headers={"kid": POSITION_KEY.kid})
     with pytest.raises(InvalidToken):
-        read_position(broken, RING, NOW_MS)
+        verified_position(broken, RING)
 
 
 @given(st.text(max_size=300))
 def test_rubbish_is_an_invalid_token_and_nothing_else(rubbish: str) -> None:
     with pytest.raises(InvalidToken):
-        read_position(rubbish, RING, NOW_MS)
+        verified_position(rubbish, RING)
 
 
 @given(st.integers(0, 400), st.integers(1, 255))
@@ -160,7 +160,7 @@ def test_changing_any_byte_makes_it_invalid(at: int, change: int) -> None:
     if at < len(token) - 1 and token[at + 1 : at + 2] != b"." and token[at] != ord("."):
         token[at] ^= change
         with pytest.raises(InvalidToken):
-            read_position(token.decode("latin-1"), RING, NOW_MS)
+            verified_position(token.decode("latin-1"), RING)
 
 
 def test_a_new_key_signs_from_its_time_on_and_the_old_goes_on_verifying() -> None:
@@ -168,12 +168,12 @@ def test_a_new_key_signs_from_its_time_on_and_the_old_goes_on_verifying() -> Non
     new = key(Purpose.POSITION, Algorithm.HS256, 6, active_ms=NOW_MS + 5000)
     before, ring = KeyRing([old]), KeyRing([new, old])
     token = sign_position(CLAIMS, before, NOW_MS)
-    assert read_position(token, ring, NOW_MS) == CLAIMS
+    assert verified_position(token, ring) == CLAIMS
     assert jwt.get_unverified_header(sign_position(CLAIMS, ring, NOW_MS))["kid"] == old.kid
     later = sign_position(CLAIMS, ring, NOW_MS + 5000)
     assert jwt.get_unverified_header(later)["kid"] == new.kid
     with pytest.raises(UnknownKey):
-        read_position(later, before, NOW_MS)
+        verified_position(later, before)
 
 
 def test_a_key_does_not_show_its_secret_when_printed() -> None:

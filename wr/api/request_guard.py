@@ -25,7 +25,8 @@ from wr.api.user_queue.messages import ConcertUser
 from wr.api.user_queue.user_tokens import UserTokens
 from wr.model import refusals
 from wr.model.audit import read_operator
-from wr.model.client_address import Network, client_address, limited_address
+from wr.model.bounded_cache import BoundedCache
+from wr.model.client_address import Network, client_address, is_trusted, limited_address
 from wr.model.ids import is_queue_id, parse_session_id, session_id_bytes
 from wr.model.limits import Usage
 from wr.model.tokens import ExpiredToken, InvalidToken, PositionClaims, PositionProof
@@ -38,6 +39,7 @@ from wr.store.store import Store
 
 MAX_BODY_BYTES = 16 * 1024
 _MOST_HEADERS = 100
+_MOST_PEERS = 4096
 ADMIN_KEY = "x-admin-key"
 ORIGIN_KEY = "x-wr-origin-key"
 _ADMIN_KEY_MISSING = "The admin key in X-Admin-Key is missing or wrong"
@@ -98,12 +100,22 @@ class RequestGuard:
         self._keys = {ADMIN_KEY: secrets.admin_key.encode(), ORIGIN_KEY: secrets.origin_key.encode()}
         self._cookies = cookies
         self._trusted_proxies = trusted_proxies
+        self._peers: BoundedCache[str, tuple[str, bool]] = BoundedCache(_MOST_PEERS)
+        """The address of each peer of a connection, and whether it is a trusted proxy."""
         self.router = Router()
 
     def receive(self, http: HttpRequest, request_id: str) -> GuardedRequest:
         """Note where a request comes from."""
-        forwarded_for = http.headers.get("x-forwarded-for", "")
-        address = client_address(http.peer, forwarded_for, self._trusted_proxies)
+        known = self._peers.get(http.peer)
+        if known is None:
+            is_proxy = is_trusted(http.peer, self._trusted_proxies)
+            known = client_address(http.peer, "", self._trusted_proxies), is_proxy
+            self._peers.put(http.peer, known)
+        address, is_proxy = known
+        if is_proxy:
+            forwarded_for = http.headers.get("x-forwarded-for")
+            if forwarded_for:
+                address = client_address(http.peer, forwarded_for, self._trusted_proxies)
         return GuardedRequest(http, request_id, address)
 
     def find_route(self, request: GuardedRequest) -> AnyRoute:

@@ -4,7 +4,6 @@ A request is read exactly as Hypercorn would read it. To guarantee that, this re
 that are plain in every respect. It leaves the bytes of all others unchanged, and Hypercorn reads them.
 """
 
-import re
 from enum import Enum
 from urllib.parse import unquote
 
@@ -43,7 +42,7 @@ class RequestReader:
     A typical request takes about 3 µs if its head has a known shape, otherwise 9.
     """
 
-    __slots__ = ("_request", "_shape", "_shapes", "_total", "is_last", "peer", "rest")
+    __slots__ = ("_body_at", "_length", "_request", "_shape", "_shapes", "is_last", "peer", "rest")
 
     def __init__(self, peer: str, shapes: HeadShapes) -> None:
         self.peer = peer
@@ -55,7 +54,9 @@ class RequestReader:
         self._shape: HeadShape | None = None
         """The shape of the last head."""
         self._request: HttpRequest | None = None
-        self._total = 0
+        self._body_at = 0
+        self._length = 0
+        """Length of the body of the last head; negative if the general lane has to read it."""
 
     @property
     def has_head(self) -> bool:
@@ -68,31 +69,25 @@ class RequestReader:
         A WebSocket upgrade request gets the method `WEBSOCKET`. It stays in `rest`, because the handshake
         reads its head again.
         """
-        rest = self.rest
-        request = self._request
+        rest, request = self.rest, self._request
         if request is None:
             end = rest.find(b"\r\n\r\n", 0, MAX_HEAD_BYTES) + 4
             if end < 4:
                 return IS_ODD if len(rest) >= MAX_HEAD_BYTES or _cannot_begin(rest) else NEEDS_MORE
             request = self._read_head(rest if end == len(rest) else rest[:end])
-            if request is None:
+            if request is None or self._length < 0:
                 return IS_ODD
             if request.method == WEBSOCKET:
                 return request
-            length = request.headers.get("content-length")
-            if length is None or length == "0":
+            if self._length == 0:
                 self.rest = rest[end:]
                 return request
-            if not (length.isascii() and length.isdigit()):
-                return IS_ODD
-            if len(length) > _LONGEST_LENGTH or int(length) > MAX_BODY_BYTES:
-                return IS_ODD
-            self._total = end + int(length)
-        total = self._total
+            self._body_at = end
+        total = self._body_at + self._length
         if len(rest) < total:
             self._request = request
             return NEEDS_MORE
-        request.body = rest[total - int(request.headers["content-length"]) : total]
+        request.body = rest[self._body_at : total]
         self._request, self.rest = None, rest[total:]
         return request
 
@@ -109,26 +104,24 @@ class RequestReader:
             if shape is None or not shape.fits(head, lines):
                 return self._parse_head(head)
             self._shape = shape
-        line = _REQUEST_LINE.fullmatch(lines[0])
+        line = self._shapes.request_line(lines[0])
         if line is None:
             return self._parse_head(head)
-        headers = SentHeaders(lines, shape)
-        connection = headers.get("connection")
-        if connection is None:
+        at = shape.length_at
+        self._length = 0 if at is None else _body_length(lines[at[0]][at[1] :])
+        at = shape.connection_at
+        if at is None:
             self.is_last = False
-        elif not self._is_known(connection):
+        elif not self._is_known(lines[at[0]][at[1] :]):
             return None
-        method, target = line.groups()
-        path, _, query = target.decode("ascii").partition("?")
-        return HttpRequest(
-            method.decode("ascii"), unquote(path) if "%" in path else path, query, headers, b"", self.peer
-        )
+        method, path, query = line
+        return HttpRequest(method, path, query, SentHeaders(lines, shape), b"", self.peer)
 
-    def _is_known(self, connection: str) -> bool:
+    def _is_known(self, connection: bytes) -> bool:
         """Note what the value of `Connection` asks for. Returns False for one that the general lane reads."""
-        value = connection.lower()
-        self.is_last = value == "close"
-        return self.is_last or value == "keep-alive"
+        value = connection.strip(b" \t").lower()
+        self.is_last = value == b"close"
+        return self.is_last or value == b"keep-alive"
 
     def _parse_head(self, head: bytes) -> HttpRequest | None:
         """Read a complete head with the parser. Returns None if anything about it is not plain."""
@@ -157,17 +150,12 @@ class RequestReader:
         else:
             self.is_last = False
             connection = headers.get("connection")
-            if connection is not None and not self._is_known(connection):
+            if connection is not None and not self._is_known(connection.encode("latin-1")):
                 return None
             self._shapes.learn(head, headers)
+        self._length = _body_length(headers.get("content-length", "0").encode("latin-1"))
         path, _, query = words[1].decode("ascii").partition("?")
         return HttpRequest(method, unquote(path) if "%" in path else path, query, headers, b"", self.peer)
-
-
-_REQUEST_LINE = re.compile(
-    rb"(GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS) (/[A-Za-z0-9/._~%?&=+,:;@!$'()*-]*) HTTP/1\.1"
-)
-"""Request lines that the parser would read alike. The others are left to it."""
 
 
 class _Sink:
@@ -193,6 +181,13 @@ _NAMES = _Names(
     )
     for spelling in (name, name.lower())
 )
+
+
+def _body_length(value: bytes) -> int:
+    """Read the value of `Content-Length`; negative if it is not one that the fast lane serves."""
+    digits = value.strip(b" \t")
+    length = int(digits) if digits.isdigit() and len(digits) <= _LONGEST_LENGTH else -1
+    return length if length <= MAX_BODY_BYTES else -1
 
 
 def _cannot_begin(beginning: bytes) -> bool:

@@ -71,6 +71,8 @@ class KeyRing:
             }
             for purpose in Purpose
         }
+        self.position_signers = self._by_header[Purpose.POSITION]
+        """The signers of position tokens in compact form, by the header of their tokens."""
         self._newest_first = sorted(
             self._by_kid.values(), key=lambda loaded: (loaded.key.active_ms, loaded.key.kid), reverse=True
         )

@@ -156,19 +156,22 @@ def sign_session(claims: SessionClaims, keys: KeyRing, now_ms: int) -> str:
     )
 
 
-def read_position(token: str, keys: KeyRing, now_ms: int) -> PositionClaims:
-    """Verify a position token. About 5 µs with HS256.
+def verified_position(token: str, keys: KeyRing) -> PositionClaims:
+    """Verify a position token, whose time may be over. About 4 µs with HS256.
 
     Raises:
         InvalidToken: malformed, unsigned, signed with a foreign key or algorithm, or a session token.
-        ExpiredToken: valid but expired.
     """
-    payload = _verified(token, Purpose.POSITION, keys, _PositionPayload)
+    compact = keys.position_signers.get(token.partition(".")[0])
+    if compact is None or len(token) > MAX_TOKEN_LENGTH:
+        payload = _verified(token, Purpose.POSITION, keys, _PositionPayload)
+    else:
+        payload = _verified_compact(token, compact, _PositionPayload)
     position_id = signed_position_id(payload.sub)
     if position_id is None:
         raise InvalidToken("The token names no position")
     holder = payload.holder
-    claims = PositionClaims(
+    return PositionClaims(
         position_id,
         payload.queue_id,
         payload.priority,
@@ -178,9 +181,6 @@ def read_position(token: str, keys: KeyRing, now_ms: int) -> PositionClaims:
         payload.part,
         holder[:1].encode() + bytes.fromhex(holder[1:]) if holder else b"",
     )
-    if now_ms >= claims.expires_s * 1000:
-        raise ExpiredToken(claims)
-    return claims
 
 
 def read_session(token: str, keys: KeyRing, now_ms: int) -> SessionClaims:

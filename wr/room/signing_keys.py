@@ -15,10 +15,10 @@ from wr.model.tokens import (
     PositionProof,
     SessionClaims,
     UnknownKey,
-    read_position,
     read_session,
     sign_position,
     sign_session,
+    verified_position,
 )
 from wr.model.verifiers import Verifier
 from wr.store.secret_repository import SecretRepository
@@ -129,8 +129,8 @@ class SigningKeys:
     def position_now(self, token: str, *, knows_all_keys: bool = False) -> PositionProof | None:
         """Verify a position token with the known keys: 4 µs.
 
-        None is remembered: the next visit of the same visitor is seconds away, and by then a line of more
-        visitors than could be remembered has passed. A token that has expired counts while the store holds its place, which the caller asks about. Returns
+        None is remembered: before the same visitor returns, a line of more visitors has passed than could be.
+        A token that has expired counts while the store holds its place, which the caller asks about. Returns
         None if it names a key that only another server may have; with `knows_all_keys` it is not valid.
 
         Raises:
@@ -138,28 +138,24 @@ class SigningKeys:
             ExpiredToken: ours, and expired more than eight days ago.
         """
         try:
-            return PositionProof(self._genuine_position(token, self._clock_ms()), token)
+            claims = verified_position(token, self.ring)
         except UnknownKey:
             if knows_all_keys:
                 raise
             return None
+        if self._clock_ms() >= claims.expires_s * 1000 + _MOST_OVER_MS:
+            raise ExpiredToken(claims)
+        return PositionProof(claims, token)
 
     async def read_position(self, token: str) -> PositionProof:
         """Verify a position token; raises as `position_now`. A new key of another server is looked for."""
         proof = self.position_now(token)
         if proof is None:
             await self.look_for_new_keys()
-            proof = PositionProof(self._genuine_position(token, self._clock_ms()), token)
+            proof = self.position_now(token, knows_all_keys=True)
+        if proof is None:
+            raise AssertionError("with all keys known, a token is valid or not")
         return proof
-
-    def _genuine_position(self, token: str, now_ms: int) -> PositionClaims:
-        try:
-            return read_position(token, self.ring, now_ms)
-        except ExpiredToken as error:
-            claims = error.claims
-            if not isinstance(claims, PositionClaims) or now_ms >= claims.expires_s * 1000 + _MOST_OVER_MS:
-                raise
-            return claims
 
     def session_now(self, token: str, *, knows_all_keys: bool = False) -> SessionClaims | None:
         """Verify a session token with the known keys: 110 µs, or 0.5 for one seen lately.
