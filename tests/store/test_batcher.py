@@ -256,3 +256,20 @@ async def test_batches_that_end_with_an_error_answer_their_callers_and_end_no_ot
                 await batcher.submit("odd", 1)
             assert await batcher.submit("even", 2) == 2
             assert await batcher.submit("odd", 3) == 3
+            # Tasks of batches rest until the store is closed.
+            nursery.cancel_scope.cancel()
+
+
+async def test_only_so_many_tasks_rest_and_the_next_call_of_each_key_is_carried_out() -> None:
+    async def execute(_key: str, items: Sequence[int]) -> Sequence[int]:
+        return items
+
+    with trio.fail_after(5):
+        async with trio.open_nursery() as nursery:
+            batcher = Batcher(nursery, execute)
+            for turn in range(2):
+                for number in range(200):
+                    assert await batcher.submit(f"queue {number}", turn) == turn
+            await wait_all_tasks_blocked()
+            assert len(nursery.child_tasks) == 64
+            nursery.cancel_scope.cancel()

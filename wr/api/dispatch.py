@@ -46,21 +46,15 @@ class Client(Protocol):
         ...
 
 
-class Exchange:
-    """A request whose answer waits for the store: what puts its call into a batch."""
+class Exchange(GuardedRequest, kw_only=True):
+    """A request that is answered without a task of its own: what puts its call into a batch."""
 
-    __slots__ = ("api", "began_s", "client", "finish", "guarded")
-    context = None
+    api: "Api"
+    client: Client
+    finish: Callable[[Any], Answered] = msgspec.UNSET  # type: ignore[assignment]
+    """Makes the answer from the reply of the batch. Set when the call is known."""
+    context: None = None
     """Requests that are traced have a task, and so a context; see `Api.begin`."""
-
-    finish: Callable[[Any], Answered]
-    """Makes the answer from the reply of the batch."""
-
-    def __init__(self, api: "Api", client: Client, guarded: GuardedRequest, began_s: float) -> None:
-        self.api = api
-        self.client = client
-        self.guarded = guarded
-        self.began_s = began_s
 
     def answer(self, reply: object) -> None:
         """Go on with the reply of the batch."""
@@ -101,7 +95,7 @@ class Api:
 
     async def handle(self, http: HttpRequest) -> HttpResponse:
         """Answer one request."""
-        return await self._handle(self._guard.receive(http, self._request_id(http)), self._now_s())
+        return await self._handle(self._receive(http))
 
     def begin(self, http: HttpRequest, client: "Client") -> None:
         """Answer one request without a task for it, if that is possible.
@@ -109,23 +103,28 @@ class Api:
         `client.respond` gets the response, now or in the task of a batch. If the answer needs a task, for
         example because the request is refused, `client.respond_later` gets the work for it.
         """
-        began_s = self._now_s()
-        guarded = self._guard.receive(http, self._request_id(http))
+        guard, began_s = self._guard, self._now_s()
+        exchange = Exchange(
+            http, self._request_id(http), guard.address_of(http), began_s, api=self, client=client
+        )
         if self._tracer is None:
             try:
-                route = self._guard.find_route(guarded)
-                request = self._guard.admit_now(route, guarded)
+                route = guard.find_route(exchange)
+                request = guard.admit_now(route, exchange)
                 if request is not None and route.operation is not None:
-                    answer = route.operation(self._services, request)
-                    self._go_on(answer, Exchange(self, client, guarded, began_s))
+                    self._go_on(route.operation(self._services, request), exchange)
                     return
             except Refusal:
                 # A refusal may have to be counted, or told on a page.
                 pass
             except Exception:  # noqa: BLE001 - whatever it was, the client gets the envelope and the log the rest
-                self._respond(_failed(guarded), Exchange(self, client, guarded, began_s))
+                self._respond(_failed(exchange), exchange)
                 return
-        client.respond_later(partial(self._handle, guarded, began_s))
+        client.respond_later(partial(self._handle, exchange))
+
+    def _receive(self, http: HttpRequest) -> GuardedRequest:
+        """Note when a request has arrived, and from where."""
+        return GuardedRequest(http, self._request_id(http), self._guard.address_of(http), self._now_s())
 
     def finish(self, exchange: "Exchange", reply: object) -> None:
         """Go on with a request when the store has replied to the call of its answer."""
@@ -135,12 +134,12 @@ class Api:
             refused = partial(self._refuse_later, refusal, exchange)
             exchange.client.respond_later(refused)
         except Exception:  # noqa: BLE001 - as above
-            self._respond(_failed(exchange.guarded), exchange)
+            self._respond(_failed(exchange), exchange)
 
     def _go_on(self, answer: Answered, exchange: "Exchange") -> None:
         """Take the next step to an answer: send it, put its call into a batch, or wait for it in a task."""
         if isinstance(answer, HttpResponse):
-            _complete(answer, exchange.guarded)
+            _complete(answer, exchange)
             self._respond(answer, exchange)
         elif isinstance(answer, StoreCall):
             exchange.finish = answer.finish
@@ -149,30 +148,29 @@ class Api:
             exchange.client.respond_later(partial(self._settle_later, answer, exchange))
 
     def _respond(self, response: HttpResponse, exchange: "Exchange") -> None:
-        self._end(exchange.guarded, response.status, exchange.began_s, None)
+        self._end(exchange, response.status, None)
         exchange.client.respond(response)
 
     async def _settle_later(self, answer: Answered, exchange: "Exchange") -> HttpResponse:
         """Wait for an answer that has been begun."""
-        guarded = exchange.guarded
-        name_request(guarded.request_id)
+        name_request(exchange.request_id)
         try:
             response = await _settled(answer)
-            _complete(response, guarded)
+            _complete(response, exchange)
         except Refusal as refusal:
-            response = await self._refuse(refusal, guarded)
+            response = await self._refuse(refusal, exchange)
         except Exception:  # noqa: BLE001 - as above
-            response = _failed(guarded)
-        self._end(guarded, response.status, exchange.began_s, None)
+            response = _failed(exchange)
+        self._end(exchange, response.status, None)
         return response
 
     async def _refuse_later(self, refusal: Refusal, exchange: "Exchange") -> HttpResponse:
-        name_request(exchange.guarded.request_id)
-        response = await self._refuse(refusal, exchange.guarded)
-        self._end(exchange.guarded, response.status, exchange.began_s, None)
+        name_request(exchange.request_id)
+        response = await self._refuse(refusal, exchange)
+        self._end(exchange, response.status, None)
         return response
 
-    async def _handle(self, guarded: GuardedRequest, began_s: float) -> HttpResponse:
+    async def _handle(self, guarded: GuardedRequest) -> HttpResponse:
         """Answer one request in a task of its own, from the beginning."""
         http = guarded.http
         name_request(guarded.request_id)
@@ -189,16 +187,16 @@ class Api:
             response = await self._refuse(refusal, guarded)
         except Exception:  # noqa: BLE001 - as above
             response = _failed(guarded)
-        self._end(guarded, response.status, began_s, span)
+        self._end(guarded, response.status, span)
         return response
 
-    def _end(self, guarded: GuardedRequest, status: int, began_s: float, span: RequestSpan | None) -> None:
+    def _end(self, guarded: GuardedRequest, status: int, span: RequestSpan | None) -> None:
         """Count an answered request; log and trace it where that is asked for."""
         found = guarded.route
         if found is None or self._is_watched:
-            self._note(guarded, status, began_s, span)
+            self._note(guarded, status, span)
         else:
-            self._count(found.path, found.method, status, began_s)
+            self._count(found.path, found.method, status, guarded.began_s)
 
     def has_feed(self, method: str, path: str) -> bool:
         """Whether that is a live stream, to be followed, rather than a call, to be handled."""
@@ -219,8 +217,7 @@ class Api:
 
         A path that has no feed is answered as `handle` would.
         """
-        began_s = self._now_s()
-        guarded = self._guard.receive(http, self._request_id(http))
+        guarded = self._receive(http)
         name_request(guarded.request_id)
         span = None if self._tracer is None else self._tracer.begin_request(http.method, http.headers)
         opened: Feed | HttpResponse
@@ -234,7 +231,7 @@ class Api:
             status = opened.status
         else:
             status = 101 if http.method == WEBSOCKET else 200
-        self._note(guarded, status, began_s, span)
+        self._note(guarded, status, span)
         return opened
 
     async def _open(self, guarded: GuardedRequest) -> Feed | HttpResponse:
@@ -250,7 +247,7 @@ class Api:
         feed.headers = [("X-Request-Id", guarded.request_id), *limit_headers(feed.usage)]
         return feed
 
-    def _note(self, guarded: GuardedRequest, status: int, began_s: float, span: RequestSpan | None) -> None:
+    def _note(self, guarded: GuardedRequest, status: int, span: RequestSpan | None) -> None:
         """Count a request that is answered; log and trace it where that is asked for.
 
         Neither its path nor its query is logged: ids are in them, and tokens.
@@ -260,7 +257,7 @@ class Api:
             path, method = NO_ROUTE, known_method(guarded.http.method)
         else:
             path, method = route.path, route.method
-        took_s = self._metrics.note(path, method, status, began_s)
+        took_s = self._metrics.note(path, method, status, guarded.began_s)
         if self._logs_access:
             log.info(
                 "request",

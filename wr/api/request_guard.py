@@ -58,7 +58,7 @@ class Secrets(msgspec.Struct, frozen=True):
 
 
 class GuardedRequest(msgspec.Struct):
-    """A request on its way through the guard: what the guard has found out so far.
+    """A request on its way to its answer: what is known about it so far.
 
     Not frozen: each step adds what it found. So a refusal at any step is counted, answered and logged with
     all that is known by then.
@@ -67,6 +67,8 @@ class GuardedRequest(msgspec.Struct):
     http: HttpRequest
     request_id: str
     address: str
+    began_s: float
+    """When it arrived, on the clock of the metrics."""
     route: AnyRoute | None = None
     """The route of the table, once it is found."""
     parameters: dict[str, str] = {}
@@ -104,8 +106,8 @@ class RequestGuard:
         """The address of each peer of a connection, and whether it is a trusted proxy."""
         self.router = Router()
 
-    def receive(self, http: HttpRequest, request_id: str) -> GuardedRequest:
-        """Note where a request comes from."""
+    def address_of(self, http: HttpRequest) -> str:
+        """Determine from which address a request comes."""
         known = self._peers.get(http.peer)
         if known is None:
             is_proxy = is_trusted(http.peer, self._trusted_proxies)
@@ -115,8 +117,8 @@ class RequestGuard:
         if is_proxy:
             forwarded_for = http.headers.get("x-forwarded-for")
             if forwarded_for:
-                address = client_address(http.peer, forwarded_for, self._trusted_proxies)
-        return GuardedRequest(http, request_id, address)
+                return client_address(http.peer, forwarded_for, self._trusted_proxies)
+        return address
 
     def find_route(self, request: GuardedRequest) -> AnyRoute:
         """Find the route of a request.

@@ -22,6 +22,8 @@ ReplyT = TypeVar("ReplyT", contravariant=True)
 
 log = structlog.get_logger("wr.store")
 
+_MOST_RESTING = 64
+"""Tasks of each batcher that may wait for a call."""
 _CLOSING = "The waiting room is shutting down"
 
 
@@ -101,6 +103,7 @@ class Batcher(Generic[Item, Reply]):
         self._most = most
         self._most_waiting = most_waiting
         self._lanes: dict[str, _Lane[Item, Reply]] = {}
+        self._resting: dict[str, _Lane[Item, Reply]] = {}
         self._waiting = 0
 
     async def submit(self, key: str, item: Item) -> Reply:
@@ -127,32 +130,52 @@ class Batcher(Generic[Item, Reply]):
             raise Unavailable("The waiting room has more to do than it can do just now")
         lane = self._lanes.get(key)
         if lane is None:
-            lane = deque()
+            lane = _Lane()
             try:
                 self._nursery.start_soon(self._run, key, lane, name=f"batches of {key}")
             except RuntimeError as error:
                 raise Unavailable(_CLOSING) from error
             self._lanes[key] = lane
-        lane.append((item, caller))
+        lane.calls.append((item, caller))
         self._waiting += 1
+        if lane.resting is not None:
+            lane.wake()
 
     async def _run(self, key: str, lane: "_Lane[Item, Reply]") -> None:
         batch: list[tuple[Item, BatchCaller[Reply]]] = []
+        calls = lane.calls
         try:
-            while lane:
-                batch = [lane.popleft() for _ in range(min(self._most, len(lane)))]
+            while calls:
+                batch = [calls.popleft() for _ in range(min(self._most, len(calls)))]
                 self._waiting -= len(batch)
                 await self._settle(key, batch)
                 batch = []
+                if not calls:
+                    await self._rest(key, lane)
         except Exception:
             # Not raised: the nursery runs the batches of all queues. The next call of this key starts anew.
             log.exception("batches ended with an error", key=key)
         finally:
             # The server is closing, or something failed. Callers must not wait for ever.
             del self._lanes[key]
-            self._waiting -= len(lane)
-            for _, caller in (*batch, *lane):
+            self._resting.pop(key, None)
+            self._waiting -= len(calls)
+            for _, caller in (*batch, *calls):
                 _tell(caller.fail, Unavailable(_CLOSING))
+
+    async def _rest(self, key: str, lane: "_Lane[Item, Reply]") -> None:
+        """Wait for the next call, because a new task for it would cost 20 µs.
+
+        Only so many lanes may wait: if they are too many, the one that has waited longest ends.
+        """
+        while len(self._resting) >= _MOST_RESTING:
+            self._resting.pop(next(iter(self._resting))).wake()
+        self._resting[key] = lane
+        lane.resting = trio.lowlevel.current_task()
+        try:
+            await trio.lowlevel.wait_task_rescheduled(lane.give_up)
+        finally:
+            self._resting.pop(key, None)
 
     async def _settle(self, key: str, batch: "list[tuple[Item, BatchCaller[Reply]]]") -> None:
         try:
@@ -174,7 +197,28 @@ class Batcher(Generic[Item, Reply]):
             _tell(caller.fail, _own(failure))
 
 
-_Lane = deque[tuple[Item, BatchCaller[Reply]]]
+class _Lane(Generic[Item, Reply]):
+    """The calls of one key that wait for their batch, and the task that carries them out."""
+
+    __slots__ = ("calls", "resting")
+
+    def __init__(self) -> None:
+        self.calls: deque[tuple[Item, BatchCaller[Reply]]] = deque()
+        self.resting: trio.lowlevel.Task | None = None
+        """The task, while it waits for a call."""
+
+    def wake(self) -> None:
+        """Have the task go on. It ends if there is no call."""
+        task, self.resting = self.resting, None
+        if task is not None:
+            trio.lowlevel.reschedule(task)
+
+    def give_up(self, _raise_cancel: object) -> trio.lowlevel.Abort:
+        """Stop resting: the task is cancelled."""
+        self.resting = None
+        return trio.lowlevel.Abort.SUCCEEDED
+
+
 Told = TypeVar("Told")
 
 
