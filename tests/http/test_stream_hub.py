@@ -329,7 +329,7 @@ async def test_of_the_pings_of_a_client_that_does_not_read_only_the_last_is_answ
         _, reader, stream = streams.open_websocket()
         reader.stop_reading()
         for number in range(50):
-            await stream.hear(frame(PING, b"%03d" % number))
+            stream.hear(frame(PING, b"%03d" % number))
         assert stream.unsent_bytes == 5, "one pong is on its way, however many pings came"
         assert await reader.received() == b"\x8a\x03000" + b"\x8a\x03049"
 
@@ -346,7 +346,7 @@ async def test_a_client_that_sends_frames_without_end_is_told_so_and_closed(
     async with running_streams() as streams:
         _, reader, stream = streams.open_websocket(lambda: ended.append("it"))
         for _ in range(MOST_FRAMES + 1):
-            await stream.hear(flood)
+            stream.hear(flood)
             flood = flood[-6:] if flood[0] == TEXT else flood
         received = await reader.received()
         assert received.endswith(b"\x88\x11\x03\xf0too many frames")
@@ -360,7 +360,7 @@ async def test_a_client_that_sends_as_many_frames_as_it_may_goes_on(
         _, reader, stream = streams.open_websocket()
         for _ in range(5):
             for _ in range(MOST_FRAMES):
-                await stream.hear(frame(PING))
+                stream.hear(frame(PING))
             assert await reader.received()
             await trio.sleep(FRAME_WINDOW_S)
         assert not stream.is_over
@@ -371,7 +371,7 @@ async def test_a_client_that_sends_much_into_a_stream_of_events_is_let_go(
 ) -> None:
     async with running_streams() as streams:
         _, reader, stream = streams.begin()
-        await stream.hear(b"GET / HTTP/1.1\r\n\r\n")
+        stream.hear(b"GET / HTTP/1.1\r\n\r\n")
         assert not reader.is_cut_off()
-        await stream.hear(b"x" * 65_536)
+        stream.hear(b"x" * 65_536)
         assert reader.is_cut_off()

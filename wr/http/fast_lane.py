@@ -24,7 +24,7 @@ from wr.http.fast_streams import EventStream, WebSocketStream, accept_handshake,
 from wr.http.head_shapes import HeadShapes
 from wr.http.request_reader import NEEDS_MORE, ReadOutcome, RequestReader
 from wr.http.response_writer import ResponseWriter
-from wr.http.stream_hub import HubStream, StreamHub
+from wr.http.stream_hub import HubStream, StreamHub, Work
 from wr.http.transports import PlainTransport, Transport
 from wr.http.websocket_rules import take_token
 from wr.model.refusals import TooSlow, Unavailable
@@ -44,6 +44,7 @@ class Stage(Enum):
     HEAD = "the rest of a head"
     BODY = "the rest of a body"
     BUSY = "nothing from the client"
+    STREAM = "whatever a client of a live stream sends"
     ENDING = "the client to close too"
 
 
@@ -167,10 +168,14 @@ class FastConnection:
         Raises:
             ClientGone: the client has gone, or this side closed the connection.
         """
-        if self._has_task or self.stage is Stage.BUSY:
+        stage = self.stage
+        if self._has_task or stage is Stage.BUSY:
             return
-        if self.stage is Stage.ENDING:
+        if stage is Stage.ENDING:
             self._overlook_rest()
+            return
+        if self._stream is not None:
+            self._hear(self._stream)
             return
         reader = self._reader
         request = reader.take() if reader.rest else NEEDS_MORE
@@ -212,9 +217,27 @@ class FastConnection:
         except Exception as error:  # noqa: BLE001 - as above
             end_for_error("a connection", error, self.close)
 
+    def _hear(self, stream: HubStream) -> None:
+        """Read what the client of a live stream sends."""
+        data = self.transport.receive_now()
+        if not data:
+            if data is not None:
+                self.close()
+            return
+        work = stream.hear(data)
+        if work is not None:
+            self._start(partial(self._hear_in_task, work))
+        elif self.transport.has_more:
+            self.transport.look_again()
+
     def _await_more(self) -> None:
         """Wait for the next request, or for more bytes of it. The time limit depends on what is missing."""
         reader, transport = self._reader, self.transport
+        if self._stream is not None:
+            if self.stage is Stage.BUSY:
+                self.stage = Stage.STREAM
+            transport.look_again()
+            return
         stage = Stage.BODY if reader.has_head else Stage.HEAD if reader.rest else Stage.IDLE
         if stage is not self.stage:
             self.stage = stage
@@ -267,7 +290,7 @@ class FastConnection:
             ClientGone: the client has gone, or this side closed the connection.
         """
         reader = self._reader
-        while True:
+        while self._stream is None:
             request = reader.take()
             if request is NEEDS_MORE:
                 await self._receive()
@@ -275,6 +298,10 @@ class FastConnection:
                 return
             elif reader.rest:
                 await trio.lowlevel.checkpoint()
+        while data := await self.transport.receive():
+            work = self._stream.hear(data)
+            if work is not None:
+                await work()
 
     async def _serve_one(self, request: HttpRequest | ReadOutcome) -> bool:
         """Answer one request, or hand the connection on. Returns whether the connection goes on."""
@@ -300,8 +327,14 @@ class FastConnection:
         if isinstance(opened, HttpResponse):
             return await (self._send_and_close(opened) if is_websocket else self._finish(opened))
         self._stream = opened
-        await self.listen(opened)
-        return False
+        opened.begin()
+        work = opened.hear(b"")
+        return True if work is None else await self._hear_in_task(work)
+
+    async def _hear_in_task(self, work: Work) -> bool:
+        """Do what a message on a live stream needs. Returns that the connection goes on."""
+        await work()
+        return True
 
     async def _respond_in_task(self, work: LaterResponse) -> bool:
         return await self._finish(await work())
@@ -317,13 +350,6 @@ class FastConnection:
         if is_last:
             await self._linger()
         return not is_last
-
-    async def listen(self, stream: HubStream) -> None:
-        """Start the stream, and pass on what its client sends until the connection ends."""
-        stream.begin()
-        await stream.hear(b"")
-        while data := await self.transport.receive():
-            await stream.hear(data)
 
     async def _receive(self) -> None:
         """Wait for more bytes of a request."""

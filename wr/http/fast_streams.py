@@ -1,5 +1,8 @@
 """Live streams on the fast lane: writes server-sent events as HTTP chunks, and WebSockets with wsproto."""
 
+from collections.abc import Iterator
+from functools import partial
+
 import trio
 from wsproto import ConnectionType, WSConnection
 from wsproto.connection import Connection
@@ -16,8 +19,9 @@ from wsproto.events import Event as WebSocketEvent
 from wsproto.utilities import LocalProtocolError, RemoteProtocolError
 
 from wr.api.live_feed import KEEP_ALIVE_S, Event, Feed
-from wr.http.stream_hub import HubStream
+from wr.http.stream_hub import HubStream, Work
 from wr.http.websocket_rules import (
+    BINARY_MESSAGE,
     LONGEST_MESSAGE_BYTES,
     MESSAGE_TOO_BIG,
     POLICY_VIOLATION,
@@ -64,12 +68,13 @@ class EventStream(HubStream):
         self._sent_at = trio.current_time()
         return _chunk(self.feed.as_server_sent(event, self._number))
 
-    async def hear(self, data: bytes) -> None:
+    def hear(self, data: bytes) -> Work | None:
         """Ignore what the client sends: an event stream goes one way. Closes the stream of a client that
         sends much."""
         self._received_bytes += len(data)
         if self._received_bytes > _MAX_RECEIVED_BYTES:
             self.let_go()
+        return None
 
     def catch_up(self) -> None:
         """Do nothing: an event stream delays nothing."""
@@ -121,15 +126,34 @@ class WebSocketStream(HubStream):
         except LocalProtocolError:
             return b""
 
-    async def hear(self, data: bytes) -> None:
-        """Read what the client sent."""
+    def hear(self, data: bytes) -> Work | None:
+        """Read what the client sent. A message of its needs the store, and so a task."""
         if self.is_over:
             # A client may send much before it closes. Parsing it would be wasted time.
-            return
+            return None
         self._connection.receive_data(data)
-        for event in self._connection.events():
-            if not await self._take(event):
-                return
+        events = self._connection.events()
+        message = self._next_message(events)
+        return None if message is None else partial(self._take_messages, message, events)
+
+    def _next_message(self, events: Iterator[WebSocketEvent]) -> str | None:
+        """Handle frames up to the next complete message. None if there is none."""
+        for event in events:
+            message = self._take(event)
+            if self.is_over:
+                return None
+            if message is not None:
+                return message
+        return None
+
+    async def _take_messages(self, first: str, events: Iterator[WebSocketEvent]) -> None:
+        """Take a message, and whatever has come after it."""
+        message: str | None = first
+        while message is not None:
+            refused = await take_in(self.feed, message)
+            if refused is not None:
+                self.end(*refused)
+            message = None if self.is_over else self._next_message(events)
 
     def catch_up(self) -> None:
         """Answer the newest of the pings that came while the client did not read.
@@ -140,36 +164,35 @@ class WebSocketStream(HubStream):
         if pong is not None:
             self.write(self._connection.send(pong))
 
-    async def _take(self, event: WebSocketEvent) -> bool:
-        """Handle one frame, or a part of one. Returns whether the stream goes on."""
+    def _take(self, event: WebSocketEvent) -> str | None:
+        """Handle one frame, or a part of one. Returns the message that is complete with it."""
         now = trio.current_time()
         if self._frames.is_exceeded(now):
             self.end(*TOO_MANY_FRAMES)
-            return False
+            return None
         self._pulse.hear(self.feed.stream, now)
         if isinstance(event, Ping):
             self._delayed_pong = event.response()
             if not self.unsent_bytes:
                 self.catch_up()
         elif isinstance(event, TextMessage):
-            await self._take_text(event)
+            return self._take_text(event)
         elif isinstance(event, BytesMessage):
-            self.end(*(await take_in(self.feed, None) or (POLICY_VIOLATION, "")))
+            self.end(*BINARY_MESSAGE)
         elif isinstance(event, CloseConnection):
             # A close frame is answered with its own code, a broken frame with the code that wsproto sets.
             self.end(event.code, event.reason or "")
-        return not self.is_over
+        return None
 
-    async def _take_text(self, event: TextMessage) -> None:
+    def _take_text(self, event: TextMessage) -> str | None:
         self._message += event.data
         # The limit is in bytes. Encoding again for each part is cheap, because a valid message is short.
         if len(self._message.encode()) > LONGEST_MESSAGE_BYTES:
             self.end(MESSAGE_TOO_BIG)
         elif event.message_finished:
             message, self._message = self._message, ""
-            refused = await take_in(self.feed, message)
-            if refused is not None:
-                self.end(*refused)
+            return message
+        return None
 
 
 def read_handshake(head: bytes) -> WSConnection | None:

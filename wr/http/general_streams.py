@@ -16,7 +16,7 @@ from wr.api.dispatch import Api
 from wr.api.http_messages import WEBSOCKET, Headers, HttpRequest, HttpResponse
 from wr.api.live_feed import KEEP_ALIVE_S, NORMAL_CLOSURE, Event, Feed, Goodbye, event_stream_headers, next_of
 from wr.http.hypercorn_websocket import PING, PingEvent
-from wr.http.websocket_rules import POLICY_VIOLATION, Pulse, take_in, take_token
+from wr.http.websocket_rules import BINARY_MESSAGE, POLICY_VIOLATION, Pulse, take_in, take_token
 
 SendToWebSocket = Callable[[ASGISendEvent | PingEvent], Awaitable[None]]
 """Sends what ASGI knows, and pings."""
@@ -162,7 +162,8 @@ class _OpenWebSocket:
                 return
             self._pulse.hear(self._feed.stream, trio.current_time())
             if message["type"] == "websocket.receive":
-                refused = await take_in(self._feed, message.get("text"))
+                text = message.get("text")
+                refused = BINARY_MESSAGE if text is None else await take_in(self._feed, text)
                 if refused is not None:
                     await self._close(*refused)
                     scope.cancel()

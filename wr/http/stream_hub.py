@@ -1,8 +1,8 @@
 """Sends the updates of all live streams of the fast lane, in one task, so that an idle stream costs little.
 
-A stream consists of a task that waits for its client and a few small objects. The hub sends each update
-immediately if the kernel takes it. A client that reads slowly gets the newest position when it has read the
-last one. A client that does not read at all is disconnected.
+A stream consists of a few small objects, and has no task: the reactor reads what its client sends. The hub
+sends each update immediately if the kernel takes it. A client that reads slowly gets the newest position when
+it has read the last one. A client that does not read at all is disconnected.
 """
 
 import heapq
@@ -21,6 +21,8 @@ from wr.supervision.connections import Supervised, start_supervised
 from wr.supervision.loops import keep_running
 
 _MOST_UNSENT_BYTES = 64 * 1024
+Work = Callable[[], Awaitable[None]]
+"""Work that needs a task."""
 _SENT_BETWEEN_TURNS = 32
 """Updates sent in a row before other tasks may run: about half a millisecond."""
 
@@ -63,8 +65,11 @@ class HubStream(ABC):
         """Return the bytes that end the stream. `code` and `reason` are those of a WebSocket."""
 
     @abstractmethod
-    async def hear(self, data: bytes) -> None:
-        """Handle bytes that the client sent."""
+    def hear(self, data: bytes) -> Work | None:
+        """Handle bytes that the client sent. Returns the work that has to wait for the store, if any has.
+
+        Until that is done, call `hear` for no more bytes.
+        """
 
     def begin(self) -> None:
         """Send the opening events, and from then on each update."""
@@ -210,7 +215,7 @@ class StreamHub:
                         stream.show_life(now)
                     self.look_after(stream)
 
-    def _start(self, work: Callable[[], Awaitable[None]], *, stream: HubStream, what: str) -> None:
+    def _start(self, work: Work, *, stream: HubStream, what: str) -> None:
         if self._nursery is None:
             stream.let_go()
         else:

@@ -18,10 +18,11 @@ LONGEST_MESSAGE_BYTES = 4096
 MOST_FRAMES = 200
 """Frames that a client may send in each window of `FRAME_WINDOW_S`: 100 times what the waiting page sends."""
 FRAME_WINDOW_S = 10.0
-UNSUPPORTED_DATA = 1003
 INVALID_PAYLOAD = 1007
 POLICY_VIOLATION = 1008
 TOO_MANY_FRAMES = (POLICY_VIOLATION, "too many frames")
+BINARY_MESSAGE = (1003, "send text")
+"""Close code and reason for a message that is no text (RFC 6455, section 7.4.1)."""
 """The close code and the reason for a client that sends more than `FrameCount` allows."""
 MESSAGE_TOO_BIG = 1009
 _HEARTBEAT = "heartbeat"
@@ -88,13 +89,11 @@ class FrameCount:
         return self._frames > MOST_FRAMES
 
 
-async def take_in(feed: Feed, text: str | None) -> tuple[int, str] | None:
-    """Handle a message of the client; `text` is None for a binary message.
+async def take_in(feed: Feed, text: str) -> tuple[int, str] | None:
+    """Handle a message of the client.
 
     Returns the close code and the reason if the message ends the WebSocket, else None.
     """
-    if text is None:
-        return UNSUPPORTED_DATA, "send text"
     try:
         decode_whole_numbers(_heartbeats, text, ClientHeartbeat)
     except msgspec.ValidationError:
