@@ -120,7 +120,7 @@ class Api:
             except Exception:  # noqa: BLE001 - whatever it was, the client gets the envelope and the log the rest
                 self._respond(_failed(exchange), exchange)
                 return
-        client.respond_later(partial(self._handle, exchange))
+        self._begin_task(exchange, partial(self._handle, exchange))
 
     def _receive(self, http: HttpRequest) -> GuardedRequest:
         """Note when a request has arrived, and from where."""
@@ -132,7 +132,7 @@ class Api:
             self._go_on(exchange.finish(reply), exchange)
         except Refusal as refusal:
             refused = partial(self._refuse_later, refusal, exchange)
-            exchange.client.respond_later(refused)
+            self._begin_task(exchange, refused)
         except Exception:  # noqa: BLE001 - as above
             self._respond(_failed(exchange), exchange)
 
@@ -145,7 +145,16 @@ class Api:
             exchange.finish = answer.finish
             answer.batcher.add(answer.key, answer.item, exchange)
         else:
-            exchange.client.respond_later(partial(self._settle_later, answer, exchange))
+            self._begin_task(exchange, partial(self._settle_later, answer, exchange))
+
+    def _begin_task(self, exchange: "Exchange", work: LaterResponse) -> None:
+        """Have a task make the response, and count it: the requests that are sent most must not need one."""
+        route, method = exchange.route, exchange.http.method
+        if route is None:
+            self._metrics.note_task(NO_ROUTE, known_method(method))
+        else:
+            self._metrics.note_task(route.path, route.method)
+        exchange.client.respond_later(work)
 
     def _respond(self, response: HttpResponse, exchange: "Exchange") -> None:
         self._end(exchange, response.status, None)

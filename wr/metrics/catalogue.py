@@ -202,6 +202,12 @@ HTTP_LATENCY = Metric(
     "Time from the complete request to its response, or to the start of a live stream",
     ("route", "method"),
 )
+HTTP_IN_TASKS = Metric(
+    "wr_http_requests_in_tasks_total",
+    MetricKind.COUNTER,
+    "Requests of the fast lane that needed a task, for example because they were refused, which costs more",
+    ("route", "method"),
+)
 HTTP_CONNECTIONS = Metric("wr_http_connections", MetricKind.GAUGE, "Open connections")
 LIVE_STREAMS = Metric(
     "wr_live_streams", MetricKind.GAUGE, "Open live streams: `websocket` or `events`", ("kind",)
@@ -268,6 +274,7 @@ METRICS: tuple[Metric, ...] = (
     STORE_IS_FULL,
     HTTP_REQUESTS,
     HTTP_LATENCY,
+    HTTP_IN_TASKS,
     HTTP_CONNECTIONS,
     LIVE_STREAMS,
     EVENT_LOOP_DELAY,

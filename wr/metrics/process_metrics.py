@@ -146,6 +146,7 @@ def _server(metrics: ProcessMetrics, readings: Readings) -> dict[str, Samples]:
         catalogue.ADMISSION_ROUND.name: [((), metrics.admission.round.spread())],
         catalogue.ADMISSION_FAILURES.name: [((), metrics.admission.failures)],
         catalogue.HTTP_REQUESTS.name: [(labels, count) for labels, count in metrics.http.counts()],
+        catalogue.HTTP_IN_TASKS.name: [(labels, count) for labels, count in metrics.http.in_tasks()],
         catalogue.HTTP_LATENCY.name: [(labels, spread) for labels, spread in metrics.http.seconds()],
         catalogue.HTTP_CONNECTIONS.name: [((), metrics.connections.value)],
         catalogue.LIVE_STREAMS.name: [((kind,), count) for kind, count in readings.streams.items()],

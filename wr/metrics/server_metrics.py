@@ -38,6 +38,7 @@ class HttpMetrics:
     def __init__(self, now_s: Clock) -> None:
         self.now_s = now_s
         self._answered: dict[tuple[str, str, int], _Answered] = {}
+        self._in_tasks: dict[tuple[str, str], int] = {}
 
     def note(self, route: str, method: str, status: int, began_s: float) -> float:
         """Count an answered request. Returns its duration in seconds.
@@ -51,6 +52,14 @@ class HttpMetrics:
         answered.buckets[bisect_left(HTTP_BOUNDS_S, took_s)] += 1
         answered.total_s += took_s
         return took_s
+
+    def note_task(self, route: str, method: str) -> None:
+        """Count a request of the fast lane that needs a task."""
+        self._in_tasks[route, method] = self._in_tasks.get((route, method), 0) + 1
+
+    def in_tasks(self) -> list[tuple[tuple[str, ...], int]]:
+        """Return the number of requests that needed a task, by route and method."""
+        return list(self._in_tasks.items())
 
     def counts(self) -> list[tuple[tuple[str, ...], int]]:
         """Return the number of requests by route, method and status."""

@@ -73,6 +73,24 @@ class GateSessionService:
         """Queues that the store could not be asked about, and since when; some machines may be away."""
         self._budgets: dict[str, Budget] = {}
 
+    def passes_now(
+        self, claims: SessionClaims, caller: SessionCaller, now_ms: int, *, is_page_view: bool
+    ) -> bool:
+        """Let the holder of a verified session token pass, and count the request, without asking the store.
+
+        Returns False, and counts nothing, if the store has to be asked: see `passes`.
+        """
+        key = (claims.queue_id, claims.position_id)
+        known = self._sessions.get(key)
+        if known is None or not isinstance(known.place, Admitted) or known.place.expires_ms <= now_ms:
+            return False
+        now = self._clock_s()
+        is_fresh = now - known.asked_at < FRESH_S <= now - known.refused_at(caller)
+        if not is_fresh or not known.admits(caller):
+            return False
+        self._sessions.count(key, known, 1, is_page_view, (caller,))
+        return True
+
     async def passes(
         self, claims: SessionClaims, caller: SessionCaller, *, is_page_view: bool
     ) -> Admitted | None:

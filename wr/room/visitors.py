@@ -87,6 +87,10 @@ class VisitorService:
         self._session_tokens = SessionTokens(signing_keys)
         self._tell = tell
 
+    def last_seen(self, queue_id: str) -> QueueView | None:
+        """Return a queue as this server last saw it, without asking the store; None if it has not seen it."""
+        return self._queue_cache.last_seen(queue_id)
+
     async def view(self, queue_id: str) -> QueueView:
         """Return a queue as this server last saw it; raises `NotFound` if there is none."""
         return await self._queue_cache.get(queue_id)

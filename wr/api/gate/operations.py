@@ -1,6 +1,7 @@
 """The gate: a proxy asks it about every request to the site, so that only admitted visitors get through."""
 
 from collections.abc import Sequence
+from functools import partial
 from ipaddress import ip_address
 from urllib.parse import quote
 
@@ -24,6 +25,7 @@ from wr.model.tokens import ExpiredToken, InvalidToken, PositionProof
 from wr.room.gate_sessions import BoundElsewhere
 from wr.room.join_rules import JoiningVisitor
 from wr.room.visitors import HeldPlace
+from wr.store.store_call import Answer, Later
 
 SESSION = "X-WR-Session"
 QUEUE = "X-WR-Queue"
@@ -31,8 +33,37 @@ LOCATION = "X-WR-Location"
 OUTAGE = "X-WR-Outage"
 
 
-async def gate(services: Services, request: AuthenticatedRequest[None]) -> HttpResponse:
+def gate(services: Services, request: AuthenticatedRequest[None]) -> Answer[HttpResponse]:
     """Check a request to the site: 204 if it may pass, else a redirect for the visitor."""
+    return _pass_now(services, request) or Later(partial(_check, services, request))
+
+
+def _pass_now(services: Services, request: AuthenticatedRequest[None]) -> HttpResponse | None:
+    """Let most requests pass without asking the store. None if it has to be asked, or may be."""
+    view = services.visitors.last_seen(request.queue_id)
+    if view is None:
+        return None
+    config, forwarded = view.config, read_asked(request)
+    if _is_open(config, request, forwarded):
+        return _allow(request, config)
+    tokens = sent_tokens(request.http, config.id)
+    if len(tokens) != 1 or forwarded.token is not None:
+        return None
+    try:
+        claims = services.signing_keys.session_now(tokens[0])
+    except (InvalidToken, ExpiredToken):
+        return None
+    if claims is None or claims.queue_id != config.id:
+        return None
+    caller = caller_of(config.session_binding, request.caller.address, request.user_agent)
+    may_pass = services.gate_sessions.passes_now(
+        claims, caller, services.clock_ms(), is_page_view=forwarded.is_page_view
+    )
+    return _allow(request, config, session_id=session_id_text(claims.position_id)) if may_pass else None
+
+
+async def _check(services: Services, request: AuthenticatedRequest[None]) -> HttpResponse:
+    """Check a request with the help of the store."""
     config = (await services.visitors.view(request.queue_id)).config
     forwarded = read_asked(request)
     if _is_open(config, request, forwarded):
