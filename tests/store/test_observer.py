@@ -44,7 +44,7 @@ class Noted:
 
     async def join(self) -> bytes:
         position_id = new_id()
-        await self.store.join(self.queue_id, Join(position_id, b"", 0, b"", b"", b""))
+        await self.store.joins.submit(self.queue_id, Join(position_id, b"", 0, b"", b"", b""))
         return position_id
 
     async def leave(self, position_id: bytes) -> None:
@@ -210,7 +210,7 @@ async def test_everybody_is_told_what_passes_did_though_settings_cannot_be_read_
         other = QueueConfig(id="other", name="Q", target_url="https://shop.example/")
         assert await it.store.queues.write(other, await it.store.clock_ms())
         await it.join()
-        await it.store.join("other", Join(new_id(), b"", 0, b"", b"", b""))
+        await it.store.joins.submit("other", Join(new_id(), b"", 0, b"", b"", b""))
         with pytest.raises(Unavailable):
             await admit_once(it.store.passes, it.store.queues, AdmissionObserver(Forgetful(), tell))
         assert told == [("noted", 1), ("other", 1)]
