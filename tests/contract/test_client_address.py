@@ -86,7 +86,10 @@ def test_whoever_asks_about_a_queue_learns_whether_its_proxy_is_believed(
     queue_id = open_queue(site)
 
     def told(server: Site, **headers: str) -> str:
-        return server.http.get(f"/api/v1/queues/{queue_id}", headers=headers).headers["X-WR-Forwarded"]
+        asking = {"X-WR-Forwarded": "?", **headers}
+        answer = server.http.get(f"/api/v1/queues/{queue_id}", headers=asking)
+        assert answer.headers["Cache-Control"] == "no-store", "it is not the same for all"
+        return answer.headers["X-WR-Forwarded"]
 
     assert told(site) == told(distrustful) == "none"
     assert told(site, **{"X-Forwarded-For": CLIENT}) == "believed"

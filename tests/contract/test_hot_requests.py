@@ -72,6 +72,7 @@ def test_a_visitor_joins_asks_and_sends_heartbeats(quick: Site, client: str) -> 
         assert quick.join(queue_id, {"priority": 0}, headers=dict(headers)).status_code == 201
         authorized = {**headers, "Authorization": f"Bearer {token}"}
         path = f"/queues/{queue_id}"
+        assert quick.call("GET", path, headers=dict(headers)).status_code == 200
         assert quick.call("GET", f"{path}/status", headers=dict(authorized)).status_code == 200
         assert quick.call("POST", f"{path}/heartbeat", json={}, headers=dict(authorized)).status_code == 200
         assert quick.call("POST", f"{path}/heartbeat", headers=dict(authorized)).status_code == 200

@@ -8,6 +8,7 @@ import msgspec
 from wr.api.pages.page_cache import WaitingPageCache
 from wr.api.pages.qr_codes import QrCodes
 from wr.api.place_cookies import PlaceCookies
+from wr.api.visitors.queue_facts_cache import QueueFactsCache
 from wr.live.registry import Registry
 from wr.model.client_address import Network
 from wr.room.blocks import BlockService
@@ -70,6 +71,7 @@ class Services(msgspec.Struct, frozen=True):
     webhooks: WebhookService
     page_cache: WaitingPageCache
     qr_codes: QrCodes
+    queue_facts: QueueFactsCache
     random: Callable[[], float]
     """From 0 up to 1, so that a crowd does not come back in step."""
     openapi: bytes = b""

@@ -15,7 +15,7 @@ from wr.doctor.finding import Finding, bad, good, unsure
 from wr.doctor.http_probe import led_to
 from wr.doctor.site import Observed, check_gate
 from wr.doctor.trial_visitor import TrialVisitor
-from wr.model.client_address import Forwarding
+from wr.model.client_address import FORWARDING_HEADER, Forwarding
 from wr.model.entry_url import entry_url
 from wr.model.tokens import ISSUER
 
@@ -133,7 +133,8 @@ class Walk:
         """Check that the server trusts the proxies on the way, as it reports in a header."""
         safe = "the server does not trust a forged X-Forwarded-For"
         fix = "list each of your own proxies in --trusted-proxies"
-        told = self._visitor.ask(self._queue).header("x-wr-forwarded")
+        answer = self._visitor.ask(self._queue, headers={FORWARDING_HEADER: "?"})
+        told = answer.header(FORWARDING_HEADER.lower())
         if told == Forwarding.BELIEVED:
             return good(subject, f"{safe}, and trusts your proxy")
         if told == Forwarding.IGNORED:

@@ -39,6 +39,13 @@ def client_address(peer: str, forwarded_for: str, trusted: Sequence[Network]) ->
     return _walk(peer, forwarded_for, trusted)[0]
 
 
+FORWARDING_HEADER = "X-WR-Forwarded"
+"""Header that tells whether the proxy in front is trusted, for checks of a setup. It names no address.
+
+It is sent only to a client that sends this header itself, because its value is not the same for all.
+"""
+
+
 class Forwarding(StrEnum):
     """How much of an `X-Forwarded-For` counts."""
 

@@ -21,6 +21,7 @@ from wr.api.place_cookies import PlaceCookies
 from wr.api.request_guard import RequestGuard, Secrets
 from wr.api.services import Services
 from wr.api.user_queue.user_tokens import UserTokens
+from wr.api.visitors.queue_facts_cache import QueueFactsCache
 from wr.events.event_bus import EventBus, Outbox
 from wr.events.http_client import HttpClient
 from wr.events.webhook_dispatcher import WebhookDispatcher
@@ -209,6 +210,7 @@ def assemble(
         assets=assets,
         page_cache=WaitingPageCache(assets, template_check_command()),
         qr_codes=QrCodes(time.monotonic),
+        queue_facts=QueueFactsCache(),
         random=random.random,
         public_url=settings.public_url,
     )

@@ -8,7 +8,6 @@ from msgspec import UNSET, UnsetType
 from wr.api.authenticated_request import AuthenticatedRequest, MessageT
 from wr.api.http_messages import HttpRequest, HttpResponse, json_response
 from wr.api.services import Services
-from wr.api.setting_fields import public_values
 from wr.api.visitors.messages import (
     AdmittedHeartbeat,
     AdmittedStatus,
@@ -16,11 +15,9 @@ from wr.api.visitors.messages import (
     EnqueueRequest,
     EnqueueResponse,
     HeartbeatRequest,
-    PublicQueueResponse,
     WaitingHeartbeat,
     WaitingStatus,
 )
-from wr.model.client_address import forwarding
 from wr.model.idempotency_key import HEADER, retry_of
 from wr.model.ids import id_text, session_id_text
 from wr.model.limits import Usage
@@ -32,9 +29,6 @@ from wr.room.join_rules import JoiningVisitor
 from wr.room.visitors import HeldPlace
 from wr.store.poll import PollKind
 from wr.store.store_call import Answer, Later
-
-FORWARDED = "X-WR-Forwarded"
-"""Header that tells whether the proxy in front is trusted, for checks of a setup. It names no address."""
 
 IDEMPOTENCY_KEY = HEADER.lower()
 """Header with which a repeated join finds its place."""
@@ -136,24 +130,6 @@ def _retry(http: HttpRequest, body: EnqueueRequest, given_pass: str) -> bytes:
     if key is None:
         return b""
     return retry_of(key, {"priority": body.priority, "metadata": body.metadata, "pass": given_pass})
-
-
-async def queue_facts(services: Services, request: AuthenticatedRequest[None]) -> HttpResponse:
-    """Return the public facts about a queue. It does not read the store, so it can serve many requests."""
-    view = await services.visitors.view(request.queue_id)
-    config = view.config
-    forwarded_for = request.http.headers.get("x-forwarded-for", "")
-    response = json_response(
-        200,
-        PublicQueueResponse(
-            **public_values(config),
-            queue_length=view.waiting,
-            estimated_wait_seconds=view.estimated_wait_s(view.waiting + 1),
-        ),
-    )
-    trust = forwarding(request.http.peer, forwarded_for, services.trusted_proxies)
-    response.extra_headers.append((FORWARDED, trust))
-    return response
 
 
 def status(services: Services, request: AuthenticatedRequest[None]) -> Answer[HttpResponse]:

@@ -2,9 +2,10 @@
 
 from wr.api.http_messages import WEBSOCKET
 from wr.api.message_readers import NOTHING, Body
-from wr.api.route import BASE, Auth, Route
+from wr.api.route import BASE, Auth, Empty, Route
 from wr.api.visitors import live_messages, messages, operations, session_operations
 from wr.api.visitors.live_feed import queue_feed
+from wr.api.visitors.queue_facts import queue_facts
 from wr.model import refusals
 
 LIVE_EVENTS = (
@@ -39,9 +40,12 @@ VISITOR_ROUTES = (
         method="GET",
         path=f"{BASE}/queues/{{queue_id}}",
         reads=NOTHING,
-        operation=operations.queue_facts,
+        operation=queue_facts,
         tag="Visitors",
-        answers=((200, "Queue found", messages.PublicQueueResponse),),
+        answers=(
+            (200, "Queue found", messages.PublicQueueResponse),
+            (304, "Nothing has changed since the answer with the `ETag` in `If-None-Match`", Empty),
+        ),
         refusals=(refusals.NotFound, refusals.Unavailable),
     ),
     Route(
