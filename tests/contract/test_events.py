@@ -1,12 +1,15 @@
 """GET /api/v1/queues/{queue_id}/events: the same as server-sent events."""
 
+import gc
 import json
 from typing import Any
 
 from httpx_sse import connect_sse
 
+from tests.contract.helpers import wait_until
 from tests.support import plain_http
 from tests.support.site import BASE, Site, error_code
+from wr.http.fast_lane import FastConnection
 
 
 def follow(site: Site, queue_id: str, token: str) -> Any:
@@ -97,3 +100,22 @@ def test_refusals_are_plain_errors(site: Site) -> None:
     assert error_code(site.call("GET", path, token)) == "POSITION_EXPIRED"
     site.admin("DELETE", f"/queues/{queue_id}")
     assert error_code(site.call("GET", path, token)) == "NOT_FOUND"
+
+
+def test_a_connection_whose_stream_has_ended_is_freed_at_once_without_the_collector(site: Site) -> None:
+    def connections() -> int:
+        return sum(isinstance(each, FastConnection) for each in gc.get_objects())
+
+    queue_id = site.make_queue(status="paused")
+    token = site.join(queue_id).json()["token"]
+    gc.collect()
+    gc.disable()
+    try:
+        before = connections()
+        url, headers = f"{site.url}{BASE}/queues/{queue_id}/events", {"Authorization": f"Bearer {token}"}
+        # On a connection of its own, which is gone afterwards.
+        with plain_http.stream("GET", url, headers=headers) as response:
+            assert response.status_code == 200
+        wait_until(lambda: connections() == before)
+    finally:
+        gc.enable()

@@ -2,6 +2,8 @@
 
 import json
 import secrets
+import signal
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,7 +22,7 @@ from tests.contract.helpers import assert_refused, fresh_minute
 from tests.support.clock import HandClock
 from tests.support.engines import Engine
 from tests.support.passes import site_pass
-from tests.support.processes import running_server_process
+from tests.support.processes import ADMIN_KEY, running_server_process
 from tests.support.site import BASE, Site, new_address
 
 
@@ -181,3 +183,28 @@ def test_two_servers_count_the_guesses_of_an_address_together(
         # The other hears of them with the first guess that it counts itself.
         assert [guess(two, f"wrong-{number}") for number in range(3)] == [403, 429, 429]
         assert guess(two, two.admin_key) == 429
+
+
+def test_of_many_keys_that_arrive_at_the_same_moment_no_more_are_compared_than_are_allowed(
+    tmp_path: Path,
+) -> None:
+    with running_server_process(tmp_path / "data", limit_guess="10/3600") as server:
+        path = f"{BASE}/waiting-queue/status?userId=1&concertId=1"
+
+        def asking(key: str) -> bytes:
+            return f"GET {path} HTTP/1.1\r\nHost: wr\r\nX-Admin-Key: {key}\r\n\r\n".encode()
+
+        keys = [*(f"wrong-key-{number}" for number in range(39)), ADMIN_KEY]
+        sockets = [socket.create_connection(server.address) for _ in keys]
+        try:
+            # While it is stopped, all of them arrive.
+            server.send(signal.SIGSTOP)
+            for connection, key in zip(sockets, keys, strict=True):
+                connection.sendall(asking(key))
+            server.send(signal.SIGCONT)
+            statuses = [int(connection.recv(65_536).split(b" ")[1]) for connection in sockets]
+        finally:
+            for connection in sockets:
+                connection.close()
+    assert statuses.count(403) == 10
+    assert statuses.count(429) == 30, "among them the one with the right key"

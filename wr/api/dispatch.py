@@ -131,8 +131,8 @@ class Api:
         try:
             self._go_on(exchange.finish(reply), exchange)
         except Refusal as refusal:
-            refused = partial(self._refuse_later, refusal, exchange)
-            self._begin_task(exchange, refused)
+            # Without a name here, or the refusal would lead to itself by way of its traceback.
+            self._begin_task(exchange, partial(self._refuse_later, refusal, exchange))
         except Exception:  # noqa: BLE001 - as above
             self._respond(_failed(exchange), exchange)
 

@@ -77,6 +77,8 @@ class GuardedRequest(msgspec.Struct):
     """What the caller proved, once it is authenticated."""
     usage: Usage | None = None
     """How much of a limit the caller has used, once the request is counted."""
+    has_wrong_key: bool = False
+    """Whether it brings a key that was compared and is wrong."""
 
 
 class RequestGuard:
@@ -247,6 +249,8 @@ class RequestGuard:
         Raises:
             RateLimited: there were too many.
         """
+        if request.has_wrong_key:
+            return False
         headers = request.http.headers
         given = [(headers.get(name, "").encode(), self._keys[name]) for name in names]
         if not any(sent for sent, _ in given):
@@ -254,14 +258,18 @@ class RequestGuard:
         self._guesses.check(request.address, Guessed.KEY)
         # Each is compared, so that the time tells nothing.
         matches = [bool(key) and hmac.compare_digest(sent, key) for sent, key in given]
+        if not any(matches):
+            # At once: of many requests that arrive together, only so many may be compared.
+            request.has_wrong_key = True
+            self._guesses.note_here(request.address, Guessed.KEY)
         return any(matches)
 
     async def _require_key(self, request: GuardedRequest, missing: str, *names: str) -> None:
         """Refuse a request without one of these keys, and count a wrong one."""
         if self._has_key(request, *names):
             return
-        if any(request.http.headers.get(name) for name in names):
-            await self._guesses.note(request.address, Guessed.KEY)
+        if request.has_wrong_key:
+            await self._guesses.note_in_store(request.address, Guessed.KEY)
         raise refusals.Forbidden(missing)
 
     def _position_holder(

@@ -115,8 +115,8 @@ class FastConnection:
     """One connection: what it waits for, and its deadline."""
 
     __slots__ = (
-        *("_has_task", "_is_head", "_is_late", "_is_surplus", "_lane", "_nursery", "_reader", "_served"),
-        *("_stream", "deadline", "stage", "transport"),
+        *("_has_task", "_is_closed", "_is_head", "_is_late", "_is_surplus", "_lane", "_nursery", "_reader"),
+        *("_served", "_stream", "deadline", "stage", "transport"),
     )
 
     def __init__(
@@ -132,6 +132,7 @@ class FastConnection:
         self._reader = RequestReader(transport.peer, lane.shapes)
         self._served = 0
         self._has_task = False
+        self._is_closed = False
         self._is_head = False
         self._is_late = False
         self._is_surplus = is_surplus
@@ -153,6 +154,7 @@ class FastConnection:
 
     def on_closed(self) -> None:
         """Forget the connection, which is closed."""
+        self._is_closed = True
         self._lane.watch.remove(self)
         if self._stream is not None:
             self._stream.abandon()
@@ -184,6 +186,8 @@ class FastConnection:
             if not data:
                 if data is not None:
                     self._end_of_input()
+                elif reader.has_head and stage is Stage.HEAD:
+                    self._await_more()
                 return
             reader.rest = reader.rest + data if reader.rest else data
             request = reader.take()
@@ -298,8 +302,9 @@ class FastConnection:
                 return
             elif reader.rest:
                 await trio.lowlevel.checkpoint()
+        stream = self._stream
         while data := await self.transport.receive():
-            work = self._stream.hear(data)
+            work = stream.hear(data)
             if work is not None:
                 await work()
 
@@ -326,6 +331,9 @@ class FastConnection:
             return False
         if isinstance(opened, HttpResponse):
             return await (self._send_and_close(opened) if is_websocket else self._finish(opened))
+        if self._is_closed:
+            opened.abandon()
+            return False
         self._stream = opened
         opened.begin()
         work = opened.hear(b"")

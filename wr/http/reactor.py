@@ -43,7 +43,7 @@ class Owner(Protocol):
 class Readable:
     """One socket. `is_ready` is set when bytes arrive. The reader clears it when it has read them all."""
 
-    __slots__ = ("_fd", "_reactor", "has_ended", "is_ready", "owner", "task")
+    __slots__ = ("_fd", "_reactor", "has_ended", "is_queued", "is_ready", "owner", "task")
 
     def __init__(self, reactor: "Reactor", watched: socket.socket) -> None:
         """Register a socket.
@@ -54,6 +54,8 @@ class Readable:
         self.is_ready = False
         self.has_ended = False
         """Whether the client has ended its side. From then on a read always returns at once."""
+        self.is_queued = False
+        """Whether the owner is called again in the next turn."""
         self._reactor = reactor
         self._fd = watched.fileno()
         self.task: trio.lowlevel.Task | None = None
@@ -85,6 +87,8 @@ class Readable:
         over."""
         self._reactor.remove(self._fd)
         self.is_ready = True
+        # The reactor may hold this object until its next turn, and must not hold the connection with it.
+        self.owner = None
         task, self.task = self.task, None
         if task is not None:
             trio.lowlevel.reschedule(task)
@@ -124,7 +128,13 @@ class Reactor:
                 self._epoll.unregister(fd)
 
     def look_again(self, readable: Readable) -> None:
-        """Call the owner of a socket in the next turn, although the kernel reports nothing new."""
+        """Call the owner of a socket in the next turn, although the kernel reports nothing new.
+
+        Once a turn at the most, so that a client that sends many requests at once gains nothing.
+        """
+        if readable.is_queued:
+            return
+        readable.is_queued = True
         self._again.append(readable)
         if self._is_waiting:
             self._is_waiting = False
@@ -140,14 +150,15 @@ class Reactor:
             # While events arrive, other tasks run once between two polls: the batches, among others, which
             # send what the requests of this turn ask the store.
             while (events := self._epoll.poll(0, _MOST_AT_ONCE)) or self._again:
+                again, self._again = self._again, []
                 for fd, flags in events:
                     readable = self._watched.get(fd)
                     if readable is not None:
                         _wake(readable, flags)
                     elif fd == self._alarm:
                         os.eventfd_read(self._alarm)
-                again, self._again = self._again, []
                 for readable in again:
+                    readable.is_queued = False
                     _wake(readable, 0)
                 await trio.lowlevel.checkpoint()
             self._is_waiting = True
@@ -164,8 +175,8 @@ class Reactor:
 
 def _wake(readable: Readable, flags: int) -> None:
     """Wake one socket. The kernel reports each event only once, so an error must not lose the others."""
+    owner = readable.owner
     try:
         readable.wake(flags)
     except Exception as error:  # noqa: BLE001 - it is logged, and ends this connection alone
-        owner = readable.owner
         end_for_error("reading a connection", error, readable.stop if owner is None else owner.close)

@@ -113,6 +113,8 @@ class HubStream(ABC):
     def abandon(self) -> None:
         """End the stream because its connection has ended. Sends nothing."""
         self.is_over = True
+        # It leads back to the connection, which the collector would otherwise have to free, much later.
+        self._ended = _do_nothing
         self.feed.stream.on_news = None
         self.feed.close()
 
@@ -169,6 +171,10 @@ class HubStream(ABC):
             self.write(self.spell(event))
             if event.is_last:
                 self.end(1000)
+
+
+def _do_nothing() -> None:
+    """Stand for what a stream did at its end while it had a connection."""
 
 
 class StreamHub:

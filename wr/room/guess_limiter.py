@@ -65,10 +65,20 @@ class GuessLimiter:
 
     async def note(self, address: str, what: Guessed) -> None:
         """Count a wrong key or pass of an address: first in this process, then in the store."""
+        self.note_here(address, what)
+        await self.note_in_store(address, what)
+
+    def note_here(self, address: str, what: Guessed) -> None:
+        """Count a wrong key or pass of an address in this process, before any other is looked at."""
+        if self._limit.count:
+            subject = _subject(address, what)
+            self._remember(subject, self._of_this_window(subject) + 1)
+
+    async def note_in_store(self, address: str, what: Guessed) -> None:
+        """Count a wrong key or pass of an address, which is counted here already, for the other servers."""
         if not self._limit.count:
             return
         subject = _subject(address, what)
-        self._remember(subject, self._of_this_window(subject) + 1)
         try:
             usage = await self._count(Counted(GLOBAL_TAG, SCOPE, subject.encode()))
         except Unavailable:

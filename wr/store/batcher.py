@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractContextManager
 from contextvars import Context
+from functools import partial
 from typing import Generic, Protocol, TypeVar
 
 import structlog
@@ -132,7 +133,10 @@ class Batcher(Generic[Item, Reply]):
         if lane is None:
             lane = _Lane()
             try:
-                self._nursery.start_soon(self._run, key, lane, name=f"batches of {key}")
+                # In a context of its own: log lines must not name the request that happened to come first.
+                Context().run(
+                    partial(self._nursery.start_soon, self._run, key, lane, name=f"batches of {key}")
+                )
             except RuntimeError as error:
                 raise Unavailable(_CLOSING) from error
             self._lanes[key] = lane

@@ -35,4 +35,5 @@ def _facts(services: Services, request: AuthenticatedRequest[None], view: QueueV
         return response
     body, tag = services.queue_facts.of(view)
     status = 304 if http.headers.get("if-none-match") == tag else 200
-    return HttpResponse(status, body, extra_headers=[("ETag", tag)], caching=_KEPT_FOR_A_SECOND)
+    headers = [("ETag", tag), ("Vary", f"Origin, {FORWARDING_HEADER}")]
+    return HttpResponse(status, body, extra_headers=headers, caching=_KEPT_FOR_A_SECOND)
