@@ -94,8 +94,11 @@ class Api:
         self._random_bytes = random_bytes
 
     async def handle(self, http: HttpRequest) -> HttpResponse:
-        """Answer one request."""
-        return await self._handle(self._receive(http))
+        """Answer one request in the task of the caller."""
+        guarded = self._receive(http)
+        response = await self._handle(guarded)
+        self._note_task(guarded)
+        return response
 
     def begin(self, http: HttpRequest, client: "Client") -> None:
         """Answer one request without a task for it, if that is possible.
@@ -149,12 +152,15 @@ class Api:
 
     def _begin_task(self, exchange: "Exchange", work: LaterResponse) -> None:
         """Have a task make the response, and count it: the requests that are sent most must not need one."""
-        route, method = exchange.route, exchange.http.method
+        self._note_task(exchange)
+        exchange.client.respond_later(work)
+
+    def _note_task(self, guarded: GuardedRequest) -> None:
+        route = guarded.route
         if route is None:
-            self._metrics.note_task(NO_ROUTE, known_method(method))
+            self._metrics.note_task(NO_ROUTE, known_method(guarded.http.method))
         else:
             self._metrics.note_task(route.path, route.method)
-        exchange.client.respond_later(work)
 
     def _respond(self, response: HttpResponse, exchange: "Exchange") -> None:
         self._end(exchange, response.status, None)

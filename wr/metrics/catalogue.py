@@ -205,7 +205,7 @@ HTTP_LATENCY = Metric(
 HTTP_IN_TASKS = Metric(
     "wr_http_requests_in_tasks_total",
     MetricKind.COUNTER,
-    "Requests of the fast lane that needed a task, for example because they were refused, which costs more",
+    "Requests that needed a task of their own, which costs more: refused ones, and all of the general lane",
     ("route", "method"),
 )
 HTTP_CONNECTIONS = Metric("wr_http_connections", MetricKind.GAUGE, "Open connections")

@@ -54,7 +54,7 @@ class HttpMetrics:
         return took_s
 
     def note_task(self, route: str, method: str) -> None:
-        """Count a request of the fast lane that needs a task."""
+        """Count a request that needs a task of its own."""
         self._in_tasks[route, method] = self._in_tasks.get((route, method), 0) + 1
 
     def in_tasks(self) -> list[tuple[tuple[str, ...], int]]:
